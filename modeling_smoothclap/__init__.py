@@ -1,0 +1,41 @@
+"""SmoothCLAP for Hugging Face Transformers: how well do free-text descriptions fit the way something is said?
+
+Importing this package registers its classes with `AutoConfig`, `AutoModel`, `AutoFeatureExtractor` and `AutoProcessor`.
+"""
+
+from pathlib import Path
+
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor
+
+from .configuration_smoothclap import SmoothCLAPConfig
+from .feature_extraction_smoothclap import ShortClipWarning, SmoothCLAPFeatureExtractor
+from .modeling_smoothclap import SmoothCLAPModel, SmoothCLAPOutput
+from .processing_smoothclap import SmoothCLAPProcessor
+
+
+__version__ = "0.1.0"
+
+SMOOTHCLAP_TINY = str(Path(__file__).parent / "checkpoints" / "smoothclap-tiny")
+"""Directory of the small default checkpoint that comes with this package."""
+
+AutoConfig.register(SmoothCLAPConfig.model_type, SmoothCLAPConfig)
+AutoModel.register(SmoothCLAPConfig, SmoothCLAPModel)
+AutoFeatureExtractor.register(SmoothCLAPConfig, SmoothCLAPFeatureExtractor)
+AutoProcessor.register(SmoothCLAPConfig, SmoothCLAPProcessor)
+
+# A saved checkpoint carries the code it needs, for machines without this package.
+SmoothCLAPConfig.register_for_auto_class()
+SmoothCLAPModel.register_for_auto_class("AutoModel")
+SmoothCLAPFeatureExtractor.register_for_auto_class("AutoFeatureExtractor")
+SmoothCLAPProcessor.register_for_auto_class("AutoProcessor")
+
+__all__ = [
+    "SMOOTHCLAP_TINY",
+    "ShortClipWarning",
+    "SmoothCLAPConfig",
+    "SmoothCLAPFeatureExtractor",
+    "SmoothCLAPModel",
+    "SmoothCLAPOutput",
+    "SmoothCLAPProcessor",
+    "__version__",
+]

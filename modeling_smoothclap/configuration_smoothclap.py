@@ -1,0 +1,90 @@
+"""Configuration of a SmoothCLAP dual encoder."""
+
+import math
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, BertConfig, PreTrainedConfig, Wav2Vec2Config
+
+
+def _paper_audio_config() -> Wav2Vec2Config:
+    """The paper's audio tower: the architecture of audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim.
+
+    The paper keeps this tower frozen, so LayerDrop and SpecAugment, on by default in `Wav2Vec2Config`, are off.
+    """
+    return Wav2Vec2Config(
+        hidden_size=1024,
+        num_hidden_layers=12,
+        num_attention_heads=16,
+        intermediate_size=4096,
+        feat_extract_norm="layer",
+        conv_bias=True,
+        do_stable_layer_norm=True,
+        layerdrop=0.0,
+        apply_spec_augment=False,
+    )
+
+
+@strict
+class SmoothCLAPConfig(PreTrainedConfig):
+    r"""
+    Configuration of a [`SmoothCLAPModel`]: two encoders and the space they share.
+
+    The defaults are the architecture of the SmoothCLAP paper (arXiv 2601.12591): a 12-layer wav2vec 2.0 audio tower,
+    bert-base-uncased as text tower, and the projection heads of its predecessor ParaCLAP.
+
+    Args:
+        audio_config (`dict` or [`PreTrainedConfig`], *optional*):
+            The audio tower. A wav2vec2, hubert, wavlm, data2vec-audio, unispeech-sat or whisper configuration.
+            Defaults to the paper's wav2vec 2.0.
+        text_config (`dict` or [`PreTrainedConfig`], *optional*):
+            The text tower. A bert, roberta, xlm-roberta, mpnet or distilbert configuration. Defaults to
+            bert-base-uncased's.
+        projection_dim (`int`, *optional*, defaults to 768):
+            Width of the shared embedding space.
+        projection_dropout (`float`, *optional*, defaults to 0.5):
+            Dropout probability inside the projection heads.
+        logit_scale_init_value (`float`, *optional*, defaults to `log(1 / 0.07)`):
+            Initial natural logarithm of the factor that turns cosines into logits.
+
+    Example:
+
+    ```python
+    >>> from modeling_smoothclap import SmoothCLAPConfig
+    >>> config = SmoothCLAPConfig(projection_dim=256)
+    >>> config.audio_config.model_type, config.text_config.model_type, config.projection_dim
+    ('wav2vec2', 'bert', 256)
+
+    ```
+    """
+
+    model_type = "smoothclap"
+    sub_configs = {"audio_config": AutoConfig, "text_config": AutoConfig}
+
+    audio_config: Any = None  # a PreTrainedConfig after __post_init__, whatever was passed
+    text_config: Any = None
+    projection_dim: int = 768
+    projection_dropout: float | int = 0.5
+    logit_scale_init_value: float | int = math.log(1 / 0.07)
+
+    def __post_init__(self, **kwargs):
+        self.audio_config = _as_config(self.audio_config, "audio_config", _paper_audio_config)
+        self.text_config = _as_config(self.text_config, "text_config", BertConfig)
+        super().__post_init__(**kwargs)
+
+
+def _as_config(value, name, default) -> PreTrainedConfig:
+    if value is None:
+        return default()
+    if isinstance(value, PreTrainedConfig):
+        return value
+    fields = dict(value)
+    if "model_type" not in fields:
+        raise ValueError(
+            f"`{name}` is a dict without `model_type`, so its architecture is unknown. Add it, e.g. "
+            f'{{"model_type": "{default().model_type}", ...}}, or pass a configuration object.'
+        )
+    return AutoConfig.for_model(fields.pop("model_type"), **fields)
+
+
+__all__ = ["SmoothCLAPConfig"]

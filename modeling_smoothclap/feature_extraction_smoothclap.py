@@ -1,0 +1,237 @@
+"""From waveforms to what an audio tower takes: checks, minimum length, log-mel spectrogram, padding and mask."""
+
+import warnings
+
+import numpy as np
+import torch
+from transformers import BatchFeature, PreTrainedConfig, SequenceFeatureExtractor
+from transformers.audio_utils import mel_filter_bank
+from transformers.utils import PaddingStrategy, TensorType
+
+from .towers_smoothclap import audio_input_name, receptive_field
+
+
+class ShortClipWarning(UserWarning):
+    """Some clips were too short for the audio tower and were padded with silence.
+
+    Args:
+        indices (`list[int]`): Positions of these clips in the batch.
+        minimum_samples (`int`): The length they were padded to.
+        sampling_rate (`int`): In Hz.
+    """
+
+    def __init__(self, indices: list[int], minimum_samples: int, sampling_rate: int):
+        self.indices = indices
+        super().__init__(
+            f"Clips {indices} are shorter than the {minimum_samples} samples "
+            f"({1000 * minimum_samples / sampling_rate:.0f} ms) the audio tower needs. They were padded with silence; "
+            "their embeddings say little."
+        )
+
+
+class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
+    r"""
+    Prepares mono waveforms for [`SmoothCLAPModel`]. Nothing in it is random: one clip always gives one result.
+
+    Args:
+        sampling_rate (`int`, *optional*, defaults to 16000): Rate of the waveforms, in Hz.
+        num_mel_bins (`int`, *optional*): Number of mel bands of a log-mel tower (Whisper: 80). `None`, the default,
+            stands for a waveform tower.
+        max_frequency (`int`, *optional*): Mel bands centred above this frequency, in Hz, are silenced, so that
+            wide-band and narrow-band recordings look alike to the tower. `None` keeps all bands.
+        do_normalize (`bool`, *optional*, defaults to `False`): Whether each waveform is brought to zero mean and unit
+            variance, as some waveform towers were pretrained. It removes the clip's loudness.
+        minimum_samples (`int`, *optional*, defaults to 400): Shorter clips are padded with silence to this length,
+            with a [`ShortClipWarning`].
+        n_fft (`int`, *optional*, defaults to 400): Window of the spectrogram, in samples.
+        hop_length (`int`, *optional*, defaults to 160): Step of the spectrogram, in samples.
+        padding_value (`float`, *optional*, defaults to 0.0): Value of padded samples or mel frames.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from modeling_smoothclap import SmoothCLAPFeatureExtractor
+    >>> extractor = SmoothCLAPFeatureExtractor()
+    >>> clips = [np.zeros(16000, dtype=np.float32), np.zeros(8000, dtype=np.float32)]
+    >>> batch = extractor(clips, sampling_rate=16000, return_tensors="np")
+    >>> batch["input_values"].shape, batch["audio_attention_mask"].sum(axis=1).tolist()
+    ((2, 16000), [16000, 8000])
+
+    ```
+    """
+
+    def __init__(
+        self,
+        sampling_rate: int = 16000,
+        num_mel_bins: int | None = None,
+        max_frequency: int | None = None,
+        do_normalize: bool = False,
+        minimum_samples: int = 400,
+        n_fft: int = 400,
+        hop_length: int = 160,
+        padding_value: float = 0.0,
+        **kwargs,
+    ):
+        kwargs["feature_size"] = num_mel_bins or 1
+        kwargs.setdefault("return_attention_mask", True)
+        super().__init__(sampling_rate=sampling_rate, padding_value=padding_value, **kwargs)
+        self.num_mel_bins = num_mel_bins
+        self.max_frequency = max_frequency
+        self.do_normalize = do_normalize
+        self.minimum_samples = minimum_samples
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        if num_mel_bins is not None:
+            self.mel_filters = self._mel_filters(num_mel_bins)
+
+    @classmethod
+    def from_audio_config(cls, audio_config: PreTrainedConfig, **kwargs) -> "SmoothCLAPFeatureExtractor":
+        """A feature extractor that fits an audio tower.
+
+        Args:
+            audio_config ([`PreTrainedConfig`]): The tower's configuration.
+            **kwargs: Further arguments of the constructor.
+        """
+        if audio_input_name(audio_config) == "input_features":
+            return cls(num_mel_bins=audio_config.num_mel_bins, **kwargs)
+        return cls(minimum_samples=receptive_field(audio_config), **kwargs)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Names of the arrays this extractor returns.
+
+        The mask has its own name: under `attention_mask` a processor would overwrite the text's mask with it, and the
+        zero-shot pipeline would refuse both.
+        """
+        return ["input_values" if self.num_mel_bins is None else "input_features", "audio_attention_mask"]
+
+    def __call__(
+        self,
+        audio: np.ndarray | torch.Tensor | list[float] | list[np.ndarray] | list[torch.Tensor],
+        sampling_rate: int | None = None,
+        padding: bool | str | PaddingStrategy = True,
+        max_length: int | None = None,
+        truncation: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | TensorType | None = None,
+    ) -> BatchFeature:
+        r"""
+        Args:
+            audio: One mono clip of shape `(samples,)`, or a list of them: floats, full scale at 1.
+            sampling_rate (`int`): Rate of all clips, in Hz. It must be given and must equal the extractor's.
+            padding, max_length, truncation, pad_to_multiple_of: As in [`~SequenceFeatureExtractor.pad`]; lengths are
+                in samples, or in spectrogram frames for a log-mel tower.
+            return_attention_mask (`bool`, *optional*): Whether to return the mask; by default it is returned.
+            return_tensors (`str`, *optional*): `"pt"` or `"np"`.
+
+        Returns:
+            [`BatchFeature`]: `input_values` of shape `(batch, samples)` or `input_features` of shape
+            `(batch, frames, mels)`, and `audio_attention_mask` of shape `(batch, samples)` or `(batch, frames)`.
+
+        Raises:
+            ValueError: if the rate is missing or wrong, or a clip is empty, not mono, not float, or not finite.
+        """
+        self._check_rate(sampling_rate)
+        clips = [_check_clip(clip, index) for index, clip in enumerate(_as_list(audio))]
+        short = [index for index, clip in enumerate(clips) if len(clip) < self.minimum_samples]
+        if short:
+            warnings.warn(ShortClipWarning(short, self.minimum_samples, self.sampling_rate), stacklevel=2)
+        features = [self._featurize(clip) for clip in clips]
+        return self.pad(
+            BatchFeature({self.model_input_names[0]: features}),
+            padding=padding,
+            max_length=max_length,
+            truncation=truncation,
+            pad_to_multiple_of=pad_to_multiple_of,
+            return_attention_mask=return_attention_mask,
+            return_tensors=return_tensors,
+        )
+
+    def pad(self, *args, **kwargs) -> BatchFeature:
+        """[`~SequenceFeatureExtractor.pad`], with the mask under the name `audio_attention_mask`."""
+        batch = super().pad(*args, **kwargs)
+        if "attention_mask" in batch:
+            batch["audio_attention_mask"] = batch.pop("attention_mask")
+        return batch
+
+    def to_dict(self) -> dict:
+        """The arguments to rebuild this extractor from; the mel filters are computed, not saved."""
+        return {name: value for name, value in super().to_dict().items() if name != "mel_filters"}
+
+    def _check_rate(self, sampling_rate: int | None) -> None:
+        if sampling_rate is None:
+            raise ValueError(
+                f"`sampling_rate` is missing. Say at which rate the clips were sampled; this model takes "
+                f"{self.sampling_rate} Hz."
+            )
+        if sampling_rate != self.sampling_rate:
+            raise ValueError(
+                f"The clips are sampled at {sampling_rate} Hz but this model takes {self.sampling_rate} Hz. Resample "
+                f"them first, e.g. `transformers.audio_utils.load_audio(path, sampling_rate={self.sampling_rate})`."
+            )
+
+    def _featurize(self, clip: np.ndarray) -> np.ndarray:
+        if self.do_normalize:
+            clip = (clip - clip.mean()) / np.sqrt(clip.var() + 1e-7)
+        clip = np.pad(clip, (0, max(0, self.minimum_samples - len(clip))))
+        return clip if self.num_mel_bins is None else self._log_mel(clip)
+
+    def _log_mel(self, clip: np.ndarray) -> np.ndarray:
+        """Whisper's log-mel spectrogram of one clip, (frames, mels): base 10, at most 80 dB below the clip's peak."""
+        window = torch.hann_window(self.n_fft)
+        spectrum = torch.stft(torch.from_numpy(clip), self.n_fft, self.hop_length, window=window, return_complex=True)
+        power = spectrum[:, :-1].abs() ** 2  # (n_fft / 2 + 1, frames)
+        log_mel = (self.mel_filters.T @ power).clamp(min=1e-10).log10()
+        log_mel = torch.maximum(log_mel, log_mel.max() - 8.0)
+        return ((log_mel + 4.0) / 4.0).T.contiguous().numpy()
+
+    def _mel_filters(self, num_mel_bins: int) -> torch.Tensor:
+        filters = mel_filter_bank(
+            num_frequency_bins=1 + self.n_fft // 2,
+            num_mel_filters=num_mel_bins,
+            min_frequency=0.0,
+            max_frequency=self.sampling_rate / 2,
+            sampling_rate=self.sampling_rate,
+            norm="slaney",
+            mel_scale="slaney",
+        )  # (n_fft / 2 + 1, mels)
+        if self.max_frequency is not None:
+            frequencies = np.linspace(0, self.sampling_rate / 2, len(filters))
+            filters[:, frequencies[filters.argmax(axis=0)] > self.max_frequency] = 0.0
+        return torch.from_numpy(filters).float()
+
+
+def _as_list(audio) -> list:
+    if isinstance(audio, (list, tuple)):
+        # A list of numbers is one clip; so is, for want of anything else it could be, an empty list.
+        return [audio] if not len(audio) or np.isscalar(audio[0]) else list(audio)
+    return [audio]
+
+
+def _check_clip(clip, index: int) -> np.ndarray:
+    """`clip` as a float32 array of shape (samples,), or a ValueError that says what is wrong with it."""
+    array = np.asarray(clip)
+    if array.ndim != 1:
+        raise ValueError(
+            f"Clip {index} has shape {array.shape}, but a clip is mono, of shape (samples,). Average the channels of a "
+            "stereo clip, e.g. `clip.mean(axis=0)` for (channels, samples); pass a batch as a list of clips."
+        )
+    if array.size == 0:
+        raise ValueError(f"Clip {index} is empty. Leave it out, or check how it was read.")
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(
+            f"Clip {index} holds {array.dtype} values, but a clip holds floats with full scale at 1. Convert integer "
+            "PCM first, e.g. `clip.astype(np.float32) / 32768` for 16 bits."
+        )
+    if not np.isfinite(array).all():
+        bad = int(np.flatnonzero(~np.isfinite(array))[0])
+        raise ValueError(
+            f"Clip {index} holds NaN or infinity, first at sample {bad}. Check how it was read, or replace such "
+            "samples with `np.nan_to_num(clip)`."
+        )
+    return array.astype(np.float32)
+
+
+__all__ = ["SmoothCLAPFeatureExtractor", "ShortClipWarning"]

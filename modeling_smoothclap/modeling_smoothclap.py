@@ -1,0 +1,313 @@
+"""The SmoothCLAP dual encoder: a speech tower and a text tower that meet in one embedding space."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import AutoConfig, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.utils import ModelOutput, can_return_tuple, logging
+
+from .configuration_smoothclap import SmoothCLAPConfig
+from .loss_smoothclap import contrastive_loss, soft_target_loss
+from .towers_smoothclap import (
+    audio_input_name,
+    build_audio_tower,
+    build_text_tower,
+    load_audio_tower,
+    load_text_tower,
+    run_audio_tower,
+    without_training_noise,
+)
+
+
+logger = logging.get_logger(__name__)
+
+MAX_LOGIT_SCALE = math.log(100)
+
+
+@dataclass
+class SmoothCLAPOutput(ModelOutput):
+    """
+    Output of [`SmoothCLAPModel`].
+
+    Args:
+        loss (`torch.Tensor` of shape `(1,)`, *optional*, returned when `return_loss=True`): Contrastive loss in nats.
+        logits_per_audio (`torch.Tensor` of shape `(audio batch, text batch)`): Scaled cosines of clips with texts.
+        logits_per_text (`torch.Tensor` of shape `(text batch, audio batch)`): The transpose.
+        text_embeds (`torch.Tensor` of shape `(text batch, projection_dim)`): Unit-length text embeddings.
+        audio_embeds (`torch.Tensor` of shape `(audio batch, projection_dim)`): Unit-length audio embeddings.
+        logit_scale (`torch.Tensor` of shape `(1,)`): The factor between cosine and logit, at most 100.
+        text_model_output ([`BaseModelOutputWithPooling`]): Text tower's output; `pooler_output` is `text_embeds`.
+        audio_model_output ([`BaseModelOutputWithPooling`]): Audio tower's output; `pooler_output` is `audio_embeds`.
+    """
+
+    loss: torch.Tensor | None = None
+    logits_per_audio: torch.Tensor | None = None
+    logits_per_text: torch.Tensor | None = None
+    text_embeds: torch.Tensor | None = None
+    audio_embeds: torch.Tensor | None = None
+    logit_scale: torch.Tensor | None = None
+    text_model_output: BaseModelOutputWithPooling | None = None
+    audio_model_output: BaseModelOutputWithPooling | None = None
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        return tuple(v.to_tuple() if isinstance(v, ModelOutput) else v for v in self.values())
+
+
+class SmoothCLAPProjection(nn.Module):
+    """ParaCLAP's projection head: a linear map, a residual GELU layer with dropout, and layer norm."""
+
+    def __init__(self, input_dim: int, projection_dim: int, dropout: float):
+        super().__init__()
+        self.linear1 = nn.Linear(input_dim, projection_dim, bias=False)
+        self.linear2 = nn.Linear(projection_dim, projection_dim, bias=False)
+        self.layer_norm = nn.LayerNorm(projection_dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Map tower outputs (batch, input_dim) to (batch, projection_dim)."""
+        first = self.linear1(pooled)
+        second = self.dropout(self.linear2(F.gelu(first)))
+        return self.layer_norm(first + second)
+
+
+class SmoothCLAPLogitScale(nn.Module):
+    """The learnable factor between cosines and logits, stored as its logarithm and held at or below ln 100.
+
+    A module with a weight of shape (1,), because PEFT's `modules_to_save` knows modules only and FSDP2 cannot shard a
+    parameter without dimensions.
+    """
+
+    def __init__(self, init_value: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((1,), float(init_value)))
+
+    def forward(self) -> torch.Tensor:
+        """The factor, of shape (1,)."""
+        if self.training:
+            # Clamping the value alone would stop the gradient, and a scale past the limit could never come back.
+            with torch.no_grad():
+                self.weight.clamp_(max=MAX_LOGIT_SCALE)
+        return self.weight.clamp(max=MAX_LOGIT_SCALE).exp()
+
+
+class SmoothCLAPModel(PreTrainedModel):
+    r"""
+    A contrastive language-audio model: both towers are Hugging Face encoders, each followed by a projection head.
+
+    An audio embedding is the projected mean over time of the audio tower's last hidden states; a text embedding is the
+    projected first token of the text tower's. Both are scaled to unit length, so their dot product is a cosine.
+
+    Args:
+        config ([`SmoothCLAPConfig`]): Architecture. Weights are random; see [`~PreTrainedModel.from_pretrained`] and
+            [`~SmoothCLAPModel.from_audio_text_pretrained`].
+    """
+
+    config: SmoothCLAPConfig
+    config_class = SmoothCLAPConfig
+    base_model_prefix = "smoothclap"
+    main_input_name = "input_ids"
+    input_modalities = ["audio", "text"]
+    supports_gradient_checkpointing = True
+    # Whether an attention implementation is available is the towers' to say, and each is asked when it is built.
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    # The loss is a mean over the batch already and must be divided by the number of accumulation steps.
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: SmoothCLAPConfig):
+        super().__init__(config)
+        self.audio_input_name = audio_input_name(config.audio_config)
+        self.audio_model = build_audio_tower(config.audio_config)
+        self.text_model = build_text_tower(config.text_config)
+        dim, dropout = config.projection_dim, config.projection_dropout
+        self.audio_projection = SmoothCLAPProjection(config.audio_config.hidden_size, dim, dropout)
+        self.text_projection = SmoothCLAPProjection(config.text_config.hidden_size, dim, dropout)
+        self.logit_scale = SmoothCLAPLogitScale(config.logit_scale_init_value)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module):
+        super()._init_weights(module)
+        if isinstance(module, SmoothCLAPLogitScale):
+            init.constant_(module.weight, self.config.logit_scale_init_value)
+
+    @classmethod
+    def from_audio_text_pretrained(cls, audio: str, text: str, **config) -> "SmoothCLAPModel":
+        r"""
+        Build a model from two pretrained encoders. The projection heads and the scale are new and must be trained.
+
+        LayerDrop and SpecAugment of the audio tower, which its configuration may carry from pretraining, are turned
+        off; set them on `audio_config` and rebuild if they are wanted.
+
+        Args:
+            audio (`str`): Hub id or directory of the audio encoder, e.g. `"microsoft/wavlm-base-plus"`.
+            text (`str`): Hub id or directory of the text encoder, e.g. `"google-bert/bert-base-uncased"`.
+            **config: Further fields of [`SmoothCLAPConfig`], e.g. `projection_dim=256`.
+
+        Raises:
+            ValueError: if an encoder belongs to no supported family.
+        """
+        audio_config, text_config = AutoConfig.from_pretrained(audio), AutoConfig.from_pretrained(text)
+        audio_config = without_training_noise(audio_config)
+        model = cls(SmoothCLAPConfig(audio_config=audio_config, text_config=text_config, **config))
+        model.audio_model = load_audio_tower(audio, model.config.audio_config)
+        model.text_model = load_text_tower(text, model.config.text_config)
+        logger.warning(
+            "The projection heads and the logit scale are new: ['audio_projection', 'text_projection', "
+            "'logit_scale']. Train this model before its scores mean anything."
+        )
+        return model.eval()
+
+    def train(self, mode: bool = True) -> "SmoothCLAPModel":
+        """Set training mode. A tower whose parameters are all frozen stays in evaluation mode, without dropout."""
+        super().train(mode)
+        for tower in (self.audio_model, self.text_model):
+            if not any(parameter.requires_grad for parameter in tower.parameters()):
+                tower.eval()
+        return self
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The text tower's token embeddings."""
+        return self.text_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the text tower's token embeddings."""
+        self.text_model.set_input_embeddings(value)
+
+    @can_return_tuple
+    def get_audio_features(
+        self,
+        input_values: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        audio_attention_mask: torch.Tensor | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPooling:
+        r"""
+        Embed clips.
+
+        Args:
+            input_values (`torch.Tensor` of shape `(batch, samples)`, *optional*): Waveforms, for waveform towers.
+            input_features (`torch.Tensor` of shape `(batch, frames, mels)`, *optional*): Log-mel spectrograms, for
+                Whisper towers.
+            audio_attention_mask (`torch.Tensor` of shape `(batch, samples)` or `(batch, frames)`, *optional*): 1 for
+                audio, 0 for padding.
+
+        Returns:
+            [`BaseModelOutputWithPooling`]: `pooler_output` of shape `(batch, projection_dim)` holds the unit-length
+            embeddings, `last_hidden_state` of shape `(batch, tower frames, hidden)` the tower's.
+        """
+        given = {"input_values": input_values, "input_features": input_features}
+        audio = given.pop(self.audio_input_name)
+        if audio is None or any(other is not None for other in given.values()):
+            raise ValueError(
+                f"A {self.config.audio_config.model_type} tower takes `{self.audio_input_name}` and no other audio "
+                "input. Use the processor or feature extractor that was saved with this model."
+            )
+        output, pooled = run_audio_tower(self.audio_model, audio, audio_attention_mask, **kwargs)
+        return _with_embedding(output, self.audio_projection(pooled))
+
+    @can_return_tuple
+    def get_text_features(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        **kwargs,
+    ) -> BaseModelOutputWithPooling:
+        r"""
+        Embed texts.
+
+        Args:
+            input_ids (`torch.Tensor` of shape `(batch, tokens)`, *optional*): Token ids, padded on the right.
+            attention_mask (`torch.Tensor` of shape `(batch, tokens)`, *optional*): 1 for tokens, 0 for padding.
+            token_type_ids (`torch.Tensor` of shape `(batch, tokens)`, *optional*): For towers that have segments.
+            position_ids (`torch.Tensor` of shape `(batch, tokens)`, *optional*): Positions, where not 0, 1, 2, ...
+            inputs_embeds (`torch.Tensor` of shape `(batch, tokens, hidden)`, *optional*): Token embeddings, in place
+                of `input_ids`.
+
+        Returns:
+            [`BaseModelOutputWithPooling`]: `pooler_output` of shape `(batch, projection_dim)` holds the unit-length
+            embeddings, `last_hidden_state` of shape `(batch, tokens, hidden)` the tower's.
+        """
+        optional = {"token_type_ids": token_type_ids, "position_ids": position_ids}
+        kwargs |= {name: value for name, value in optional.items() if value is not None}
+        output = self.text_model(
+            input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
+        )
+        return _with_embedding(output, self.text_projection(output.last_hidden_state[:, 0]))
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        input_values: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        audio_attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        soft_targets: torch.Tensor | None = None,
+        return_loss: bool | None = None,
+        **kwargs,
+    ) -> SmoothCLAPOutput:
+        r"""
+        Score every clip of a batch against every text.
+
+        Args:
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds: See
+                [`~SmoothCLAPModel.get_text_features`].
+            input_values, input_features, audio_attention_mask: See [`~SmoothCLAPModel.get_audio_features`].
+            soft_targets (`torch.Tensor` of shape `(batch, batch)`, *optional*): Target distribution of each pair over
+                the batch, rows summing to one; see [`~loss_smoothclap.soft_targets`]. Without it the loss is symmetric
+                InfoNCE.
+            return_loss (`bool`, *optional*): Whether to return the loss; the i-th clip and text must belong together.
+
+        Returns:
+            [`SmoothCLAPOutput`]
+        """
+        audio_output = self.get_audio_features(input_values, input_features, audio_attention_mask, **kwargs)
+        text_output = self.get_text_features(
+            input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **kwargs
+        )
+        audio_embeds, text_embeds = audio_output.pooler_output, text_output.pooler_output
+        scale = self.logit_scale()
+        logits_per_audio = audio_embeds @ text_embeds.t() * scale.to(audio_embeds.dtype)  # (audio batch, text batch)
+
+        loss = None
+        if return_loss:
+            loss = (
+                contrastive_loss(logits_per_audio)
+                if soft_targets is None
+                else soft_target_loss(logits_per_audio, soft_targets)
+            )
+        return SmoothCLAPOutput(
+            loss=loss,
+            logits_per_audio=logits_per_audio,
+            logits_per_text=logits_per_audio.t(),
+            text_embeds=text_embeds,
+            audio_embeds=audio_embeds,
+            logit_scale=scale,
+            text_model_output=text_output,
+            audio_model_output=audio_output,
+        )
+
+
+def _with_embedding(output: Any, projected: torch.Tensor) -> BaseModelOutputWithPooling:
+    return BaseModelOutputWithPooling(
+        last_hidden_state=output.last_hidden_state,
+        pooler_output=F.normalize(projected, dim=-1),
+        hidden_states=output.get("hidden_states"),
+        attentions=output.get("attentions"),
+    )
+
+
+__all__ = ["SmoothCLAPModel", "SmoothCLAPOutput"]
