@@ -1,6 +1,7 @@
 """From waveforms to what an audio tower takes: checks, minimum length, log-mel spectrogram, padding and mask."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,6 +74,16 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         padding_value: float = 0.0,
         **kwargs,
     ):
+        if num_mel_bins is not None and minimum_samples <= n_fft // 2:
+            raise ValueError(
+                f"A spectrogram with `n_fft={n_fft}` needs more than {n_fft // 2} samples, so `minimum_samples` cannot "
+                f"be {minimum_samples}."
+            )
+        if kwargs.get("padding_side", "right") != "right":
+            raise ValueError(
+                f"Clips are padded on the right, where audio towers expect it, not on the {kwargs['padding_side']}; "
+                "leave out `padding_side`."
+            )
         kwargs["feature_size"] = num_mel_bins or 1
         kwargs.setdefault("return_attention_mask", True)
         super().__init__(sampling_rate=sampling_rate, padding_value=padding_value, **kwargs)
@@ -149,9 +160,14 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
             return_tensors=return_tensors,
         )
 
-    def pad(self, *args, **kwargs) -> BatchFeature:
+    def pad(self, processed_features: Any, *args, **kwargs) -> BatchFeature:
         """[`~SequenceFeatureExtractor.pad`], with the mask under the name `audio_attention_mask`."""
-        batch = super().pad(*args, **kwargs)
+        if isinstance(processed_features, (list, tuple)):
+            processed_features = {name: [row[name] for row in processed_features] for name in processed_features[0]}
+        if "audio_attention_mask" in processed_features:
+            processed_features = BatchFeature(dict(processed_features))
+            processed_features["attention_mask"] = processed_features.pop("audio_attention_mask")
+        batch = super().pad(processed_features, *args, **kwargs)
         if "attention_mask" in batch:
             batch["audio_attention_mask"] = batch.pop("attention_mask")
         return batch
@@ -212,6 +228,9 @@ def _as_list(audio) -> list:
 
 def _check_clip(clip, index: int) -> np.ndarray:
     """`clip` as a float32 array of shape (samples,), or a ValueError that says what is wrong with it."""
+    if isinstance(clip, torch.Tensor):
+        clip = clip.detach().cpu()
+        clip = clip.float() if clip.dtype == torch.bfloat16 else clip  # numpy has no bfloat16
     array = np.asarray(clip)
     if array.ndim != 1:
         raise ValueError(
@@ -225,13 +244,15 @@ def _check_clip(clip, index: int) -> np.ndarray:
             f"Clip {index} holds {array.dtype} values, but a clip holds floats with full scale at 1. Convert integer "
             "PCM first, e.g. `clip.astype(np.float32) / 32768` for 16 bits."
         )
+    with np.errstate(over="ignore"):  # a number too large for float32 is caught as infinity
+        array = array.astype(np.float32)
     if not np.isfinite(array).all():
         bad = int(np.flatnonzero(~np.isfinite(array))[0])
         raise ValueError(
             f"Clip {index} holds NaN or infinity, first at sample {bad}. Check how it was read, or replace such "
             "samples with `np.nan_to_num(clip)`."
         )
-    return array.astype(np.float32)
+    return array
 
 
 __all__ = ["SmoothCLAPFeatureExtractor", "ShortClipWarning"]

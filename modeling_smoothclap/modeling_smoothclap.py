@@ -36,7 +36,7 @@ class SmoothCLAPOutput(ModelOutput):
     Output of [`SmoothCLAPModel`].
 
     Args:
-        loss (`torch.Tensor` of shape `(1,)`, *optional*, returned when `return_loss=True`): Contrastive loss in nats.
+        loss (`torch.Tensor` of shape `()`, *optional*, returned when `return_loss=True`): Contrastive loss in nats.
         logits_per_audio (`torch.Tensor` of shape `(audio batch, text batch)`): Scaled cosines of clips with texts.
         logits_per_text (`torch.Tensor` of shape `(text batch, audio batch)`): The transpose.
         text_embeds (`torch.Tensor` of shape `(text batch, projection_dim)`): Unit-length text embeddings.
@@ -91,8 +91,8 @@ class SmoothCLAPLogitScale(nn.Module):
         """The factor, of shape (1,)."""
         if self.training:
             # Clamping the value alone would stop the gradient, and a scale past the limit could never come back.
-            with torch.no_grad():
-                self.weight.clamp_(max=MAX_LOGIT_SCALE)
+            # `.data`, because an earlier forward pass may still want to go backward through this weight.
+            self.weight.data.clamp_(max=MAX_LOGIT_SCALE)
         return self.weight.clamp(max=MAX_LOGIT_SCALE).exp()
 
 
@@ -158,6 +158,8 @@ class SmoothCLAPModel(PreTrainedModel):
         model = cls(SmoothCLAPConfig(audio_config=audio_config, text_config=text_config, **config))
         model.audio_model = load_audio_tower(audio, model.config.audio_config)
         model.text_model = load_text_tower(text, model.config.text_config)
+        # Loading copies a configuration; the model's is to be the towers' own, as in a model that was just built.
+        model.config.audio_config, model.config.text_config = model.audio_model.config, model.text_model.config
         logger.warning(
             "The projection heads and the logit scale are new: ['audio_projection', 'text_projection', "
             "'logit_scale']. Train this model before its scores mean anything."
@@ -186,6 +188,7 @@ class SmoothCLAPModel(PreTrainedModel):
         input_values: torch.Tensor | None = None,
         input_features: torch.Tensor | None = None,
         audio_attention_mask: torch.Tensor | None = None,
+        pooled_audio: torch.Tensor | None = None,
         **kwargs,
     ) -> BaseModelOutputWithPooling:
         r"""
@@ -197,11 +200,18 @@ class SmoothCLAPModel(PreTrainedModel):
                 Whisper towers.
             audio_attention_mask (`torch.Tensor` of shape `(batch, samples)` or `(batch, frames)`, *optional*): 1 for
                 audio, 0 for padding.
+            pooled_audio (`torch.Tensor` of shape `(batch, hidden)`, *optional*): The tower's time-averaged output,
+                computed earlier, in place of the audio itself: the output of a frozen tower does not change.
 
         Returns:
             [`BaseModelOutputWithPooling`]: `pooler_output` of shape `(batch, projection_dim)` holds the unit-length
             embeddings, `last_hidden_state` of shape `(batch, tower frames, hidden)` the tower's.
+
+        Raises:
+            ValueError: if the audio is not what the tower takes.
         """
+        if pooled_audio is not None:
+            return _with_embedding(BaseModelOutputWithPooling(), self.audio_projection(pooled_audio))
         given = {"input_values": input_values, "input_features": input_features}
         audio = given.pop(self.audio_input_name)
         if audio is None or any(other is not None for other in given.values()):
@@ -255,6 +265,7 @@ class SmoothCLAPModel(PreTrainedModel):
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
+        pooled_audio: torch.Tensor | None = None,
         soft_targets: torch.Tensor | None = None,
         return_loss: bool | None = None,
         **kwargs,
@@ -265,7 +276,8 @@ class SmoothCLAPModel(PreTrainedModel):
         Args:
             input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds: See
                 [`~SmoothCLAPModel.get_text_features`].
-            input_values, input_features, audio_attention_mask: See [`~SmoothCLAPModel.get_audio_features`].
+            input_values, input_features, audio_attention_mask, pooled_audio: See
+                [`~SmoothCLAPModel.get_audio_features`].
             soft_targets (`torch.Tensor` of shape `(batch, batch)`, *optional*): Target distribution of each pair over
                 the batch, rows summing to one; see [`~loss_smoothclap.soft_targets`]. Without it the loss is symmetric
                 InfoNCE.
@@ -274,7 +286,10 @@ class SmoothCLAPModel(PreTrainedModel):
         Returns:
             [`SmoothCLAPOutput`]
         """
-        audio_output = self.get_audio_features(input_values, input_features, audio_attention_mask, **kwargs)
+        kwargs["return_dict"] = True  # of the two calls; forward's own is seen to by its decorator
+        audio_output = self.get_audio_features(
+            input_values, input_features, audio_attention_mask, pooled_audio, **kwargs
+        )
         text_output = self.get_text_features(
             input_ids, attention_mask, token_type_ids, position_ids, inputs_embeds, **kwargs
         )

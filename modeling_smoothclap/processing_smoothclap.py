@@ -32,6 +32,11 @@ class SmoothCLAPProcessor(ProcessorMixin):
                 f"The tokenizer pads on the {tokenizer.padding_side}, but a text's embedding is read at its first "
                 "token. Set `tokenizer.padding_side = 'right'`."
             )
+        if len(tokenizer) <= len(set(tokenizer.all_special_ids)):
+            raise ValueError(
+                "The tokenizer knows nothing but its special tokens; transformers makes up such a one where the "
+                "tokenizer's files are missing. Load it from a directory that holds tokenizer.json or vocab.txt."
+            )
         super().__init__(feature_extractor, tokenizer, **kwargs)
 
     @classmethod

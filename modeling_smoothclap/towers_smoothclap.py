@@ -36,6 +36,10 @@ class MaskedWhisperEncoder(WhisperEncoder):
     main_input_name = "input_features"
     _keys_to_ignore_on_load_unexpected = [r"decoder\.", r"proj_out\."]  # a whole Whisper may be the source
 
+    def __init__(self, config: PreTrainedConfig):
+        super().__init__(config)
+        _make_buffer(self.embed_positions, "weight")  # sinusoids, fixed
+
     @merge_with_config_defaults
     @capture_outputs
     def forward(
@@ -126,19 +130,26 @@ def without_training_noise(audio_config: PreTrainedConfig) -> PreTrainedConfig:
 
 
 def build_audio_tower(audio_config: PreTrainedConfig) -> PreTrainedModel:
-    """An audio encoder with random weights that is exact under padding wherever its family allows."""
+    """An audio encoder with random weights that is exact under padding wherever its family allows.
+
+    Like every tower here it has torch's default dtype, as the projection heads have, not the one that its
+    configuration remembers of some checkpoint.
+    """
     if audio_input_name(audio_config) == "input_features":
-        return MaskedWhisperEncoder._from_config(audio_config)
-    return _prepare(AutoModel.from_config(audio_config))
+        return MaskedWhisperEncoder._from_config(audio_config, dtype=torch.get_default_dtype())
+    return _prepare(AutoModel.from_config(audio_config, dtype=torch.get_default_dtype()))
 
 
 def load_audio_tower(name_or_path: str, audio_config: PreTrainedConfig) -> PreTrainedModel:
     """A pretrained audio encoder, from the Hub or a directory; of a whole Whisper model, its encoder."""
     if audio_input_name(audio_config) == "input_features":
         return MaskedWhisperEncoder.from_pretrained(
-            name_or_path, config=audio_config, key_mapping={r"^(model\.)?encoder\.": ""}
+            name_or_path,
+            config=audio_config,
+            dtype=torch.get_default_dtype(),
+            key_mapping={r"^(model\.)?encoder\.": ""},
         )
-    return _prepare(AutoModel.from_pretrained(name_or_path, config=audio_config))
+    return _prepare(AutoModel.from_pretrained(name_or_path, config=audio_config, dtype=torch.get_default_dtype()))
 
 
 def _prepare(tower: Any) -> PreTrainedModel:
@@ -147,18 +158,27 @@ def _prepare(tower: Any) -> PreTrainedModel:
         masked.layers = tower.encoder.pos_conv_embed.layers
         tower.encoder.pos_conv_embed = masked
     if hasattr(tower, "masked_spec_embed") and not tower.config.apply_spec_augment:
-        tower.masked_spec_embed.requires_grad_(False)  # never used then, and DistributedDataParallel would wait for it
+        _make_buffer(tower, "masked_spec_embed")  # never used then, and DistributedDataParallel would wait for it
     return tower
+
+
+def _make_buffer(module: nn.Module, name: str) -> None:
+    """Make a parameter that is not to be trained a buffer: `from_pretrained` would have a frozen one thaw."""
+    value = getattr(module, name).detach()
+    delattr(module, name)
+    module.register_buffer(name, value)
 
 
 def build_text_tower(text_config: PreTrainedConfig) -> PreTrainedModel:
     """A text encoder with random weights, without the pooler that nothing here would use or train."""
-    return AutoModel.from_config(text_config, **_without_pooler(text_config))
+    return AutoModel.from_config(text_config, dtype=torch.get_default_dtype(), **_without_pooler(text_config))
 
 
 def load_text_tower(name_or_path: str, text_config: PreTrainedConfig) -> PreTrainedModel:
     """A pretrained text encoder, from the Hub or a directory, without its pooler."""
-    return AutoModel.from_pretrained(name_or_path, config=text_config, **_without_pooler(text_config))
+    return AutoModel.from_pretrained(
+        name_or_path, config=text_config, dtype=torch.get_default_dtype(), **_without_pooler(text_config)
+    )
 
 
 def _without_pooler(text_config: PreTrainedConfig) -> dict[str, bool]:

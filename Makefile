@@ -1,0 +1,79 @@
+# What one can do here, with nothing installed but make and Python 3.11 or newer. `make help` lists it.
+#
+# Every target first brings .venv up to date, at the tested versions of constraints.txt. It is filled in two steps, so
+# that the demonstration neither waits for the developers' tools nor installs openSMILE, whose licence is for research
+# only. pip's own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...) apply.
+
+# The first of these that is new enough; `make PYTHON=/path/to/python demo` names another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	$$each -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$each; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --constraint constraints.txt
+REQUIREMENTS := setup.cfg pyproject.toml constraints.txt
+DEMO := $(VENV)/.demo-installed
+DEV := $(VENV)/.installed
+
+# Test processes. Each uses one thread, so that two do not fight over two cores.
+JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+test docs-check bench: export OMP_NUM_THREADS = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format docs-check bench train venv clean distclean
+
+help: ## list what one can do
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS='|' read -r target text; do printf '%-18s%s\n' "$$target" "$$text"; done
+
+demo: $(DEMO) ## rank descriptions of a voice; ARGS='clip.wav --labels "a low voice" "a high voice"'
+	$(BIN)/python examples/quickstart.py $(ARGS)
+
+test: $(DEV) ## run the tests; at least 90 % of the lines of each package must be reached
+	$(PYTEST) --ignore=tests/docs --cov --cov-report=
+	$(BIN)/python -m coverage report --include='modeling_smoothclap/*' --fail-under=90
+	$(BIN)/python -m coverage report --include='trainer/*' --fail-under=90
+
+lint: $(DEV) ## check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy modeling_smoothclap trainer
+
+format: $(DEV) ## put style and formatting right
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs-check: $(DEV) ## run every example in docstrings and pages, and follow the pages' links
+	$(PYTEST) tests/docs
+
+bench: $(DEV) ## run every benchmark; each prints one table
+	@test -d benchmarks || { echo 'There are no benchmarks yet: they will be scripts in benchmarks/.' >&2; exit 1; }
+	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+
+train: $(DEV) ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train
+	$(BIN)/python examples/build_speech_dataset.py --output build/speech
+	$(BIN)/python examples/fetch_encoders.py --output build/encoders
+	$(BIN)/python examples/distil_towers.py
+	$(BIN)/python examples/run_training.py examples/configs/smoothclap-tiny.yaml
+
+venv: $(DEV) ## only install: everything, into .venv
+
+$(DEMO): $(REQUIREMENTS)
+	@test -n "$(PYTHON)" || { echo 'No Python 3.11 or newer found: install one, or name it with make PYTHON=/path/to/python' >&2; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[demo]'
+	@touch $@
+
+$(DEV): $(DEMO)
+	$(PIP) --editable '.[bench,demo,dev,opensmile,plots]'
+	@touch $@
+
+clean: ## remove what tests, tools and packaging left; keeps .venv, datasets and encoders
+	rm -rf dist *.egg-info build/lib build/bdist.* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove .venv and build/ as well; the next command starts from nothing
+	rm -rf $(VENV) build

@@ -1,0 +1,331 @@
+"""The converter against the original architecture on the same tiny random weights, and all it refuses."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from transformers import AutoModel, AutoProcessor, pipeline
+
+from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap.convert_paraclap_to_hf import convert, main
+from tests import tiny
+from tests.modeling_smoothclap.paraclap import (
+    ParaCLAP,
+    audio_config,
+    in_data_parallel,
+    old_weight_norm,
+    save_checkpoint,
+    with_position_ids,
+    without_pooler,
+    wrapped,
+)
+
+
+REPOSITORY = Path(__file__).parents[2]
+LABELS = ["a low voice", "a high voice", "eine leise, traurige Stimme"]
+MARKER = "audio_projection.linear1.weight"
+
+
+@pytest.fixture(scope="module")
+def original():
+    torch.manual_seed(0)
+    model = ParaCLAP().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # no parameter keeps a value that another could stand in for
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    return model.requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Directories of the audio configuration, and of the text configuration with its tokenizer."""
+    audio, text = tmp_path_factory.mktemp("audio"), tmp_path_factory.mktemp("text")
+    audio_config().save_pretrained(audio)
+    tiny.text_config().save_pretrained(text)
+    tiny.tokenizer().save_pretrained(text)
+    return audio, text
+
+
+@pytest.fixture(scope="module")
+def converted(original, folders, tmp_path_factory):
+    """The directory converted from a bare checkpoint."""
+    folder = tmp_path_factory.mktemp("bare")
+    torch.save(original.state_dict(), folder / "best.pth.tar")
+    convert(folder / "best.pth.tar", folder / "out", *folders)
+    return folder / "out"
+
+
+VARIANTS = {
+    "bare": [],
+    "wrapped": [wrapped],
+    "old weight norm": [old_weight_norm],
+    "position ids": [with_position_ids],
+    "no pooler": [without_pooler],
+    "data parallel": [in_data_parallel],
+    "all": [old_weight_norm, with_position_ids, in_data_parallel, wrapped],
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@torch.no_grad()
+def test_embeddings_equal_the_originals(variant, original, folders, tmp_path):
+    path = save_checkpoint(tmp_path, original.state_dict(), *VARIANTS[variant])
+    returned = convert(path, tmp_path / "out", *folders)
+    assert not returned.training
+    waveforms = torch.from_numpy(np.stack(tiny.clips(0.05, 0.05, 0.05)))
+    tokens = tiny.tokenizer()(LABELS, padding=True, return_tensors="pt")
+    expected_audio = nn.functional.normalize(original.embed_audio(waveforms), dim=-1)
+    expected_text = nn.functional.normalize(original.embed_text(LABELS), dim=-1)
+    assert (expected_audio[0] - expected_audio[1]).abs().max() > 1e-3  # the oracle tells clips and texts apart
+    assert (expected_text[0] - expected_text[1]).abs().max() > 1e-3
+    for model in (returned, AutoModel.from_pretrained(tmp_path / "out")):
+        assert type(model) is SmoothCLAPModel
+        audio = model.get_audio_features(waveforms).pooler_output
+        text = model.get_text_features(tokens["input_ids"], tokens["attention_mask"]).pooler_output
+        torch.testing.assert_close(audio, expected_audio, atol=1e-5, rtol=0)
+        torch.testing.assert_close(text, expected_text, atol=1e-5, rtol=0)
+        torch.testing.assert_close(model.logit_scale(), original.logit_scale.exp()[None])
+
+
+@torch.no_grad()
+def test_cosines_through_the_processor_equal_the_originals(original, converted):
+    model, processor = AutoModel.from_pretrained(converted), AutoProcessor.from_pretrained(converted)
+    assert type(processor) is SmoothCLAPProcessor
+    assert processor.feature_extractor.do_normalize is False
+    assert processor.feature_extractor.minimum_samples == 20  # the tiny tower's receptive field
+    clips = tiny.clips(0.05, 0.12)
+    output = model(**processor(text=LABELS, audio=clips, sampling_rate=16000, return_tensors="pt"))
+    # One clip at a time, because ParaCLAP would average over the shorter clip's padding.
+    expected = torch.cat([original.cosines(torch.from_numpy(clip)[None], LABELS) for clip in clips])
+    torch.testing.assert_close(output.logits_per_audio / output.logit_scale, expected, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_pipeline_scores_are_the_softmax_of_the_originals_scaled_cosines(original, converted):
+    classify = pipeline("zero-shot-audio-classification", model=str(converted))
+    (clip,) = tiny.clips(0.1)
+    scores = {one["label"]: one["score"] for one in classify(clip, candidate_labels=LABELS, hypothesis_template="{}")}
+    expected = (original.logit_scale.exp() * original.cosines(torch.from_numpy(clip)[None], LABELS)[0]).softmax(dim=0)
+    assert expected.max() - expected.min() > 0.01
+    assert [scores[label] for label in LABELS] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_training_noise_of_the_audio_configuration_is_off(converted):
+    config = AutoModel.from_pretrained(converted).config
+    assert (config.audio_config.layerdrop, config.audio_config.apply_spec_augment) == (0.0, False)
+    assert (config.projection_dim, config.projection_dropout) == (16, 0.5)
+
+
+def test_half_precision_of_a_configuration_does_not_reach_the_weights(original, folders, tmp_path):
+    halved = audio_config()
+    halved.dtype = torch.float16
+    halved.save_pretrained(tmp_path / "audio")
+    path = save_checkpoint(tmp_path, original.state_dict())
+    convert(path, tmp_path / "out", tmp_path / "audio", folders[1])
+    weights = AutoModel.from_pretrained(tmp_path / "out").state_dict()
+    assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+    expected = original.audio_branch.base.feature_projection.projection.weight
+    assert torch.equal(weights["audio_model.feature_projection.projection.weight"], expected)
+
+
+def test_says_that_the_pooler_is_left_out(original, folders, tmp_path, caplog):
+    convert(save_checkpoint(tmp_path, original.state_dict()), tmp_path / "out", *folders)
+    assert "Left out on purpose: text_branch.base.pooler.dense.weight" in caplog.text
+    caplog.clear()
+    convert(save_checkpoint(tmp_path, original.state_dict(), without_pooler), tmp_path / "out", *folders)
+    assert caplog.text == ""
+
+
+def test_says_that_a_scale_beyond_the_limit_is_held(original, folders, tmp_path, caplog):
+    state = original.state_dict() | {"logit_scale": torch.tensor(5.0)}
+    model = convert(save_checkpoint(tmp_path, state), tmp_path / "out", *folders)
+    assert "exp(5.000), is above 100" in caplog.text
+    assert model.logit_scale().item() == pytest.approx(100)
+
+
+# Refusals: each is one line on stderr and exit status 1, and nothing is written.
+
+
+@pytest.fixture
+def refusal(original, folders, tmp_path, capsys):
+    """A function that runs the command, checks that it refuses as it should, and returns what it says."""
+
+    def run(state=None, checkpoint=None, audio=folders[0], text=folders[1]):
+        checkpoint = checkpoint or save_checkpoint(tmp_path, state or original.state_dict())
+        options = ["--audio-config", str(audio), "--text-config", str(text)]
+        assert main([str(checkpoint), str(tmp_path / "out"), *options]) == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        assert not (tmp_path / "out").is_dir()
+        return captured.err.strip().replace(str(tmp_path), "TMP")
+
+    return run
+
+
+@pytest.fixture
+def text_folder(folders, tmp_path):
+    """A copy of the text configuration and tokenizer, to spoil."""
+    return shutil.copytree(folders[1], tmp_path / "text")
+
+
+def test_missing_file(refusal, tmp_path):
+    message = "There is no file TMP/{}; give the path of a ParaCLAP checkpoint, e.g. best.pth.tar."
+    assert refusal(checkpoint=tmp_path / "none.pth") == message.format("none.pth")
+    (tmp_path / "folder").mkdir()
+    assert refusal(checkpoint=tmp_path / "folder") == message.format("folder")
+
+
+class Dangerous:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (os.mkdir, (self.target,))
+
+
+@pytest.mark.parametrize("content", ["text", "empty", "truncated", "code", "pickled code"])
+def test_file_that_is_no_checkpoint_of_tensors(content, original, refusal, tmp_path):
+    path, target = save_checkpoint(tmp_path, original.state_dict()), tmp_path / "made-by-the-checkpoint"
+    if content == "code":
+        torch.save({"model": original.state_dict(), "note": Dangerous(str(target))}, path)
+    else:
+        pickled = pickle.dumps(Dangerous(str(target)))
+        contents = {"text": b"hello", "empty": b"", "truncated": path.read_bytes()[:5000], "pickled code": pickled}
+        path.write_bytes(contents[content])
+    assert refusal(checkpoint=path).startswith("TMP/best.pth.tar cannot be read as a PyTorch checkpoint (")
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (torch.zeros(3), "it holds a Tensor, not a state dict."),
+        ({"state_dict": {}, "epoch": 3}, "its entries state_dict, epoch are not named tensors."),
+        ({1: torch.zeros(3)}, "its entries 1 are not named tensors."),
+        ({"model": {}}, f"it lacks the matrix {MARKER} and holds nothing."),
+        (dict.fromkeys("abcde", torch.zeros(1)), f"it lacks the matrix {MARKER} and holds a, b, c and 2 more."),
+        ({MARKER: torch.zeros(())}, f"it lacks the matrix {MARKER} and holds {MARKER}."),
+    ],
+)
+def test_foreign_checkpoint(content, complaint, refusal, tmp_path):
+    torch.save(content, tmp_path / "best.pth.tar")
+    message = refusal(checkpoint=tmp_path / "best.pth.tar")
+    assert message == f"TMP/best.pth.tar is no ParaCLAP checkpoint: {complaint}"
+
+
+def test_missing_and_unexpected_tensors_are_listed(original, refusal):
+    state = original.state_dict()
+    del state["logit_scale"], state["text_projection.linear2.weight"]
+    # A foreign name, this package's own, and the old spelling of what is there in the new one already.
+    unexpected = ["head.bias", "audio_model.masked_spec_embed"]
+    unexpected.append("audio_branch.base.encoder.pos_conv_embed.conv.weight_g")
+    assert refusal(state | dict.fromkeys(unexpected, torch.zeros(3))) == (
+        "TMP/best.pth.tar does not fit the configurations: it lacks text_projection.linear2.weight, logit_scale; it "
+        f"has the unexpected {', '.join(unexpected)}; pass the configurations it was trained with as --audio-config "
+        "and --text-config."
+    )
+
+
+def test_shapes_that_do_not_fit_the_configuration(refusal, text_folder):
+    tiny.text_config(intermediate_size=31).save_pretrained(text_folder)
+    message = refusal(text=text_folder)
+    layer = "text_branch.base.encoder.layer.0"
+    assert message.startswith(
+        f"TMP/best.pth.tar does not fit the configurations: it has {layer}.intermediate.dense.weight of shape (30, 24) "
+        f"instead of (31, 24), {layer}.intermediate.dense.bias of shape (30,) instead of (31,), "
+    )
+    assert "lacks" not in message
+
+
+@pytest.mark.parametrize("tower", ["audio", "text"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "Unrecognized model in "),
+        ("{oops", "It looks like the config file at "),
+        ('{"model_type": "bert", "hidden_size": "wide"}', "Validation error for field 'hidden_size'"),
+        ('{"model_type": "foreign", "auto_map": {"AutoConfig": "code.Config"}}', "The repository "),  # not executed
+    ],
+)
+def test_directory_without_a_configuration(tower, content, reason, refusal, tmp_path):
+    (tmp_path / "spoilt").mkdir()
+    if content:
+        (tmp_path / "spoilt" / "config.json").write_text(content)
+    message = refusal(**{tower: tmp_path / "spoilt"})
+    assert message.startswith(f"Cannot read the {tower} configuration from 'TMP/spoilt' ({reason}")
+    cure = f"pass as --{tower}-config a directory that holds it, or a hub id while the hub can be reached."
+    assert message.endswith(cure)
+
+
+def test_configuration_of_an_unsupported_tower(refusal, folders):
+    audio, text = folders
+    assert refusal(audio=text).startswith("`bert` is not a supported audio tower; choose one of wav2vec2, ")
+    assert refusal(text=audio).startswith("`wav2vec2` is not a supported text tower; choose one of bert, ")
+
+
+def test_directory_without_a_tokenizer(refusal, text_folder):
+    for file in text_folder.glob("token*"):  # transformers itself would make up five special tokens now
+        file.unlink()
+    assert refusal(text=text_folder).startswith("The tokenizer knows nothing but its special tokens")
+
+
+def test_tokenizer_that_cannot_be_read(refusal, text_folder):
+    (text_folder / "tokenizer.json").write_text("{oops")
+    assert refusal(text=text_folder).startswith("Cannot read the tokenizer from 'TMP/text' (")
+
+
+def test_tokenizer_with_more_tokens_than_the_tower(refusal, text_folder):
+    tiny.text_config(vocab_size=100).save_pretrained(text_folder)
+    assert refusal(text=text_folder).startswith(
+        f"The tokenizer from 'TMP/text' has {len(tiny.tokenizer())} tokens, but the text configuration there has "
+        "room for 100; "
+    )
+
+
+def test_output_that_is_a_file(refusal, tmp_path, original):
+    (tmp_path / "out").touch()
+    message = refusal(without_pooler(original.state_dict()))
+    assert message == "Cannot write to TMP/out (File exists); choose another directory."
+
+
+# The command itself, in processes of its own.
+
+
+def run_command(*arguments, **environment):
+    command = [sys.executable, "-m", "modeling_smoothclap.convert_paraclap_to_hf", *map(str, arguments)]
+    return subprocess.run(command, cwd=REPOSITORY, env=os.environ | environment, capture_output=True, text=True)
+
+
+def test_command_writes_a_directory_that_carries_its_code(original, folders, tmp_path):
+    path, (audio, text) = save_checkpoint(tmp_path, original.state_dict(), old_weight_norm, wrapped), folders
+    output = tmp_path / "new" / "out"
+    done = run_command(path, output, "--audio-config", audio, "--text-config", text)
+    assert done.returncode == 0, done.stderr
+    assert "Left out on purpose: text_branch.base.pooler.dense.weight" in done.stderr
+    assert done.stderr.endswith(f"Wrote the model and its processor to {output}.\n")
+    written = {file.name for file in output.iterdir()}
+    assert {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json"} <= written
+    modules = ["configuration", "modeling", "towers", "loss", "feature_extraction", "processing"]
+    assert {f"{module}_smoothclap.py" for module in modules} <= written
+    assert '"AutoModel": "modeling_smoothclap.SmoothCLAPModel"' in (output / "config.json").read_text()
+    assert type(AutoModel.from_pretrained(output)) is SmoothCLAPModel
+
+
+def test_command_without_a_hub_asks_for_a_directory(original, tmp_path):
+    path = save_checkpoint(tmp_path, original.state_dict())
+    done = run_command(path, tmp_path / "out", HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path / "cache"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Cannot read the audio configuration from 'audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim' (We couldn't "
+        "connect to 'https://huggingface.co' to load the files, and couldn't find them in the cached files); pass as "
+        "--audio-config a directory that holds it, or a hub id while the hub can be reached.\n"
+    )
+    assert not (tmp_path / "out").exists()

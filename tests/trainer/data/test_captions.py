@@ -1,0 +1,153 @@
+"""Captions and tags: wording tables, reproducibility, and what is always said."""
+
+import pytest
+import torch
+
+from smoothclap_trainer.data.captions import (
+    EMOTION_ALIASES,
+    LANGUAGES,
+    all_phrases,
+    caption,
+    language_data,
+    phrases,
+    row_levels,
+    tag_text,
+)
+from smoothclap_trainer.data.thresholds import GROUPS, Thresholds
+
+
+LEVELS = {"pitch": "low", "pitch variation": "high", "intensity": "normal", "rate": "high", "duration": "low"}
+EMOTIONAL = {"emotion": "sad", "gender": "female", **LEVELS}
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def many(levels, language="en", count=300, **options):
+    source = generator()
+    return [caption(levels, language, source, **options) for _ in range(count)]
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_every_level_has_wordings_in_every_language(language):
+    for group in GROUPS:
+        assert set(language_data(language).wordings[group]) == {"low", "normal", "high"}
+    for group in ("pitch", "pitch variation", "intensity", "rate"):
+        assert min(len(phrases(group, level, language)) for level in ("low", "high")) >= 5
+    for group in ("emotion", "gender"):
+        assert set(LANGUAGES[language].wordings[group]) == set(LANGUAGES["en"].wordings[group])
+    assert set(LANGUAGES[language].persons) == {"unknown", *LANGUAGES["en"].wordings["gender"]}
+    assert set(EMOTION_ALIASES.values()) <= set(LANGUAGES[language].wordings["emotion"])
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_no_phrase_means_two_things(language):
+    meanings = {}
+    for group, levels in LANGUAGES[language].wordings.items():
+        for level, wordings in levels.items():
+            for phrase in wordings:
+                assert meanings.setdefault(phrase, (group, level)) == (group, level)
+    assert len(all_phrases(language)) == len(set(all_phrases(language)))
+
+
+def test_all_phrases_name_every_speaker_and_hold_no_placeholder():
+    english, german = all_phrases("en"), all_phrases("de")
+    assert {"a low voice", "she speaks slowly", "he speaks slowly", "the speaker speaks slowly"} <= set(english)
+    assert {"eine tiefe Stimme", "die Frau spricht leise", "er spricht leise"} <= set(german)
+    assert not any("{" in phrase for phrase in english + german)
+
+
+def test_captions_are_made_of_the_phrases_of_their_levels():
+    spoken = {phrase for group, level in LEVELS.items() for phrase in phrases(group, level)}
+    spoken = {phrase.format(person=word) for phrase in spoken for word in LANGUAGES["en"].persons["unknown"]}
+    for text in many(LEVELS):
+        assert any(phrase in text for phrase in spoken)
+        assert "high voice" not in text
+        assert "slow" not in text
+
+
+def test_a_seed_reproduces_captions_and_another_does_not():
+    assert many(LEVELS) == many(LEVELS)
+    torch.manual_seed(3)
+    first = [caption(LEVELS, "de") for _ in range(20)]
+    state = torch.get_rng_state()
+    second = [caption(LEVELS, "de") for _ in range(20)]
+    torch.set_rng_state(state)
+    assert [caption(LEVELS, "de") for _ in range(20)] == second
+    assert first != second
+    torch.manual_seed(3)
+    assert [caption(LEVELS, "de") for _ in range(20)] == first
+
+
+def test_captions_vary_and_every_group_is_spoken_of():
+    texts = many(LEVELS, count=500)
+    assert len(set(texts)) > 300
+    assert any("utterance" in text for text in texts)
+    assert any(text == "a low voice" for text in many({"pitch": "low"}))
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_emotion_is_always_said(language):
+    persons = LANGUAGES[language].persons["female"]
+    said = [phrase.format(person=word) for phrase in phrases("emotion", "sad", language) for word in persons]
+    for text in [*many(EMOTIONAL, language), *many(EMOTIONAL, language, max_phrases=1, count=50)]:
+        assert any(phrase in text for phrase in said)
+
+
+def test_known_gender_decides_the_word_for_the_speaker():
+    texts = [f" {text}" for text in many(EMOTIONAL)]
+    assert any(" she " in text for text in texts)
+    assert not any(" he " in text or "this person" in text for text in texts)
+    neutral = [f" {text}" for text in many({**EMOTIONAL, "gender": "non-binary"})]
+    assert not any(" he " in text or " she " in text for text in neutral)
+
+
+def test_number_of_phrases():
+    # The one level "low" of duration and the like hold no comma or "and", so joints count phrases.
+    levels = dict.fromkeys(("pitch", "rate", "duration", "intensity", "pitch variation", "shimmer"), "high")
+    joints = [text.replace("up and down", "").replace(" and ", ", ").count(", ") for text in many(levels)]
+    assert set(joints) == {0, 1, 2, 3, 4}
+    assert {text.count(",") for text in many(levels, max_phrases=1)} == {0}
+
+
+def test_noun_frames_take_noun_phrases_only():
+    texts = many(LEVELS, count=2000)
+    framed = [text.removeprefix("This is a sound of ") for text in texts if text.startswith("This is a sound of ")]
+    assert framed
+    assert all(text.startswith(("a ", "an ")) for text in framed)
+
+
+def test_tag_text_by_hand():
+    levels = {"rate": "high", "pitch": "low", "intensity": "normal", "gender": "female", "emotion": "happy"}
+    assert tag_text(levels) == "happy, female, low pitch, normal intensity, high rate"
+    assert tag_text(dict(reversed(levels.items()))) == tag_text(levels)
+
+
+def test_row_levels_reads_labels_and_values():
+    thresholds = Thresholds(low={"duration": 2.0}, high={"duration": 5.0}, num_rows=9)
+    row = {"duration": 6.0, "emotion": " Anger", "gender": "F", "arousal": 1.0}
+    assert row_levels(row, thresholds) == {"emotion": "angry", "gender": "female", "duration": "high"}
+    assert row_levels({"duration": 6.0, "emotion": None, "gender": ""}, thresholds) == {"duration": "high"}
+
+
+def test_errors_name_what_is_wrong():
+    thresholds = Thresholds(low={"duration": 2.0}, high={"duration": 5.0}, num_rows=9)
+    with pytest.raises(ValueError, match="unknown emotion 'emphatic'"):
+        row_levels({"duration": 6.0, "emotion": "emphatic"}, thresholds)
+    with pytest.raises(ValueError, match="unknown gender 'x'"):
+        row_levels({"duration": 6.0, "gender": "x"}, thresholds)
+    with pytest.raises(ValueError, match=r"language 'fr'; there are \['de', 'en'\]"):
+        caption(LEVELS, "fr")
+    with pytest.raises(ValueError, match="at least one level"):
+        caption({})
+    with pytest.raises(ValueError, match="max_phrases must be at least 1, got 0"):
+        caption(LEVELS, max_phrases=0)
+    with pytest.raises(ValueError, match="no en wordings for 'pitch' = 'huge'"):
+        caption({"pitch": "huge"})
+    with pytest.raises(ValueError, match="no de wordings for 'colour' = 'red'"):
+        caption({"colour": "red"}, "de")
+    with pytest.raises(ValueError, match="cannot word tags"):
+        tag_text({"colour": "red"})
+    with pytest.raises(ValueError, match="cannot word tags"):
+        tag_text({})

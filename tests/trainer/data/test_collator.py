@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+from transformers.audio_utils import load_audio
+
+from smoothclap_trainer.data.captions import LANGUAGES, row_levels, tag_text
+from tests import tiny
+from tests.trainer import rows
+
+
+@pytest.fixture
+def data(tmp_path):
+    return rows.dataset(tmp_path / "audio")
+
+
+def batch(collator, data, *indices):
+    return collator([data[index] for index in indices])
+
+
+def texts(ids):
+    return tiny.tokenizer().batch_decode(ids, skip_special_tokens=True)
+
+
+def test_a_batch_has_all_that_training_needs(data):
+    made = batch(rows.collator(data, crop_seconds=0.1), data, 0, 1, 2)
+    assert made["input_values"].shape == (3, 1600)
+    assert made["audio_attention_mask"].sum() == 3 * 1600
+    assert made["local_features"].shape == (3, rows.LOCAL_WIDTH)
+    assert made["input_ids"].shape == made["attention_mask"].shape
+    assert made["tag_input_ids"].shape == made["tag_attention_mask"].shape
+
+
+def test_tags_are_the_rows_tag_texts(data):
+    collator = rows.collator(data)
+    made = batch(collator, data, 0, 5)
+    expected = [tag_text(row_levels(data[index], collator.thresholds)) for index in (0, 5)]
+    assert texts(made["tag_input_ids"]) == expected
+
+
+def test_training_draws_anew_and_a_seed_repeats_it(data):
+    collator = rows.collator(data, crop_seconds=0.05)
+    torch.manual_seed(1)
+    first, second = batch(collator, data, 0), batch(collator, data, 0)
+    torch.manual_seed(1)
+    again = batch(collator, data, 0)
+    assert not torch.equal(first["input_values"], second["input_values"])
+    assert torch.equal(first["input_values"], again["input_values"])
+    assert texts(first["input_ids"]) == texts(again["input_ids"])
+
+
+def test_crops_are_pieces_of_the_clip(data):
+    made = batch(rows.collator(data, crop_seconds=0.05), data, 3)["input_values"][0].numpy()
+    whole = load_audio(data[3]["path"], sampling_rate=16000)
+    windows = np.lib.stride_tricks.sliding_window_view(whole, len(made))
+    assert (np.abs(windows - made).max(axis=1) == 0).sum() == 1
+
+
+def test_evaluation_takes_whole_clips_and_one_caption_per_clip(data):
+    collator = rows.collator(data, training=False, crop_seconds=0.05)
+    alone, among_others = batch(collator, data, 2), batch(collator, data, 5, 2)
+    assert alone["input_values"].shape == (1, 3200)
+    assert texts(alone["input_ids"])[0] == texts(among_others["input_ids"])[1]
+
+
+def test_captions_come_in_all_languages(data):
+    collator = rows.collator(data, languages=("de",))
+    german = texts(batch(collator, data, *range(8))["input_ids"])
+    words = {word for levels in LANGUAGES["de"].wordings.values() for group in levels.values() for word in group}
+    plain = {phrase for phrase in words if "{" not in phrase}
+    assert any(phrase in caption for caption in german for phrase in plain)
+
+
+def test_cached_tower_output_takes_the_audios_place(data):
+    cached = data.add_column("pooled_audio", list(np.ones((8, 32), dtype=np.float32)))
+    made = batch(rows.collator(cached), cached, 0, 1)
+    assert made["pooled_audio"].shape == (2, 32)
+    assert "input_values" not in made

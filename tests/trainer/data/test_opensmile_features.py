@@ -1,0 +1,187 @@
+"""eGeMAPS functionals: live, cached, interrupted, and clips that have none."""
+
+import importlib.util
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from smoothclap_trainer.data import opensmile_features
+from smoothclap_trainer.data.audio import write_flac
+from smoothclap_trainer.data.opensmile_features import (
+    FunctionalsCache,
+    content_key,
+    extract_functionals,
+    extract_table,
+    feature_version,
+    functional_names,
+    read_mono,
+)
+
+from .archive_makers import tone
+
+
+PITCH = "F0semitoneFrom27.5Hz_sma3nz_amean"
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Five good clips of rising pitch."""
+    paths = [tmp_path / f"{index}.flac" for index in range(5)]
+    for index, path in enumerate(paths):
+        write_flac(path, tone(0.5, 16000, 110 * 2 ** (index / 4)))
+    return paths
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Counts the clips that openSMILE is really asked for; a limit makes the next one fail like an interruption."""
+    count = {"clips": 0, "limit": 1000}
+    original = opensmile_features._functionals
+
+    def counting(samples, rate):
+        if count["clips"] == count["limit"]:
+            raise KeyboardInterrupt
+        count["clips"] += 1
+        return original(samples, rate)
+
+    monkeypatch.setattr(opensmile_features, "_functionals", counting)
+    return count
+
+
+def live(paths):
+    return pd.DataFrame([extract_functionals(*read_mono(path)) for path in paths])
+
+
+def test_a_tone_has_its_pitch_and_level():
+    samples = tone(1.0, 16000, 220.0, amplitude=0.3)
+    functionals = extract_functionals(samples, 16000)
+    assert list(functionals.index) == functional_names()
+    assert len(functionals) == 88
+    assert functionals.dtype == np.float32
+    assert functionals[PITCH] == pytest.approx(36.0, abs=0.2)  # 220 Hz is three octaves above 27.5 Hz
+    louder = extract_functionals(2 * samples, 16000)
+    gain = louder["equivalentSoundLevel_dBp"] - functionals["equivalentSoundLevel_dBp"]
+    assert gain == pytest.approx(6.02, abs=0.05)
+
+
+def test_cached_equals_live_exactly(tmp_path, clips, computed):
+    cold = extract_table(clips, tmp_path / "cache")
+    assert computed["clips"] == 5
+    warm = extract_table(clips, tmp_path / "cache")
+    assert computed["clips"] == 5
+    pd.testing.assert_frame_equal(cold, warm, check_exact=True)
+    assert cold["path"].tolist() == [str(path) for path in clips]
+    assert cold["problem"].tolist() == [None] * 5
+    np.testing.assert_array_equal(cold[functional_names()].to_numpy(), live(clips).to_numpy())
+    assert cold[functional_names()].dtypes.unique().tolist() == [np.dtype("float32")]
+
+
+def test_order_does_not_matter(tmp_path, clips):
+    forward = extract_table(clips, tmp_path / "a")
+    backward = extract_table(clips[::-1], tmp_path / "b")
+    pd.testing.assert_frame_equal(forward, backward[::-1].reset_index(drop=True), check_exact=True)
+
+
+def test_processes_do_not_matter(tmp_path, clips):
+    alone = extract_table(clips, tmp_path / "a")
+    together = extract_table(clips, tmp_path / "b", num_workers=2)
+    pd.testing.assert_frame_equal(alone, together, check_exact=True)
+
+
+def test_an_interrupted_run_keeps_what_was_done(tmp_path, clips, computed):
+    computed["limit"] = 3
+    with pytest.raises(KeyboardInterrupt):
+        extract_table(clips, tmp_path / "cache", chunk_clips=2)
+    assert len(FunctionalsCache(tmp_path / "cache").load()) == 2  # one whole file; the third clip's was not full
+    computed["limit"] = 1000
+    resumed = extract_table(clips, tmp_path / "cache", chunk_clips=2)
+    assert computed["clips"] == 3 + 3
+    pd.testing.assert_frame_equal(resumed, extract_table(clips, tmp_path / "other"), check_exact=True)
+
+
+def test_the_key_is_what_is_heard(tmp_path, clips, computed):
+    samples, _ = read_mono(clips[0])
+    soundfile.write(tmp_path / "same.wav", samples, 16000, subtype="FLOAT")
+    table = extract_table([clips[0], tmp_path / "same.wav", clips[0]], tmp_path / "cache")
+    assert computed["clips"] == 1
+    assert table[PITCH].nunique() == 1
+    assert content_key(samples, 16000) != content_key(samples, 8000)
+    assert content_key(samples, 16000) != content_key(samples[:-1], 16000)
+
+
+def test_another_version_never_sees_the_rows(tmp_path, clips, computed, monkeypatch):
+    extract_table(clips[:1], tmp_path / "cache")
+    assert feature_version().startswith("eGeMAPSv02-functionals-opensmile-")
+    monkeypatch.setattr(opensmile_features, "feature_version", lambda: "eGeMAPSv03")
+    extract_table(clips[:1], tmp_path / "cache")
+    assert computed["clips"] == 2
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_clips_without_functionals_are_flagged_in_a_table(tmp_path, clips):
+    paths = [clips[0]]
+    for name, samples in (("short", tone(0.05, 16000)), ("silent", np.zeros(16000)), ("empty", np.zeros(0))):
+        paths.append(tmp_path / f"{name}.wav")
+        soundfile.write(paths[-1], samples, 16000, subtype="FLOAT")
+    for _ in range(2):  # computed, then from the cache
+        table = extract_table(paths, tmp_path / "cache")
+        assert table["problem"].tolist() == [None, "too short", "silent", "empty"]
+        assert table[functional_names()].isna().all(axis=1).tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (tone(0.05, 16000), "800 samples at 16000 Hz: too short"),
+        (np.zeros(16000), "silent"),
+        (np.zeros(0), "empty"),
+        (np.full(16000, np.nan), "not finite"),
+        (np.zeros((2, 16000)), r"shape \(2, 16000\)"),
+    ],
+)
+def test_one_clip_without_functionals_is_an_error(samples, message):
+    with pytest.raises(ValueError, match=message):
+        extract_functionals(samples, 16000)
+
+
+def test_functionals_that_opensmile_leaves_undefined_are_an_error(monkeypatch):
+    class Undefined:
+        feature_names = functional_names()
+
+        def process_signal(self, samples, rate):
+            return pd.DataFrame([[np.nan] * 88])
+
+    monkeypatch.setattr(opensmile_features, "_smile", Undefined)
+    with pytest.raises(ValueError, match="undefined functionals"):
+        extract_functionals(tone(0.5, 16000), 16000)
+
+
+def test_files_that_are_no_audio(tmp_path):
+    (tmp_path / "x.wav").write_text("text")
+    with pytest.raises(ValueError, match=r"x\.wav' cannot be read as audio"):
+        extract_table([tmp_path / "x.wav"], tmp_path / "cache")
+    with pytest.raises(ValueError, match=r"gone\.wav' cannot be read as audio"):
+        extract_table([tmp_path / "gone.wav"], tmp_path / "cache")
+
+
+def test_a_damaged_cache_file_is_named(tmp_path, clips):
+    extract_table(clips[:1], tmp_path / "cache")
+    (part,) = (tmp_path / "cache").rglob("*.parquet")
+    part.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=f"{part.name}' is damaged.*delete it"):
+        extract_table(clips[:1], tmp_path / "cache")
+
+
+def test_stereo_files_are_averaged(tmp_path):
+    soundfile.write(tmp_path / "s.wav", np.array([[0.5, 0.0], [0.25, 0.25]]), 16000, subtype="FLOAT")
+    samples, rate = read_mono(tmp_path / "s.wav")
+    assert (samples.tolist(), rate) == ([0.25, 0.25], 16000)
+
+
+def test_without_opensmile_the_error_names_the_extra(monkeypatch):
+    opensmile_features._smile.cache_clear()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install smoothclap\[opensmile\]"):
+        functional_names()

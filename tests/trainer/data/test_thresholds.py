@@ -1,0 +1,107 @@
+"""Quantile thresholds: values by hand, edges, and an exact round trip."""
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from smoothclap_trainer.data.thresholds import ACOUSTIC_GROUPS, Thresholds
+
+
+PITCH = "F0semitoneFrom27.5Hz_sma3nz_amean"
+LEVEL, LOUDNESS = ACOUSTIC_GROUPS["intensity"]
+
+
+def test_quantiles_by_hand():
+    # Eleven values 0, 2, ..., 20: the 0.3 quantile is the 4th smallest, the 0.7 quantile the 8th.
+    rows = pd.DataFrame({PITCH: np.float32([20, 0, 2, 18, 4, 16, 6, 14, 8, 12, 10])})
+    thresholds = Thresholds.fit(rows)
+    assert thresholds.low == {PITCH: 6.0}
+    assert thresholds.high == {PITCH: 14.0}
+    assert thresholds.num_rows == 11
+
+
+def test_quantiles_between_values_are_linear():
+    # Four values: position 0.3 * 3 = 0.9 lies nine tenths from 0 to 10, position 2.1 a tenth from 20 to 40.
+    thresholds = Thresholds.fit(pd.DataFrame({"duration": [0.0, 10.0, 20.0, 40.0]}))
+    assert thresholds.low["duration"] == pytest.approx(9.0)
+    assert thresholds.high["duration"] == pytest.approx(22.0)
+
+
+def test_edges_belong_to_low_and_high():
+    thresholds = Thresholds(low={"duration": 2.0}, high={"duration": 5.0}, num_rows=9)
+    below, above = math.nextafter(5.0, 0), math.nextafter(2.0, 9)
+    found = [thresholds.levels({"duration": value})["duration"] for value in (2.0, above, below, 5.0)]
+    assert found == ["low", "normal", "normal", "high"]
+
+
+@pytest.mark.parametrize(
+    ("level", "loudness", "expected"),
+    [
+        (-10, 2.0, "high"),
+        (-40, 2.0, "high"),
+        (-10, 0.1, "high"),
+        (-40, 1.0, "low"),
+        (-20, 0.1, "low"),
+        (-20, 1.0, "normal"),
+    ],
+)
+def test_intensity_is_high_if_either_is_high_then_low_if_either_is_low(level, loudness, expected):
+    thresholds = Thresholds(low={LEVEL: -30, LOUDNESS: 0.5}, high={LEVEL: -15, LOUDNESS: 1.5}, num_rows=9)
+    assert thresholds.levels({LEVEL: level, LOUDNESS: loudness}) == {"intensity": expected}
+
+
+def test_a_group_needs_all_its_columns():
+    rows = pd.DataFrame({LEVEL: range(10), "duration": range(10)})
+    assert list(Thresholds.fit(rows).low) == ["duration"]
+
+
+def test_rated_dimensions_may_have_gaps_and_acoustic_values_may_not():
+    rows = pd.DataFrame({"arousal": [1.0, 2.0, None, 3.0, 4.0, 5.0], "duration": [1.0, 2, 3, 4, 5, 6]})
+    thresholds = Thresholds.fit(rows)
+    assert thresholds.low["arousal"] == pytest.approx(2.2)  # of 1 to 5
+    assert thresholds.levels({"duration": 1.0, "arousal": None}) == {"duration": "low"}
+    assert thresholds.levels({"duration": 1.0, "arousal": 5.0}) == {"duration": "low", "arousal": "high"}
+    with pytest.raises(ValueError, match="no finite duration"):
+        thresholds.levels({"duration": float("nan"), "arousal": 5.0})
+    with pytest.raises(ValueError, match="no finite duration"):
+        thresholds.levels({"arousal": 5.0})
+    with pytest.raises(ValueError, match="'duration' has missing or infinite values in 1 of 6"):
+        Thresholds.fit(rows.assign(duration=[1.0, 2, None, 4, 5, 6]))
+
+
+def test_saved_and_loaded_thresholds_are_equal(tmp_path):
+    generator = np.random.default_rng(0)
+    columns = [column for columns in ACOUSTIC_GROUPS.values() for column in columns]
+    thresholds = Thresholds.fit(pd.DataFrame({column: generator.normal(size=97) for column in columns}))
+    thresholds.save(tmp_path / "thresholds.json")
+    assert Thresholds.load(tmp_path / "thresholds.json") == thresholds
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"columns": {"duration": 3}}', '{"num_rows": 3}'])
+def test_other_files_are_no_thresholds(tmp_path, content):
+    (tmp_path / "thresholds.json").write_text(content)
+    with pytest.raises(ValueError, match="holds no thresholds"):
+        Thresholds.load(tmp_path / "thresholds.json")
+    with pytest.raises(ValueError, match="holds no thresholds"):
+        Thresholds.load(tmp_path / "missing.json")
+
+
+def test_fit_refuses_what_it_cannot_bin():
+    with pytest.raises(ValueError, match="cannot be binned"):
+        Thresholds.fit(pd.DataFrame({"duration": [3.0] * 10}))
+    with pytest.raises(ValueError, match=r"no column to fit thresholds on among \['x'\]"):
+        Thresholds.fit(pd.DataFrame({"x": [3.0] * 10}))
+    with pytest.raises(ValueError, match="must rise"):
+        Thresholds.fit(pd.DataFrame({"duration": [3.0, 4.0]}), quantiles=(0.7, 0.3))
+    with pytest.raises(ValueError, match="missing or infinite values in 0 of 0"):
+        Thresholds.fit(pd.DataFrame({"duration": []}))
+
+
+def test_other_quantiles_are_remembered(tmp_path):
+    thresholds = Thresholds.fit(pd.DataFrame({"duration": [float(n) for n in range(11)]}), quantiles=(0.1, 0.9))
+    thresholds.save(tmp_path / "t.json")
+    assert json.loads((tmp_path / "t.json").read_text())["quantiles"] == [0.1, 0.9]
+    assert Thresholds.load(tmp_path / "t.json").high == {"duration": 9.0}

@@ -1,0 +1,80 @@
+"""From rows of a data set to a batch: audio decoded and cropped, captions made and tokenised."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+from transformers.audio_utils import load_audio
+
+from modeling_smoothclap import SmoothCLAPProcessor
+
+from .captions import caption, row_levels, tag_text
+from .thresholds import Thresholds
+
+
+@dataclass
+class SmoothCLAPCollator:
+    """
+    Makes training or evaluation batches from rows with `path` (audio file), functionals and, where known, labels.
+
+    In training each clip is cropped at random to at most `crop_seconds` and gets a fresh caption at every step, drawn
+    with torch's global generator, so that a seeded or resumed run repeats them. In evaluation clips are whole and a
+    clip's caption depends on its `id` alone.
+
+    Args:
+        processor ([`SmoothCLAPProcessor`]): Of the model.
+        thresholds ([`Thresholds`]): Fitted on the training rows.
+        languages (`tuple[str, ...]`, defaults to `("en",)`): Captions are drawn evenly from these.
+        crop_seconds (`float`, *optional*, defaults to 5.0): Longest training clip, in seconds (5 in ParaCLAP); `None`
+            takes clips whole.
+        training (`bool`, defaults to `True`): Whether to crop and draw at random.
+
+    Returns (when called with a list of rows):
+        `dict[str, torch.Tensor]`: The model's inputs; `tag_input_ids` and `tag_attention_mask` (batch, tokens); and
+        `local_features` (batch, width) if the rows have them. Rows with `pooled_audio`, the output of a frozen tower on
+        the whole clip, are not decoded and not cropped: it goes to the model in place of the audio.
+    """
+
+    processor: SmoothCLAPProcessor
+    thresholds: Thresholds
+    languages: tuple[str, ...] = ("en",)
+    crop_seconds: float | None = 5.0
+    training: bool = True
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        levels = [row_levels(row, self.thresholds) for row in rows]
+        captions = [self._caption(row, its_levels) for row, its_levels in zip(rows, levels, strict=True)]
+        batch = dict(self.processor.tokenizer(captions, padding=True, return_tensors="pt")) | self._clips(rows)
+        tags = self.processor.tokenizer([tag_text(one) for one in levels], padding=True, return_tensors="pt")
+        batch |= {"tag_input_ids": tags["input_ids"], "tag_attention_mask": tags["attention_mask"]}
+        if "local_features" in rows[0]:
+            batch["local_features"] = _stack(rows, "local_features")
+        return batch
+
+    def _clips(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        if "pooled_audio" in rows[0]:
+            return {"pooled_audio": _stack(rows, "pooled_audio")}
+        extractor = self.processor.feature_extractor
+        clips = [self._audio(row["path"]) for row in rows]
+        return dict(extractor(clips, sampling_rate=extractor.sampling_rate, return_tensors="pt"))
+
+    def _audio(self, path: str) -> np.ndarray:
+        rate = self.processor.feature_extractor.sampling_rate
+        clip = load_audio(path, sampling_rate=rate)
+        if not self.training or self.crop_seconds is None:
+            return clip
+        length = round(self.crop_seconds * rate)
+        start = int(torch.randint(max(1, len(clip) - length + 1), (1,)))
+        return clip[start : start + length]
+
+    def _caption(self, row: Mapping[str, Any], levels: dict[str, str]) -> str:
+        generator = None if self.training else torch.Generator().manual_seed(crc32(row["id"].encode()))
+        language = self.languages[int(torch.randint(len(self.languages), (1,), generator=generator))]
+        return caption(levels, language, generator)
+
+
+def _stack(rows: Sequence[Mapping[str, Any]], column: str) -> torch.Tensor:
+    return torch.tensor(np.array([row[column] for row in rows], dtype=np.float32))  # (batch, width)

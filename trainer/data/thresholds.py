@@ -1,0 +1,188 @@
+"""Quantile thresholds that turn acoustic values into low, normal and high: fitted once, saved, reused."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+QUANTILES = (0.3, 0.7)
+"""At or below the first is low, at or above the second is high (ParaCLAP's choice)."""
+
+ACOUSTIC_GROUPS: dict[str, tuple[str, ...]] = {
+    "pitch": ("F0semitoneFrom27.5Hz_sma3nz_amean",),
+    "pitch variation": ("F0semitoneFrom27.5Hz_sma3nz_stddevNorm",),
+    "intensity": ("equivalentSoundLevel_dBp", "loudness_sma3_amean"),
+    "jitter": ("jitterLocal_sma3nz_amean",),
+    "shimmer": ("shimmerLocaldB_sma3nz_amean",),
+    "duration": ("duration",),
+    "rate": ("loudnessPeaksPerSec",),
+}
+"""Group to its columns. All are ParaCLAP's but `rate`, which is this project's: loudness peaks follow syllables."""
+
+RATED_GROUPS: dict[str, tuple[str, ...]] = {
+    "arousal": ("arousal",),
+    "dominance": ("dominance",),
+    "valence": ("valence",),
+}
+"""Dimensions that people annotated: used where the rows have them, and a row may lack them."""
+
+GROUPS = {**ACOUSTIC_GROUPS, **RATED_GROUPS}
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """
+    Lower and upper threshold of each column.
+
+    Args:
+        low (`dict[str, float]`):
+            Column to the value at or below which it is low.
+        high (`dict[str, float]`):
+            Column to the value at or above which it is high.
+        num_rows (`int`):
+            Rows they were fitted on.
+        quantiles (`tuple[float, float]`, defaults to (0.3, 0.7)):
+            The quantiles that the values are.
+
+    Example:
+
+    ```python
+    >>> import pandas as pd
+    >>> from smoothclap_trainer.data.thresholds import Thresholds
+    >>> thresholds = Thresholds.fit(pd.DataFrame({"duration": [float(n) for n in range(11)]}))
+    >>> thresholds.low, thresholds.high
+    ({'duration': 3.0}, {'duration': 7.0})
+    >>> thresholds.levels({"duration": 7.0})
+    {'duration': 'high'}
+
+    ```
+    """
+
+    low: dict[str, float]
+    high: dict[str, float]
+    num_rows: int
+    quantiles: tuple[float, float] = QUANTILES
+
+    @classmethod
+    def fit(cls, rows: pd.DataFrame, quantiles: tuple[float, float] = QUANTILES) -> "Thresholds":
+        """
+        Fits thresholds on TRAINING rows, for every group whose columns are there.
+
+        Args:
+            rows (`pd.DataFrame`):
+                Training rows.
+            quantiles (`tuple[float, float]`, defaults to (0.3, 0.7)):
+                Lower and upper quantile, interpolated linearly.
+
+        Returns:
+            [`Thresholds`]: The thresholds.
+
+        Raises:
+            ValueError: No group's columns are there, a column of acoustic values has gaps, or a column's lower and
+                upper threshold are equal.
+        """
+        if not 0 < quantiles[0] < quantiles[1] < 1:
+            raise ValueError(f"quantiles must rise between 0 and 1, got {quantiles}")
+        groups = [group for group, columns in GROUPS.items() if set(columns) <= set(rows.columns)]
+        if not groups:
+            known = sorted(column for columns in GROUPS.values() for column in columns)
+            raise ValueError(f"no column to fit thresholds on among {list(rows.columns)}; known are {known}")
+        low, high = {}, {}
+        for group in groups:
+            for column in GROUPS[group]:
+                values = rows[column].astype("float64")
+                if group in RATED_GROUPS:
+                    values = values.dropna()
+                if not len(values) or not np.isfinite(values).all():
+                    raise ValueError(
+                        f"column {column!r} has missing or infinite values in {int((~np.isfinite(values)).sum())} of "
+                        f"{len(values)} rows; leave those rows out"
+                    )
+                low[column], high[column] = (float(values.quantile(quantile)) for quantile in quantiles)
+                if low[column] == high[column]:
+                    raise ValueError(
+                        f"column {column!r} has the same {quantiles[0]} and {quantiles[1]} quantile, {low[column]}, "
+                        "and cannot be binned; leave the column out"
+                    )
+        return cls(low=low, high=high, num_rows=len(rows), quantiles=quantiles)
+
+    def levels(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """
+        Bins one row.
+
+        A group of several columns (intensity) is high if any column is high, else low if any is low.
+
+        Args:
+            row (`Mapping[str, Any]`):
+                Column to value; further columns are ignored.
+
+        Returns:
+            `dict[str, str]`: Group to `"low"`, `"normal"` or `"high"`, for all groups with thresholds; dimensions
+            without a rating in this row are left out.
+
+        Raises:
+            ValueError: An acoustic column is missing or not finite.
+        """
+        levels = {}
+        for group, columns in GROUPS.items():
+            if not set(columns) <= set(self.low):
+                continue
+            values = [row.get(column) for column in columns]
+            if any(value is None or not np.isfinite(value) for value in values):
+                if group in RATED_GROUPS:
+                    continue
+                raise ValueError(f"row has no finite {' and '.join(columns)} (got {values}); extract its functionals")
+            if any(float(value) >= self.high[column] for value, column in zip(values, columns, strict=True)):  # type: ignore[arg-type]
+                levels[group] = "high"
+            elif any(float(value) <= self.low[column] for value, column in zip(values, columns, strict=True)):  # type: ignore[arg-type]
+                levels[group] = "low"
+            else:
+                levels[group] = "normal"
+        return levels
+
+    def save(self, path: str | Path) -> None:
+        """
+        Writes the thresholds as JSON, exactly.
+
+        Args:
+            path (`str` or `Path`):
+                File to write; lies beside the model.
+        """
+        content = {
+            "quantiles": list(self.quantiles),
+            "num_rows": self.num_rows,
+            "columns": {column: {"low": self.low[column], "high": self.high[column]} for column in self.low},
+        }
+        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Thresholds":
+        """
+        Reads what [`~Thresholds.save`] wrote.
+
+        Args:
+            path (`str` or `Path`):
+                The file.
+
+        Returns:
+            [`Thresholds`]: Equal to the saved ones.
+
+        Raises:
+            ValueError: The file is missing or holds something else.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            columns = content["columns"]
+            return cls(
+                low={column: float(pair["low"]) for column, pair in columns.items()},
+                high={column: float(pair["high"]) for column, pair in columns.items()},
+                num_rows=int(content["num_rows"]),
+                quantiles=(float(content["quantiles"][0]), float(content["quantiles"][1])),
+            )
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error

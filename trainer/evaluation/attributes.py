@@ -1,0 +1,155 @@
+"""Zero-shot attribute queries: does "a high voice" rank high-pitched clips above low-pitched ones?
+
+Truth is an eGeMAPS functional. Within each corpus, clips in the top third of the functional are positives, those in the
+bottom third negatives; a clip's score is its cosine with the "high" text minus its cosine with the "low" text; the
+figure is the area under the ROC curve (AUC, chance 0.5). Top against bottom third is an easy setting: it leaves out the
+clips in between.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+
+
+@dataclass(frozen=True)
+class AttributeQuery:
+    """
+    A pair of opposite descriptions and the functional that says which clips they fit.
+
+    Args:
+        attribute (`str`): What is asked about.
+        column (`str`): The functional, under openSMILE's name.
+        language (`str`): Of the texts.
+        high (`str`): Fits clips with a large value.
+        low (`str`): Fits clips with a small value.
+    """
+
+    attribute: str
+    column: str
+    language: str
+    high: str
+    low: str
+
+
+_PITCH = "F0semitoneFrom27.5Hz_sma3nz_amean"
+_VARIATION = "F0semitoneFrom27.5Hz_sma3nz_stddevNorm"
+_LOUDNESS = "loudness_sma3_amean"
+_RATE = "loudnessPeaksPerSec"
+
+ATTRIBUTE_QUERIES = (
+    AttributeQuery("pitch", _PITCH, "en", "a high voice", "a low voice"),
+    AttributeQuery("pitch", _PITCH, "en", "someone talking in a squeaky voice", "someone talking in a bass voice"),
+    AttributeQuery("pitch", _PITCH, "de", "eine hohe Stimme", "eine tiefe Stimme"),
+    AttributeQuery("loudness", _LOUDNESS, "en", "a loud voice", "a quiet voice"),
+    AttributeQuery("loudness", _LOUDNESS, "en", "someone yelling at full volume", "someone speaking very softly"),
+    AttributeQuery("loudness", _LOUDNESS, "de", "eine laute Stimme", "eine leise Stimme"),
+    AttributeQuery("rate", _RATE, "en", "fast speech", "slow speech"),
+    AttributeQuery("rate", _RATE, "en", "hurried, rapid talking", "unhurried, drawling talking"),
+    AttributeQuery("rate", _RATE, "de", "schnelles Sprechen", "langsames Sprechen"),
+    AttributeQuery("pitch variation", _VARIATION, "en", "a lively voice", "a monotone voice"),
+    AttributeQuery("pitch variation", _VARIATION, "en", "an animated melody of speech", "a droning, unvarying tone"),
+    AttributeQuery("pitch variation", _VARIATION, "de", "eine lebhafte Stimme", "eine monotone Stimme"),
+)
+"""For each attribute an English and a German pair that captions use, and one worded as none of them."""
+
+
+def auc(positives: np.ndarray, negatives: np.ndarray) -> float:
+    """
+    Area under the ROC curve: how often a positive scores above a negative, ties counting half.
+
+    Args:
+        positives (`np.ndarray` of shape `(n,)`): Scores that should be high.
+        negatives (`np.ndarray` of shape `(m,)`): Scores that should be low.
+
+    Returns:
+        `float`: Between 0 and 1; 0.5 is chance.
+
+    Raises:
+        ValueError: if either is empty.
+    """
+    if not len(positives) or not len(negatives):
+        raise ValueError(f"AUC needs positives and negatives, got {len(positives)} and {len(negatives)}.")
+    ranks = pd.Series(np.concatenate([positives, negatives])).rank().to_numpy()
+    wins = ranks[: len(positives)].sum() - len(positives) * (len(positives) + 1) / 2
+    return float(wins / (len(positives) * len(negatives)))
+
+
+def thirds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the top and of the bottom third of `values`, each of shape `(n,)`."""
+    low, high = np.quantile(values, [1 / 3, 2 / 3])
+    return values >= high, values <= low
+
+
+def bootstrap_interval(
+    positives: np.ndarray, negatives: np.ndarray, resamples: int = 500, seed: int = 0
+) -> tuple[float, float]:
+    """95% interval of [`auc`] over resampled clips, (low, high); narrow, as clips of one speaker hang together."""
+    rng = np.random.default_rng(seed)
+    draws = [
+        auc(rng.choice(positives, len(positives)), rng.choice(negatives, len(negatives))) for _ in range(resamples)
+    ]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+@torch.inference_mode()
+def embed_texts(model: SmoothCLAPModel, processor: SmoothCLAPProcessor, texts: list[str]) -> np.ndarray:
+    """Unit-length embeddings of `texts`, float32 of shape `(texts, projection_dim)`."""
+    tokens = processor(text=texts, return_tensors="pt").to(model.device)
+    return model.get_text_features(**tokens).pooler_output.float().cpu().numpy()
+
+
+def attribute_table(
+    rows: pd.DataFrame,
+    audio_embeds: np.ndarray,
+    model: SmoothCLAPModel,
+    processor: SmoothCLAPProcessor,
+    queries: tuple[AttributeQuery, ...] = ATTRIBUTE_QUERIES,
+) -> pd.DataFrame:
+    """
+    One row per query and corpus.
+
+    Args:
+        rows (`pd.DataFrame`): Clips with `corpus` and the functionals that the queries name.
+        audio_embeds (`np.ndarray` of shape `(clips, projection_dim)`): Their embeddings, in the same order.
+        model ([`SmoothCLAPModel`]), processor ([`SmoothCLAPProcessor`]): For the texts.
+        queries (`tuple[AttributeQuery, ...]`): What to ask.
+
+    Returns:
+        `pd.DataFrame` with `attribute`, `language`, `high`, `low`, `corpus`, `positives`, `negatives`, `auc`,
+        `interval_low`, `interval_high`.
+
+    Raises:
+        ValueError: if rows and embeddings differ in number.
+    """
+    if len(rows) != len(audio_embeds):
+        raise ValueError(f"There are {len(rows)} rows but {len(audio_embeds)} embeddings; they must correspond.")
+    texts = [text for query in queries for text in (query.high, query.low)]
+    text_embeds = embed_texts(model, processor, texts).reshape(len(queries), 2, -1)
+    table = []
+    for query, (high, low) in zip(queries, text_embeds, strict=True):
+        scores = audio_embeds @ (high - low)  # (clips,)
+        for corpus, members in rows.reset_index(drop=True).groupby("corpus"):
+            values, its_scores = members[query.column].to_numpy(), scores[members.index]
+            top, bottom = thirds(values)
+            positives, negatives = its_scores[top], its_scores[bottom]
+            interval = bootstrap_interval(positives, negatives)
+            table.append(
+                {
+                    "attribute": query.attribute,
+                    "language": query.language,
+                    "high": query.high,
+                    "low": query.low,
+                    "corpus": corpus,
+                    "positives": len(positives),
+                    "negatives": len(negatives),
+                    "auc": auc(positives, negatives),
+                    "interval_low": interval[0],
+                    "interval_high": interval[1],
+                }
+            )
+    return pd.DataFrame(table)

@@ -1,0 +1,1 @@
+"""Where soft targets come from."""
