@@ -75,5 +75,5 @@ clean: ## remove what tests, tools and packaging left; keeps .venv, datasets and
 	rm -rf dist *.egg-info build/lib build/bdist.* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
-distclean: clean ## remove .venv and build/ as well; the next command starts from nothing
-	rm -rf $(VENV) build
+distclean: clean ## remove .venv, .cache and build as well; the next command starts from nothing
+	rm -rf $(VENV) .cache build

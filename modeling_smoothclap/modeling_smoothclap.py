@@ -10,7 +10,8 @@ from torch import nn
 from transformers import AutoConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import BaseModelOutputWithPooling
-from transformers.utils import ModelOutput, can_return_tuple, logging
+from transformers.processing_utils import Unpack
+from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple, logging
 
 from .configuration_smoothclap import SmoothCLAPConfig
 from .loss_smoothclap import contrastive_loss, soft_target_loss
@@ -18,6 +19,7 @@ from .towers_smoothclap import (
     audio_input_name,
     build_audio_tower,
     build_text_tower,
+    check_text_length,
     load_audio_tower,
     load_text_tower,
     run_audio_tower,
@@ -189,7 +191,7 @@ class SmoothCLAPModel(PreTrainedModel):
         input_features: torch.Tensor | None = None,
         audio_attention_mask: torch.Tensor | None = None,
         pooled_audio: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPooling:
         r"""
         Embed clips.
@@ -223,14 +225,14 @@ class SmoothCLAPModel(PreTrainedModel):
         return _with_embedding(output, self.audio_projection(pooled))
 
     @can_return_tuple
-    def get_text_features(
+    def get_text_features(  # type: ignore[misc]  # position_ids are the text tower's alone
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
-        **kwargs,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> BaseModelOutputWithPooling:
         r"""
         Embed texts.
@@ -246,16 +248,23 @@ class SmoothCLAPModel(PreTrainedModel):
         Returns:
             [`BaseModelOutputWithPooling`]: `pooler_output` of shape `(batch, projection_dim)` holds the unit-length
             embeddings, `last_hidden_state` of shape `(batch, tokens, hidden)` the tower's.
+
+        Raises:
+            ValueError: if there is no text, or one with more tokens than the tower has positions.
         """
+        tokens = input_ids if inputs_embeds is None else inputs_embeds
+        if tokens is None:
+            raise ValueError("There is no text: pass `input_ids`, as the tokenizer makes them, or `inputs_embeds`.")
+        check_text_length(self.config.text_config, tokens)
         optional = {"token_type_ids": token_type_ids, "position_ids": position_ids}
-        kwargs |= {name: value for name, value in optional.items() if value is not None}
+        given = {name: value for name, value in optional.items() if value is not None}
         output = self.text_model(
-            input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **kwargs
+            input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **given, **kwargs
         )
         return _with_embedding(output, self.text_projection(output.last_hidden_state[:, 0]))
 
     @can_return_tuple
-    def forward(
+    def forward(  # type: ignore[misc]  # as above
         self,
         input_ids: torch.Tensor | None = None,
         input_values: torch.Tensor | None = None,
@@ -268,7 +277,7 @@ class SmoothCLAPModel(PreTrainedModel):
         pooled_audio: torch.Tensor | None = None,
         soft_targets: torch.Tensor | None = None,
         return_loss: bool | None = None,
-        **kwargs,
+        **kwargs: Unpack[TransformersKwargs],
     ) -> SmoothCLAPOutput:
         r"""
         Score every clip of a batch against every text.

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import MODEL_MAPPING, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers import MODEL_MAPPING, AutoModel, PreTrainedConfig, PreTrainedModel, WhisperConfig
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.data2vec.modeling_data2vec_audio import Data2VecAudioPositionalConvEmbedding
@@ -36,7 +36,7 @@ class MaskedWhisperEncoder(WhisperEncoder):
     main_input_name = "input_features"
     _keys_to_ignore_on_load_unexpected = [r"decoder\.", r"proj_out\."]  # a whole Whisper may be the source
 
-    def __init__(self, config: PreTrainedConfig):
+    def __init__(self, config: WhisperConfig):
         super().__init__(config)
         _make_buffer(self.embed_positions, "weight")  # sinusoids, fixed
 
@@ -189,6 +189,18 @@ def _without_pooler(text_config: PreTrainedConfig) -> dict[str, bool]:
     # An unused pooler breaks DistributedDataParallel; DistilBERT and others have none to leave out.
     tower_class: Any = MODEL_MAPPING[type(text_config)]
     return {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(tower_class).parameters else {}
+
+
+def check_text_length(text_config: PreTrainedConfig, tokens: torch.Tensor) -> None:
+    """Raise a ValueError where a text has more tokens (batch, tokens, ...) than the tower has positions."""
+    limit = text_config.max_position_embeddings
+    if text_config.model_type in ("roberta", "xlm-roberta", "mpnet"):
+        limit -= text_config.pad_token_id + 1  # their positions start after the padding token's
+    if tokens.shape[1] > limit:
+        raise ValueError(
+            f"A text has {tokens.shape[1]} tokens, but this {text_config.model_type} tower takes at most {limit}. "
+            "Shorten it, or have the tokenizer cut it: `truncation=True, max_length=...`."
+        )
 
 
 def run_audio_tower(

@@ -1,0 +1,52 @@
+"""What every test has: no network, one thread, a fixed seed; and the fixtures `logs` and `ffmpeg`."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+# Read when the libraries are imported, so they are set before.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+import transformers
+
+
+pytest_plugins = ["tests.upstream.floor"]  # here, because under xdist the controller reads no other conftest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quiet_and_single_threaded():
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def logs(caplog):
+    """Messages that transformers' loggers emit during a test; its loggers do not propagate by themselves."""
+    transformers.utils.logging.warning_once.cache_clear()  # or a warning that an earlier test had would be missing
+    transformers.utils.logging.enable_propagation()
+    yield caplog
+    transformers.utils.logging.disable_propagation()
+
+
+@pytest.fixture
+def ffmpeg(tmp_path, monkeypatch) -> Path:
+    """An `ffmpeg` on the PATH: the system's, or else the one that the wheel `imageio-ffmpeg` carries."""
+    if found := shutil.which("ffmpeg"):
+        return Path(found)
+    carried = pytest.importorskip("imageio_ffmpeg", reason="no ffmpeg on this machine; install imageio-ffmpeg")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ffmpeg").symlink_to(carried.get_ffmpeg_exe())
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return folder / "ffmpeg"
