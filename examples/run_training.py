@@ -3,8 +3,8 @@
 Usage: python examples/run_training.py examples/configs/smoothclap-tiny.yaml
 
 Writes to `output_dir`: the model and its processor, the caption thresholds, the settings, where the data came from, and
-`attributes.csv`, the zero-shot attribute figures on the test split. The test split selects nothing: the model of the
-last step is the model.
+`attributes.csv`, the zero-shot attribute figures on the validation and test splits. The test split selects nothing: the
+model of the last step is the model.
 """
 
 import json
@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
 import torch
 import yaml
 from datasets import Dataset
@@ -100,7 +101,7 @@ def main() -> None:
         sys.exit("cache_audio_tower needs freeze_audio_tower: the output of a tower that trains changes at every step.")
 
     splits = load_splits(data_settings.dataset)
-    train, test = splits["train"], splits["test"].to_pandas()
+    train = splits["train"]
     if data_settings.max_train_clips is not None:
         train = train.shuffle(seed=0).select(range(data_settings.max_train_clips))
     thresholds = Thresholds.fit(train.to_pandas())
@@ -125,7 +126,12 @@ def main() -> None:
     (output / "training_log.yaml").write_text(yaml.safe_dump(trainer.state.log_history))
 
     model = SmoothCLAPModel.from_pretrained(output)  # what users will load, rounded as it was stored
-    table = attribute_table(test, embed_files(model, processor.feature_extractor, test["path"]), model, processor)
+    tables = []
+    for name in ("validation", "test"):
+        rows = splits[name].to_pandas()
+        embeds = embed_files(model, processor.feature_extractor, rows["path"])
+        tables.append(attribute_table(rows, embeds, model, processor).assign(split=name))
+    table = pd.concat(tables)
     table.to_csv(output / "attributes.csv", index=False, float_format="%.4f")
     print(table.to_string(index=False, float_format="%.3f"))
     print(f"The model, its processor and its figures are in {output}.")

@@ -20,6 +20,7 @@ from .towers_smoothclap import (
     build_audio_tower,
     build_text_tower,
     check_text_length,
+    freeze_constants,
     load_audio_tower,
     load_text_tower,
     run_audio_tower,
@@ -171,6 +172,7 @@ class SmoothCLAPModel(PreTrainedModel):
     def train(self, mode: bool = True) -> "SmoothCLAPModel":
         """Set training mode. A tower whose parameters are all frozen stays in evaluation mode, without dropout."""
         super().train(mode)
+        freeze_constants(self.audio_model)  # here, because `from_pretrained` thaws them and ends with `eval()`
         for tower in (self.audio_model, self.text_model):
             if not any(parameter.requires_grad for parameter in tower.parameters()):
                 tower.eval()

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import MODEL_MAPPING, AutoModel, PreTrainedConfig, PreTrainedModel, WhisperConfig
+from transformers import MODEL_MAPPING, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.data2vec.modeling_data2vec_audio import Data2VecAudioPositionalConvEmbedding
@@ -35,10 +35,6 @@ class MaskedWhisperEncoder(WhisperEncoder):
 
     main_input_name = "input_features"
     _keys_to_ignore_on_load_unexpected = [r"decoder\.", r"proj_out\."]  # a whole Whisper may be the source
-
-    def __init__(self, config: WhisperConfig):
-        super().__init__(config)
-        _make_buffer(self.embed_positions, "weight")  # sinusoids, fixed
 
     @merge_with_config_defaults
     @capture_outputs
@@ -157,16 +153,16 @@ def _prepare(tower: Any) -> PreTrainedModel:
         masked = MaskedPositionalConvEmbedding(tower.config)
         masked.layers = tower.encoder.pos_conv_embed.layers
         tower.encoder.pos_conv_embed = masked
-    if hasattr(tower, "masked_spec_embed") and not tower.config.apply_spec_augment:
-        _make_buffer(tower, "masked_spec_embed")  # never used then, and DistributedDataParallel would wait for it
+    freeze_constants(tower)
     return tower
 
 
-def _make_buffer(module: nn.Module, name: str) -> None:
-    """Make a parameter that is not to be trained a buffer: `from_pretrained` would have a frozen one thaw."""
-    value = getattr(module, name).detach()
-    delattr(module, name)
-    module.register_buffer(name, value)
+def freeze_constants(tower: Any) -> None:
+    """Freeze what an audio tower never trains. To be repeated after loading, from which every weight comes thawed."""
+    if tower.config.model_type in LOG_MEL_TOWERS:
+        tower.embed_positions.requires_grad_(False)  # sinusoids
+    elif hasattr(tower, "masked_spec_embed") and not tower.config.apply_spec_augment:
+        tower.masked_spec_embed.requires_grad_(False)  # never used then, and DistributedDataParallel would wait for it
 
 
 def build_text_tower(text_config: PreTrainedConfig) -> PreTrainedModel:
@@ -194,8 +190,10 @@ def _without_pooler(text_config: PreTrainedConfig) -> dict[str, bool]:
 def check_text_length(text_config: PreTrainedConfig, tokens: torch.Tensor) -> None:
     """Raise a ValueError where a text has more tokens (batch, tokens, ...) than the tower has positions."""
     limit = text_config.max_position_embeddings
-    if text_config.model_type in ("roberta", "xlm-roberta", "mpnet"):
+    if text_config.model_type in ("roberta", "xlm-roberta"):
         limit -= text_config.pad_token_id + 1  # their positions start after the padding token's
+    elif text_config.model_type == "mpnet":
+        limit -= 2  # the same, with the padding token taken to be 1 whatever the configuration says
     if tokens.shape[1] > limit:
         raise ValueError(
             f"A text has {tokens.shape[1]} tokens, but this {text_config.model_type} tower takes at most {limit}. "

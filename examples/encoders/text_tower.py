@@ -113,6 +113,7 @@ def write_text_tower(
     embeddings = cached_embeddings(teacher, [sentence.text for sentence in sentences], cache)
     student, tokenizer, figures = distil(sentences, embeddings, settings)
     student.tower.save_pretrained(output)
+    tokenizer.backend_tokenizer.no_truncation()  # distilling truncated; who loads the tower is not to, unasked
     tokenizer.save_pretrained(output)
     restored = load_strictly(BertModel, output, add_pooling_layer=False).state_dict()
     if any(not torch.equal(weight, restored[name]) for name, weight in student.tower.state_dict().items()):

@@ -76,7 +76,7 @@ def test_from_yaml_to_a_checkpoint_and_its_figures(tmp_path, config):
     done = run(tmp_path, config)
     assert done.returncode == 0, done.stderr[-3000:]
     out = tmp_path / "out"
-    assert len(pd.read_csv(out / "attributes.csv")) == 12
+    assert pd.read_csv(out / "attributes.csv")["split"].value_counts().to_dict() == {"validation": 12, "test": 12}
     assert Thresholds.load(out / "thresholds.json").num_rows == 8
     assert yaml.safe_load((out / "training_config.yaml").read_text()) == config
     assert json.loads((out / "provenance.json").read_text()) == {"made": "up"}

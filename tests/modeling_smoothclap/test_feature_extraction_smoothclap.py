@@ -243,9 +243,11 @@ def test_the_shortest_clip_passes_through_every_tower(family):
 
 @pytest.mark.parametrize("seconds", [0.1, 0.99, 1.0])
 @pytest.mark.parametrize("num_mel_bins", [80, 128])
-def test_log_mel_is_whispers(seconds, num_mel_bins):
-    # Of the whole clip: both reflect it at its end, which Whisper usually does to the silence it adds.
-    clip = tiny.clips(seconds)[0]
+@pytest.mark.parametrize("make", [lambda seconds: tiny.clips(seconds)[0], lambda seconds: tone(440, seconds)])
+def test_log_mel_is_whispers(make, seconds, num_mel_bins):
+    # Of the whole clip: both reflect it at its end, which Whisper usually does to the silence it adds. Noise fills all
+    # bands; a tone leaves most of them to the floor.
+    clip = make(seconds)
     whisper = WhisperFeatureExtractor(feature_size=num_mel_bins)
     expected = whisper(clip, sampling_rate=16000, padding="do_not_pad", truncation=False, return_tensors="np")
     actual = extract(SmoothCLAPFeatureExtractor(num_mel_bins=num_mel_bins), clip)["input_features"]
@@ -266,6 +268,12 @@ def test_a_tone_is_loudest_in_the_band_around_it():
     centres = LOG_MEL.mel_filters.argmax(dim=0) * 40  # Hz: 201 bins up to 8 kHz
     assert abs(int(centres[low.argmax()]) - 200) <= 40
     assert abs(int(centres[high.argmax()]) - 3000) <= 80
+
+
+def test_nothing_is_more_than_80_db_below_the_peak():
+    features = extract(LOG_MEL, tone(440))["input_features"]
+    assert features.max() - features.min() == pytest.approx(2, abs=1e-5)  # 8 units of log10 power, a quarter of that
+    assert (features == features.min()).mean() > 0.1
 
 
 def test_log_mel_of_silence_is_finite_and_flat():

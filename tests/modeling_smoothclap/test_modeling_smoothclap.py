@@ -12,6 +12,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoModelForCTC,
     AutoModelForMaskedLM,
@@ -22,6 +23,7 @@ from transformers import (
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPOutput
 from modeling_smoothclap.loss_smoothclap import soft_target_loss
 from modeling_smoothclap.modeling_smoothclap import SmoothCLAPLogitScale, SmoothCLAPProjection
+from modeling_smoothclap.towers_smoothclap import load_audio_tower, run_audio_tower
 from tests import tiny
 
 
@@ -201,6 +203,29 @@ def test_the_other_towers_input_is_refused(family, wrong):
             model(**inputs, **given)
         with pytest.raises(ValueError, match=message):
             model.get_audio_features(**given)
+
+
+def test_no_text_is_refused():
+    model, inputs = tiny.model(), batch()
+    for name in ("input_ids", "attention_mask"):
+        del inputs[name]
+    with pytest.raises(ValueError, match="There is no text: pass `input_ids`"):
+        model(**inputs)
+    with pytest.raises(ValueError, match="There is no text"):
+        model.get_text_features()
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+def test_a_frozen_towers_output_may_stand_for_the_audio(family):
+    model, inputs = tiny.model(family), batch(family)
+    audio = inputs.pop(model.audio_input_name)
+    mask = inputs.pop("audio_attention_mask")
+    with torch.no_grad():
+        _, pooled = run_audio_tower(model.audio_model, audio, mask)
+        expected = model(**inputs, **{model.audio_input_name: audio}, audio_attention_mask=mask, return_loss=True)
+        cached = model(**inputs, pooled_audio=pooled, return_loss=True)
+    assert torch.equal(cached.audio_embeds, expected.audio_embeds)
+    assert torch.equal(cached.loss, expected.loss)
 
 
 @pytest.mark.parametrize("text", tiny.TEXT_FAMILIES)
@@ -514,6 +539,18 @@ def test_encoders_stored_in_half_precision_give_a_float32_model(tmp_path, family
     assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
     with torch.no_grad():
         assert torch.equal(again(**batch(family)).logits_per_audio, logits)
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+def test_a_tower_stored_in_half_precision_loads_as_float32(tmp_path, family):
+    # As a frozen encoder by itself, outside any model.
+    source = (
+        WhisperModel(tiny.audio_config(family)) if family == "whisper" else AutoModel.from_config(tiny.audio_config())
+    )
+    source.half().save_pretrained(tmp_path)
+    tower = load_audio_tower(str(tmp_path), AutoConfig.from_pretrained(tmp_path))
+    assert {parameter.dtype for parameter in tower.parameters()} == {torch.float32}
+    assert not tower.training
 
 
 def test_the_models_configuration_is_its_towers(tmp_path):

@@ -102,4 +102,4 @@ def test_a_model_of_remote_code_can_train(generations):
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     batch = processor(text=LABELS, audio=tiny.clips(0.1, 0.05, 0.07), sampling_rate=16000, return_tensors="pt")
     model(**batch, return_loss=True).loss.backward()
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.requires_grad)
