@@ -15,6 +15,7 @@ PIP := $(BIN)/python -m pip install --constraint constraints.txt
 REQUIREMENTS := setup.cfg pyproject.toml constraints.txt
 DEMO := $(VENV)/.demo-installed
 DEV := $(VENV)/.installed
+CHECKPOINT := modeling_smoothclap/checkpoints/smoothclap-tiny
 
 # Test processes. Each uses one thread, so that two do not fight over two cores.
 JOBS ?= 2
@@ -57,6 +58,12 @@ train: $(DEV) ## make the default checkpoint again: fetch speech and encoders (n
 	$(BIN)/python examples/fetch_encoders.py --output build/encoders
 	$(BIN)/python examples/distil_towers.py
 	$(BIN)/python examples/run_training.py examples/configs/smoothclap-tiny.yaml
+	rm -rf $(CHECKPOINT)
+	mkdir -p $(CHECKPOINT)
+	cp $(addprefix build/smoothclap-tiny/*.,json yaml csv safetensors) $(CHECKPOINT)
+	cp build/towers/text/distillation.json $(CHECKPOINT)/text_tower.json
+	cd $(CHECKPOINT) && ln -s ../../*_smoothclap.py . && ln -s ../../../model_card.md README.md
+	@echo "Now bring the figures of $(CHECKPOINT)/attributes.csv into model_card.md; a test compares them."
 
 venv: $(DEV) ## only install: everything, into .venv
 

@@ -111,7 +111,7 @@ def main() -> None:
         print(f"  {entry['label']:<{width}}  {entry['score']:.3f}")
     save_chart(ranking, path.name, arguments.chart)
     print(f"\nBar chart: {arguments.chart}")
-    print('Next: python examples/quickstart.py YOUR_CLIP.wav --labels "a calm voice" "eine aufgeregte Stimme"')
+    print('Next: python examples/quickstart.py YOUR_CLIP.wav --labels "hasty speech" "eine tiefe, ruhige Stimme"')
 
 
 if __name__ == "__main__":
