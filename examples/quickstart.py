@@ -37,6 +37,8 @@ def demo_clip() -> Path:
     """A real clip if the package index can be reached, else a synthetic one."""
     try:
         clip = fetch_package("pocketsphinx-testdata", DEMO_FOLDER).root / REAL_CLIP
+        if not clip.is_file():
+            raise ValueError(f"the package holds no {REAL_CLIP}")
         print("No clip given: taking three seconds of a LibriVox reading (real speech, public domain).")
     except ValueError as error:
         clip = DEMO_FOLDER / "synthetic.wav"
@@ -103,7 +105,10 @@ def main() -> None:
         clip = load_audio(str(path), sampling_rate=extractor.sampling_rate)
     except Exception as error:
         sys.exit(f"{path} could not be read as audio ({error}). Give a wav, flac, mp3 or ogg file.")
-    ranking = classifier(clip, candidate_labels=arguments.labels, hypothesis_template="{}")
+    try:
+        ranking = classifier(clip, candidate_labels=arguments.labels, hypothesis_template="{}")
+    except ValueError as error:
+        sys.exit(f"{path} could not be judged: {error}")
 
     print(f"\n{path} ({len(clip) / extractor.sampling_rate:.1f} s)")
     width = max(len(entry["label"]) for entry in ranking)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 import yaml
-from datasets import Dataset
+from datasets import DatasetDict
 from transformers import HfArgumentParser, set_seed
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
@@ -41,8 +41,16 @@ class ModelSettings:
         default=None, metadata={"help": "For log-mel towers: silence mel bands above this frequency, in Hz."}
     )
     storage_dtype: str = field(
-        default="float32", metadata={"help": "Type of the saved weights; they are loaded as float32 all the same."}
+        default="float32",
+        metadata={
+            "help": "Type of the saved weights; they are loaded as float32 all the same.",
+            "choices": ["float32", "float16", "bfloat16"],
+        },
     )
+
+    def __post_init__(self) -> None:
+        if self.storage_dtype not in ("float32", "float16", "bfloat16"):
+            raise ValueError(f"`storage_dtype` is float32, float16 or bfloat16, not {self.storage_dtype!r}.")
 
 
 @dataclass
@@ -62,19 +70,14 @@ class DataSettings:
     max_train_clips: int | None = field(default=None, metadata={"help": "Take only this many clips, for trials."})
 
 
-def add_features(train: Dataset, model: ModelSettings, data: DataSettings, soft: bool) -> Dataset:
-    """Add what frozen encoders say of each clip: `local_features` for soft targets, `pooled_audio` as a cache."""
-    wanted = {}
-    if soft:
-        wanted["local_features"] = data.local_feature_encoder or model.audio_encoder
-    if data.cache_audio_tower:
-        wanted["pooled_audio"] = model.audio_encoder
-    computed = {
-        name: FrozenSpeechEncoder(name, model.max_frequency).of_files(train["path"]) for name in {*wanted.values()}
-    }
-    for column, encoder in wanted.items():
-        train = train.add_column(column, list(computed[encoder]))
-    return train
+def add_features(splits: DatasetDict, encoders: dict[str, str], max_frequency: int | None, device: str) -> DatasetDict:
+    """Add to training and validation clips what frozen encoders say of them: `encoders` is column to encoder."""
+    made = {name: FrozenSpeechEncoder(name, max_frequency, device) for name in {*encoders.values()}}
+    for split in {"train", "validation"} & {*splits}:
+        features = {name: encoder.of_files(splits[split]["path"]) for name, encoder in made.items()}
+        for column, name in encoders.items():
+            splits[split] = splits[split].add_column(column, list(features[name]))
+    return splits
 
 
 def save(model: SmoothCLAPModel, processor: SmoothCLAPProcessor, folder: Path, storage_dtype: str) -> None:
@@ -85,6 +88,21 @@ def save(model: SmoothCLAPModel, processor: SmoothCLAPProcessor, folder: Path, s
     for part in (config, config["audio_config"], config["text_config"]):
         part["dtype"] = "float32"
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def report(folder: Path, splits: DatasetDict, device: str) -> None:
+    """Measure the saved model, rounded as it was stored, on the splits it did not train on."""
+    model = SmoothCLAPModel.from_pretrained(folder).to(device)
+    processor = SmoothCLAPProcessor.from_pretrained(folder)
+    tables = []
+    for name in [name for name in ("validation", "test") if name in splits]:
+        rows = splits[name].to_pandas()
+        embeds = embed_files(model, processor.feature_extractor, rows["path"])
+        tables.append(attribute_table(rows, embeds, model, processor).assign(split=name))
+    if tables:
+        table = pd.concat(tables)
+        table.to_csv(folder / "attributes.csv", index=False, float_format="%.4f")
+        print(table.to_string(index=False, float_format="%.3f"))
 
 
 def main() -> None:
@@ -101,11 +119,16 @@ def main() -> None:
         sys.exit("cache_audio_tower needs freeze_audio_tower: the output of a tower that trains changes at every step.")
 
     splits = load_splits(data_settings.dataset)
-    train = splits["train"]
     if data_settings.max_train_clips is not None:
-        train = train.shuffle(seed=0).select(range(data_settings.max_train_clips))
-    thresholds = Thresholds.fit(train.to_pandas())
-    train = add_features(train, model_settings, data_settings, soft=training_arguments.beta > 0)
+        kept = range(min(data_settings.max_train_clips, len(splits["train"])))
+        splits["train"] = splits["train"].shuffle(seed=0).select(kept)
+    thresholds = Thresholds.fit(splits["train"].to_pandas())
+    encoders = {}
+    if training_arguments.beta > 0:
+        encoders["local_features"] = data_settings.local_feature_encoder or model_settings.audio_encoder
+    if data_settings.cache_audio_tower:
+        encoders["pooled_audio"] = model_settings.audio_encoder
+    splits = add_features(splits, encoders, model_settings.max_frequency, str(training_arguments.device))
 
     towers = (model_settings.audio_encoder, model_settings.text_encoder)
     model = SmoothCLAPModel.from_audio_text_pretrained(
@@ -113,27 +136,32 @@ def main() -> None:
     )
     processor = SmoothCLAPProcessor.from_audio_text_pretrained(*towers, max_frequency=model_settings.max_frequency)
     collator = SmoothCLAPCollator(
-        processor, thresholds, tuple(data_settings.languages), data_settings.crop_seconds, training=True
+        processor,
+        thresholds,
+        tuple(data_settings.languages),
+        data_settings.crop_seconds,
+        seed=training_arguments.seed,
     )
-    trainer = SmoothCLAPTrainer(model=model, args=training_arguments, data_collator=collator, train_dataset=train)
+    trainer = SmoothCLAPTrainer(
+        model=model,
+        args=training_arguments,
+        data_collator=collator,
+        train_dataset=splits["train"],
+        eval_dataset=splits.get("validation"),
+        processing_class=processor,
+    )
     trainer.train()
 
     model.eval()
     save(model, processor, output, model_settings.storage_dtype)
     thresholds.save(output / "thresholds.json")
     shutil.copy(config_file, output / "training_config.yaml")
-    shutil.copy(Path(data_settings.dataset) / "provenance.json", output / "provenance.json")
+    provenance = Path(data_settings.dataset) / "provenance.json"
+    if provenance.is_file():
+        shutil.copy(provenance, output)
     (output / "training_log.yaml").write_text(yaml.safe_dump(trainer.state.log_history))
 
-    model = SmoothCLAPModel.from_pretrained(output)  # what users will load, rounded as it was stored
-    tables = []
-    for name in ("validation", "test"):
-        rows = splits[name].to_pandas()
-        embeds = embed_files(model, processor.feature_extractor, rows["path"])
-        tables.append(attribute_table(rows, embeds, model, processor).assign(split=name))
-    table = pd.concat(tables)
-    table.to_csv(output / "attributes.csv", index=False, float_format="%.4f")
-    print(table.to_string(index=False, float_format="%.3f"))
+    report(output, splits, str(training_arguments.device))
     print(f"The model, its processor and its figures are in {output}.")
 
 

@@ -17,6 +17,15 @@ TARGET_FLOOR = 1e-8
 """Smallest target probability inside a logarithm; it bounds the reverse divergence where a target is zero."""
 
 
+def cosines(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Dot products of unit-length vectors (n, width) and (m, width), of shape (n, m), never at autocast's precision.
+
+    In bfloat16 a cosine near one is off by up to 0.004, which a scale of 100 turns into 0.4 of a logit.
+    """
+    with torch.autocast(rows.device.type, enabled=False):
+        return rows @ columns.to(rows.dtype).t()
+
+
 def contrastive_loss(logits_per_audio: torch.Tensor) -> torch.Tensor:
     """Symmetric InfoNCE, the loss of CLAP: mean cross-entropy against the identity, of rows and of columns.
 
@@ -44,7 +53,7 @@ def similarity_distribution(features: torch.Tensor, temperature: float) -> torch
     if temperature <= 0:
         raise ValueError(f"A temperature must be positive, got {temperature}; the usual value is 0.07.")
     unit = F.normalize(features.float(), dim=-1)
-    return torch.softmax(unit @ unit.t() / temperature, dim=-1)
+    return torch.softmax(cosines(unit, unit) / temperature, dim=-1)
 
 
 def soft_targets(

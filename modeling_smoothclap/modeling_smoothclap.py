@@ -14,7 +14,7 @@ from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple, logging
 
 from .configuration_smoothclap import SmoothCLAPConfig
-from .loss_smoothclap import contrastive_loss, soft_target_loss
+from .loss_smoothclap import contrastive_loss, cosines, soft_target_loss
 from .towers_smoothclap import (
     audio_input_name,
     build_audio_tower,
@@ -306,7 +306,9 @@ class SmoothCLAPModel(PreTrainedModel):
         )
         audio_embeds, text_embeds = audio_output.pooler_output, text_output.pooler_output
         scale = self.logit_scale()
-        logits_per_audio = audio_embeds @ text_embeds.t() * scale.to(audio_embeds.dtype)  # (audio batch, text batch)
+        logits_per_audio = cosines(audio_embeds, text_embeds) * scale.to(
+            audio_embeds.dtype
+        )  # (audio batch, text batch)
 
         loss = None
         if return_loss:

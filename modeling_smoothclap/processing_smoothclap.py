@@ -47,7 +47,9 @@ class SmoothCLAPProcessor(ProcessorMixin):
         Args:
             audio (`str`): Hub id or directory of the audio encoder.
             text (`str`): Hub id or directory of the text encoder and its tokenizer.
-            **kwargs: Further arguments of [`SmoothCLAPFeatureExtractor`], e.g. `do_normalize=True`.
+            **kwargs: Further arguments of [`SmoothCLAPFeatureExtractor`]. Waveforms are not normalised unless
+                `do_normalize=True` is among them, whatever the encoder's own preprocessor does: ParaCLAP does not,
+                and normalising removes the loudness.
         """
         audio_config = AutoConfig.from_pretrained(audio)
         extractor = SmoothCLAPFeatureExtractor.from_audio_config(audio_config, **kwargs)

@@ -47,7 +47,8 @@ class MaskedWhisperEncoder(WhisperEncoder):
             attention_mask (`torch.Tensor` of shape `(batch, frames)`, *optional*): 1 for frames, 0 for padding.
 
         Returns:
-            [`BaseModelOutput`] with `last_hidden_state` of shape `(batch, ceil(frames / 2), hidden)`.
+            [`BaseModelOutput`] with `last_hidden_state` of shape `(batch, ceil(frames / 2), hidden)`. Of clips longer
+            than the position table, `hidden_states` and `attentions` come per window, `batch * windows` rows.
         """
         batch, frames, _ = input_features.shape
         if attention_mask is None:

@@ -42,24 +42,24 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
     )
     freeze_text_tower: bool = field(
         default=False,
-        metadata={"help": "Keep the text tower as it was pretrained (open in the paper)."},
+        metadata={"help": "Keep the text tower as it was pretrained (open in the paper; ours)."},
     )
     beta: float = field(
-        default=0.1, metadata={"help": "Weight of the soft part of the targets, in [0, 1] (open in the paper)."}
+        default=0.1, metadata={"help": "Weight of the soft part of the targets, in [0, 1] (open in the paper; ours)."}
     )
     gamma: float = field(
-        default=0.5, metadata={"help": "Share of tag similarity in the soft part, in [0, 1] (open in the paper)."}
+        default=0.5, metadata={"help": "Share of tag similarity in the soft part, in [0, 1] (open in the paper; ours)."}
     )
     audio_temperature: float = field(
-        default=0.07, metadata={"help": "Temperature of the audio-audio similarity (open in the paper)."}
+        default=0.07, metadata={"help": "Temperature of the audio-audio similarity (open in the paper; ours)."}
     )
     tag_temperature: float = field(
-        default=0.07, metadata={"help": "Temperature of the tag-tag similarity (open in the paper)."}
+        default=0.07, metadata={"help": "Temperature of the tag-tag similarity (open in the paper; ours)."}
     )
     kl_reading: str = field(
         default="symmetric",
         metadata={
-            "help": "How to read the paper's symmetric KL: 'symmetric' or 'forward' (open in the paper).",
+            "help": "How to read the paper's symmetric KL: 'symmetric' or 'forward' (open in the paper; ours).",
             "choices": ["symmetric", "forward"],
         },
     )

@@ -1,14 +1,18 @@
 """Trainer for contrastive language-audio models with softened targets."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import Trainer
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from modeling_smoothclap.loss_smoothclap import contrastive_loss, soft_target_loss, soft_targets
+from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
 from .arguments import SmoothCLAPTrainingArguments
+from .data.collator import SmoothCLAPCollator
 from .objectives.tag_features import tag_features
 
 
@@ -16,17 +20,45 @@ TARGET_INPUTS = ("tag_input_ids", "tag_attention_mask", "local_features")
 """Entries of a batch that shape the targets and are not inputs of the model."""
 
 
+class SmoothCLAPCallback(TrainerCallback):
+    """Tells the collator which epoch it is, and keeps the stored logit scale at or below ln 100 after every step.
+
+    The model clamps the scale it uses; under FSDP2 that is a gathered copy, and the stored one would run on.
+    """
+
+    def __init__(self, collator: Any):
+        self.collator = collator
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Set the collator's epoch, from which it draws."""
+        if isinstance(self.collator, SmoothCLAPCollator):
+            self.collator.epoch = int((state.epoch or 0) + 1e-6)  # a sum of fractions may fall just short
+
+    def on_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Clamp the scale."""
+        for name, parameter in kwargs["model"].named_parameters():
+            if "logit_scale" in name:
+                parameter.data.clamp_(max=MAX_LOGIT_SCALE)
+
+
 class SmoothCLAPTrainer(Trainer):
     """
     [`~transformers.Trainer`] whose loss is SmoothCLAP's.
 
     It trains any dual encoder with `get_audio_features` and `get_text_features` whose `forward` returns
-    `logits_per_audio`. Batches come from [`~smoothclap_trainer.data.collator.SmoothCLAPCollator`]. The candidates of a
-    clip are the captions of its own device's batch.
+    `logits_per_audio`. Batches come from [`~smoothclap_trainer.data.collator.SmoothCLAPCollator`], which evaluation
+    uses with `training=False`: whole clips, fixed captions. The candidates of a clip are the captions of its own
+    device's batch.
 
     Args:
-        args ([`SmoothCLAPTrainingArguments`]): Settings; the towers they freeze are frozen here.
-        *others, **kwargs: As for [`~transformers.Trainer`].
+        model (*optional*): What to train. The towers that `args` freeze are frozen here; a PEFT model is left as PEFT
+            set it.
+        args ([`SmoothCLAPTrainingArguments`], *optional*): Settings.
+        **kwargs: As for [`~transformers.Trainer`].
     """
 
     args: SmoothCLAPTrainingArguments
@@ -34,11 +66,32 @@ class SmoothCLAPTrainer(Trainer):
     def __init__(self, model: Any = None, args: SmoothCLAPTrainingArguments | None = None, **kwargs):
         args = args or SmoothCLAPTrainingArguments(output_dir="smoothclap-output")
         if model is not None:
-            if args.freeze_audio_tower:
-                model.audio_model.requires_grad_(False)
-            if args.freeze_text_tower:
-                model.text_model.requires_grad_(False)
+            _freeze_towers(model, args)
         super().__init__(model=model, args=args, **kwargs)
+        self.add_callback(SmoothCLAPCallback(self.data_collator))
+
+    def call_model_init(self, trial: Any = None) -> Any:
+        """The model of `model_init`, with the towers frozen that are to be."""
+        model = super().call_model_init(trial)
+        _freeze_towers(model, self.args)
+        return model
+
+    def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
+        """As in [`~transformers.Trainer`], with whole clips and fixed captions."""
+        return self._with_evaluation_collator(super().get_eval_dataloader, *args, **kwargs)
+
+    def get_test_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
+        """As in [`~transformers.Trainer`], with whole clips and fixed captions."""
+        return self._with_evaluation_collator(super().get_test_dataloader, *args, **kwargs)
+
+    def _with_evaluation_collator(self, make: Any, *args: Any, **kwargs: Any) -> DataLoader:
+        collator = self.data_collator
+        if isinstance(collator, SmoothCLAPCollator):
+            self.data_collator = replace(collator, training=False)
+        try:
+            return make(*args, **kwargs)
+        finally:
+            self.data_collator = collator
 
     def compute_loss(
         self,
@@ -82,13 +135,19 @@ class SmoothCLAPTrainer(Trainer):
         prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
     ) -> tuple[torch.Tensor | None, Any, Any]:
-        """The loss and the embeddings of one batch, so that metrics see the whole gathered set, not blocks of it."""
+        """
+        The loss, the embeddings and the labels of one batch.
+
+        Embeddings, not logits: `compute_metrics` then sees the whole set, (clips, projection_dim) twice, where logits
+        would come in blocks of one batch. The label of a clip is the place of its caption in its batch.
+        """
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
         if prediction_loss_only:
             return loss.detach(), None, None
-        return loss.detach(), (outputs.audio_embeds.detach(), outputs.text_embeds.detach()), None
+        labels = torch.arange(len(outputs.audio_embeds), device=loss.device)
+        return loss.detach(), (outputs.audio_embeds.detach(), outputs.text_embeds.detach()), labels
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """All that weight decay applies to: as in [`~transformers.Trainer`], and never the logit scale."""
@@ -112,3 +171,12 @@ class SmoothCLAPTrainer(Trainer):
                 groups.append({**group, "params": members, "lr": rate})
         optimizer.param_groups = groups
         return optimizer
+
+
+def _freeze_towers(model: Any, args: SmoothCLAPTrainingArguments) -> None:
+    if hasattr(model, "peft_config"):
+        return
+    if args.freeze_audio_tower:
+        model.audio_model.requires_grad_(False)
+    if args.freeze_text_tower:
+        model.text_model.requires_grad_(False)

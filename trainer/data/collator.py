@@ -11,7 +11,7 @@ from transformers.audio_utils import load_audio
 
 from modeling_smoothclap import SmoothCLAPProcessor
 
-from .captions import caption, row_levels, tag_text
+from .captions import caption, language_data, row_levels, tag_text
 from .thresholds import Thresholds
 
 
@@ -20,9 +20,9 @@ class SmoothCLAPCollator:
     """
     Makes training or evaluation batches from rows with `path` (audio file), functionals and, where known, labels.
 
-    In training each clip is cropped at random to at most `crop_seconds` and gets a fresh caption at every step, drawn
-    with torch's global generator, so that a seeded or resumed run repeats them. In evaluation clips are whole and a
-    clip's caption depends on its `id` alone.
+    In training each clip is cropped at random to at most `crop_seconds` and gets a new caption in every epoch. What is
+    drawn depends on `seed`, `epoch` and the row's `id` alone, so that a resumed run, another batch size or another
+    number of workers gets the same. In evaluation clips are whole and captions the same in all epochs.
 
     Args:
         processor ([`SmoothCLAPProcessor`]): Of the model.
@@ -30,7 +30,9 @@ class SmoothCLAPCollator:
         languages (`tuple[str, ...]`, defaults to `("en",)`): Captions are drawn evenly from these.
         crop_seconds (`float`, *optional*, defaults to 5.0): Longest training clip, in seconds (5 in ParaCLAP); `None`
             takes clips whole.
-        training (`bool`, defaults to `True`): Whether to crop and draw at random.
+        training (`bool`, defaults to `True`): Whether to crop, and to draw anew in every epoch.
+        seed (`int`, defaults to 0): Another seed, other crops and captions.
+        epoch (`int`, defaults to 0): Kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
 
     Returns (when called with a list of rows):
         `dict[str, torch.Tensor]`: The model's inputs; `tag_input_ids` and `tag_attention_mask` (batch, tokens); and
@@ -43,37 +45,50 @@ class SmoothCLAPCollator:
     languages: tuple[str, ...] = ("en",)
     crop_seconds: float | None = 5.0
     training: bool = True
+    seed: int = 0
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        for language in self.languages:
+            language_data(language)  # raises where there are no captions in it
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         levels = [row_levels(row, self.thresholds) for row in rows]
-        captions = [self._caption(row, its_levels) for row, its_levels in zip(rows, levels, strict=True)]
-        batch = dict(self.processor.tokenizer(captions, padding=True, return_tensors="pt")) | self._clips(rows)
+        generators = [self._generator(row["id"]) for row in rows]
+        captions = [self._caption(*each) for each in zip(levels, generators, strict=True)]
+        batch = dict(self.processor.tokenizer(captions, padding=True, return_tensors="pt"))
+        batch |= self._clips(rows, generators)
         tags = self.processor.tokenizer([tag_text(one) for one in levels], padding=True, return_tensors="pt")
         batch |= {"tag_input_ids": tags["input_ids"], "tag_attention_mask": tags["attention_mask"]}
         if "local_features" in rows[0]:
             batch["local_features"] = _stack(rows, "local_features")
         return batch
 
-    def _clips(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+    def _generator(self, row_id: str) -> torch.Generator:
+        key = f"{self.seed}/{self.epoch}/{row_id}" if self.training else row_id
+        return torch.Generator().manual_seed(crc32(key.encode()))
+
+    def _caption(self, levels: dict[str, str], generator: torch.Generator) -> str:
+        language = self.languages[int(torch.randint(len(self.languages), (1,), generator=generator))]
+        return caption(levels, language, generator)
+
+    def _clips(
+        self, rows: Sequence[Mapping[str, Any]], generators: Sequence[torch.Generator]
+    ) -> dict[str, torch.Tensor]:
         if "pooled_audio" in rows[0]:
             return {"pooled_audio": _stack(rows, "pooled_audio")}
         extractor = self.processor.feature_extractor
-        clips = [self._audio(row["path"]) for row in rows]
+        clips = [self._audio(row["path"], generator) for row, generator in zip(rows, generators, strict=True)]
         return dict(extractor(clips, sampling_rate=extractor.sampling_rate, return_tensors="pt"))
 
-    def _audio(self, path: str) -> np.ndarray:
+    def _audio(self, path: str, generator: torch.Generator) -> np.ndarray:
         rate = self.processor.feature_extractor.sampling_rate
         clip = load_audio(path, sampling_rate=rate)
         if not self.training or self.crop_seconds is None:
             return clip
         length = round(self.crop_seconds * rate)
-        start = int(torch.randint(max(1, len(clip) - length + 1), (1,)))
+        start = int(torch.randint(max(1, len(clip) - length + 1), (1,), generator=generator))
         return clip[start : start + length]
-
-    def _caption(self, row: Mapping[str, Any], levels: dict[str, str]) -> str:
-        generator = None if self.training else torch.Generator().manual_seed(crc32(row["id"].encode()))
-        language = self.languages[int(torch.randint(len(self.languages), (1,), generator=generator))]
-        return caption(levels, language, generator)
 
 
 def _stack(rows: Sequence[Mapping[str, Any]], column: str) -> torch.Tensor:

@@ -19,6 +19,7 @@ from modeling_smoothclap.towers_smoothclap import load_audio_tower, run_audio_to
 class FrozenSpeechEncoder:
     """
     A pretrained speech encoder whose last hidden states, averaged over time and not projected, describe a clip.
+    Waveforms are not normalised, as in the models it serves.
 
     Args:
         name_or_path (`str`): Hub id or directory of any encoder that can be an audio tower.

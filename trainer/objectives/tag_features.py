@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 
 
 @torch.no_grad()
@@ -20,8 +21,12 @@ def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tens
     Returns:
         `torch.Tensor` of shape `(batch, text width)`.
     """
+    if isinstance(model, FSDPModule) and isinstance(model, torch.nn.Module):
+        register_fsdp_forward_method(model, "get_text_features")  # gathers the sharded weights for it, too
     training = model.training
     model.eval()
-    hidden = model.get_text_features(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-    model.train(training)
+    try:
+        hidden = model.get_text_features(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+    finally:
+        model.train(training)
     return hidden[:, 0]

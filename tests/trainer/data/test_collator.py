@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -37,15 +39,19 @@ def test_tags_are_the_rows_tag_texts(data):
     assert texts(made["tag_input_ids"]) == expected
 
 
-def test_training_draws_anew_and_a_seed_repeats_it(data):
+def test_each_epoch_and_seed_draws_anew_whatever_else_is_in_the_batch(data):
     collator = rows.collator(data, crop_seconds=0.05)
-    torch.manual_seed(1)
-    first, second = batch(collator, data, 0), batch(collator, data, 0)
-    torch.manual_seed(1)
-    again = batch(collator, data, 0)
-    assert not torch.equal(first["input_values"], second["input_values"])
-    assert torch.equal(first["input_values"], again["input_values"])
-    assert texts(first["input_ids"]) == texts(again["input_ids"])
+    first, among_others = batch(collator, data, 0), batch(collator, data, 3, 0)
+    assert torch.equal(first["input_values"][0], among_others["input_values"][1])
+    assert texts(first["input_ids"])[0] == texts(among_others["input_ids"])[1]
+    for changes in ({"epoch": 1}, {"seed": 1}):
+        other = batch(dataclasses.replace(collator, **changes), data, 0)
+        assert not torch.equal(first["input_values"], other["input_values"])
+
+
+def test_an_unknown_language_is_refused_at_once(data):
+    with pytest.raises(ValueError, match="no wordings in language 'fr'"):
+        rows.collator(data, languages=("en", "fr"))
 
 
 def test_crops_are_pieces_of_the_clip(data):
