@@ -104,11 +104,14 @@ def test_known_gender_decides_the_word_for_the_speaker():
 
 
 def test_number_of_phrases():
-    # The one level "low" of duration and the like hold no comma or "and", so joints count phrases.
+    # But for the two that are taken out, the phrases of these levels hold no comma or "and": joints count phrases.
     levels = dict.fromkeys(("pitch", "rate", "duration", "intensity", "pitch variation", "shimmer"), "high")
-    joints = [text.replace("up and down", "").replace(" and ", ", ").count(", ") for text in many(levels)]
-    assert set(joints) == {0, 1, 2, 3, 4}
-    assert {text.count(",") for text in many(levels, max_phrases=1)} == {0}
+
+    def joints(text):
+        return text.replace("up and down", "").replace("piping, thin", "").replace(" and ", ", ").count(", ")
+
+    assert {joints(text) for text in many(levels)} == {0, 1, 2, 3, 4}
+    assert {joints(text) for text in many(levels, max_phrases=1)} == {0}
 
 
 def test_noun_frames_take_noun_phrases_only():
