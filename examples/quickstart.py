@@ -20,15 +20,16 @@ from smoothclap_trainer.data.packages import fetch_package
 
 
 LABELS = [
-    "a low voice",
-    "a high voice",
-    "a quiet voice",
-    "a loud voice",
-    "slow speech",
-    "fast speech",
-    "eine monotone Stimme",
-    "eine lebhafte Stimme",
+    "a low voice, slow speech",
+    "a low voice, fast speech",
+    "a high voice, slow speech",
+    "a high voice, fast speech",
+    "eine tiefe Stimme, langsames Sprechen",
+    "eine tiefe Stimme, schnelles Sprechen",
+    "eine hohe Stimme, langsames Sprechen",
+    "eine hohe Stimme, schnelles Sprechen",
 ]
+"""Two opposites, combined: scores compare descriptions with each other, so all should speak of the same things."""
 DEMO_FOLDER = Path("build/demo")
 REAL_CLIP = "usr/share/pocketsphinx/test/data/librivox/sense_and_sensibility_01_austen_64kb-0880.wav"
 
@@ -90,16 +91,18 @@ def main() -> None:
     parser.add_argument("--chart", type=Path, default=DEMO_FOLDER / "ranking.png", help="where the bar chart goes")
     arguments = parser.parse_args()
     if arguments.clip is not None and not arguments.clip.is_file():
-        sys.exit(f"There is no file {arguments.clip}. Give the path of a wav, flac, mp3 or ogg file.")
+        sys.exit(f"{arguments.clip} is no file. Give the path of a wav, flac, mp3 or ogg file.")
+    if files := [label for label in arguments.labels if Path(label).is_file()]:
+        sys.exit(f"{files[0]} is a file, not a description. Put the clip first: quickstart.py {files[0]} --labels ...")
 
-    model = AutoModel.from_pretrained(arguments.model)
-    extractor = AutoFeatureExtractor.from_pretrained(arguments.model)
-    classifier = pipeline(
-        "zero-shot-audio-classification",
-        model=model,
-        feature_extractor=extractor,
-        tokenizer=AutoTokenizer.from_pretrained(arguments.model),
-    )
+    try:
+        model = AutoModel.from_pretrained(arguments.model)
+        extractor = AutoFeatureExtractor.from_pretrained(arguments.model)
+        tokenizer = AutoTokenizer.from_pretrained(arguments.model)
+    except (OSError, ValueError) as error:
+        sys.exit(f"{arguments.model} could not be loaded as a checkpoint: {error}")
+    task = "zero-shot-audio-classification"
+    classifier = pipeline(task, model=model, feature_extractor=extractor, tokenizer=tokenizer)
     path = arguments.clip or demo_clip()
     try:
         clip = load_audio(str(path), sampling_rate=extractor.sampling_rate)
@@ -116,7 +119,7 @@ def main() -> None:
         print(f"  {entry['label']:<{width}}  {entry['score']:.3f}")
     save_chart(ranking, path.name, arguments.chart)
     print(f"\nBar chart: {arguments.chart}")
-    print('Next: python examples/quickstart.py YOUR_CLIP.wav --labels "hasty speech" "eine tiefe, ruhige Stimme"')
+    print('Next: python examples/quickstart.py YOUR_CLIP.wav --labels "a lively voice" "a monotone voice"')
 
 
 if __name__ == "__main__":

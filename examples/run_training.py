@@ -110,6 +110,8 @@ def main() -> None:
     if len(sys.argv) != 2 or not sys.argv[1].endswith((".yaml", ".yml")):
         sys.exit(f"usage: {sys.argv[0]} CONFIG.yaml")
     config_file = Path(sys.argv[1])
+    if not config_file.is_file():
+        sys.exit(f"There is no file {config_file}; examples/configs/ holds some.")
     parser = HfArgumentParser((ModelSettings, DataSettings, SmoothCLAPTrainingArguments))
     model_settings, data_settings, training_arguments = parser.parse_yaml_file(str(config_file))
     set_seed(training_arguments.seed)
@@ -118,7 +120,10 @@ def main() -> None:
     if data_settings.cache_audio_tower and not training_arguments.freeze_audio_tower:
         sys.exit("cache_audio_tower needs freeze_audio_tower: the output of a tower that trains changes at every step.")
 
-    splits = load_splits(data_settings.dataset)
+    try:
+        splits = load_splits(data_settings.dataset)
+    except ValueError as error:
+        sys.exit(str(error))
     if data_settings.max_train_clips is not None:
         kept = range(min(data_settings.max_train_clips, len(splits["train"])))
         splits["train"] = splits["train"].shuffle(seed=0).select(kept)

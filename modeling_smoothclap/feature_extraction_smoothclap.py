@@ -12,6 +12,10 @@ from transformers.utils import PaddingStrategy, TensorType
 from .towers_smoothclap import audio_input_name, receptive_field
 
 
+LOUDEST_PEAK = 100.0
+"""No float recording comes near this; 16-bit PCM that was only cast to float is far above."""
+
+
 class ShortClipWarning(UserWarning):
     """Some clips were too short for the audio tower and were padded with silence.
 
@@ -142,7 +146,7 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
             `(batch, frames, mels)`, and `audio_attention_mask` of shape `(batch, samples)` or `(batch, frames)`.
 
         Raises:
-            ValueError: if the rate is missing or wrong, or a clip is empty, not mono, not float, or not finite.
+            ValueError: if the rate is missing or wrong, or a clip is empty, not mono, not float, not finite or far over 1.
         """
         self._check_rate(sampling_rate)
         clips = [_check_clip(clip, index) for index, clip in enumerate(_as_list(audio))]
@@ -251,6 +255,11 @@ def _check_clip(clip, index: int) -> np.ndarray:
         raise ValueError(
             f"Clip {index} holds NaN or infinity, first at sample {bad}. Check how it was read, or replace such "
             "samples with `np.nan_to_num(clip)`."
+        )
+    if (peak := float(np.abs(array).max())) > LOUDEST_PEAK:
+        raise ValueError(
+            f"Clip {index} reaches {peak:.0f}, but full scale is 1. It seems to hold integer PCM as floats; divide it, "
+            "e.g. by 32768 for 16 bits."
         )
     return array
 

@@ -65,6 +65,8 @@ class SmoothCLAPTrainer(Trainer):
 
     def __init__(self, model: Any = None, args: SmoothCLAPTrainingArguments | None = None, **kwargs):
         args = args or SmoothCLAPTrainingArguments(output_dir="smoothclap-output")
+        if kwargs.get("data_collator") is None:
+            raise ValueError("There is no collator: pass `data_collator=SmoothCLAPCollator(processor, thresholds)`.")
         if model is not None:
             _freeze_towers(model, args)
         super().__init__(model=model, args=args, **kwargs)
@@ -166,7 +168,8 @@ class SmoothCLAPTrainer(Trainer):
         }
         groups = []
         for group in optimizer.param_groups:
-            for rate in sorted({rate_of[parameter] for parameter in group["params"]}):
+            # The largest first, usually the heads': Trainer logs the first group's.
+            for rate in sorted({rate_of[parameter] for parameter in group["params"]}, reverse=True):
                 members = [parameter for parameter in group["params"] if rate_of[parameter] == rate]
                 groups.append({**group, "params": members, "lr": rate})
         optimizer.param_groups = groups

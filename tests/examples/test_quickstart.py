@@ -58,8 +58,19 @@ def test_without_a_network_the_clip_is_synthetic_and_said_to_be(quickstart, monk
 
 
 def test_a_missing_file_gets_one_line(quickstart):
-    with pytest.raises(SystemExit, match=r"There is no file nothing\.wav"):
+    with pytest.raises(SystemExit, match=r"nothing\.wav is no file"):
         quickstart("nothing.wav")
+
+
+def test_a_clip_among_the_labels_gets_one_line(quickstart, tmp_path):
+    sf.write(tmp_path / "clip.wav", tiny.clips(0.5)[0], 16000)
+    with pytest.raises(SystemExit, match=r"clip\.wav is a file, not a description"):
+        quickstart("--labels", "a low voice", "clip.wav")
+
+
+def test_what_is_no_checkpoint_gets_one_line(quickstart, tmp_path):
+    with pytest.raises(SystemExit, match="could not be loaded as a checkpoint"):
+        quickstart("--model", str(tmp_path))
 
 
 def test_what_is_not_audio_gets_one_line(quickstart, tmp_path):

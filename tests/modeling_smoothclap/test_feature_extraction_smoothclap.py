@@ -433,3 +433,9 @@ def test_it_fits_the_audio_config():
     assert waveform.model_input_names == ["input_values", "audio_attention_mask"]
     with pytest.raises(ValueError, match="`bert` is not a supported audio tower"):
         SmoothCLAPFeatureExtractor.from_audio_config(tiny.text_config())
+
+
+def test_integer_pcm_that_was_cast_to_float_is_refused():
+    pcm = (32767 * tiny.clips(0.1)[0]).astype(np.float32)
+    with pytest.raises(ValueError, match=r"Clip 1 reaches \d+, but full scale is 1\..*32768"):
+        SmoothCLAPFeatureExtractor()([pcm / 32768, pcm], sampling_rate=16000)

@@ -122,6 +122,7 @@ def test_each_part_has_its_rate_and_the_scale_no_decay(tmp_path, data):
     for name, parameter in trained.items():
         rate = {"audio_model": 1e-4, "text_model": 2e-4}.get(name.split(".")[0], 3e-3)
         assert found[parameter]["lr"] == rate, name
+    assert optimizer.param_groups[0]["lr"] == 3e-3  # the one that Trainer logs
     assert found[trained["logit_scale.weight"]]["weight_decay"] == 0
     assert found[trained["audio_projection.linear1.weight"]]["weight_decay"] == 0.1
 
@@ -241,7 +242,12 @@ def test_predictions_are_the_embeddings_of_the_whole_set(tmp_path, data):
 
 def test_default_arguments(tmp_path, data, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert SmoothCLAPTrainer(model=model(), train_dataset=data).args.beta == 0.1
+    assert SmoothCLAPTrainer(model=model(), data_collator=rows.collator(data), train_dataset=data).args.beta == 0.1
+
+
+def test_a_missing_collator_is_named(data):
+    with pytest.raises(ValueError, match="SmoothCLAPCollator"):
+        SmoothCLAPTrainer(model=model(), train_dataset=data)
 
 
 def test_any_dual_encoder_trains(tmp_path, data):

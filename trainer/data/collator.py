@@ -49,10 +49,16 @@ class SmoothCLAPCollator:
     epoch: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.languages, str):
+            raise ValueError(f"`languages` is a tuple such as ({self.languages!r},), not {self.languages!r}.")
         for language in self.languages:
             language_data(language)  # raises where there are no captions in it
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        if missing := {"id", "path"} - set(rows[0]):
+            raise ValueError(
+                f"Rows lack {sorted(missing)}; a row needs its clip's `id` and the `path` of its audio file."
+            )
         levels = [row_levels(row, self.thresholds) for row in rows]
         generators = [self._generator(row["id"]) for row in rows]
         captions = [self._caption(*each) for each in zip(levels, generators, strict=True)]

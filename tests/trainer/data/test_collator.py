@@ -52,6 +52,13 @@ def test_each_epoch_and_seed_draws_anew_whatever_else_is_in_the_batch(data):
 def test_an_unknown_language_is_refused_at_once(data):
     with pytest.raises(ValueError, match="no wordings in language 'fr'"):
         rows.collator(data, languages=("en", "fr"))
+    with pytest.raises(ValueError, match=r"\('en',\)"):
+        rows.collator(data, languages="en")
+
+
+def test_rows_without_an_id_are_refused(data):
+    with pytest.raises(ValueError, match=r"lack \['id'\]"):
+        rows.collator(data)([{name: value for name, value in data[0].items() if name != "id"}])
 
 
 def test_crops_are_pieces_of_the_clip(data):
