@@ -59,6 +59,7 @@ class SmoothCLAPOutput(ModelOutput):
     audio_model_output: BaseModelOutputWithPooling | None = None
 
     def to_tuple(self) -> tuple[Any, ...]:
+        """The values in order, the towers' outputs as tuples, too."""
         return tuple(v.to_tuple() if isinstance(v, ModelOutput) else v for v in self.values())
 
 
