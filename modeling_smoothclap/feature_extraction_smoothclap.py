@@ -146,7 +146,7 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
             `(batch, frames, mels)`, and `audio_attention_mask` of shape `(batch, samples)` or `(batch, frames)`.
 
         Raises:
-            ValueError: if the rate is missing or wrong, or a clip is empty, not mono, not float, not finite or too loud.
+            ValueError: if the rate is missing or wrong, or a clip empty, not mono, not float, not finite or too loud.
         """
         self._check_rate(sampling_rate)
         clips = [_check_clip(clip, index) for index, clip in enumerate(_as_list(audio))]
