@@ -5,7 +5,14 @@ import pytest
 from tests.upstream import floor
 
 
-MARKS = ("accelerate_tests", "flash_attn_test", "flash_attn_3_test", "flash_attn_4_test", "torch_compile_test")
+MARKS = (
+    "accelerate_tests",
+    "flash_attn_test",
+    "flash_attn_3_test",
+    "flash_attn_4_test",
+    "slow",
+    "torch_compile_test",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
