@@ -134,15 +134,27 @@ def soft_target_loss(
         )
     if reading not in ("symmetric", "forward"):
         raise ValueError(f"`reading` must be 'symmetric' or 'forward', got {reading!r}.")
-    targets = targets.float()
-    log_targets = targets.clamp(min=TARGET_FLOOR).log()
-    loss = logits.new_zeros(())
-    for log_predictions in (logits.log_softmax(dim=-1), logits.t().log_softmax(dim=-1)):
-        difference = log_targets - log_predictions  # (batch, batch)
-        loss = loss + (targets * difference).sum(dim=-1).mean()
-        if reading == "symmetric":
-            loss = loss - (log_predictions.exp() * difference).sum(dim=-1).mean()
-    return loss / 2
+    both = divergences(logits, targets, reading) + divergences(logits.t(), targets, reading)
+    return torch.stack(both).mean(dim=1).sum() / 2
+
+
+def divergences(logits: torch.Tensor, targets: torch.Tensor, reading: KLReading) -> tuple[torch.Tensor, ...]:
+    """The divergences of a reading in one direction, one value per row; their sum is the row's loss.
+
+    Args:
+        logits (`torch.Tensor` of shape `(rows, candidates)`): Scaled cosines of anchors with candidates.
+        targets (`torch.Tensor` of shape `(rows, candidates)`): Each anchor's distribution over the candidates.
+        reading (`"symmetric"` or `"forward"`): Whether `KL(p||y)` joins `KL(y||p)`.
+
+    Returns:
+        `tuple` of `torch.Tensor` of shape `(rows,)` in nats: `KL(y||p)` and, in the symmetric reading, `KL(p||y)`.
+    """
+    log_predictions, targets = logits.float().log_softmax(dim=-1), targets.float()
+    difference = targets.clamp(min=TARGET_FLOOR).log() - log_predictions  # (rows, candidates)
+    forward = (targets * difference).sum(dim=-1)
+    if reading == "forward":
+        return (forward,)
+    return forward, -(log_predictions.exp() * difference).sum(dim=-1)
 
 
 def _square(matrix: torch.Tensor, name: str) -> torch.Tensor:

@@ -4,6 +4,17 @@ from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
+from .objectives.targets import (
+    FunctionalsSimilarity,
+    LabelEquality,
+    LocalFeatureSimilarity,
+    SoftTargets,
+    TagTextSimilarity,
+)
+
+
+TARGET_SOURCES = ("local_features", "tags", "functionals", "labels")
+
 
 @dataclass
 class SmoothCLAPTrainingArguments(TrainingArguments):
@@ -44,17 +55,35 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
         default=False,
         metadata={"help": "Keep the text tower as it was pretrained (open in the paper; ours)."},
     )
+    targets: list[str] = field(
+        default_factory=lambda: ["local_features", "tags"],
+        metadata={
+            "help": f"What the soft part of the targets compares, of: {', '.join(TARGET_SOURCES)}. The first two are "
+            "the paper's, the others ours."
+        },
+    )
+    target_weights: list[float] | None = field(
+        default=None,
+        metadata={"help": "Shares of `targets`, summing to one; by default 1 - gamma and gamma of two, 1 of one."},
+    )
     beta: float = field(
         default=0.1, metadata={"help": "Weight of the soft part of the targets, in [0, 1] (open in the paper; ours)."}
     )
     gamma: float = field(
-        default=0.5, metadata={"help": "Share of tag similarity in the soft part, in [0, 1] (open in the paper; ours)."}
+        default=0.5,
+        metadata={"help": "Share of the second of two targets, the paper's tags, in [0, 1] (open in the paper; ours)."},
     )
     audio_temperature: float = field(
         default=0.07, metadata={"help": "Temperature of the audio-audio similarity (open in the paper; ours)."}
     )
     tag_temperature: float = field(
         default=0.07, metadata={"help": "Temperature of the tag-tag similarity (open in the paper; ours)."}
+    )
+    functionals_temperature: float = field(
+        default=0.2, metadata={"help": "Temperature of the similarity of standardised functionals (ours)."}
+    )
+    detach_targets: bool = field(
+        default=True, metadata={"help": "Whether no gradient flows into the targets (open in the paper; ours)."}
     )
     kl_reading: str = field(
         default="symmetric",
@@ -63,21 +92,67 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
             "choices": ["symmetric", "forward"],
         },
     )
+    gradient_cache: bool = field(
+        default=False,
+        metadata={
+            "help": "Make the batches of gradient_accumulation_steps one batch with common negatives, exactly, for the "
+            "price of embedding every clip twice. Without it accumulation averages gradients and adds no negatives."
+        },
+    )
+    loss_tile: int | None = field(
+        default=None,
+        metadata={"help": "Rows of the loss that exist at a time, for very large batches; all by default."},
+    )
+    early_stopping_patience: int | None = field(
+        default=None,
+        metadata={"help": "Stop after this many evaluations without a better metric_for_best_model; never by default."},
+    )
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Must stay off: the collator reads columns that the model does not take."}
     )
 
     def __post_init__(self):
-        for name in ("beta", "gamma"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"`{name}` is a mixing weight between 0 and 1, got {getattr(self, name)}.")
-        if self.kl_reading not in ("symmetric", "forward"):
-            raise ValueError(f"`kl_reading` must be 'symmetric' or 'forward', got {self.kl_reading!r}.")
-        if self.beta == 0 and self.kl_reading != "forward":
-            raise ValueError(
-                "With beta=0 the targets are one-hot and the reverse divergence is unbounded. Set "
-                "kl_reading='forward', which is then plain CLAP (symmetric InfoNCE)."
-            )
+        self._check_targets()
+        if self.loss_tile is not None and self.loss_tile < 1:
+            raise ValueError(f"`loss_tile` is a number of rows, at least 1, got {self.loss_tile}.")
         if self.remove_unused_columns:
             raise ValueError("Set remove_unused_columns=False: the collator reads columns the model does not take.")
         super().__post_init__()
+        if self.train_sampling_strategy != "random":
+            raise ValueError(
+                f"train_sampling_strategy={self.train_sampling_strategy!r} is not supported: joint batches are drawn "
+                "at random, so that negatives are."
+            )
+
+    def _check_targets(self) -> None:
+        for name in ("beta", "gamma"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` is a mixing weight between 0 and 1, got {getattr(self, name)}.")
+        if unknown := [name for name in self.targets if name not in TARGET_SOURCES]:
+            raise ValueError(f"Unknown `targets` {unknown}; there are {list(TARGET_SOURCES)}.")
+        if len(set(self.targets)) != len(self.targets):
+            raise ValueError(f"`targets` names a source twice: {self.targets}.")
+        if self.kl_reading not in ("symmetric", "forward"):
+            raise ValueError(f"`kl_reading` must be 'symmetric' or 'forward', got {self.kl_reading!r}.")
+        if self.target_weights is None and len(self.targets) > 2:
+            raise ValueError(f"Give `target_weights`, one share for each of the {len(self.targets)} `targets`.")
+        if self.kl_reading == "symmetric" and (self.beta == 0 or self.targets == ["labels"]):
+            raise ValueError(
+                f"With beta={self.beta} and targets={self.targets} some targets are zero and the reverse divergence is "
+                "unbounded. Set kl_reading='forward', which for beta=0 is plain CLAP (symmetric InfoNCE)."
+            )
+        _ = self.soft_targets  # raises where weights or temperatures are wrong
+
+    @property
+    def soft_targets(self) -> SoftTargets:
+        """The mixture that these settings describe."""
+        if self.beta == 0:
+            return SoftTargets([], [], 0.0)
+        weights = self.target_weights or ([1.0] if len(self.targets) == 1 else [1 - self.gamma, self.gamma])
+        make = {
+            "local_features": lambda: LocalFeatureSimilarity(self.audio_temperature),
+            "tags": lambda: TagTextSimilarity(self.tag_temperature, self.detach_targets),
+            "functionals": lambda: FunctionalsSimilarity(self.functionals_temperature),
+            "labels": LabelEquality,
+        }
+        return SoftTargets([make[name]() for name in self.targets], weights, self.beta)

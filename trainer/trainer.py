@@ -1,64 +1,51 @@
 """Trainer for contrastive language-audio models with softened targets."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, Trainer
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints, seed_worker
 
-from modeling_smoothclap.loss_smoothclap import contrastive_loss, soft_target_loss, soft_targets
-from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
-
+from . import checkpoints
 from .arguments import SmoothCLAPTrainingArguments
-from .data.collator import SmoothCLAPCollator
-from .objectives.tag_features import tag_features
+from .callbacks import EpochCallback, ScaleCallback, StopCallback
+from .data.collator import METADATA_INPUTS, SmoothCLAPCollator
+from .data.joint_batches import JointBatchSampler
+from .objectives.batch_figures import BatchFigures
+from .objectives.gradient_cache import CachedGradients
+from .objectives.joint_loss import JointLoss, Representations
 
 
-TARGET_INPUTS = ("tag_input_ids", "tag_attention_mask", "local_features")
+TARGET_INPUTS = ("tag_input_ids", "tag_attention_mask", "local_features", "functionals")
 """Entries of a batch that shape the targets and are not inputs of the model."""
-
-
-class SmoothCLAPCallback(TrainerCallback):
-    """Tells the collator which epoch it is, and keeps the stored logit scale at or below ln 100 after every step.
-
-    The model clamps the scale it uses; under FSDP2 that is a gathered copy, and the stored one would run on.
-    """
-
-    def __init__(self, collator: Any):
-        self.collator = collator
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Set the collator's epoch, from which it draws."""
-        if isinstance(self.collator, SmoothCLAPCollator):
-            self.collator.epoch = int((state.epoch or 0) + 1e-6)  # a sum of fractions may fall just short
-
-    def on_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Clamp the scale."""
-        for name, parameter in kwargs["model"].named_parameters():
-            if "logit_scale" in name:
-                parameter.data.clamp_(max=MAX_LOGIT_SCALE)
 
 
 class SmoothCLAPTrainer(Trainer):
     """
-    [`~transformers.Trainer`] whose loss is SmoothCLAP's.
+    [`~transformers.Trainer`] whose loss is SmoothCLAP's, over a batch that all processes share.
 
-    It trains any dual encoder with `get_audio_features` and `get_text_features` whose `forward` returns
-    `logits_per_audio`. Batches come from [`~smoothclap_trainer.data.collator.SmoothCLAPCollator`], which evaluation
-    uses with `training=False`: whole clips, fixed captions. The candidates of a clip are the captions of its own
-    device's batch.
+    It trains any dual encoder with `audio_model`, `text_model` and `get_text_features` whose `forward` returns
+    `audio_embeds` and `text_embeds`: [`SmoothCLAPModel`] and transformers' `ClapModel` are two. The candidates of a
+    clip are the captions of all processes and, with `gradient_cache`, of all accumulation steps; an uneven end of an
+    epoch is shared evenly. Batches come from [`~smoothclap_trainer.data.collator.SmoothCLAPCollator`], which evaluation
+    uses with `training=False`: whole clips, fixed captions.
+
+    Logs hold, beside the loss, the divergences that make it up, the logit scale, how many negatives a clip has, and
+    the rate of duplicate captions, which are negatives of each other although they say the same. Checkpoints are sealed
+    when they are whole; resuming skips those that are not. SIGTERM saves a checkpoint and ends training.
 
     Args:
         model (*optional*): What to train. The towers that `args` freeze are frozen here; a PEFT model is left as PEFT
             set it.
         args ([`SmoothCLAPTrainingArguments`], *optional*): Settings.
-        **kwargs: As for [`~transformers.Trainer`].
+        **kwargs: As for [`~transformers.Trainer`]. `compute_metrics` may have a method `prepare(model)`, as
+            [`~smoothclap_trainer.evaluation.metrics.ZeroShotMetrics`] has; it is called before each evaluation.
     """
 
     args: SmoothCLAPTrainingArguments
@@ -70,13 +57,48 @@ class SmoothCLAPTrainer(Trainer):
         if model is not None:
             _freeze_towers(model, args)
         super().__init__(model=model, args=args, **kwargs)
-        self.add_callback(SmoothCLAPCallback(self.data_collator))
+        self.objective = JointLoss(args.soft_targets, args.kl_reading, args.loss_tile)  # type: ignore[arg-type]
+        self.figures = BatchFigures()
+        self._chunks: list[dict[str, torch.Tensor]] = []
+        self._cached: CachedGradients | None = None
+        self.stop = StopCallback()
+        self._epoch = EpochCallback([self.data_collator])
+        for callback in (self._epoch, ScaleCallback(), self.stop):
+            self.add_callback(callback)
+        if args.early_stopping_patience is not None:
+            self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
 
     def call_model_init(self, trial: Any = None) -> Any:
         """The model of `model_init`, with the towers frozen that are to be."""
         model = super().call_model_init(trial)
         _freeze_towers(model, self.args)
         return model
+
+    # Data
+
+    def get_train_dataloader(self) -> DataLoader:
+        """This process's shares of the joint batches, see [`JointBatchSampler`]."""
+        if self.train_dataset is None:
+            raise ValueError("There is nothing to train on: pass `train_dataset`.")
+        args = self.args
+        sampler = JointBatchSampler(
+            len(self.train_dataset),
+            self._train_batch_size,
+            args.world_size,
+            args.process_index,
+            seed=args.seed if args.data_seed is None else args.data_seed,
+            drop_last=args.dataloader_drop_last,
+        )
+        self._epoch.listeners = [self.data_collator, sampler]
+        return DataLoader(
+            self.train_dataset,
+            batch_sampler=sampler,
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
+            prefetch_factor=args.dataloader_prefetch_factor,
+            worker_init_fn=partial(seed_worker, num_workers=args.dataloader_num_workers, rank=args.process_index),
+        )
 
     def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """As in [`~transformers.Trainer`], with whole clips and fixed captions."""
@@ -95,6 +117,8 @@ class SmoothCLAPTrainer(Trainer):
         finally:
             self.data_collator = collator
 
+    # Loss
+
     def compute_loss(
         self,
         model: nn.Module,
@@ -102,33 +126,81 @@ class SmoothCLAPTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> Any:
-        """The loss of one batch in nats; with `return_outputs`, also what the model returned."""
-        target_inputs = {name: inputs[name] for name in TARGET_INPUTS if name in inputs}
-        outputs = model(**{name: value for name, value in inputs.items() if name not in TARGET_INPUTS})
-        if self.args.beta == 0:
-            loss = contrastive_loss(outputs.logits_per_audio)
-        else:
-            targets = self._soft_targets(model, target_inputs)
-            loss = soft_target_loss(outputs.logits_per_audio, targets, self.args.kl_reading)  # type: ignore[arg-type]
+        """This process's part of the joint loss in nats; with `return_outputs`, also what the model returned.
+
+        The average over processes is the joint loss, in value and in gradient.
+        """
+        outputs = self._forward(model, inputs)
+        batch = self._represent(model, inputs, outputs)
+        loss, parts = self.objective(batch)
+        if model.training:
+            self.figures.add(parts, batch.scales, inputs.get("caption_ids"))
         return (loss, outputs) if return_outputs else loss
 
-    def _soft_targets(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
-        missing = [name for name in ("tag_input_ids", "local_features") if name not in inputs]
-        if missing:
-            raise ValueError(
-                f"Soft targets need {missing} in the batch. Give the data set tag texts and `local_features`, or set "
-                "beta=0 and kl_reading='forward' to train without soft targets."
-            )
+    def _forward(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> Any:
+        if model.training:
+            _rest_frozen_towers(self.accelerator.unwrap_model(model))
+        others = (*TARGET_INPUTS, *METADATA_INPUTS)
+        return model(**{name: value for name, value in inputs.items() if name not in others})
+
+    def _represent(
+        self, model: nn.Module, inputs: dict[str, torch.Tensor], outputs: Any, with_features: bool = True
+    ) -> Representations:
         encoder = self.accelerator.unwrap_model(model)
-        tags = tag_features(encoder, inputs["tag_input_ids"], inputs.get("tag_attention_mask"))
-        return soft_targets(
-            inputs["local_features"],
-            tags,
-            beta=self.args.beta,
-            gamma=self.args.gamma,
-            audio_temperature=self.args.audio_temperature,
-            tag_temperature=self.args.tag_temperature,
-        )
+        features = self.objective.targets.features(encoder, inputs) if with_features else []
+        return Representations(outputs.audio_embeds, outputs.text_embeds, _scales(encoder, outputs), features)
+
+    def training_step(
+        self,
+        model: nn.Module,
+        inputs: dict[str, torch.Tensor],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """One forward and backward pass; with `gradient_cache`, of one chunk of the joint batch."""
+        if not self.args.gradient_cache:
+            return super().training_step(model, inputs, num_items_in_batch)
+        model.train()
+        with self.compute_loss_context_manager():
+            if self._cached is None:
+                self._cached = self._cache_gradients(model)
+            cached, index = self._cached, self._chunks_done
+            surrogate = cached.surrogate(index)
+        self._chunks_done += 1
+        if self._chunks_done == len(self._chunks):
+            self._cached, self._chunks = None, []
+        self.accelerator.backward(surrogate)
+        # Trainer adds up what the accumulation steps return.
+        return cached.loss / len(cached.chunks)
+
+    def get_batch_samples(self, epoch_iterator: Iterator, num_batches: int, device: torch.device) -> Any:
+        """As in [`~transformers.Trainer`]; the batches of an optimiser step are kept as chunks of a joint batch."""
+        batches, count = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self._chunks, self._cached, self._chunks_done = batches, None, 0
+        return batches, count
+
+    def _cache_gradients(self, model: nn.Module) -> CachedGradients:
+        def represent(chunk: dict[str, torch.Tensor], with_features: bool) -> Representations:
+            return self._represent(model, chunk, self._forward(model, chunk), with_features)
+
+        chunks = [self._prepare_inputs(chunk) for chunk in self._chunks]
+        cached = CachedGradients(represent, chunks, self.objective, model)
+        captions = [chunk["caption_ids"] for chunk in chunks if "caption_ids" in chunk]
+        self.figures.add(cached.parts, cached.scales, torch.cat(captions) if captions else None)
+        return cached
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As in [`~transformers.Trainer`]; a training loss is logged with the figures of its batches."""
+        if "loss" in logs:
+            logs |= self.figures.pop()
+        super().log(logs, start_time)
+
+    # Evaluation
+
+    def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """As in [`~transformers.Trainer`], over the whole gathered set."""
+        if prepare := getattr(self.compute_metrics, "prepare", None):
+            prepare(self.accelerator.unwrap_model(self.model))
+        return super().evaluation_loop(*args, **kwargs)
 
     def prediction_step(
         self,
@@ -141,15 +213,18 @@ class SmoothCLAPTrainer(Trainer):
         The loss, the embeddings and the labels of one batch.
 
         Embeddings, not logits: `compute_metrics` then sees the whole set, (clips, projection_dim) twice, where logits
-        would come in blocks of one batch. The label of a clip is the place of its caption in its batch.
+        would come in blocks of one batch. Labels are pairs of class, -1 where unknown, and caption, equal for equal
+        captions; without a collator that says so, every caption counts as different.
         """
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
         if prediction_loss_only:
             return loss.detach(), None, None
-        labels = torch.arange(len(outputs.audio_embeds), device=loss.device)
+        labels = tuple(inputs[name] for name in ("labels", "caption_ids"))
         return loss.detach(), (outputs.audio_embeds.detach(), outputs.text_embeds.detach()), labels
+
+    # Optimiser
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
         """All that weight decay applies to: as in [`~transformers.Trainer`], and never the logit scale."""
@@ -175,6 +250,48 @@ class SmoothCLAPTrainer(Trainer):
         optimizer.param_groups = groups
         return optimizer
 
+    # Checkpoints
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """
+        As in [`~transformers.Trainer`].
+
+        Args:
+            resume_from_checkpoint (`str` or `bool`, *optional*): A checkpoint's folder, or `True` for the last whole
+                one in `output_dir`.
+            *args, **kwargs: As for [`~transformers.Trainer`].
+
+        Raises:
+            ValueError: The checkpoint is broken, or there is none.
+        """
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = checkpoints.last_whole_checkpoint(str(self.args.output_dir))
+            if resume_from_checkpoint is None:
+                raise ValueError(f"There is no checkpoint in {self.args.output_dir!r} to resume from.")
+        elif resume_from_checkpoint and (problem := checkpoints.fault(resume_from_checkpoint)):
+            raise ValueError(f"Cannot resume from {resume_from_checkpoint}: {problem}. Name another checkpoint.")
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        # Older checkpoints go only when the new one is known to be whole.
+        limit, self.args.save_total_limit = self.args.save_total_limit, None
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self.args.save_total_limit = limit
+        self.accelerator.wait_for_everyone()  # every process writes a file of its own
+        if self.args.should_save:
+            folder = self._get_output_dir(trial=trial)
+            checkpoints.seal(Path(folder) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+            rotate_checkpoints(folder, limit, self.state.best_model_checkpoint, use_mtime=True)
+
+
+def _scales(model: Any, outputs: Any) -> torch.Tensor:
+    """Factors between cosine and logit, from audio to text and back, of shape (2,)."""
+    if "logit_scale" in outputs:
+        return outputs.logit_scale.reshape(1).expand(2)
+    return torch.stack([model.logit_scale_a, model.logit_scale_t]).exp()  # ClapModel has one for each direction
+
 
 def _freeze_towers(model: Any, args: SmoothCLAPTrainingArguments) -> None:
     if hasattr(model, "peft_config"):
@@ -183,3 +300,10 @@ def _freeze_towers(model: Any, args: SmoothCLAPTrainingArguments) -> None:
         model.audio_model.requires_grad_(False)
     if args.freeze_text_tower:
         model.text_model.requires_grad_(False)
+
+
+def _rest_frozen_towers(model: Any) -> None:
+    """Keep towers of which nothing is trained in evaluation mode, without dropout and with fixed statistics."""
+    for tower in (model.audio_model, model.text_model):
+        if not any(parameter.requires_grad for parameter in tower.parameters()):
+            tower.eval()

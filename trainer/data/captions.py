@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from . import wordings_de, wordings_en
+from .labels import category
 from .thresholds import GROUPS, Thresholds
 
 
@@ -44,24 +45,8 @@ LANGUAGES = {
     for name, words in (("en", wordings_en), ("de", wordings_de))
 }
 
-EMOTION_ALIASES = {
-    "anger": "angry",
-    "boredom": "bored",
-    "contempt": "contemptuous",
-    "disgust": "disgusted",
-    "excitement": "excited",
-    "fear": "fearful",
-    "afraid": "fearful",
-    "frustration": "frustrated",
-    "happiness": "happy",
-    "joy": "happy",
-    "neutrality": "neutral",
-    "sadness": "sad",
-    "surprise": "surprised",
-    "pleasant surprise": "surprised",
-    "no_agreement": "no agreement",
-}
-GENDER_ALIASES = {"f": "female", "m": "male", "nonbinary": "non-binary"}
+CAPTION_GROUPS = ("emotion", "gender", *GROUPS)
+"""All that captions may speak of, in the order of tags and of fixed captions: ParaCLAP's groups and `rate`, ours."""
 MAX_PHRASES = 5
 NORMAL_WEIGHT = 0.5
 """How often a normal level is spoken of, relative to a low or high one (this project's choice)."""
@@ -86,18 +71,6 @@ def language_data(language: str) -> Language:
     return LANGUAGES[language]
 
 
-def _category(label: str, aliases: Mapping[str, str], group: str) -> str:
-    plain = label.strip().lower()
-    plain = aliases.get(plain, plain)
-    known = wordings_en.WORDINGS[group]
-    if plain not in known:
-        raise ValueError(
-            f"unknown {group} {label!r}; known are {sorted({*known, *aliases})}; map the label to one of them, or add "
-            f"wordings for it to LANGUAGES[...].wordings[{group!r}]"
-        )
-    return plain
-
-
 def row_levels(row: Mapping[str, Any], thresholds: Thresholds) -> dict[str, str]:
     """
     Says which level of each group a manifest row has.
@@ -116,10 +89,34 @@ def row_levels(row: Mapping[str, Any], thresholds: Thresholds) -> dict[str, str]
         ValueError: A label is unknown or an acoustic value is missing.
     """
     levels = {}
-    for group, aliases in (("emotion", EMOTION_ALIASES), ("gender", GENDER_ALIASES)):
+    for group in ("emotion", "gender"):
         if row.get(group):
-            levels[group] = _category(row[group], aliases, group)
+            levels[group] = category(row[group], group)
     return {**levels, **thresholds.levels(row)}
+
+
+def select_levels(levels: Mapping[str, str], groups: Sequence[str]) -> dict[str, str]:
+    """
+    Restricts what a clip's caption and tags speak of.
+
+    Args:
+        levels (`Mapping[str, str]`):
+            What [`row_levels`] returned.
+        groups (`Sequence[str]`):
+            Groups to keep, among [`CAPTION_GROUPS`].
+
+    Returns:
+        `dict[str, str]`: The levels of these groups, in the order of `levels`; groups that the clip lacks are left out,
+        so there may be none.
+
+    Raises:
+        ValueError: A group is unknown.
+    """
+    if isinstance(groups, str):
+        raise ValueError(f"groups are a list such as [{groups!r}], not {groups!r}")
+    if unknown := [group for group in groups if group not in CAPTION_GROUPS]:
+        raise ValueError(f"unknown caption groups {unknown}; known are {list(CAPTION_GROUPS)}")
+    return {group: level for group, level in levels.items() if group in groups}
 
 
 def phrases(group: str, level: str, language: str = "en") -> tuple[str, ...]:
@@ -241,6 +238,31 @@ def caption(
     return _draw(data.frames + data.noun_frames if nouns else data.frames, generator).format(text)
 
 
+def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
+    """
+    Makes the one fixed caption of a clip: all its groups in the order of [`CAPTION_GROUPS`], each in its first wording.
+
+    The wordings' join is ParaCLAP's; order and first wording are this project's choice.
+
+    Args:
+        levels (`Mapping[str, str]`):
+            What [`row_levels`] returned, in any order.
+        language (`str`, defaults to `"en"`):
+            `"en"` or `"de"`.
+
+    Returns:
+        `str`: For instance `"a sad voice, a woman speaking, a low voice, fast speech"`.
+
+    Raises:
+        ValueError: `levels` is empty or a level has no wordings.
+    """
+    if not levels:
+        raise ValueError("a caption needs at least one level; got none")
+    known = [group for group in CAPTION_GROUPS if group in levels]
+    foreign = [group for group in levels if group not in CAPTION_GROUPS]  # groups that a user added wordings for
+    return ", ".join(phrases(group, levels[group], language)[0] for group in known + foreign)
+
+
 def tag_text(levels: Mapping[str, str]) -> str:
     """
     Words a clip's levels as the one tag text that soft targets compare; the same levels give the same text.
@@ -255,9 +277,8 @@ def tag_text(levels: Mapping[str, str]) -> str:
     Raises:
         ValueError: `levels` is empty or names an unknown group.
     """
-    unknown = [group for group in levels if group not in ("emotion", "gender", *GROUPS)]
-    if unknown or not levels:
-        raise ValueError(f"cannot word tags of {dict(levels)}; known groups are {['emotion', 'gender', *GROUPS]}")
+    if not levels or set(levels) - set(CAPTION_GROUPS):
+        raise ValueError(f"cannot word tags of {dict(levels)}; known groups are {list(CAPTION_GROUPS)}")
     tags = [levels[group] for group in ("emotion", "gender") if group in levels]
     tags += [f"{levels[group]} {group}" for group in GROUPS if group in levels]
     return ", ".join(tags)

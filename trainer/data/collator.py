@@ -1,49 +1,69 @@
-"""From rows of a data set to a batch: audio decoded and cropped, captions made and tokenised."""
+"""From rows of a data set to a batch: audio read and cropped, captions made and tokenised, targets' inputs stacked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 import torch
-from transformers.audio_utils import load_audio
 
-from modeling_smoothclap import SmoothCLAPProcessor
-
-from .captions import caption, language_data, row_levels, tag_text
+from .captions import caption, full_caption, language_data, row_levels, select_levels, tag_text
+from .clips import read_clip
+from .crops import Crops
+from .standardisation import Standardisation
 from .thresholds import Thresholds
+
+
+CAPTION_KINDS = ("sampled", "full", "given")
+"""A sample of the clip's phrases, anew in every epoch; all of its phrases, always the same; the row's own `caption`."""
+
+METADATA_INPUTS = ("caption_ids", "labels")
+"""Entries of a batch that describe its clips and are no input of a model."""
 
 
 @dataclass
 class SmoothCLAPCollator:
     """
-    Makes training or evaluation batches from rows with `path` (audio file), functionals and, where known, labels.
+    Makes training or evaluation batches from rows with `id` and `path` (or encoded `audio`).
 
-    In training each clip is cropped at random to at most `crop_seconds` and gets a new caption in every epoch. What is
-    drawn depends on `seed`, `epoch` and the row's `id` alone, so that a resumed run, another batch size or another
-    number of workers gets the same. In evaluation clips are whole and captions the same in all epochs.
+    In training each clip gives one of its crops and gets a new caption in every epoch. What is drawn depends on `seed`,
+    `epoch` and the row's `id` alone, so that a resumed run, another batch size or another number of workers gets the
+    same. In evaluation clips are whole and captions the same in all epochs.
 
     Args:
-        processor ([`SmoothCLAPProcessor`]): Of the model.
-        thresholds ([`Thresholds`]): Fitted on the training rows.
+        processor (`ProcessorMixin`): The model's; it has a `feature_extractor` and a `tokenizer`.
+        thresholds ([`Thresholds`], *optional*): Fitted on the training rows. Without them captions are the rows' own,
+            and there are no tag texts.
         languages (`tuple[str, ...]`, defaults to `("en",)`): Captions are drawn evenly from these.
-        crop_seconds (`float`, *optional*, defaults to 5.0): Longest training clip, in seconds (5 in ParaCLAP); `None`
-            takes clips whole.
+        captions (`str`, defaults to `"sampled"`): One of [`CAPTION_KINDS`].
+        caption_groups (`tuple[str, ...]`, *optional*): What captions may speak of, for instance
+            `("emotion", "pitch")`; everything by default. Tag texts always name everything.
+        crops ([`Crops`], defaults to new crops of 5 s in every epoch): Training clips' pieces.
+        label_names (`tuple[str, ...]`, defaults to none): Classes; a row's `label` becomes its place among them.
+        functionals ([`Standardisation`], *optional*): Of the functionals, fitted on the training rows, for targets that
+            compare them.
         training (`bool`, defaults to `True`): Whether to crop, and to draw anew in every epoch.
-        seed (`int`, defaults to 0): Another seed, other crops and captions.
+        seed (`int`, defaults to 0): Another seed, other captions.
         epoch (`int`, defaults to 0): Kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
 
     Returns (when called with a list of rows):
-        `dict[str, torch.Tensor]`: The model's inputs; `tag_input_ids` and `tag_attention_mask` (batch, tokens); and
-        `local_features` (batch, width) if the rows have them. Rows with `pooled_audio`, the output of a frozen tower on
-        the whole clip, are not decoded and not cropped: it goes to the model in place of the audio.
+        `dict[str, torch.Tensor]`: The model's inputs; `caption_ids` (batch,), equal for equal captions; `labels`
+        (batch,), -1 where unknown; with thresholds `tag_input_ids` and `tag_attention_mask` (batch, tokens); where rows
+        have them `local_features` (batch, width); `functionals` (batch, columns) if asked for. Rows with
+        `pooled_audio`, the output of a frozen tower, are not decoded: it goes to the model in place of the audio. Both
+        kinds of features may hold one vector per clip or one per crop.
     """
 
-    processor: SmoothCLAPProcessor
-    thresholds: Thresholds
+    processor: Any
+    thresholds: Thresholds | None = None
     languages: tuple[str, ...] = ("en",)
-    crop_seconds: float | None = 5.0
+    captions: str = "sampled"
+    caption_groups: tuple[str, ...] | None = None
+    crops: Crops = field(default_factory=Crops)
+    label_names: tuple[str, ...] = ()
+    functionals: Standardisation | None = None
     training: bool = True
     seed: int = 0
     epoch: int = 0
@@ -53,49 +73,74 @@ class SmoothCLAPCollator:
             raise ValueError(f"`languages` is a tuple such as ({self.languages!r},), not {self.languages!r}.")
         for language in self.languages:
             language_data(language)  # raises where there are no captions in it
+        if self.captions not in CAPTION_KINDS:
+            raise ValueError(f"`captions` is one of {CAPTION_KINDS}, not {self.captions!r}.")
+        if self.thresholds is None and self.captions != "given":
+            raise ValueError(
+                f"{self.captions!r} captions word what thresholds say of a clip: pass Thresholds.fit(training rows), "
+                "or captions='given' to use the rows' own."
+            )
+        if self.caption_groups is not None:
+            select_levels({}, self.caption_groups)  # raises for a group that there is not
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        if missing := {"id", "path"} - set(rows[0]):
-            raise ValueError(
-                f"Rows lack {sorted(missing)}; a row needs its clip's `id` and the `path` of its audio file."
-            )
-        levels = [row_levels(row, self.thresholds) for row in rows]
-        generators = [self._generator(row["id"]) for row in rows]
-        captions = [self._caption(*each) for each in zip(levels, generators, strict=True)]
+        if "id" not in rows[0]:
+            raise ValueError("Rows lack `id`; what is drawn for a clip depends on it.")
+        levels = [row_levels(row, self.thresholds) if self.thresholds else {} for row in rows]
+        captions = [self._caption(*each) for each in zip(rows, levels, strict=True)]
         batch = dict(self.processor.tokenizer(captions, padding=True, return_tensors="pt"))
-        batch |= self._clips(rows, generators)
-        tags = self.processor.tokenizer([tag_text(one) for one in levels], padding=True, return_tensors="pt")
-        batch |= {"tag_input_ids": tags["input_ids"], "tag_attention_mask": tags["attention_mask"]}
+        batch["caption_ids"] = torch.tensor([_identity(text) for text in captions])
+        batch["labels"] = torch.tensor([self._label(row) for row in rows])
+        if self.thresholds:
+            tags = self.processor.tokenizer([tag_text(one) for one in levels], padding=True, return_tensors="pt")
+            batch |= {"tag_input_ids": tags["input_ids"], "tag_attention_mask": tags["attention_mask"]}
         if "local_features" in rows[0]:
-            batch["local_features"] = _stack(rows, "local_features")
-        return batch
+            batch["local_features"] = self._features(rows, "local_features")
+        if self.functionals:
+            batch["functionals"] = torch.tensor(np.stack([self.functionals(row) for row in rows]))
+        return batch | self._clips(rows)
 
-    def _generator(self, row_id: str) -> torch.Generator:
-        key = f"{self.seed}/{self.epoch}/{row_id}" if self.training else row_id
-        return torch.Generator().manual_seed(crc32(key.encode()))
-
-    def _caption(self, levels: dict[str, str], generator: torch.Generator) -> str:
+    def _caption(self, row: Mapping[str, Any], levels: dict[str, str]) -> str:
+        if self.captions == "given":
+            if not row.get("caption"):
+                raise ValueError(f"Clip {row['id']!r} has no `caption`; give it one, or set captions='sampled'.")
+            return row["caption"]
+        key = f"{self.seed}/{self.epoch}/{row['id']}" if self.training else row["id"]
+        generator = torch.Generator().manual_seed(crc32(key.encode()))
         language = self.languages[int(torch.randint(len(self.languages), (1,), generator=generator))]
-        return caption(levels, language, generator)
+        if self.caption_groups is not None:
+            levels = select_levels(levels, self.caption_groups)
+        if not levels:
+            raise ValueError(f"Clip {row['id']!r} has nothing that its caption may speak of: {self.caption_groups}.")
+        return full_caption(levels, language) if self.captions == "full" else caption(levels, language, generator)
 
-    def _clips(
-        self, rows: Sequence[Mapping[str, Any]], generators: Sequence[torch.Generator]
-    ) -> dict[str, torch.Tensor]:
+    def _label(self, row: Mapping[str, Any]) -> int:
+        label = row.get("label")
+        return self.label_names.index(label) if label in self.label_names else -1
+
+    def _number(self, row: Mapping[str, Any]) -> int:
+        return self.crops.number(row["id"], self.epoch) if self.training else 0
+
+    def _features(self, rows: Sequence[Mapping[str, Any]], column: str) -> torch.Tensor:
+        vectors = [np.asarray(row[column], dtype=np.float32) for row in rows]
+        chosen = [
+            one if one.ndim == 1 else one[self._number(row) % len(one)] for row, one in zip(rows, vectors, strict=True)
+        ]
+        return torch.tensor(np.stack(chosen))  # (batch, width)
+
+    def _clips(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         if "pooled_audio" in rows[0]:
-            return {"pooled_audio": _stack(rows, "pooled_audio")}
+            return {"pooled_audio": self._features(rows, "pooled_audio")}
         extractor = self.processor.feature_extractor
-        clips = [self._audio(row["path"], generator) for row, generator in zip(rows, generators, strict=True)]
-        return dict(extractor(clips, sampling_rate=extractor.sampling_rate, return_tensors="pt"))
-
-    def _audio(self, path: str, generator: torch.Generator) -> np.ndarray:
-        rate = self.processor.feature_extractor.sampling_rate
-        clip = load_audio(path, sampling_rate=rate)
-        if not self.training or self.crop_seconds is None:
-            return clip
-        length = round(self.crop_seconds * rate)
-        start = int(torch.randint(max(1, len(clip) - length + 1), (1,), generator=generator))
-        return clip[start : start + length]
+        rate = extractor.sampling_rate
+        clips = [read_clip(row, rate) for row in rows]
+        if self.training:
+            clips = [
+                self.crops.cut(clip, rate, row["id"], self._number(row)) for row, clip in zip(rows, clips, strict=True)
+            ]
+        return dict(extractor(clips, sampling_rate=rate, return_tensors="pt"))
 
 
-def _stack(rows: Sequence[Mapping[str, Any]], column: str) -> torch.Tensor:
-    return torch.tensor(np.array([row[column] for row in rows], dtype=np.float32))  # (batch, width)
+def _identity(text: str) -> int:
+    """A number that another text does not have, short of a collision in 64 bits, and that every process agrees on."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)

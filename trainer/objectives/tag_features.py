@@ -6,10 +6,9 @@ import torch
 from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 
 
-@torch.no_grad()
 def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
     """
-    Embed tag texts: first token of the text tower, not projected, without dropout and without gradient.
+    Embed tag texts: first token of the text tower, not projected, without dropout.
 
     That the same text encoder embeds them is the paper's; that it is the unprojected first token is inferred.
 

@@ -5,7 +5,9 @@ import pytest
 import torch
 from transformers.audio_utils import load_audio
 
-from smoothclap_trainer.data.captions import LANGUAGES, row_levels, tag_text
+from smoothclap_trainer.data.captions import LANGUAGES, full_caption, row_levels, tag_text
+from smoothclap_trainer.data.crops import Crops
+from smoothclap_trainer.data.standardisation import Standardisation
 from tests import tiny
 from tests.trainer import rows
 
@@ -24,7 +26,7 @@ def texts(ids):
 
 
 def test_a_batch_has_all_that_training_needs(data):
-    made = batch(rows.collator(data, crop_seconds=0.1), data, 0, 1, 2)
+    made = batch(rows.collator(data, crops=Crops(0.1)), data, 0, 1, 2)
     assert made["input_values"].shape == (3, 1600)
     assert made["audio_attention_mask"].sum() == 3 * 1600
     assert made["local_features"].shape == (3, rows.LOCAL_WIDTH)
@@ -40,11 +42,11 @@ def test_tags_are_the_rows_tag_texts(data):
 
 
 def test_each_epoch_and_seed_draws_anew_whatever_else_is_in_the_batch(data):
-    collator = rows.collator(data, crop_seconds=0.05)
+    collator = rows.collator(data, crops=Crops(0.05))
     first, among_others = batch(collator, data, 0), batch(collator, data, 3, 0)
     assert torch.equal(first["input_values"][0], among_others["input_values"][1])
     assert texts(first["input_ids"])[0] == texts(among_others["input_ids"])[1]
-    for changes in ({"epoch": 1}, {"seed": 1}):
+    for changes in ({"epoch": 1}, {"crops": Crops(0.05, seed=1)}):
         other = batch(dataclasses.replace(collator, **changes), data, 0)
         assert not torch.equal(first["input_values"], other["input_values"])
 
@@ -57,19 +59,19 @@ def test_an_unknown_language_is_refused_at_once(data):
 
 
 def test_rows_without_an_id_are_refused(data):
-    with pytest.raises(ValueError, match=r"lack \['id'\]"):
+    with pytest.raises(ValueError, match="lack `id`"):
         rows.collator(data)([{name: value for name, value in data[0].items() if name != "id"}])
 
 
 def test_crops_are_pieces_of_the_clip(data):
-    made = batch(rows.collator(data, crop_seconds=0.05), data, 3)["input_values"][0].numpy()
+    made = batch(rows.collator(data, crops=Crops(0.05)), data, 3)["input_values"][0].numpy()
     whole = load_audio(data[3]["path"], sampling_rate=16000)
     windows = np.lib.stride_tricks.sliding_window_view(whole, len(made))
     assert (np.abs(windows - made).max(axis=1) == 0).sum() == 1
 
 
 def test_evaluation_takes_whole_clips_and_one_caption_per_clip(data):
-    collator = rows.collator(data, training=False, crop_seconds=0.05)
+    collator = rows.collator(data, training=False, crops=Crops(0.05))
     alone, among_others = batch(collator, data, 2), batch(collator, data, 5, 2)
     assert alone["input_values"].shape == (1, 3200)
     assert texts(alone["input_ids"])[0] == texts(among_others["input_ids"])[1]
@@ -88,3 +90,65 @@ def test_cached_tower_output_takes_the_audios_place(data):
     made = batch(rows.collator(cached), cached, 0, 1)
     assert made["pooled_audio"].shape == (2, 32)
     assert "input_values" not in made
+
+
+def test_of_several_cached_crops_each_epoch_takes_the_one_it_would_hear(data):
+    crops = Crops(0.05, per_clip=3)
+    cached = data.add_column("pooled_audio", [np.eye(3, 5).tolist()] * 8)
+    for epoch in range(4):
+        made = batch(rows.collator(cached, crops=crops, epoch=epoch), cached, *range(8))["pooled_audio"]
+        assert made.argmax(dim=1).tolist() == [crops.number(f"clip-{index}", epoch) for index in range(8)]
+    whole = batch(rows.collator(cached, crops=crops, epoch=3, training=False), cached, 0)
+    assert whole["pooled_audio"].argmax() == 0
+
+
+def test_full_captions_say_everything_and_always_the_same(data):
+    collator = rows.collator(data, captions="full", languages=("de",))
+    expected = [full_caption(row_levels(data[index], collator.thresholds), "de") for index in (1, 2)]
+    for epoch in (0, 1):
+        assert texts(batch(dataclasses.replace(collator, epoch=epoch), data, 1, 2)["input_ids"]) == expected
+
+
+def test_captions_of_some_groups_speak_of_nothing_else(data):
+    collator = rows.collator(data, captions="full", caption_groups=("rate",))
+    made = texts(batch(collator, data, *range(8))["input_ids"])
+    assert set(made) == {"slow speech", "a normal speaking rate", "fast speech"}
+    with pytest.raises(ValueError, match="unknown caption groups"):
+        rows.collator(data, caption_groups=("taste",))
+    with pytest.raises(ValueError, match="'clip-0' has nothing that its caption may speak of"):
+        batch(rows.collator(data, caption_groups=("emotion",)), data, 0)
+
+
+def test_rows_may_bring_their_own_captions(data):
+    own = data.add_column("caption", [f"caption {index % 2}" for index in range(8)])
+    collator = rows.collator(own, captions="given")
+    for each in (collator, dataclasses.replace(collator, thresholds=None)):
+        made = batch(each, own, 0, 1, 2)
+        assert texts(made["input_ids"]) == ["caption 0", "caption 1", "caption 0"]
+        assert ("tag_input_ids" in made) == (each is collator)
+    first, second, third = made["caption_ids"].tolist()
+    assert first == third != second
+    with pytest.raises(ValueError, match="'clip-0' has no `caption`"):
+        batch(collator, data, 0)
+
+
+def test_what_makes_no_captions_is_refused(data):
+    with pytest.raises(ValueError, match="'poem'"):
+        rows.collator(data, captions="poem")
+    with pytest.raises(ValueError, match=r"Thresholds\.fit"):
+        dataclasses.replace(rows.collator(data), thresholds=None)
+
+
+def test_labels_are_places_among_their_names(data):
+    labelled = data.add_column("label", ["sad", "happy", None, "other", *["sad"] * 4])
+    made = batch(rows.collator(labelled, label_names=("happy", "sad")), labelled, 0, 1, 2, 3)
+    assert made["labels"].tolist() == [1, 0, -1, -1]
+    assert batch(rows.collator(data), data, 0)["labels"].tolist() == [-1]
+
+
+def test_functionals_are_standardised(data):
+    fitted = Standardisation.fit(data.to_pandas(), ["duration", "loudnessPeaksPerSec"])
+    made = batch(rows.collator(data, functionals=fitted), data, *range(8))["functionals"]
+    assert made.shape == (8, 2)
+    torch.testing.assert_close(made.mean(dim=0), torch.zeros(2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(made.std(dim=0, correction=0), torch.ones(2), atol=1e-6, rtol=0)

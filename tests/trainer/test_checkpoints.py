@@ -1,0 +1,56 @@
+import json
+
+import pytest
+
+from smoothclap_trainer.checkpoints import SEAL, fault, last_whole_checkpoint, seal
+
+
+def checkpoint(folder, step):
+    made = folder / f"checkpoint-{step}"
+    (made / "part").mkdir(parents=True)
+    (made / "model.safetensors").write_bytes(b"weights" * step)
+    (made / "part" / "state.json").write_text("{}")
+    seal(made)
+    return made
+
+
+def test_what_was_sealed_is_whole(tmp_path):
+    made = checkpoint(tmp_path, 3)
+    assert fault(made) is None
+    assert set(json.loads((made / SEAL).read_text())) == {"model.safetensors", "part/state.json"}
+    seal(made)  # once more, over itself
+    assert fault(made) is None
+
+
+def test_every_damage_is_named(tmp_path):
+    assert "no such folder" in fault(tmp_path / "none")
+    unsealed = checkpoint(tmp_path, 1)
+    (unsealed / SEAL).unlink()
+    assert "not finished" in fault(unsealed)
+    for step, damage, message in (
+        (2, lambda made: (made / "model.safetensors").write_bytes(b"weig"), "truncated.*4 bytes instead of 14"),
+        (3, lambda made: (made / "model.safetensors").write_bytes(b"WEIGHTS" * 3), "model.safetensors is damaged"),
+        (4, lambda made: (made / "part" / "state.json").unlink(), "part/state.json is missing"),
+        (5, lambda made: (made / SEAL).write_text("{"), "complete.json is damaged"),
+    ):
+        made = checkpoint(tmp_path, step)
+        damage(made)
+        with pytest.raises(AssertionError, match=message):
+            raise AssertionError(fault(made))
+
+
+def test_the_last_whole_one_is_found_and_the_broken_reported(tmp_path, logs):
+    for step in (2, 10, 9):
+        checkpoint(tmp_path, step)
+    (tmp_path / "checkpoint-final").mkdir()
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    (tmp_path / "checkpoint-10" / "model.safetensors").write_bytes(b"")
+    assert last_whole_checkpoint(tmp_path) == str(tmp_path / "checkpoint-9")
+    assert "checkpoint-10: model.safetensors is truncated" in logs.text
+
+
+def test_no_checkpoint_and_none_whole(tmp_path):
+    assert last_whole_checkpoint(tmp_path / "none") is None
+    (checkpoint(tmp_path, 1) / SEAL).unlink()
+    with pytest.raises(ValueError, match=r"No checkpoint is whole.*checkpoint-1: it has no complete\.json"):
+        last_whole_checkpoint(tmp_path)

@@ -1,0 +1,81 @@
+"""Checkpoints that are known to be whole, so that a run killed at any moment resumes from one that is."""
+
+import json
+import os
+from pathlib import Path
+from zlib import crc32
+
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.utils import logging
+
+
+logger = logging.get_logger(__name__)
+
+SEAL = "complete.json"
+"""Written last: size and CRC-32 of every file of a checkpoint."""
+
+
+def seal(folder: str | Path) -> None:
+    """Record that everything in a checkpoint's folder has been written."""
+    folder = Path(folder)
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SEAL)
+    record = {path.relative_to(folder).as_posix(): [path.stat().st_size, _checksum(path)] for path in files}
+    partial = folder / f"{SEAL}.part"
+    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    partial.replace(folder / SEAL)
+
+
+def fault(folder: str | Path) -> str | None:
+    """What is wrong with a checkpoint's folder, or `None`."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        return "there is no such folder"
+    if not (folder / SEAL).is_file():
+        return f"it has no {SEAL}: it was not finished when the run stopped, or was not written by SmoothCLAPTrainer"
+    try:
+        record = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+    except ValueError:
+        return f"its {SEAL} is damaged"
+    for name, (size, checksum) in record.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != size:
+            return f"{name} is truncated or was changed: {path.stat().st_size} bytes instead of {size}"
+        if _checksum(path) != checksum:
+            return f"{name} is damaged: its checksum is not the one it was written with"
+    return None
+
+
+def last_whole_checkpoint(output_dir: str | Path) -> str | None:
+    """
+    The latest checkpoint of a run that is whole.
+
+    Args:
+        output_dir (`str` or `Path`): The run's folder.
+
+    Returns:
+        `str` or `None`: Its folder, or `None` if there is no checkpoint at all. Broken ones are skipped with a warning.
+
+    Raises:
+        ValueError: There are checkpoints, and all are broken.
+    """
+    found = [path for path in Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*") if path.is_dir()]
+    steps = {path: path.name.rsplit("-", 1)[1] for path in found}
+    faults = []
+    for path in sorted((path for path in found if steps[path].isdigit()), key=lambda path: int(steps[path]))[::-1]:
+        if (problem := fault(path)) is None:
+            return os.fspath(path)
+        faults.append(f"{path}: {problem}")
+        logger.warning(f"Skipping a checkpoint: {faults[-1]}.")
+    if faults:
+        raise ValueError("No checkpoint is whole, so there is nothing to resume from: " + "; ".join(faults))
+    return None
+
+
+def _checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = crc32(block, value)
+    return value
