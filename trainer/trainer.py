@@ -1,10 +1,10 @@
 """Trainer for contrastive language-audio models with softened targets."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -57,7 +57,8 @@ class SmoothCLAPTrainer(Trainer):
         if model is not None:
             _freeze_towers(model, args)
         super().__init__(model=model, args=args, **kwargs)
-        self.objective = JointLoss(args.soft_targets, args.kl_reading, args.loss_tile)  # type: ignore[arg-type]
+        reading: Any = args.kl_reading
+        self.objective: JointLoss = JointLoss(args.soft_targets, reading, args.loss_tile)
         self.figures = BatchFigures()
         self._chunks: list[dict[str, torch.Tensor]] = []
         self._cached: CachedGradients | None = None
@@ -80,9 +81,9 @@ class SmoothCLAPTrainer(Trainer):
         """This process's shares of the joint batches, see [`JointBatchSampler`]."""
         if self.train_dataset is None:
             raise ValueError("There is nothing to train on: pass `train_dataset`.")
-        args = self.args
+        args, clips = self.args, cast(Sized, self.train_dataset)
         sampler = JointBatchSampler(
-            len(self.train_dataset),
+            len(clips),
             self._train_batch_size,
             args.world_size,
             args.process_index,

@@ -1,8 +1,9 @@
 """What a log should say of the batches behind a loss."""
 
 import torch
+import torch.distributed as dist
 
-from .gather import gather_rows, gather_sizes
+from .gather import gather_rows, gather_sizes, process_count
 
 
 class BatchFigures:
@@ -31,9 +32,15 @@ class BatchFigures:
         self.batches.append(figures)
 
     def pop(self) -> dict[str, float]:
-        """Means over the batches since the last call: the divergences of this process's clips in nats, the scale, how
-        many negatives a clip has, and the share of captions that repeat another of their batch."""
+        """Means over the batches since the last call and over all processes, which must call this together: the
+        divergences in nats, the scale, how many negatives a clip has, and the share of captions that repeat another of
+        their batch."""
         taken, self.batches = self.batches, []
         if not taken:
             return {}
-        return {name: float(torch.stack([one[name].cpu() for one in taken]).mean()) for name in taken[0]}
+        device = taken[0]["logit_scale"].device
+        table = torch.stack([torch.stack([value.to(device) for value in one.values()]) for one in taken])
+        means = table.mean(dim=0)  # (figures,)
+        if process_count() > 1:
+            dist.all_reduce(means)
+        return dict(zip(taken[0], (means / process_count()).tolist(), strict=True))

@@ -1,0 +1,190 @@
+"""A whole training run, from settings to a checkpoint with its figures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import yaml
+from datasets import DatasetDict
+from transformers import AutoModel, AutoProcessor, set_seed
+from transformers.utils import logging
+
+from modeling_smoothclap import SmoothCLAPModel
+
+from . import checkpoints
+from .evaluation.attributes import attribute_table
+from .evaluation.embed import embed_files
+from .evaluation.metrics import ZeroShotMetrics
+from .lora import merged, save_lora
+from .prepare import Batches, load_clips, make_batches, make_model
+from .settings import ModelSettings, Settings
+from .trainer import SmoothCLAPTrainer
+
+
+logger = logging.get_logger(__name__)
+
+
+def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
+    """
+    Train as the settings say, and save what came out.
+
+    Writes to `output_dir`: the model and its processor; `thresholds.json` and `standardisation.json`, as far as
+    captions and targets used them; `objective.json`, the loss in words and numbers; `training_config.yaml`;
+    `training_log.yaml`; `data.json`, what was trained on; `metrics.json`, the figures of the validation split;
+    `attributes.csv`, zero-shot attributes of validation and test. The test split selects nothing.
+
+    Args:
+        settings (`Settings`): From [`~settings.read_settings`].
+        said (`dict[str, Any]`): What the user said, for the record.
+
+    Returns:
+        [`SmoothCLAPTrainer`]: After training. If SIGTERM ended it, `trainer.stop.stopped` is true, a checkpoint was
+        saved, and nothing else was written.
+
+    Raises:
+        ValueError: A setting, a manifest, a clip or a checkpoint is faulty.
+    """
+    model_settings, data_settings, lora, arguments = settings
+    output = Path(str(arguments.output_dir))
+    last_checkpoint = checkpoints.last_whole_checkpoint(output)
+    if last_checkpoint is not None and not arguments.resume_from_checkpoint:
+        raise ValueError(
+            f"{str(output)!r} holds {Path(last_checkpoint).name} of an earlier run: go on from it with "
+            "--resume_from_checkpoint true, or choose another output_dir."
+        )
+    set_seed(arguments.seed)
+    splits = load_clips(data_settings, arguments, output / "work")
+    if arguments.load_best_model_at_end and "validation" not in splits:
+        raise ValueError(
+            "load_best_model_at_end chooses by validation clips, and there are none: give rows that split."
+        )
+    model, processor = make_model(model_settings, lora, arguments)
+    trainer_parts = make_batches(splits, model, processor, data_settings, lora, arguments, _barrier)
+    trainer = _trainer(model, processor, trainer_parts, arguments)
+    trainer.train(resume_from_checkpoint=_resume_from(arguments.resume_from_checkpoint, last_checkpoint))
+    if trainer.stop.stopped:
+        return trainer
+    _save(trainer, processor, output, model_settings, lora.lora_save if lora.lora_towers else None)
+    metrics = trainer.evaluate() if "validation" in splits else {}
+    if arguments.process_index == 0:
+        _record(output, trainer, trainer_parts, metrics, said)
+        if data_settings.report_attributes and isinstance(_plain(model), SmoothCLAPModel):
+            _report_attributes(output, splits, str(arguments.device))
+    _barrier()
+    return trainer
+
+
+def _barrier() -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+
+
+def _resume_from(asked: str | bool | None, last: str | None) -> str | None:
+    if not asked or str(asked).lower() in ("false", "none"):
+        return None
+    if str(asked).lower() != "true":
+        return str(asked)
+    if last is None:
+        logger.warning("There is no checkpoint to resume from yet: training starts from the beginning.")
+    return last
+
+
+def _trainer(model: Any, processor: Any, parts: Batches, arguments: Any) -> SmoothCLAPTrainer:
+    return SmoothCLAPTrainer(
+        model=model,
+        args=arguments,
+        data_collator=parts.collator,
+        train_dataset=parts.splits["train"],
+        eval_dataset=parts.splits.get("validation"),
+        processing_class=processor,
+        compute_metrics=ZeroShotMetrics(processor, parts.wordings, parts.collator.label_names),
+    )
+
+
+def _plain(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _save(
+    trainer: SmoothCLAPTrainer, processor: Any, folder: Path, settings: ModelSettings, lora_save: str | None
+) -> None:
+    """Save model and processor, weights in `storage_dtype`, to be loaded as float32."""
+    model: Any = trainer.accelerator.unwrap_model(trainer.model)
+    if lora_save == "adapter":
+        if trainer.args.should_save:
+            save_lora(model, processor, folder, lora_save)
+        return
+    if lora_save is None:
+        trainer.save_model(str(folder))  # gathers what is sharded
+    if trainer.args.should_save:
+        if lora_save == "merged":
+            merged(model).save_pretrained(folder)
+        processor.save_pretrained(folder)
+        if settings.storage_dtype != "float32":
+            _store_as(folder, type(_plain(model)), settings.storage_dtype)
+
+
+def _store_as(folder: Path, model_class: Any, storage_dtype: str) -> None:
+    model_class.from_pretrained(folder).to(getattr(torch, storage_dtype)).save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    for part in (config, config["audio_config"], config["text_config"]):
+        part["dtype"] = "float32"
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def _record(
+    folder: Path, trainer: SmoothCLAPTrainer, parts: Batches, metrics: dict[str, float], said: dict[str, Any]
+) -> None:
+    collator = parts.collator
+    if collator.thresholds is not None:
+        collator.thresholds.save(folder / "thresholds.json")
+    if collator.functionals is not None:
+        collator.functionals.save(folder / "standardisation.json")
+    for name, content in (
+        ("objective.json", trainer.objective.describe()),
+        ("metrics.json", metrics),
+        ("data.json", describe_data(parts.splits)),
+    ):
+        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "training_config.yaml").write_text(yaml.safe_dump(said, sort_keys=False), encoding="utf-8")
+    (folder / "training_log.yaml").write_text(yaml.safe_dump(trainer.state.log_history), encoding="utf-8")
+
+
+def describe_data(splits: DatasetDict) -> dict[str, Any]:
+    """
+    What was trained and validated on, by split and corpus: clips, minutes, speakers, language, licence, and whether the
+    speech is synthetic, as far as the rows say.
+    """
+    described: dict[str, Any] = {}
+    facts = ("language", "licence", "package", "package_version", "synthetic")
+    for split, rows in splits.items():
+        kept = [name for name in ("corpus", "speaker", "duration", *facts) if name in rows.column_names]
+        table = rows.select_columns(kept).to_pandas() if kept else pd.DataFrame(index=range(len(rows)))
+        corpora = table["corpus"].fillna("unnamed") if "corpus" in table else pd.Series("unnamed", table.index)
+        described[split] = {}
+        for corpus, members in table.groupby(corpora):
+            entry: dict[str, Any] = {"clips": len(members)}
+            if "duration" in members:
+                entry["minutes"] = round(float(members["duration"].sum()) / 60, 1)
+            if "speaker" in members:
+                entry["speakers"] = int(members["speaker"].nunique())
+            for fact in facts:
+                values = sorted(members[fact].dropna().unique().tolist()) if fact in members else []
+                entry |= {fact: values[0] if len(values) == 1 else values} if values else {}
+            described[split][str(corpus)] = entry
+    return described
+
+
+def _report_attributes(folder: Path, splits: DatasetDict, device: str) -> None:
+    """Measure the saved model, as it was stored, on the splits it did not train on."""
+    model: Any = AutoModel.from_pretrained(folder).to(device)
+    processor = AutoProcessor.from_pretrained(folder)
+    tables = []
+    for name in [name for name in ("validation", "test") if name in splits]:
+        rows = splits[name].with_format(None).to_pandas()
+        embeds = embed_files(model, processor.feature_extractor, rows["path"])
+        tables.append(attribute_table(rows, embeds, model, processor).assign(split=name))
+    if tables:
+        pd.concat(tables).to_csv(folder / "attributes.csv", index=False, float_format="%.4f")
