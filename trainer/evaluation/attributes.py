@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import torch
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+
+from .embed import embed_texts
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,6 @@ def bootstrap_interval(
     ]
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
-
-
-@torch.inference_mode()
-def embed_texts(model: SmoothCLAPModel, processor: SmoothCLAPProcessor, texts: list[str]) -> np.ndarray:
-    """Unit-length embeddings of `texts`, float32 of shape `(texts, projection_dim)`."""
-    tokens = processor(text=texts, return_tensors="pt").to(model.device)
-    return model.get_text_features(**tokens).pooler_output.float().cpu().numpy()
 
 
 def attribute_table(
