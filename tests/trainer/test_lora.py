@@ -1,0 +1,266 @@
+import copy
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModel, AutoProcessor, ClapConfig, ClapModel, pipeline
+
+from modeling_smoothclap import SmoothCLAPModel
+from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
+from smoothclap_trainer.lora import HEADS, LoraSettings, add_lora, merged, save_lora
+from tests import tiny
+from tests.trainer import rows
+
+
+BOTH = LoraSettings(lora_towers=["audio", "text"])
+TEXTS = ["a low voice", "a high voice"]
+
+
+def model(audio="wav2vec2", text="bert", **changes):
+    longer = tiny.text_config(text, max_position_embeddings=256)
+    return tiny.model(audio, text, text_config=longer, projection_dropout=0.0, **changes)
+
+
+def trainer(folder, data, the_model, **changes):
+    fields = {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": 4,
+        "max_steps": 2,
+        "learning_rate": 1e-2,
+        "audio_learning_rate": 1e-2,
+        "text_learning_rate": 1e-2,
+        "beta": 0.0,
+        "kl_reading": "forward",
+        "save_strategy": "no",
+        "report_to": "none",
+        "use_cpu": True,
+        "disable_tqdm": True,
+    }
+    return SmoothCLAPTrainer(
+        model=the_model,
+        args=SmoothCLAPTrainingArguments(**fields | changes),
+        data_collator=rows.collator(data),
+        train_dataset=data,
+    )
+
+
+def inputs(audio="wav2vec2"):
+    return tiny.processor(audio)(text=TEXTS, audio=tiny.clips(0.2, 0.1), sampling_rate=16000, return_tensors="pt")
+
+
+@torch.no_grad()
+def logits(the_model, audio="wav2vec2"):
+    return the_model.eval()(**inputs(audio)).logits_per_audio
+
+
+def stirred(adapted):
+    """As if trained: everything that trains is moved, adapters most, so that they show."""
+    generator = torch.Generator().manual_seed(1)
+    for name, parameter in adapted.named_parameters():
+        if parameter.requires_grad:
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.data += (0.3 if "lora_" in name else 0.02) * noise
+    return adapted
+
+
+def trained_names(adapted):
+    return [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
+
+
+FAMILIES = [
+    *((audio, "bert") for audio in tiny.AUDIO_FAMILIES),
+    *(("wav2vec2", text) for text in tiny.TEXT_FAMILIES[1:]),
+]
+
+
+@pytest.mark.parametrize(("audio", "text"), FAMILIES)
+def test_every_family_gets_adapters_that_matter_and_merge(audio, text):
+    plain = tiny.model(audio, text)
+    count = len([name for name, _ in plain.named_parameters()])
+    adapted = add_lora(plain, BOTH, freeze_audio=True, freeze_text=True)
+    names = trained_names(adapted)
+    for tower in ("audio_model", "text_model"):
+        assert any(tower in name and "lora_A" in name for name in names)
+    assert {name.split(".")[2] for name in names if "lora_" not in name} == set(HEADS)
+    assert all("lora_" in name or "modules_to_save" in name for name in names)
+
+    # Every adapter is reached: with B not zero, A has a gradient, and B always has.
+    stirred(adapted).eval()(**inputs(audio), return_loss=True).loss.backward()
+    for name, parameter in adapted.named_parameters():
+        assert not parameter.requires_grad or parameter.grad.abs().max() > 0, name
+
+    with_adapters = logits(adapted, audio)
+    one = merged(adapted)
+    assert type(one) is SmoothCLAPModel and not one.training
+    assert len(list(one.named_parameters())) == count
+    torch.testing.assert_close(logits(one, audio), with_adapters, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(logits(adapted, audio), with_adapters, atol=0, rtol=0)  # left alone
+    with adapted.disable_adapter():
+        assert (logits(adapted, audio) - with_adapters).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("towers", "freeze_audio", "freeze_text", "expected"),
+    [
+        (["audio"], True, True, {"audio_model": "lora"}),
+        (["text"], True, True, {"text_model": "lora"}),
+        (["audio"], False, False, {"audio_model": "lora", "text_model": "whole"}),
+        (["text"], False, True, {"text_model": "lora", "audio_model": "whole"}),
+        (["audio", "text"], False, False, {"audio_model": "lora", "text_model": "lora"}),
+    ],
+)
+def test_what_moves_in_training(tmp_path, towers, freeze_audio, freeze_text, expected):
+    """A tower without adapters trains whole or not at all; the one with adapters is frozen but for them."""
+    data = rows.dataset(tmp_path / "audio")
+    adapted = add_lora(model(), LoraSettings(lora_towers=towers), freeze_audio, freeze_text)
+    before = {name: value.clone() for name, value in adapted.state_dict().items()}
+    trainer(tmp_path, data, adapted).train()
+    moved = {name for name, value in adapted.state_dict().items() if not torch.equal(before[name], value)}
+    kinds: dict[str, set[str]] = {}
+    for name in moved:
+        part = name.split(".")[2]
+        kinds.setdefault(part, set()).add("lora" if "lora_" in name else "whole")
+    assert kinds == {part: {kind} for part, kind in expected.items()} | {head: {"whole"} for head in HEADS}
+    assert all("lora_" in name or "modules_to_save" in name for name in moved)
+    # What trained whole is saved with the adapters.
+    save_lora(adapted, tiny.processor(), tmp_path / "saved", "adapter")
+    loaded = AutoModel.from_pretrained(tmp_path / "saved")
+    torch.testing.assert_close(logits(loaded), logits(adapted), atol=1e-5, rtol=1e-5)
+
+
+def test_whole_whisper_towers_keep_their_sinusoids(tmp_path):
+    adapted = add_lora(model("whisper"), LoraSettings(lora_towers=["text"]), freeze_audio=False, freeze_text=True)
+    adapted.train()
+    tower = adapted.base_model.model.audio_model
+    assert not tower.embed_positions.weight.requires_grad and tower.conv1.weight.requires_grad
+
+
+@pytest.mark.parametrize("how", ["merged", "adapter"])
+def test_a_saved_folder_serves_every_loader_wherever_it_is_moved(tmp_path, how):
+    adapted = stirred(add_lora(model(), BOTH, freeze_audio=True, freeze_text=True))
+    expected = logits(adapted)
+    save_lora(adapted, tiny.processor(), tmp_path / "first", how)
+    torch.testing.assert_close(logits(adapted), expected, atol=0, rtol=0)
+    folder = tmp_path / "elsewhere" / "second"
+    shutil.move(tmp_path / "first", folder)
+    assert (folder / "adapter_config.json").exists() == (how == "adapter")
+    assert str(tmp_path) not in "".join(path.read_text() for path in folder.glob("*.json"))
+
+    loaded = AutoModel.from_pretrained(folder)
+    torch.testing.assert_close(logits(loaded), expected, atol=1e-5, rtol=1e-5)
+    scale = adapted.base_model.model.logit_scale
+    torch.testing.assert_close(loaded.logit_scale(), scale(), atol=0, rtol=0)
+    assert len(AutoProcessor.from_pretrained(folder).tokenizer) == len(tiny.tokenizer())
+    config = json.loads((folder / "config.json").read_text())
+    assert config["auto_map"]["AutoModel"].endswith("SmoothCLAPModel")
+    assert (folder / "modeling_smoothclap.py").exists()
+
+    classifier = pipeline("zero-shot-audio-classification", model=str(folder))
+    answers = classifier(tiny.clips(0.2)[0], candidate_labels=TEXTS, hypothesis_template="{}")
+    found = [next(each["score"] for each in answers if each["label"] == text) for text in TEXTS]
+    clip = tiny.processor()(text=TEXTS, audio=tiny.clips(0.2), sampling_rate=16000, return_tensors="pt")
+    with torch.no_grad():
+        by_hand = adapted(**clip).logits_per_audio.softmax(dim=1)[0]
+    np.testing.assert_allclose(found, by_hand, atol=1e-5)
+
+
+def test_adapters_can_be_taken_alone(tmp_path):
+    base = model()
+    adapted = stirred(add_lora(copy.deepcopy(base), BOTH, freeze_audio=True, freeze_text=True))
+    save_lora(adapted, tiny.processor(), tmp_path, "adapter")
+    alone = PeftModel.from_pretrained(base, tmp_path)
+    torch.testing.assert_close(logits(alone), logits(adapted), atol=1e-6, rtol=0)
+    assert (tmp_path / "adapter_model.safetensors").stat().st_size < (tmp_path / "model.safetensors").stat().st_size / 2
+
+
+@pytest.mark.parametrize("freeze_text", [True, False])
+def test_a_training_checkpoint_resumes(tmp_path, freeze_text):
+    """Resumed after 2 of 4 steps, everything ends bit for bit where the uninterrupted run ends."""
+    data = rows.dataset(tmp_path / "audio")
+    settings = LoraSettings(lora_towers=["audio"], lora_dropout=0.1)
+    runs = []
+    for name in ("whole", "resumed"):
+        torch.manual_seed(len(runs))  # other adapters to begin with: what is resumed comes from the checkpoint
+        adapted = add_lora(model(), settings, freeze_audio=True, freeze_text=freeze_text)
+        run = trainer(tmp_path / name, data, adapted, max_steps=4, save_strategy="steps", save_steps=2)
+        run.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-2") if runs else None)
+        runs.append(run.model)
+    for (name, one), other in zip(runs[0].state_dict().items(), runs[1].state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_settings_reach_the_adapters():
+    settings = LoraSettings(["audio"], lora_rank=3, lora_alpha=6, lora_dropout=0.25, lora_target_modules=["k_proj"])
+    adapted = add_lora(tiny.model(), settings, freeze_audio=True, freeze_text=True)
+    names = [name for name in trained_names(adapted) if "lora_A" in name]
+    assert len(names) == 2 and all("k_proj" in name for name in names)
+    layer = adapted.base_model.model.audio_model.encoder.layers[0].attention.k_proj
+    assert layer.lora_A["default"].weight.shape == (3, 32)
+    assert layer.scaling["default"] == 2.0 and layer.lora_dropout["default"].p == 0.25
+
+
+def test_names_of_either_tower_may_be_mixed():
+    settings = LoraSettings(["audio", "text"], lora_target_modules=["k_proj", "key"])
+    names = trained_names(add_lora(tiny.model(), settings, freeze_audio=True, freeze_text=True))
+    layers = {name.split(".lora_")[0].rpartition(".")[2] for name in names if "lora_" in name}
+    assert layers == {"k_proj", "key"}
+
+
+def test_transformers_own_clap():
+    text = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    audio = {"spec_size": 16, "num_mel_bins": 16, "window_size": 2, "hidden_size": 8, "depths": [1, 1]}
+    audio |= {"num_attention_heads": [2, 2], "patch_embeds_hidden_size": 4, "patch_size": 2, "patch_stride": 2}
+    clap = ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=8))
+    names = trained_names(add_lora(clap, BOTH, freeze_audio=True, freeze_text=True))
+    parts = {name.split(".")[2] for name in names}
+    assert parts == {"audio_model", "text_model", "audio_projection", "text_projection"}
+
+
+def test_a_layer_that_there_is_not_is_named_with_those_there_are():
+    settings = LoraSettings(["audio", "text"], lora_target_modules=["q_proj", "query", "to_q"])
+    there = r"intermediate_dense, k_proj, .*q_proj, v_proj \(audio\); dense, key, query, value \(text\)"
+    with pytest.raises(ValueError, match=f"No layer is named to_q; `lora_target_modules` can name {there}"):
+        add_lora(tiny.model(), settings, freeze_audio=True, freeze_text=True)
+
+
+def test_each_tower_has_one_of_the_layers():
+    settings = LoraSettings(["audio", "text"], lora_target_modules=["q_proj"])
+    with pytest.raises(ValueError, match=r"The text tower \(bert\) has no layer named q_proj; .* key, query, value"):
+        add_lora(tiny.model(), settings, freeze_audio=True, freeze_text=True)
+
+
+def test_wavlms_attention_takes_no_adapters():
+    settings = LoraSettings(["audio"], lora_target_modules=["q_proj", "intermediate_dense"])
+    with pytest.raises(ValueError, match=r"wavlm tower an adapter on q_proj would do nothing.*intermediate_dense"):
+        add_lora(tiny.model("wavlm"), settings, freeze_audio=True, freeze_text=True)
+
+
+def test_without_a_tower_there_is_nothing_to_adapt():
+    with pytest.raises(ValueError, match="`lora_towers` is empty"):
+        add_lora(tiny.model(), LoraSettings(), freeze_audio=True, freeze_text=True)
+
+
+def test_an_unknown_way_to_save_is_refused(tmp_path):
+    adapted = add_lora(tiny.model(), BOTH, freeze_audio=True, freeze_text=True)
+    with pytest.raises(ValueError, match="'merged' or 'adapter', not 'both'"):
+        save_lora(adapted, tiny.processor(), tmp_path, "both")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lora_towers": ["speech"]}, r"list of audio and text, or empty, not \['speech'\]"),
+        ({"lora_towers": "audio"}, "not 'audio'"),
+        ({"lora_target_modules": "q_proj"}, r"a list such as \['q_proj'\]"),
+        ({"lora_rank": 0}, "`lora_rank` must be at least 1, not 0"),
+        ({"lora_alpha": -1}, "`lora_alpha` must be at least 1, not -1"),
+        ({"lora_dropout": 1.0}, "`lora_dropout` is a probability below 1, not 1.0"),
+        ({"lora_save": "both"}, "'merged' or 'adapter', not 'both'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        LoraSettings(**changes)
