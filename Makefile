@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 test docs-check bench: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs-check bench train venv clean distclean
+.PHONY: help demo test lint format docs-check bench train compare venv clean distclean
 
 help: ## list what one can do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -53,10 +53,17 @@ bench: $(DEV) ## run every benchmark; each prints one table
 	@test -d benchmarks || { echo 'There are no benchmarks yet: they will be scripts in benchmarks/.' >&2; exit 1; }
 	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script"; done
 
-train: $(DEV) ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train
+build/speech/dataset_dict.json: | $(DEV)
 	$(BIN)/python examples/build_speech_dataset.py --output build/speech
+
+build/expressive/dataset_dict.json: | $(DEV)
+	$(BIN)/python examples/build_expressive_speech.py --output build/expressive
+
+build/towers/text/distillation.json: | $(DEV)
 	$(BIN)/python examples/fetch_encoders.py --output build/encoders
 	$(BIN)/python examples/distil_towers.py
+
+train: build/speech/dataset_dict.json build/towers/text/distillation.json ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train
 	$(BIN)/python examples/run_training.py examples/configs/smoothclap-tiny.yaml
 	rm -rf $(CHECKPOINT)
 	mkdir -p $(CHECKPOINT)
@@ -64,6 +71,9 @@ train: $(DEV) ## make the default checkpoint again: fetch speech and encoders (n
 	cp build/towers/text/distillation.json $(CHECKPOINT)/text_tower.json
 	cd $(CHECKPOINT) && ln -s ../../*_smoothclap.py . && ln -s ../../../model_card.md README.md
 	@echo "Now bring the figures of $(CHECKPOINT)/attributes.csv into model_card.md; a test compares them."
+
+compare: build/speech/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## train with every objective, five seeds each, and write docs/objectives.md (an hour)
+	$(BIN)/python examples/compare_objectives.py examples/configs/comparison.yaml
 
 venv: $(DEV) ## only install: everything, into .venv
 

@@ -10,12 +10,12 @@ What there is to set is told by --help. A run that was interrupted goes on with 
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 
 import pandas as pd
 from transformers import HfArgumentParser
-from transformers.utils import logging
 
 from smoothclap_trainer import SmoothCLAPTrainingArguments
 from smoothclap_trainer.lora import LoraSettings
@@ -35,7 +35,9 @@ def main() -> None:
             settings = (ModelSettings, DataSettings, LoraSettings, SmoothCLAPTrainingArguments)
             HfArgumentParser(settings, usage="run_training.py CONFIG.yaml [--name value ...]").print_help()
         sys.exit(0 if {"-h", "--help"} & set(sys.argv) else 2)
-    logging.set_verbosity_info()
+    logging.basicConfig(format="%(message)s")
+    for name in ("smoothclap_trainer", "transformers.trainer"):  # not every configuration that is loaded
+        logging.getLogger(name).setLevel(logging.INFO)
     try:
         settings, said = read_settings(sys.argv[1], sys.argv[2:])
         trainer = run_training(settings, said)

@@ -1,5 +1,6 @@
 """Settings of a SmoothCLAP training run."""
 
+import os
 from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
@@ -118,6 +119,12 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
         if self.remove_unused_columns:
             raise ValueError("Set remove_unused_columns=False: the collator reads columns the model does not take.")
         super().__post_init__()
+        launched = int(os.environ.get("WORLD_SIZE", "1"))
+        if launched > self.world_size:
+            raise ValueError(
+                f"{launched} processes were started, but each would train alone, because there is no accelerator for "
+                "them: set use_cpu=True to train together on the CPU."
+            )
         if self.train_sampling_strategy != "random":
             raise ValueError(
                 f"train_sampling_strategy={self.train_sampling_strategy!r} is not supported: joint batches are drawn "

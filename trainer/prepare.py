@@ -225,10 +225,12 @@ def _add_frozen_features(
     """
     cache = Path(settings.cache_dir).expanduser() / "features"
     shares = {"process_index": arguments.process_index, "num_processes": arguments.world_size, "wait": wait}
-    for split in {"train", "validation"} & {*splits}:
+    # In an order that all processes agree on, which that of a set is not: they wait for each other at every step.
+    for split in [name for name in ("train", "validation") if name in splits]:
         cut = crops if split == "train" and crops.per_clip is not None else None
         made = {
-            encoder: cached_features(splits[split], encoder, cut, cache, **shares) for encoder in {*encoders.values()}
+            encoder: cached_features(splits[split], encoder, cut, cache, **shares)
+            for encoder in dict.fromkeys(encoders.values())
         }
         for column, encoder in encoders.items():
             splits[split] = add_features(splits[split], made[encoder], column)

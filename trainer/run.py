@@ -14,8 +14,8 @@ from transformers.utils import logging
 from modeling_smoothclap import SmoothCLAPModel
 
 from . import checkpoints
-from .evaluation.attributes import attribute_table
-from .evaluation.embed import embed_files
+from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
+from .evaluation.embed import embed_clips
 from .evaluation.metrics import ZeroShotMetrics
 from .lora import merged, save_lora
 from .prepare import Batches, load_clips, make_batches, make_model
@@ -71,7 +71,7 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     if arguments.process_index == 0:
         _record(output, trainer, trainer_parts, metrics, said)
         if data_settings.report_attributes and isinstance(_plain(model), SmoothCLAPModel):
-            _report_attributes(output, splits, str(arguments.device))
+            _report_attributes(output, trainer_parts.splits, data_settings.cache_dir, str(arguments.device))
     _barrier()
     return trainer
 
@@ -177,14 +177,21 @@ def describe_data(splits: DatasetDict) -> dict[str, Any]:
     return described
 
 
-def _report_attributes(folder: Path, splits: DatasetDict, device: str) -> None:
-    """Measure the saved model, as it was stored, on the splits it did not train on."""
+def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device: str) -> None:
+    """Measure the saved model, as it was stored, on the splits it did not train on whose clips have functionals."""
     model: Any = AutoModel.from_pretrained(folder).to(device)
     processor = AutoProcessor.from_pretrained(folder)
+    needed = {query.column for query in ATTRIBUTE_QUERIES}
     tables = []
     for name in [name for name in ("validation", "test") if name in splits]:
-        rows = splits[name].with_format(None).to_pandas()
-        embeds = embed_files(model, processor.feature_extractor, rows["path"])
-        tables.append(attribute_table(rows, embeds, model, processor).assign(split=name))
+        if missing := sorted(needed - {*splits[name].column_names}):
+            logger.warning(f"No attribute figures of the {name} clips, which have no {', '.join(missing)}.")
+            continue
+        rows = splits[name].with_format(None)
+        kept = [column for column in ("corpus", *needed) if column in rows.column_names]
+        table = rows.select_columns(kept).to_pandas()
+        corpora = table["corpus"].fillna("unnamed") if "corpus" in table else "unnamed"
+        embeds = embed_clips(model, processor.feature_extractor, rows, Path(cache_dir).expanduser() / "features")
+        tables.append(attribute_table(table.assign(corpus=corpora), embeds, model, processor).assign(split=name))
     if tables:
         pd.concat(tables).to_csv(folder / "attributes.csv", index=False, float_format="%.4f")

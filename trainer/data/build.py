@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,7 @@ def _convert_clips(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     clips = list(spec.reader([package.root for package in packages]))
     if limit is not None and limit < len(clips):
-        clips = list(islice(clips, 0, None, len(clips) // limit))[:limit]
+        clips = [clips[index * len(clips) // limit] for index in range(limit)]
     rows, dropped, seen = [], [], set()
     for clip in logging.tqdm(clips, desc=spec.name, unit="clip"):
         samples = to_common_band(*decode_clip(clip))
