@@ -33,7 +33,7 @@ class ComparisonArguments:
     expressive: str = field(
         default="build/expressive", metadata={"help": "Labelled synthetic speech, from build_expressive_speech.py."}
     )
-    speech: str = field(default="build/speech", metadata={"help": "Real speech, from build_speech_dataset.py."})
+    speech: str = field(default="build/speech-600", metadata={"help": "Real speech, from build_speech_dataset.py."})
     jobs: int = field(default=2, metadata={"help": "Runs at a time, each with one thread."})
 
 

@@ -13,7 +13,7 @@ from transformers.utils import logging
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 
 from .arguments import SmoothCLAPTrainingArguments
-from .data.build import build_dataset
+from .data.build import PITCH_COLUMN, build_dataset
 from .data.captions import language_data, phrases
 from .data.clip_checks import check_clips
 from .data.collator import SmoothCLAPCollator
@@ -65,12 +65,28 @@ def load_clips(settings: DataSettings, arguments: SmoothCLAPTrainingArguments, w
     if settings.max_train_clips is not None:
         kept = range(min(settings.max_train_clips, len(clips["train"])))
         clips["train"] = clips["train"].shuffle(seed=0).select(kept)
-    if settings.captions == "given" and len(set(clips["train"]["caption"])) == 1:
+    if len(clips["train"]) < 2:
+        raise ValueError("There is one training clip only, which has nothing to be told apart from.")
+    if settings.captions == "given":
+        _check_captions(clips)
+    return clips
+
+
+def _check_captions(clips: DatasetDict) -> None:
+    for split in ("train", "validation"):
+        if split not in clips:
+            continue
+        captions = clips[split]["caption"] if "caption" in clips[split].column_names else [None] * len(clips[split])
+        if empty := sum(not caption for caption in captions):
+            raise ValueError(
+                f"{empty} of {len(captions)} {split} clips have no `caption`: give each one, or set captions to "
+                "'sampled', which words what is known of a clip."
+            )
+    if len(set(clips["train"]["caption"])) == 1:
         raise ValueError(
             f"All training clips have the same caption, {clips['train']['caption'][0]!r}: there is nothing to tell "
             "apart. Give them captions of their own, or set captions to 'sampled'."
         )
-    return clips
 
 
 def _build_corpora(settings: DataSettings) -> None:
@@ -104,7 +120,30 @@ def _prepared(
         rows = check_clips(rows, settings.bad_clips, workers, work / f"bad_{split}_clips.csv")  # type: ignore[arg-type]
     if _needs_functionals(settings, arguments) and not _have_functionals(rows, arguments):
         rows = add_functionals(rows, Path(settings.cache_dir).expanduser() / "functionals", workers)
+        rows = _without_gaps(rows, settings.bad_clips, work / f"{split}_clips_without_functionals.csv")
     return rows
+
+
+def _without_gaps(rows: Dataset, policy: str, report: Path) -> Dataset:
+    """Refuse or leave out clips of which openSMILE can say nothing, or nothing of the voice."""
+    problems = rows.select_columns(["id", "problem", PITCH_COLUMN]).to_pandas()
+    unvoiced = problems["problem"].isna() & (problems[PITCH_COLUMN] == 0)
+    problems["problem"] = problems["problem"].mask(unvoiced, "no voiced sound")
+    bad = problems.loc[problems["problem"].notna(), ["id", "problem"]]
+    if not len(bad):
+        return rows
+    counts = ", ".join(f"{count} {problem}" for problem, count in bad["problem"].value_counts().items())
+    listed = "; ".join(f"{row_id}: {problem}" for row_id, problem in bad.head(50).itertuples(index=False))
+    if policy != "skip":
+        raise ValueError(
+            f"{len(bad)} of {len(rows)} clips have no usable functionals ({counts}): {listed}. Take them out, or set "
+            "bad_clips to 'skip'."
+        )
+    if len(bad) == len(rows):
+        raise ValueError(f"None of {len(rows)} clips has usable functionals ({counts}): {listed}.")
+    bad.to_csv(report, index=False)
+    logger.warning(f"Leaving out {len(bad)} of {len(rows)} clips without functionals ({counts}); see {report}.")
+    return rows.select(problems.index[~problems["problem"].notna()].tolist())
 
 
 def _needs_functionals(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> bool:
@@ -116,7 +155,10 @@ def _have_functionals(rows: Dataset, arguments: SmoothCLAPTrainingArguments) -> 
     wanted = {column for columns in ACOUSTIC_GROUPS.values() for column in columns}
     if "functionals" in arguments.targets:
         wanted |= set(functional_names())
-    return wanted <= set(rows.column_names)
+    if not wanted <= set(rows.column_names):
+        return False
+    table = rows.select_columns(sorted(wanted)).to_pandas()
+    return bool(table.notna().all(axis=None))  # of joined manifests one may have functionals and another not
 
 
 def make_model(settings: ModelSettings, lora: LoraSettings, arguments: SmoothCLAPTrainingArguments) -> tuple[Any, Any]:

@@ -2,25 +2,27 @@
 
 import hashlib
 import importlib.util
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from multiprocessing import get_all_start_methods, get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import soundfile
+from datasets import Dataset, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
-from .audio import SILENCE_DBFS, level_dbfs
+from .audio import SILENCE_DBFS
+from .clips import ClipError, clip_columns, clip_problem, decode_clip_of
+from .workers import ordered_map
 
 
 logger = logging.get_logger(__name__)
 
 FEATURE_SET = "eGeMAPSv02"
 NUM_FUNCTIONALS = 88
+LARGEST_SAMPLE = 32767 / 32768
+"""openSMILE is given 16 bits: a sample of 1 or more would wrap to the opposite sign."""
 CHUNK_CLIPS = 128
 """Clips per cache file: at most this many are lost when a run is interrupted."""
 
@@ -83,40 +85,14 @@ def content_key(samples: np.ndarray, sampling_rate: int) -> str:
     return digest.hexdigest()
 
 
-def read_mono(path: str | Path) -> tuple[np.ndarray, int]:
-    """
-    Decodes an audio file to mono.
-
-    Args:
-        path (`str` or `Path`):
-            Any file that libsndfile reads.
-
-    Returns:
-        `tuple[np.ndarray, int]`: float32 samples of shape `(samples,)` and their rate in Hz.
-
-    Raises:
-        ValueError: The file is missing or no audio.
-    """
-    try:
-        samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"{str(path)!r} cannot be read as audio: {error}") from error
-    return (samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)), rate
-
-
 def _functionals(samples: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, str | None]:
     """Returns the 88 values, NaN where there is a problem, and the problem's name or `None`."""
     undefined = np.full(NUM_FUNCTIONALS, np.nan, dtype=np.float32)
     smile = _smile()
-    if len(samples) == 0:
-        return undefined, "empty"
-    if not np.isfinite(samples).all():
-        return undefined, "not finite"
-    if len(samples) < 0.06 * sampling_rate:  # openSMILE's longest window: shorter clips give NaN throughout
-        return undefined, "too short"
-    if level_dbfs(samples, sampling_rate) < SILENCE_DBFS:
-        return undefined, "silent"
-    values = smile.process_signal(samples, sampling_rate).to_numpy(dtype=np.float32)[0]
+    if problem := clip_problem(samples, sampling_rate):
+        return undefined, problem
+    within = np.clip(samples, -1.0, LARGEST_SAMPLE)
+    values = smile.process_signal(within, sampling_rate).to_numpy(dtype=np.float32)[0]
     return (values, None) if np.isfinite(values).all() else (undefined, "undefined functionals")
 
 
@@ -149,31 +125,15 @@ def extract_functionals(samples: np.ndarray, sampling_rate: int) -> pd.Series:
     return pd.Series(values, index=functional_names())
 
 
-def _keyed(path: str) -> str:
-    return content_key(*read_mono(path))
+def _key(row: Mapping[str, Any]) -> str | ClipError:
+    try:
+        return content_key(*decode_clip_of(row))
+    except ClipError as error:
+        return error
 
 
-def _extract_file(item: tuple[str, str]) -> dict[str, Any]:
-    key, path = item
-    values, problem = _functionals(*read_mono(path))
-    return {"key": key, "problem": problem, **dict(zip(functional_names(), values, strict=True))}
-
-
-def _keys(paths: Sequence[str], num_workers: int) -> Iterator[str]:
-    with ThreadPoolExecutor(max(1, num_workers)) as pool:  # decoding and hashing leave the interpreter free
-        yield from pool.map(_keyed, paths)
-
-
-def _features(items: Sequence[tuple[str, str]], num_workers: int) -> Iterator[dict[str, Any]]:
-    if num_workers <= 1:
-        yield from map(_extract_file, items)
-        return
-    # Never fork this process: torch or arrow may have threads in it, and the copies would hang.
-    context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload([__name__])  # import once, not once per worker
-    with ProcessPoolExecutor(num_workers, mp_context=context) as pool:
-        yield from pool.map(_extract_file, items, chunksize=8)
+def _compute(row: Mapping[str, Any]) -> tuple[np.ndarray, str | None]:
+    return _functionals(*decode_clip_of(row))
 
 
 class FunctionalsCache:
@@ -247,30 +207,89 @@ def extract_table(
 
     Returns:
         `pd.DataFrame`: One row per path, in the given order: `path`, `problem` (`None`, or why the functionals are
-        NaN: `"empty"`, `"not finite"`, `"too short"`, `"silent"`, `"undefined functionals"`) and 88 float32 columns.
+        NaN: one of [`~smoothclap_trainer.data.clips.PROBLEMS`] or `"undefined functionals"`) and 88 float32 columns.
 
     Raises:
-        ValueError: A file is missing or no audio, or a cache file is damaged.
+        ValueError: A cache file is damaged.
         ImportError: openSMILE is not installed.
     """
     names = [str(path) for path in paths]
+    table = _table([{"path": name} for name in names], cache_dir, num_workers, chunk_clips)
+    table.insert(0, "path", names)
+    return table
+
+
+def add_functionals(rows: Dataset, cache_dir: str | Path, num_workers: int = 1) -> Dataset:
+    """
+    Adds the functionals to rows whose clips are files or bytes.
+
+    Args:
+        rows (`Dataset`):
+            Manifest rows with `path` or `audio`, see [`~smoothclap_trainer.data.clips.decode_clip_of`].
+        cache_dir (`str` or `Path`):
+            Folder of the [`FunctionalsCache`].
+        num_workers (`int`, defaults to 1):
+            Processes. With more than one, a script needs the usual `if __name__ == "__main__"`.
+
+    Returns:
+        `Dataset`: The same rows in the same order, with `problem` (`None`, or why the functionals are NaN, see
+        [`extract_table`]) and 88 float32 columns, which replace any of these names.
+
+    Raises:
+        ValueError: There is neither `path` nor `audio`, or a cache file is damaged.
+        ImportError: openSMILE is not installed.
+    """
+    table = _table(clip_columns(rows), cache_dir, num_workers, CHUNK_CLIPS)
+    features = Features({name: Value("string" if name == "problem" else "float32") for name in table.columns})
+    added = Dataset.from_pandas(table, features=features, preserve_index=False)
+    kept = rows.remove_columns([name for name in table.columns if name in rows.column_names])
+    return concatenate_datasets([kept, added], axis=1)
+
+
+def _table(
+    rows: Sequence[Mapping[str, Any]] | Dataset, cache_dir: str | Path, num_workers: int, chunk_clips: int
+) -> pd.DataFrame:
+    """One row per clip: `problem` and the functionals."""
     cache = FunctionalsCache(cache_dir)
     known = cache.load()
-    keys = list(logging.tqdm(_keys(names, num_workers), total=len(names), desc="reading", unit="clip"))
-    missing = {key: name for key, name in zip(keys, names, strict=True) if key not in known.index}
+    # Threads: decoding and hashing leave the interpreter free, and a full cache then starts no process.
+    hashed = ordered_map(_key, rows, num_workers, threads=True)
+    found = list(logging.tqdm(hashed, total=len(rows), desc="reading", unit="clip"))
+    keys = [each if isinstance(each, str) else None for each in found]
+    faults = [each for each in found if isinstance(each, ClipError)]
+    missing = {key: index for index, key in enumerate(keys) if key is not None and key not in known.index}
     logger.info(f"functionals: {len(set(keys)) - len(missing)} clips in the cache, {len(missing)} to compute")
+    if faults:
+        logger.warning(f"{len(faults)} of {len(rows)} clips cannot be read and get no functionals, first {faults[0]}")
     if missing:
-        rows: list[dict[str, Any]] = []
-        computed = _features(list(missing.items()), num_workers)
-        for row in logging.tqdm(computed, total=len(missing), desc="eGeMAPS", unit="clip"):
-            rows.append(row)
-            if len(rows) == chunk_clips:
-                cache.add(rows)
-                rows = []
-        if rows:
-            cache.add(rows)
+        _fill(cache, missing, rows, num_workers, chunk_clips)
         known = cache.load()
-    table = known.loc[keys].reset_index(drop=True)
-    table.insert(0, "path", names)
-    table["problem"] = table["problem"].astype(object).where(table["problem"].notna(), None)
+    names = functional_names()
+    table = known.reindex(keys).reset_index(drop=True).astype(dict.fromkeys(names, "float32"))
+    problems = [
+        each.problem if isinstance(each, ClipError) else (problem if isinstance(problem, str) else None)
+        for each, problem in zip(found, table["problem"], strict=True)
+    ]
+    table["problem"] = pd.Series(problems, dtype=object)
     return table
+
+
+def _fill(
+    cache: FunctionalsCache,
+    missing: Mapping[str, int],
+    rows: Sequence[Mapping[str, Any]] | Dataset,
+    num_workers: int,
+    chunk_clips: int,
+) -> None:
+    """Computes the functionals of clips, given by key and index, and adds them to the cache in chunks."""
+    names = functional_names()
+    computed = ordered_map(_compute, (rows[index] for index in missing.values()), num_workers)
+    progress = logging.tqdm(computed, total=len(missing), desc="eGeMAPS", unit="clip")
+    chunk: list[dict[str, Any]] = []
+    for key, (values, problem) in zip(missing, progress, strict=True):
+        chunk.append({"key": key, "problem": problem, **dict(zip(names, values, strict=True))})
+        if len(chunk) == chunk_clips:
+            cache.add(chunk)
+            chunk = []
+    if chunk:
+        cache.add(chunk)

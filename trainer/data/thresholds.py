@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from transformers.utils import logging
 
+
+logger = logging.get_logger(__name__)
 
 QUANTILES = (0.3, 0.7)
 """At or below the first is low, at or above the second is high (ParaCLAP's choice)."""
@@ -71,7 +74,10 @@ class Thresholds:
     @classmethod
     def fit(cls, rows: pd.DataFrame, quantiles: tuple[float, float] = QUANTILES) -> "Thresholds":
         """
-        Fits thresholds on TRAINING rows, for every group whose columns are there.
+        Fits thresholds on TRAINING rows, for every group whose columns are there and vary.
+
+        A group with a column whose lower and upper threshold are equal, such as `duration` of clips that are all of one
+        length, tells nothing: it is left out, with a warning, and captions and tags do not speak of it.
 
         Args:
             rows (`pd.DataFrame`):
@@ -83,8 +89,7 @@ class Thresholds:
             [`Thresholds`]: The thresholds.
 
         Raises:
-            ValueError: No group's columns are there, a column of acoustic values has gaps, or a column's lower and
-                upper threshold are equal.
+            ValueError: No group's columns are there, none varies, or a column of acoustic values has gaps.
         """
         if not 0 < quantiles[0] < quantiles[1] < 1:
             raise ValueError(f"quantiles must rise between 0 and 1, got {quantiles}")
@@ -92,23 +97,17 @@ class Thresholds:
         if not groups:
             known = sorted(column for columns in GROUPS.values() for column in columns)
             raise ValueError(f"no column to fit thresholds on among {list(rows.columns)}; known are {known}")
-        low, high = {}, {}
+        low: dict[str, float] = {}
+        high: dict[str, float] = {}
         for group in groups:
-            for column in GROUPS[group]:
-                values = rows[column].astype("float64")
-                if group in RATED_GROUPS:
-                    values = values.dropna()
-                if not len(values) or not np.isfinite(values).all():
-                    raise ValueError(
-                        f"column {column!r} has missing or infinite values in {int((~np.isfinite(values)).sum())} of "
-                        f"{len(values)} rows; leave those rows out"
-                    )
-                low[column], high[column] = (float(values.quantile(quantile)) for quantile in quantiles)
-                if low[column] == high[column]:
-                    raise ValueError(
-                        f"column {column!r} has the same {quantiles[0]} and {quantiles[1]} quantile, {low[column]}, "
-                        "and cannot be binned; leave the column out"
-                    )
+            found = {column: _quantiles(rows[column], quantiles, group in RATED_GROUPS) for column in GROUPS[group]}
+            if alike := [column for column, (lower, upper) in found.items() if not lower < upper]:
+                logger.warning(f"{group} is left out of captions and tags: column {alike[0]!r} hardly varies.")
+                continue
+            low |= {column: lower for column, (lower, _) in found.items()}
+            high |= {column: upper for column, (_, upper) in found.items()}
+        if not low:
+            raise ValueError(f"no column varies enough to be binned over {len(rows)} rows; give more, or other, clips")
         return cls(low=low, high=high, num_rows=len(rows), quantiles=quantiles)
 
     def levels(self, row: Mapping[str, Any]) -> dict[str, str]:
@@ -186,3 +185,16 @@ class Thresholds:
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error
+
+
+def _quantiles(column: pd.Series, quantiles: tuple[float, float], rated: bool) -> tuple[float, float]:
+    """Two quantiles of a column; of ratings, which a row may lack, those that are there, and NaN if none is."""
+    values = column.astype("float64")
+    if rated:
+        values = values.dropna()
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"column {column.name!r} has missing or infinite values in {int((~np.isfinite(values)).sum())} of "
+            f"{len(values)} rows; leave those rows out"
+        )
+    return float(values.quantile(quantiles[0])), float(values.quantile(quantiles[1]))

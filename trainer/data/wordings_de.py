@@ -156,6 +156,8 @@ WORDINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "contemptuous": ("eine verächtliche Stimme", "{person} klingt verächtlich", "voller Verachtung"),
         "excited": ("ein begeisterter Tonfall", "{person} klingt begeistert", "voller Begeisterung"),
         "frustrated": ("eine frustrierte Stimme", "{person} klingt frustriert", "voller Frust"),
+        "anxious": ("eine besorgte Stimme", "{person} klingt beunruhigt", "{person} macht sich Sorgen", "voller Sorge"),
+        "tender": ("eine zärtliche Stimme", "{person} klingt liebevoll", "voller Zärtlichkeit"),
         "other": ("ein ungewöhnliches Gefühl", "{person} zeigt ein Gefühl, das keinen gängigen Namen hat"),
         "no agreement": ("ein uneindeutiges Gefühl", "man ist sich nicht einig, was {person} fühlt"),
     },

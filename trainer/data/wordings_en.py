@@ -167,6 +167,8 @@ WORDINGS: dict[str, dict[str, tuple[str, ...]]] = {
         "contemptuous": ("a contemptuous voice", "{person} sounds scornful", "speech full of contempt"),
         "excited": ("an excited tone", "{person} sounds excited", "speech full of excitement"),
         "frustrated": ("a frustrated voice", "{person} sounds frustrated", "speech full of frustration"),
+        "anxious": ("an anxious voice", "{person} sounds anxious", "{person} is worried", "speech full of worry"),
+        "tender": ("a tender voice", "{person} sounds affectionate", "speech full of tenderness"),
         "other": ("an unusual emotion", "{person} sounds emotional in a way that has no common name"),
         "no agreement": ("an ambiguous emotion", "listeners disagree about how {person} feels"),
     },

@@ -118,6 +118,7 @@ def training_command(script: Path, config: Path, run: Run) -> list[str]:
         as YAML, `[local_features, tags]`.
     """
     fields = {**run.objective.settings, "seed": run.seed, "output_dir": str(run.model), "report_to": "none"}
+    fields["resume_from_checkpoint"] = True  # of a run that was stopped; another starts from the beginning
     options = [word for name, value in fields.items() for word in (f"--{name}", _yaml(value))]
     return [sys.executable, str(script), str(config), *options]
 

@@ -4,18 +4,37 @@ import pytest
 import torch
 
 from smoothclap_trainer.data.captions import (
-    EMOTION_ALIASES,
+    CAPTION_GROUPS,
     LANGUAGES,
     all_phrases,
     caption,
+    full_caption,
     language_data,
     phrases,
     row_levels,
+    select_levels,
     tag_text,
 )
+from smoothclap_trainer.data.labels import EMOTION_ALIASES
 from smoothclap_trainer.data.thresholds import GROUPS, Thresholds
 
 
+EMOTIONS = {
+    "neutral",
+    "happy",
+    "sad",
+    "angry",
+    "fearful",
+    "disgusted",
+    "surprised",
+    "bored",
+    "calm",
+    "excited",
+    "frustrated",
+    "contemptuous",
+    "anxious",
+    "tender",
+}
 LEVELS = {"pitch": "low", "pitch variation": "high", "intensity": "normal", "rate": "high", "duration": "low"}
 EMOTIONAL = {"emotion": "sad", "gender": "female", **LEVELS}
 
@@ -37,6 +56,8 @@ def test_every_level_has_wordings_in_every_language(language):
         assert min(len(phrases(group, level, language)) for level in ("low", "high")) >= 5
     for group in ("emotion", "gender"):
         assert set(LANGUAGES[language].wordings[group]) == set(LANGUAGES["en"].wordings[group])
+    assert set(LANGUAGES[language].wordings["emotion"]) >= EMOTIONS
+    assert set(LANGUAGES[language].wordings) == set(CAPTION_GROUPS)
     assert set(LANGUAGES[language].persons) == {"unknown", *LANGUAGES["en"].wordings["gender"]}
     assert set(EMOTION_ALIASES.values()) <= set(LANGUAGES[language].wordings["emotion"])
 
@@ -121,6 +142,59 @@ def test_noun_frames_take_noun_phrases_only():
     assert all(text.startswith(("a ", "an ")) for text in framed)
 
 
+def test_full_captions_by_hand():
+    levels = {"rate": "high", "valence": "low", "pitch": "low", "gender": "female", "emotion": "sad"}
+    english = "a sad voice, a woman speaking, a low voice, fast speech, a negative feeling"
+    german = "eine traurige Stimme, eine Frau spricht, eine tiefe Stimme, schnelles Sprechen, ein negatives Gefühl"
+    assert full_caption(levels) == full_caption(dict(reversed(levels.items()))) == english
+    assert full_caption(levels, "de") == german
+    assert full_caption({"pitch": "low"}) == "a low voice"
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_full_captions_speak_of_every_level_without_naming_the_speaker(language):
+    for group in CAPTION_GROUPS:
+        for level, wordings in LANGUAGES[language].wordings[group].items():
+            assert full_caption({group: level}, language) == wordings[0]
+            assert "{" not in wordings[0]
+
+
+def test_full_captions_know_groups_that_a_user_adds(monkeypatch):
+    monkeypatch.setitem(LANGUAGES["en"].wordings, "room", {"large": ("in a hall",)})
+    assert full_caption({"room": "large", "pitch": "low"}) == "a low voice, in a hall"
+
+
+@pytest.mark.parametrize("group", CAPTION_GROUPS)
+def test_captions_may_be_restricted_to_any_group(group):
+    everything = {"emotion": "sad", "gender": "female", **dict.fromkeys(GROUPS, "high")}
+    assert select_levels(everything, [group]) == {group: everything[group]}
+    assert select_levels(everything, CAPTION_GROUPS) == everything
+    rest = {name: level for name, level in everything.items() if name != group}
+    assert select_levels(rest, [group]) == {}
+    assert list(select_levels(everything, ("valence", "gender"))) == ["gender", "valence"]
+
+
+def test_without_gender_captions_do_not_tell_it():
+    texts = many(select_levels(EMOTIONAL, ("emotion", "rate")), count=200)
+    words = {word for text in texts for word in ("she", "he", "this person", "someone") if f" {word} " in f" {text}"}
+    assert words == {"she", "he", "this person", "someone"}
+
+
+def test_what_is_drawn_has_not_changed():
+    # Drawn when the first checkpoint was trained: the same seed must still make the same captions.
+    assert many(EMOTIONAL, count=3) == [
+        "fast speech, a short utterance, a female speaker, a sing-song voice and the speaker is sorrowful",
+        "fast speech, a female speaker, normal loudness, a sad voice and a brief remark",
+        "speech full of sadness",
+    ]
+    assert many(EMOTIONAL, "de", count=2) == [
+        "Eine Aufnahme: die Sprecherin redet schnell, eine kurze Äußerung, eine Frauenstimme, viel Tonhöhenschwankung "
+        "und die Sprecherin ist betrübt.",
+        "Eine Aufnahme: die Sprecherin redet schnell, eine Frauenstimme, normale Lautstärke, eine traurige Stimme "
+        "und eine knappe Bemerkung.",
+    ]
+
+
 def test_tag_text_by_hand():
     levels = {"rate": "high", "pitch": "low", "intensity": "normal", "gender": "female", "emotion": "happy"}
     assert tag_text(levels) == "happy, female, low pitch, normal intensity, high rate"
@@ -154,3 +228,13 @@ def test_errors_name_what_is_wrong():
         tag_text({"colour": "red"})
     with pytest.raises(ValueError, match="cannot word tags"):
         tag_text({})
+    with pytest.raises(ValueError, match="at least one level"):
+        full_caption({})
+    with pytest.raises(ValueError, match="no de wordings for 'pitch' = 'huge'"):
+        full_caption({"pitch": "huge"}, "de")
+    with pytest.raises(
+        ValueError, match=r"unknown caption groups \['colour'\]; known are \['emotion', 'gender', 'pitch'"
+    ):
+        select_levels(LEVELS, ["pitch", "colour"])
+    with pytest.raises(ValueError, match=r"groups are a list such as \['pitch'\], not 'pitch'"):
+        select_levels(LEVELS, "pitch")

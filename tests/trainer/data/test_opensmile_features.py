@@ -6,17 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from datasets import Dataset, Value
 
 from smoothclap_trainer.data import opensmile_features
 from smoothclap_trainer.data.audio import write_flac
+from smoothclap_trainer.data.clips import decode_clip_of
 from smoothclap_trainer.data.opensmile_features import (
     FunctionalsCache,
+    add_functionals,
     content_key,
     extract_functionals,
     extract_table,
     feature_version,
     functional_names,
-    read_mono,
 )
 
 from .archive_makers import tone
@@ -51,7 +53,7 @@ def computed(monkeypatch):
 
 
 def live(paths):
-    return pd.DataFrame([extract_functionals(*read_mono(path)) for path in paths])
+    return pd.DataFrame([extract_functionals(*decode_clip_of({"path": path})) for path in paths])
 
 
 def test_a_tone_has_its_pitch_and_level():
@@ -102,7 +104,7 @@ def test_an_interrupted_run_keeps_what_was_done(tmp_path, clips, computed):
 
 
 def test_the_key_is_what_is_heard(tmp_path, clips, computed):
-    samples, _ = read_mono(clips[0])
+    samples, _ = decode_clip_of({"path": clips[0]})
     soundfile.write(tmp_path / "same.wav", samples, 16000, subtype="FLOAT")
     table = extract_table([clips[0], tmp_path / "same.wav", clips[0]], tmp_path / "cache")
     assert computed["clips"] == 1
@@ -158,12 +160,60 @@ def test_functionals_that_opensmile_leaves_undefined_are_an_error(monkeypatch):
         extract_functionals(tone(0.5, 16000), 16000)
 
 
-def test_files_that_are_no_audio(tmp_path):
+def test_files_that_cannot_be_read_are_flagged_and_the_others_extracted(tmp_path, clips, logs):
     (tmp_path / "x.wav").write_text("text")
-    with pytest.raises(ValueError, match=r"x\.wav' cannot be read as audio"):
-        extract_table([tmp_path / "x.wav"], tmp_path / "cache")
-    with pytest.raises(ValueError, match=r"gone\.wav' cannot be read as audio"):
-        extract_table([tmp_path / "gone.wav"], tmp_path / "cache")
+    (tmp_path / "half.flac").write_bytes(clips[0].read_bytes()[:2000])
+    paths = [tmp_path / "gone.wav", clips[0], tmp_path / "x.wav", tmp_path / "half.flac", clips[1]]
+    table = extract_table(paths, tmp_path / "cache")
+    assert table["problem"].tolist() == ["missing", None, "unreadable", "truncated", None]
+    np.testing.assert_array_equal(table[functional_names()].to_numpy()[[1, 4]], live(clips[:2]).to_numpy())
+    assert table[functional_names()].isna().all(axis=1).tolist() == [True, False, True, True, False]
+    assert "3 of 5 clips cannot be read and get no functionals, first clip '" in logs.text
+    assert "gone.wav': there is no such file" in logs.text
+
+
+def test_nothing_readable_still_gives_a_table(tmp_path):
+    table = extract_table([tmp_path / "gone.wav"], tmp_path / "cache")
+    assert table["problem"].tolist() == ["missing"]
+    assert table[functional_names()].dtypes.unique().tolist() == [np.dtype("float32")]
+    assert len(extract_table([], tmp_path / "cache")) == 0
+
+
+def test_functionals_join_rows_of_files_and_bytes(tmp_path, clips, computed):
+    data = clips[1].read_bytes()
+    rows = Dataset.from_dict(
+        {
+            "id": ["a", "b", "c", "d"],
+            "path": [str(clips[0]), None, str(tmp_path / "gone.wav"), None],
+            "audio": [None, data, None, data],
+            "problem": ["old"] * 4,
+        }
+    )
+    for chosen in ([0, 1, 2, 3], [3, 2, 0]):  # the second is a selection, and all in the cache
+        joined = add_functionals(rows.select(chosen), tmp_path / "cache", num_workers=1)
+        assert joined["id"][:] == [rows["id"][index] for index in chosen]
+        assert joined["problem"][:] == [None if index != 2 else "missing" for index in chosen]
+        expected = live([clips[0], clips[1], clips[0], clips[1]]).to_numpy()
+        for row, index in zip(joined.select_columns(functional_names()).to_list(), chosen, strict=True):
+            if index != 2:
+                np.testing.assert_array_equal(np.float32(list(row.values())), expected[index])
+            else:
+                assert set(row.values()) == {None}
+    assert joined.column_names == ["id", "path", "audio", "problem", *functional_names()]
+    assert joined.features["problem"] == Value("string")
+    assert joined.features[PITCH] == Value("float32")
+    assert add_functionals(rows.select([0]), tmp_path / "cache").features["problem"] == Value("string")
+
+
+def test_samples_beyond_full_scale_do_not_wrap():
+    samples = tone(0.5, 16000)
+    samples /= np.abs(samples).max()
+    assert (samples >= 1).any()
+    expected = extract_functionals(np.minimum(samples, 32767 / 32768), 16000)
+    np.testing.assert_array_equal(extract_functionals(samples, 16000), expected)
+    np.testing.assert_array_equal(
+        extract_functionals(3 * samples, 16000), extract_functionals(np.clip(3 * samples, -1, 32767 / 32768), 16000)
+    )
 
 
 def test_a_damaged_cache_file_is_named(tmp_path, clips):
@@ -172,12 +222,6 @@ def test_a_damaged_cache_file_is_named(tmp_path, clips):
     part.write_bytes(b"damaged")
     with pytest.raises(ValueError, match=f"{part.name}' is damaged.*delete it"):
         extract_table(clips[:1], tmp_path / "cache")
-
-
-def test_stereo_files_are_averaged(tmp_path):
-    soundfile.write(tmp_path / "s.wav", np.array([[0.5, 0.0], [0.25, 0.25]]), 16000, subtype="FLOAT")
-    samples, rate = read_mono(tmp_path / "s.wav")
-    assert (samples.tolist(), rate) == ([0.25, 0.25], 16000)
 
 
 def test_without_opensmile_the_error_names_the_extra(monkeypatch):

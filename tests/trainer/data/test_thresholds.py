@@ -90,13 +90,13 @@ def test_other_files_are_no_thresholds(tmp_path, content):
 
 
 def test_fit_refuses_what_it_cannot_bin():
-    with pytest.raises(ValueError, match="cannot be binned"):
+    with pytest.raises(ValueError, match="no column varies enough"):
         Thresholds.fit(pd.DataFrame({"duration": [3.0] * 10}))
-    with pytest.raises(ValueError, match=r"no column to fit thresholds on among \['x'\]"):
+    with pytest.raises(ValueError, match=r"no column to fit"):
         Thresholds.fit(pd.DataFrame({"x": [3.0] * 10}))
     with pytest.raises(ValueError, match="must rise"):
         Thresholds.fit(pd.DataFrame({"duration": [3.0, 4.0]}), quantiles=(0.7, 0.3))
-    with pytest.raises(ValueError, match="missing or infinite values in 0 of 0"):
+    with pytest.raises(ValueError, match="over 0 rows"):
         Thresholds.fit(pd.DataFrame({"duration": []}))
 
 
@@ -105,3 +105,11 @@ def test_other_quantiles_are_remembered(tmp_path):
     thresholds.save(tmp_path / "t.json")
     assert json.loads((tmp_path / "t.json").read_text())["quantiles"] == [0.1, 0.9]
     assert Thresholds.load(tmp_path / "t.json").high == {"duration": 9.0}
+
+
+def test_what_does_not_vary_is_not_spoken_of(logs):
+    rows = pd.DataFrame({"duration": [3.0] * 10, "loudnessPeaksPerSec": range(10), "valence": [None] * 10})
+    fitted = Thresholds.fit(rows)
+    assert set(fitted.low) == {"loudnessPeaksPerSec"}
+    assert fitted.levels({"duration": 3.0, "loudnessPeaksPerSec": 0.0}) == {"rate": "low"}
+    assert "duration is left out" in logs.text and "valence is left out" in logs.text

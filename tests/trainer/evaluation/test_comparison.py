@@ -72,6 +72,7 @@ def test_command_says_all_that_a_run_is(objective):
         "seed": 3,
         "output_dir": "out/model",
         "report_to": "none",
+        "resume_from_checkpoint": True,
     }
 
 

@@ -1,0 +1,35 @@
+"""Labels of data sets and the categories they mean."""
+
+import pytest
+
+from smoothclap_trainer.data.labels import EMOTION_ALIASES, GENDER_ALIASES, category
+from smoothclap_trainer.data.wordings_en import WORDINGS
+
+
+@pytest.mark.parametrize(
+    ("label", "group", "expected"),
+    [
+        ("happy", "emotion", "happy"),
+        (" Anger ", "emotion", "angry"),
+        ("Tenderness", "emotion", "tender"),
+        ("anxiety", "emotion", "anxious"),
+        ("F", "gender", "female"),
+        ("male", "gender", "male"),
+    ],
+)
+def test_labels_are_found(label, group, expected):
+    assert category(label, group) == expected
+
+
+def test_aliases_lead_to_wordings_and_are_none_themselves():
+    for group, aliases in (("emotion", EMOTION_ALIASES), ("gender", GENDER_ALIASES)):
+        assert set(aliases.values()) <= set(WORDINGS[group])
+        assert not set(aliases) & set(WORDINGS[group])
+
+
+@pytest.mark.parametrize(
+    ("label", "group"), [("hapy", "emotion"), ("f", "emotion"), ("happy", "gender"), ("", "gender")]
+)
+def test_unknown_labels_are_named_with_the_known_ones(label, group):
+    with pytest.raises(ValueError, match=f"unknown {group} '{label}'; known are .*'{min(WORDINGS[group])}'"):
+        category(label, group)
