@@ -47,29 +47,27 @@ def fault(folder: str | Path) -> str | None:
     return None
 
 
+def all_checkpoints(output_dir: str | Path) -> list[Path]:
+    """The folders of a run's checkpoints, whole or not, the latest first."""
+    found = [path for path in Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*") if path.is_dir()]
+    steps = {path: path.name.rsplit("-", 1)[1] for path in found}
+    return sorted((path for path in found if steps[path].isdigit()), key=lambda path: int(steps[path]), reverse=True)
+
+
 def last_whole_checkpoint(output_dir: str | Path) -> str | None:
     """
-    The latest checkpoint of a run that is whole.
+    The latest checkpoint of a run that is whole. Broken ones are skipped with a warning.
 
     Args:
         output_dir (`str` or `Path`): The run's folder.
 
     Returns:
-        `str` or `None`: Its folder, or `None` if there is no checkpoint at all. Broken ones are skipped with a warning.
-
-    Raises:
-        ValueError: There are checkpoints, and all are broken.
+        `str` or `None`: Its folder, or `None` if no checkpoint is whole.
     """
-    found = [path for path in Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*") if path.is_dir()]
-    steps = {path: path.name.rsplit("-", 1)[1] for path in found}
-    faults = []
-    for path in sorted((path for path in found if steps[path].isdigit()), key=lambda path: int(steps[path]))[::-1]:
+    for path in all_checkpoints(output_dir):
         if (problem := fault(path)) is None:
             return os.fspath(path)
-        faults.append(f"{path}: {problem}")
-        logger.warning(f"Skipping a checkpoint: {faults[-1]}.")
-    if faults:
-        raise ValueError("No checkpoint is whole, so there is nothing to resume from: " + "; ".join(faults))
+        logger.warning(f"Skipping the checkpoint {path}: {problem}.")
     return None
 
 

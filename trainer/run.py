@@ -48,12 +48,8 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     """
     model_settings, data_settings, lora, arguments = settings
     output = Path(str(arguments.output_dir))
-    last_checkpoint = checkpoints.last_whole_checkpoint(output)
-    if last_checkpoint is not None and not arguments.resume_from_checkpoint:
-        raise ValueError(
-            f"{str(output)!r} holds {Path(last_checkpoint).name} of an earlier run: go on from it with "
-            "--resume_from_checkpoint true, or choose another output_dir."
-        )
+    resume_from = _resume_from(arguments.resume_from_checkpoint, output)
+    arguments.run_name = arguments.run_name or output.name  # loggers then join what is logged after training
     set_seed(arguments.seed)
     splits = load_clips(data_settings, arguments, output / "work")
     if arguments.load_best_model_at_end and "validation" not in splits:
@@ -63,7 +59,7 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     model, processor = make_model(model_settings, lora, arguments)
     trainer_parts = make_batches(splits, model, processor, data_settings, lora, arguments, _barrier)
     trainer = _trainer(model, processor, trainer_parts, arguments)
-    trainer.train(resume_from_checkpoint=_resume_from(arguments.resume_from_checkpoint, last_checkpoint))
+    trainer.train(resume_from_checkpoint=resume_from)
     if trainer.stop.stopped:
         return trainer
     _save(trainer, processor, output, model_settings, lora.lora_save if lora.lora_towers else None)
@@ -81,13 +77,20 @@ def _barrier() -> None:
         torch.distributed.barrier()
 
 
-def _resume_from(asked: str | bool | None, last: str | None) -> str | None:
+def _resume_from(asked: str | bool | None, output: Path) -> str | None:
+    """The checkpoint to go on from: the one asked for, the last whole one if any will do, or none."""
     if not asked or str(asked).lower() in ("false", "none"):
+        if there := checkpoints.all_checkpoints(output):
+            raise ValueError(
+                f"{str(output)!r} holds {there[0].name} of an earlier run: go on from it with --resume_from_checkpoint "
+                "true, or choose another output_dir."
+            )
         return None
     if str(asked).lower() != "true":
         return str(asked)
+    last = checkpoints.last_whole_checkpoint(output)
     if last is None:
-        logger.warning("There is no checkpoint to resume from yet: training starts from the beginning.")
+        logger.warning("There is no whole checkpoint to resume from: training starts from the beginning.")
     return last
 
 

@@ -268,7 +268,7 @@ class SmoothCLAPTrainer(Trainer):
         if resume_from_checkpoint is True:
             resume_from_checkpoint = checkpoints.last_whole_checkpoint(str(self.args.output_dir))
             if resume_from_checkpoint is None:
-                raise ValueError(f"There is no checkpoint in {self.args.output_dir!r} to resume from.")
+                raise ValueError(f"There is no whole checkpoint in {self.args.output_dir!r} to resume from.")
         elif resume_from_checkpoint and (problem := checkpoints.fault(resume_from_checkpoint)):
             raise ValueError(f"Cannot resume from {resume_from_checkpoint}: {problem}. Name another checkpoint.")
         return super().train(resume_from_checkpoint, *args, **kwargs)
