@@ -116,6 +116,11 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
         self._check_targets()
         if self.loss_tile is not None and self.loss_tile < 1:
             raise ValueError(f"`loss_tile` is a number of rows, at least 1, got {self.loss_tile}.")
+        if self.dataloader_persistent_workers:
+            raise ValueError(
+                "Set dataloader_persistent_workers=False: workers that outlive an epoch would go on drawing its crops "
+                "and captions."
+            )
         if self.remove_unused_columns:
             raise ValueError("Set remove_unused_columns=False: the collator reads columns the model does not take.")
         super().__post_init__()

@@ -57,6 +57,11 @@ class SmoothCLAPTrainer(Trainer):
         if model is not None:
             _freeze_towers(model, args)
         super().__init__(model=model, args=args, **kwargs)
+        if self.args.n_gpu > 1:
+            raise ValueError(
+                f"One process would drive {self.args.n_gpu} GPUs by DataParallel, which this loss does not support: "
+                "start one process per GPU with torchrun or accelerate launch, or set CUDA_VISIBLE_DEVICES=0."
+            )
         reading: Any = args.kl_reading
         self.objective: JointLoss = JointLoss(args.soft_targets, reading, args.loss_tile)
         self.figures = BatchFigures()
@@ -161,6 +166,8 @@ class SmoothCLAPTrainer(Trainer):
         if not self.args.gradient_cache:
             return super().training_step(model, inputs, num_items_in_batch)
         model.train()
+        if callable(getattr(self.optimizer, "train", None)):  # schedule-free optimisers have two modes
+            self.optimizer.train()  # type: ignore[union-attr]
         with self.compute_loss_context_manager():
             if self._cached is None:
                 self._cached = self._cache_gradients(model)
@@ -215,14 +222,22 @@ class SmoothCLAPTrainer(Trainer):
 
         Embeddings, not logits: `compute_metrics` then sees the whole set, (clips, projection_dim) twice, where logits
         would come in blocks of one batch. Labels are pairs of class, -1 where unknown, and caption, equal for equal
-        captions; without a collator that says so, every caption counts as different.
+        captions.
+
+        Raises:
+            ValueError: The batch does not say which captions are equal.
         """
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
         if prediction_loss_only:
             return loss.detach(), None, None
-        labels = tuple(inputs[name] for name in ("labels", "caption_ids"))
+        if "caption_ids" not in inputs:
+            raise ValueError(
+                "Evaluation needs `caption_ids` in the batch, equal for equal captions; see METADATA_INPUTS."
+            )
+        captions = inputs["caption_ids"]
+        labels = (inputs.get("labels", torch.full_like(captions, -1)), captions)
         return loss.detach(), (outputs.audio_embeds.detach(), outputs.text_embeds.detach()), labels
 
     # Optimiser
