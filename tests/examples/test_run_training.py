@@ -1,100 +1,215 @@
-"""The training script from a YAML file to figures, on a tiny data set, in a process of its own."""
+"""The training script from a YAML file to what it writes: figures, logs, adapters, other dual encoders."""
 
+import importlib.util
 import json
-import subprocess
+import sqlite3
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile as sf
 import torch
 import yaml
+from peft import PeftModel
 from safetensors.torch import load_file
-from transformers import AutoModel, pipeline
+from transformers import AutoModel, ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor, pipeline
 
 from modeling_smoothclap import SmoothCLAPModel
-from smoothclap_trainer.data.manifest import save_splits
 from smoothclap_trainer.data.opensmile_features import functional_names
 from smoothclap_trainer.data.thresholds import Thresholds
-from tests import tiny
+from tests import processes, tiny
+from tests.invariants import command_line
 
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "run_training.py"
+FIGURES = ("loss", "forward_divergence", "reverse_divergence", "logit_scale", "negatives", "duplicate_captions")
 
 
-def split(folder: Path, name: str, count: int) -> pd.DataFrame:
-    rng = np.random.default_rng(len(name))
-    (folder / "audio").mkdir(parents=True, exist_ok=True)
-    rows = []
-    for index in range(count):
-        path = f"audio/{name}-{index}.flac"
-        sf.write(folder / path, tiny.clips(0.2, seed=index)[0], 16000)
-        row = {"id": f"{name}-{index}", "path": path, "corpus": name, "speaker": name, "language": "en"}
-        row |= {"transcript": None, "duration": 0.2 + rng.random(), "package": "none", "package_version": "1"}
-        row |= {"licence": "none", "sha256": f"{name}{index}"}
-        rows.append(row | {column: rng.normal() for column in functional_names()})
-    return pd.DataFrame(rows)
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    """Settings of two steps on 8 clips, with 4 for validation."""
+    folder = tmp_path_factory.mktemp("runs")
+    encoders = command_line.encoders(folder / "encoders")
+    dataset = command_line.manifest(folder / "data", train=8, validation=4)
+
+    def settings(name, **changes):
+        made = command_line.settings(folder / name, dataset, encoders, **{"max_steps": 2} | changes)
+        return {key: value for key, value in made.items() if value is not None}
+
+    return settings
 
 
-@pytest.fixture
-def config(tmp_path) -> dict:
-    data = tmp_path / "data"
-    save_splits(
-        {name: split(data, name, count) for name, count in (("train", 9), ("validation", 3), ("test", 9))}, data
+def classify(folder):
+    answers = pipeline("zero-shot-audio-classification", model=str(folder))(
+        tiny.clips(0.3)[0], candidate_labels=["a low voice", "eine hohe Stimme"], hypothesis_template="{}"
     )
-    (data / "provenance.json").write_text('{"made": "up"}')
-    AutoModel.from_config(tiny.audio_config()).save_pretrained(tmp_path / "audio")
-    AutoModel.from_config(tiny.text_config(max_position_embeddings=256)).save_pretrained(tmp_path / "text")
-    tiny.tokenizer().save_pretrained(tmp_path / "text")
-    return {
-        "audio_encoder": str(tmp_path / "audio"),
-        "text_encoder": str(tmp_path / "text"),
-        "projection_dim": 16,
-        "storage_dtype": "float16",
-        "dataset": str(data),
-        "languages": ["en", "de"],
-        "cache_audio_tower": True,
-        "max_train_clips": 8,
-        "output_dir": str(tmp_path / "out"),
-        "per_device_train_batch_size": 4,
-        "max_steps": 2,
-        "save_strategy": "no",
-        "report_to": "none",
-        "use_cpu": True,
+    return {answer["label"]: answer["score"] for answer in answers}
+
+
+def test_from_yaml_to_a_checkpoint_and_its_figures(make):
+    config = make("whole", storage_dtype="float16", report_attributes=True, max_train_clips=7, targets=["functionals"])
+    rows = pd.read_csv(config["dataset"])
+    rng = np.random.default_rng(0)
+    others = [name for name in functional_names() if name not in rows.columns]
+    rows = pd.concat([rows, pd.DataFrame({name: rng.normal(size=len(rows)) for name in others})], axis=1)
+    rows["split"] = ["train"] * 8 + ["validation"] * 2 + ["test"] * 2
+    config["dataset"] = str(Path(config["dataset"]).with_name("figures.csv"))
+    rows.assign(corpus="noise", speaker=rows["split"]).to_csv(config["dataset"], index=False)
+    with command_line.start(config, "--seed", "3") as script:
+        assert script.end() == [0], script.printed()
+        printed = script.printed()
+    out = Path(config["output_dir"])
+    assert f"The model, its processor and its figures are in {out}." in printed
+    assert "eval_uar: " in printed and "positives" in printed
+
+    attributes = pd.read_csv(out / "attributes.csv")
+    assert attributes["split"].value_counts().to_dict() == {"validation": 12, "test": 12}
+    assert Thresholds.load(out / "thresholds.json").num_rows == 7
+    assert len(json.loads((out / "standardisation.json").read_text())["columns"]) == 88
+    assert json.loads((out / "objective.json").read_text())["sources"][0]["source"] == "functionals"
+    assert yaml.safe_load((out / "training_config.yaml").read_text()) == config | {"seed": 3}
+    described = json.loads((out / "data.json").read_text())
+    assert {name: parts["noise"]["clips"] for name, parts in described.items()} == {
+        "train": 7,
+        "validation": 2,
+        "test": 2,
     }
-
-
-def run(tmp_path: Path, config: dict) -> subprocess.CompletedProcess:
-    file = tmp_path / "run.yaml"
-    file.write_text(yaml.safe_dump(config))
-    return subprocess.run([sys.executable, str(SCRIPT), str(file)], capture_output=True, text=True, cwd=tmp_path)
-
-
-def test_from_yaml_to_a_checkpoint_and_its_figures(tmp_path, config):
-    done = run(tmp_path, config)
-    assert done.returncode == 0, done.stderr[-3000:]
-    out = tmp_path / "out"
-    assert pd.read_csv(out / "attributes.csv")["split"].value_counts().to_dict() == {"validation": 12, "test": 12}
-    assert Thresholds.load(out / "thresholds.json").num_rows == 8
-    assert yaml.safe_load((out / "training_config.yaml").read_text()) == config
-    assert json.loads((out / "provenance.json").read_text()) == {"made": "up"}
+    assert described["train"]["noise"]["speakers"] == 1
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert {"eval_loss", "eval_uar", "eval_accuracy", "eval_audio_to_text_r@1"} <= set(metrics)
+    log = yaml.safe_load((out / "training_log.yaml").read_text())
+    assert set(FIGURES) <= set(log[0])
     # Stored in half precision, loaded in full.
     assert {value.dtype for value in load_file(out / "model.safetensors").values()} == {torch.float16}
     assert {value.dtype for value in SmoothCLAPModel.from_pretrained(out).parameters()} == {torch.float32}
-    classify = pipeline("zero-shot-audio-classification", model=str(out))
-    assert len(classify(tiny.clips(0.3)[0], candidate_labels=["a low voice", "hoch"])) == 2
+    assert sum(classify(out).values()) == pytest.approx(1)
 
 
-def test_a_tower_that_trains_is_not_cached(tmp_path, config):
-    done = run(tmp_path, config | {"freeze_audio_tower": False})
-    assert done.returncode == 1
-    assert "cache_audio_tower needs freeze_audio_tower" in done.stderr
-    assert "Traceback" not in done.stderr
+def script_in_process(monkeypatch, *arguments):
+    spec = importlib.util.spec_from_file_location("run_training_script", command_line.SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", ["run_training.py", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        module.main()
+    return stopped.value.code
 
 
-def test_usage(tmp_path):
-    done = subprocess.run([sys.executable, str(SCRIPT)], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 1
-    assert "usage" in done.stderr
+def test_help_names_all_settings_and_its_absence_is_told(monkeypatch, capsys):
+    assert script_in_process(monkeypatch, "--help") == 0
+    printed = capsys.readouterr().out
+    for name in ("--audio_encoder", "--crops_per_clip", "--lora_rank", "--beta", "--gradient_cache", "--report_to"):
+        assert name in printed
+    assert script_in_process(monkeypatch) == 2
+    assert "run_training.py examples/configs" in capsys.readouterr().out
+
+
+def test_a_mistake_is_told_in_a_line(tmp_path):
+    """In a process of its own: exit status 1, no traceback, and no folder left behind."""
+    with processes.script(command_line.SCRIPT, [str(tmp_path / "none.yaml")], tmp_path / "printed") as script:
+        assert script.end() == [1]
+        assert script.printed().strip().splitlines()[-1].startswith("error: There is no file ")
+        assert "Traceback" not in script.printed()
+    assert [path.name for path in tmp_path.iterdir()] == ["printed"]
+
+
+@pytest.mark.parametrize("kind", ["merged", "adapter"])
+def test_adapters_by_yaml(make, kind):
+    rates = {"audio_learning_rate": 10.0, "text_learning_rate": 10.0, "max_grad_norm": 0.0}
+    adapted = {"lora_towers": ["audio", "text"], "lora_rank": 2, "lora_save": kind, "freeze_audio_tower": True}
+    config = make(f"lora-{kind}", **adapted | rates)
+    trainer = command_line.train(config)
+    out = Path(config["output_dir"])
+    assert (out / "adapter_config.json").is_file() == (kind == "adapter")
+    loaded = AutoModel.from_pretrained(out).eval()
+    inputs = tiny.processor()(text=["a low voice"], audio=tiny.clips(0.2), sampling_rate=16000, return_tensors="pt")
+    trained = trainer.model.eval()
+    assert isinstance(trained, PeftModel)
+    with torch.no_grad():
+        expected = trained(**inputs).logits_per_audio
+        torch.testing.assert_close(loaded(**inputs).logits_per_audio, expected, atol=1e-4, rtol=1e-4)
+        with trained.disable_adapter():
+            assert (trained(**inputs).logits_per_audio - expected).abs().max() > 1e-3
+    assert sum(classify(out).values()) == pytest.approx(1)
+
+
+def clap(folder):
+    """A tiny CLAP of transformers, which hears 1 s in 16 mel bands."""
+    text = {"vocab_size": len(tiny.tokenizer()), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text |= {"intermediate_size": 16, "max_position_embeddings": 300, "pad_token_id": 0}
+    audio = {"spec_size": 32, "num_mel_bins": 16, "window_size": 2, "hidden_size": 8, "depths": [1, 1]}
+    audio |= {"num_attention_heads": [2, 2], "patch_embeds_hidden_size": 4, "patch_size": 2, "patch_stride": 2}
+    torch.manual_seed(0)
+    ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=8)).save_pretrained(folder)
+    extractor = ClapFeatureExtractor(
+        feature_size=16,
+        sampling_rate=16000,
+        hop_length=400,
+        fft_window_size=512,
+        max_length_s=1,
+        frequency_max=8000,
+        truncation="rand_trunc",
+        padding="repeatpad",
+    )
+    ClapProcessor(extractor, tiny.tokenizer()).save_pretrained(folder)
+    return folder
+
+
+def test_transformers_clap_trains(make, tmp_path):
+    start = clap(tmp_path / "clap")
+    new_model = dict.fromkeys(("audio_encoder", "text_encoder", "projection_dim", "projection_dropout"))
+    objective = {"targets": ["labels"], "kl_reading": "forward", "report_attributes": True}
+    config = make("clap", model=str(start), **new_model, **objective)
+    trainer = command_line.train(config)
+    out = Path(config["output_dir"])
+    assert not (out / "attributes.csv").exists()  # which are measured through SmoothCLAPModel's own towers
+    assert isinstance(trainer.model, ClapModel) and isinstance(AutoModel.from_pretrained(out), ClapModel)
+    before, after = load_file(start / "model.safetensors"), load_file(out / "model.safetensors")
+    moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    heads = {"audio_projection", "text_projection", "logit_scale_a", "logit_scale_t"}
+    assert moved == heads | {"audio_model", "text_model"}
+    assert "eval_uar" in json.loads((out / "metrics.json").read_text())
+    assert sum(classify(out).values()) == pytest.approx(1)
+
+
+def test_tensorboard_shows_the_figures_of_every_batch(make, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "events"))
+    config = make("tensorboard", report_to="tensorboard")
+    command_line.train(config)
+    events = EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    for name in FIGURES:
+        assert [event.step for event in events.Scalars(f"train/{name}")] == [1, 2]
+    assert [event.value for event in events.Scalars("train/negatives")] == [3, 3]
+    assert [event.value for event in events.Scalars("train/loss")] == pytest.approx(command_line.losses(config))
+    assert "eval/uar" in events.Tags()["scalars"]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("trackio"), reason="trackio is not installed")
+def test_trackio_logs_to_a_local_folder(make, tmp_path):
+    """Figures that come after training join the run, which is called as its folder unless it has a name."""
+    config = make("trackio", report_to="trackio", project="smoothclap")
+    with command_line.start(config, TRACKIO_DIR=str(tmp_path / "trackio")) as script:
+        assert script.end() == [0], script.printed()
+    with sqlite3.connect(tmp_path / "trackio" / "smoothclap.db") as database:
+        logged = database.execute("select run_name, metrics from metrics order by id").fetchall()
+    assert {name for name, _ in logged} == {"out"}
+    entries = [json.loads(figures) for _, figures in logged]
+    steps = [entry for entry in entries if "train/loss" in entry]
+    assert [step["train/loss"] for step in steps] == pytest.approx(command_line.losses(config))
+    assert all({f"train/{name}" for name in FIGURES} <= set(step) for step in steps)
+    assert "eval/uar" in entries[-1]
+
+
+def test_early_stopping(make):
+    """Nothing is learned, so nothing gets better: one evaluation to compare with, and two of patience."""
+    rates = dict.fromkeys(("learning_rate", "audio_learning_rate", "text_learning_rate"), 0.0)
+    evaluation = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
+    choice = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "save_total_limit": 1}
+    config = make("early", max_steps=9, early_stopping_patience=2, **rates, **evaluation, **choice)
+    trainer = command_line.train(config)
+    assert trainer.state.global_step == 3
+    assert trainer.state.best_model_checkpoint.endswith("checkpoint-1")

@@ -41,3 +41,47 @@ def test_settings_are_read_from_yaml(tmp_path):
 def test_a_wrong_reading_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"`kl_reading`.*'backward'"):
         SmoothCLAPTrainingArguments(output_dir=str(tmp_path), use_cpu=True, kl_reading="backward")
+
+
+def arguments(folder, **changes):
+    return SmoothCLAPTrainingArguments(output_dir=str(folder), use_cpu=True, **changes)
+
+
+def test_the_default_targets_are_the_papers(tmp_path):
+    targets = arguments(tmp_path, beta=0.2, gamma=0.3, tag_temperature=0.1).soft_targets
+    assert [source.name for source in targets.sources] == ["local_features", "tags"]
+    assert list(targets.weights) == pytest.approx([0.7, 0.3])
+    assert (targets.beta, targets.sources[1].temperature, targets.sources[1].detach) == (0.2, 0.1, True)
+
+
+def test_targets_are_chosen_and_weighed(tmp_path):
+    three = arguments(tmp_path, targets=["tags", "labels", "functionals"], target_weights=[0.5, 0.3, 0.2])
+    assert [source.name for source in three.soft_targets.sources] == ["tags", "labels", "functionals"]
+    assert list(arguments(tmp_path, targets=["functionals"]).soft_targets.weights) == [1.0]
+    assert not arguments(tmp_path, detach_targets=False).soft_targets.sources[1].detach
+    assert not arguments(tmp_path, beta=0.0, kl_reading="forward").soft_targets.sources
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"targets": ["taste"]}, r"Unknown `targets` \['taste'\]"),
+        ({"targets": ["tags", "tags"]}, "twice"),
+        ({"targets": ["tags", "local_features", "functionals"]}, "`target_weights`"),
+        ({"target_weights": [0.5, 0.6]}, "sum to one"),
+        ({"audio_temperature": 0.0}, "local_features must be positive"),
+        ({"targets": ["labels"]}, "kl_reading='forward'"),
+        ({"loss_tile": 0}, "`loss_tile`"),
+        ({"dataloader_persistent_workers": True, "dataloader_num_workers": 1}, "persistent_workers=False"),
+        ({"train_sampling_strategy": "group_by_length"}, "not supported"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        arguments(tmp_path, **changes)
+
+
+def test_processes_that_would_train_apart_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="2 processes were started, but each would train alone"):
+        SmoothCLAPTrainingArguments(output_dir=str(tmp_path), use_cpu=True)

@@ -1,0 +1,271 @@
+"""What goes wrong in a training run is told in a few words: no traceback, no half-made checkpoint, and no hanging."""
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+import yaml
+from transformers.utils import logging
+
+from smoothclap_trainer import checkpoints
+from tests import tiny
+from tests.invariants import command_line
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory):
+    return command_line.encoders(tmp_path_factory.mktemp("encoders"))
+
+
+@pytest.fixture
+def make(tmp_path, encoders):
+    """Settings of a run on clips of the test's own."""
+
+    def settings(clips=6, validation=0, **changes):
+        dataset = command_line.manifest(tmp_path / "data", clips, validation)
+        made = command_line.settings(tmp_path / "run", dataset, encoders, **changes)
+        return {name: value for name, value in made.items() if value is not None}
+
+    return settings
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Runs the script's `main` in this process, where a traceback would be an exception; returns its last words."""
+    spec = importlib.util.spec_from_file_location("run_training_script", command_line.SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    level = logging.get_verbosity()
+
+    def main(config, *overrides):
+        file = Path(config["output_dir"]).with_suffix(".yaml")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump(config))
+        monkeypatch.setattr(sys, "argv", ["run_training.py", str(file), *overrides])
+        with pytest.raises(SystemExit) as stopped:
+            module.main()
+        assert isinstance(stopped.value.code, str)  # printed, and exit status 1
+        return stopped.value.code
+
+    yield main
+    logging.set_verbosity(level)
+
+
+def assert_nothing_saved(config):
+    """Only work in progress is there, so that the run can be started again as it was."""
+    output = Path(config["output_dir"])
+    assert not output.exists() or {path.name for path in output.iterdir()} <= {"work"}
+
+
+def change(config, edit):
+    """Edits the manifest's table."""
+    rows = pd.read_csv(config["dataset"])
+    pd.DataFrame(edit(rows)).to_csv(config["dataset"], index=False)
+
+
+def cut(path, share=0.5):
+    """Truncates a file."""
+    content = Path(path).read_bytes()
+    Path(path).write_bytes(content[: int(share * len(content))])
+
+
+def clip(config, index):
+    return Path(config["dataset"]).with_name(f"{index}.wav")
+
+
+def faulty_manifest(rows):
+    rows.loc[1, "path"] = "gone.wav"
+    rows.loc[2, "split"] = "trian"
+    rows.loc[3, "id"] = rows.loc[0, "id"]
+    rows.loc[4, "duration"] = -1
+    return rows
+
+
+MANIFEST_FAULTS = (
+    "has 4 faults",
+    r"row 3, column 'path': there is no file '.*gone.wav'",
+    r"row 4, column 'split': unknown split 'trian'",
+    r"row 5, column 'id': 'clip-0' is also the id of row 2",
+    r"row 6, column 'duration': '-1.0' is not above 0|row 6, column 'duration': -1 is not above 0",
+)
+
+
+def test_all_faults_of_a_manifest_are_listed(make, script):
+    config = make()
+    change(config, faulty_manifest)
+    said = script(config)
+    for fault in MANIFEST_FAULTS:
+        assert re.search(fault, said), said
+    assert_nothing_saved(config)
+
+
+def test_a_faulty_manifest_stops_both_processes(make):
+    """The second waits for the first, which fails."""
+    config = make(per_device_train_batch_size=2)
+    change(config, faulty_manifest)
+    with command_line.start(config, world_size=2) as started:
+        assert started.end() == [1, 1], started.printed()
+        printed = started.printed()
+    assert "error: manifest" in printed and "has 4 faults" in printed
+    assert "The first process could not prepare the clips" in printed
+    assert "Traceback" not in printed
+    assert_nothing_saved(config)
+
+
+def damage(config):
+    """Clips 1 to 3: truncated, without a sample, no audio at all."""
+    cut(clip(config, 1))
+    sf.write(clip(config, 2), np.zeros(0, dtype=np.float32), tiny.SAMPLING_RATE)
+    clip(config, 3).write_text("not audio")
+
+
+def test_bad_clips_are_listed(make, script):
+    config = make()
+    damage(config)
+    said = script(config)
+    assert "3 of 6 clips are bad" in said
+    for problem in ("clip-1: truncated", "clip-2: empty", "clip-3: unreadable"):
+        assert problem in said
+    assert_nothing_saved(config)
+
+
+def test_bad_clips_are_skipped_and_reported(make, logs):
+    config = make(bad_clips="skip")
+    damage(config)
+    trainer = command_line.train(config)
+    assert [row["id"] for row in trainer.train_dataset] == ["clip-0", "clip-4", "clip-5"]
+    assert "3 of 6 clips are left out: 1 truncated, 1 empty, 1 unreadable" in logs.text
+    report = pd.read_csv(Path(config["output_dir"]) / "work" / "bad_train_clips.csv")
+    assert dict(zip(report["id"], report["problem"], strict=True)) == {
+        "clip-1": "truncated",
+        "clip-2": "empty",
+        "clip-3": "unreadable",
+    }
+
+
+def test_a_cut_clip_that_nobody_checked(make, script):
+    config = make(bad_clips="trust", targets=["tags"])
+    cut(clip(config, 1))
+    assert re.search(r"error: clip 'clip-1' .* is truncated: its header announces", script(config))
+    assert_nothing_saved(config)
+
+
+def test_a_clip_that_vanishes_during_a_run_of_two_processes(make):
+    """One process fails while the other waits for its embeddings. Both end, and what was saved is whole."""
+    config = make(12, per_device_train_batch_size=2, targets=["tags"], max_steps=1000)
+    config |= {"save_strategy": "steps", "save_steps": 1, "save_total_limit": 2}
+    with command_line.start(config, world_size=2) as started:
+        started.wait_for(lambda: "'loss'" in started.printed())
+        clip(config, 7).unlink()
+        assert 0 not in started.end()
+        assert "error: clip 'clip-7'" in started.printed() and "there is no such file" in started.printed()
+    output = Path(config["output_dir"])
+    assert not (output / "model.safetensors").exists()
+    assert checkpoints.last_whole_checkpoint(output) is not None
+
+
+def test_torchrun_ends_when_one_of_two_processes_fails(make):
+    config = make(12, per_device_train_batch_size=2, targets=["tags"], bad_clips="trust")
+    cut(clip(config, 7))
+    status, printed = command_line.torchrun(config)
+    assert status == 1
+    assert "error: clip 'clip-7'" in printed and "is truncated" in printed
+    assert_nothing_saved(config)
+
+
+def test_a_cut_checkpoint_is_not_resumed_from(make, script):
+    config = make(save_strategy="steps", save_steps=1)
+    command_line.train(config)
+    output = Path(config["output_dir"])
+    cut(output / "checkpoint-3" / "model.safetensors")
+    said = script(config, "--resume_from_checkpoint", str(output / "checkpoint-3"))
+    assert "Cannot resume from" in said and "model.safetensors is truncated" in said
+    assert "holds checkpoint-3 of an earlier run" in script(config)  # which would be overwritten
+
+
+def test_a_cut_or_foreign_start(make, script, tmp_path):
+    tiny.checkpoint(tmp_path / "start")
+    new_model = dict.fromkeys(("audio_encoder", "text_encoder", "projection_dim", "projection_dropout"))
+    config = make(model=str(tmp_path / "start"), **new_model)
+    cut(tmp_path / "start" / "model.safetensors")
+    assert f"The checkpoint '{tmp_path / 'start'}' cannot be loaded" in script(config)
+    tower = command_line.encoders(tmp_path / "encoders")["text_encoder"]
+    assert f"The checkpoint '{tower}' cannot be loaded" in script(config | {"model": tower})
+    assert_nothing_saved(config)
+
+
+def test_one_clip(make, script):
+    config = make(1)
+    assert "There is one training clip only" in script(config)
+    assert_nothing_saved(config)
+
+
+@pytest.mark.parametrize("clips", [5, 9])
+def test_a_last_batch_of_one_joins_the_batch_before(make, clips):
+    config = make(clips)
+    trainer = command_line.train(config, "--max_steps", "-1", "--num_train_epochs", "1")
+    assert trainer.state.global_step == clips // 4
+    negatives = [entry["negatives"] for entry in trainer.state.log_history if "negatives" in entry]
+    assert negatives == [3] * (clips // 4 - 1) + [4]
+
+
+def test_equal_captions(make, script):
+    config = make(captions="given")
+    change(config, lambda rows: rows.assign(caption="someone speaks"))
+    assert "All training clips have the same caption, 'someone speaks'" in script(config)
+    assert_nothing_saved(config)
+
+
+def test_some_captions_of_a_batch_are_equal(make):
+    """Which is no error, and no secret."""
+    config = make(captions="given", max_steps=1, per_device_train_batch_size=6)
+    change(config, lambda rows: rows.assign(caption=["one", "one", "one", "two", "two", "three"]))
+    trainer = command_line.train(config)
+    assert trainer.state.log_history[0]["duplicate_captions"] == pytest.approx(0.5)
+
+
+def test_drawn_captions_may_be_equal_too(make):
+    """Six clips, of which captions say but whether the pitch is low, normal or high."""
+    config = make(captions="full", caption_groups=["pitch"], languages=["en"], max_steps=1)
+    trainer = command_line.train(config, "--per_device_train_batch_size", "6")
+    assert trainer.state.log_history[0]["duplicate_captions"] == pytest.approx(0.5)
+
+
+def test_missing_captions(make, script):
+    config = make(captions="given")
+    change(config, lambda rows: rows.assign(caption=["one", None, "two", "three", "four", "five"]))
+    assert "1 of 6 train clips have no `caption`" in script(config)
+    change(config, lambda rows: rows.drop(columns="caption"))
+    assert "6 of 6 train clips have no `caption`" in script(config)
+    assert_nothing_saved(config)
+
+
+def test_choosing_the_best_without_validation(make, script):
+    config = make(load_best_model_at_end=True, save_strategy="steps", eval_strategy="steps", eval_steps=1, save_steps=1)
+    assert "load_best_model_at_end chooses by validation clips" in script(config)
+    assert_nothing_saved(config)
+
+
+def test_a_tower_that_trains_is_not_cached(make, script):
+    config = make(cache_audio_tower=True, crops_per_clip=2)
+    assert "cache_audio_tower needs freeze_audio_tower" in script(config)
+    assert_nothing_saved(config)
+
+
+def test_a_plain_manifest_has_no_attributes_to_report(make, logs):
+    """Neither corpora nor functionals: the figures that need them are left out, and the run ends well."""
+    config = make(6, 3, report_attributes=True, captions="given", targets=["local_features"])
+    change(config, lambda rows: rows[["id", "path", "split", "caption"]])
+    command_line.train(config)
+    assert (Path(config["output_dir"]) / "metrics.json").is_file()
+
+
+def test_clips_of_one_length_train(make):
+    config = make()
+    change(config, lambda rows: rows.assign(duration=0.2))
+    assert command_line.train(config).state.global_step == 3

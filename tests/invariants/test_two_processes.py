@@ -1,0 +1,138 @@
+"""Two processes train as one: the whole run, by the command that users type, and the gradients of one joint batch."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from transformers import TrainerCallback
+
+from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
+from tests import processes, tiny
+from tests.invariants import command_line
+from tests.trainer import rows
+
+
+CLIPS = 5
+DETACHED, LEARNED = {"detach_targets": True}, {"detach_targets": False}
+CACHED = {"gradient_cache": True, "per_device_train_batch_size": 1, "gradient_accumulation_steps": 3}
+VARIANTS = [
+    sizes | targets for sizes in ({"per_device_train_batch_size": 3}, CACHED) for targets in (DETACHED, LEARNED)
+]
+"""Two processes have 3 and 2 of the clips, in one chunk each or, the last of uneven size, in two."""
+
+
+def test_two_processes_train_the_model_of_one(tmp_path):
+    """Over two epochs with uneven ends, with validation; by torchrun in chunks whose gradients are cached."""
+    encoders = command_line.encoders(tmp_path / "encoders")
+    dataset = command_line.manifest(tmp_path / "data", train=11, validation=3)
+    sizes = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2, "gradient_cache": True}
+    one = command_line.settings(tmp_path / "one", dataset, encoders, max_steps=6)
+    chunks = command_line.settings(tmp_path / "chunks", dataset, encoders, max_steps=6, **sizes)
+    halves = command_line.settings(
+        tmp_path / "halves", dataset, encoders, max_steps=6, per_device_train_batch_size=2, loss_tile=1
+    )
+    command_line.train(one)
+    status, printed = command_line.torchrun(chunks)
+    assert status == 0, printed
+    with command_line.start(halves, world_size=2) as script:
+        assert script.end() == [0, 0], script.printed()
+    for two in (chunks, halves):
+        assert command_line.losses(two) == pytest.approx(command_line.losses(one), abs=1e-6)
+        assert command_line.differences(two, one) < 1e-6
+        for name in ("metrics.json", "thresholds.json"):
+            assert (Path(two["output_dir"]) / name).is_file()
+
+
+class Gradients(TrainerCallback):
+    """Takes the gradients down before they are used."""
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        parameters = kwargs["model"].named_parameters()
+        self.found = {
+            name.removeprefix("module."): value.grad.clone() for name, value in parameters if value.grad is not None
+        }
+
+
+def trainer(folder: Path, **changes: Any) -> SmoothCLAPTrainer:
+    data = rows.dataset(folder / "audio", CLIPS)
+    text = tiny.text_config(max_position_embeddings=256, initializer_range=0.3, **command_line.NO_TEXT_DROPOUT)
+    audio = tiny.audio_config(initializer_range=0.3, **command_line.NO_DROPOUT)
+    # In double precision, so that how far a batch is padded does not show in the sixth digit; the loss is in single.
+    model = tiny.model(audio_config=audio, text_config=text, projection_dropout=0.0).double()
+    model.register_forward_pre_hook(_doubled, with_kwargs=True)
+    fields = {"output_dir": str(folder), "use_cpu": True, "report_to": "none", "save_strategy": "no"}
+    fields |= {
+        "max_steps": 1,
+        "max_grad_norm": 0.0,
+        "disable_tqdm": True,
+        "freeze_audio_tower": False,
+        "beta": 0.5,
+        "gamma": 0.8,
+    }
+    return SmoothCLAPTrainer(
+        model=model,
+        args=SmoothCLAPTrainingArguments(**fields | changes),
+        data_collator=rows.collator(data),
+        train_dataset=data,
+    )
+
+
+def _doubled(model: Any, args: tuple, kwargs: dict[str, torch.Tensor]) -> tuple[tuple, dict[str, torch.Tensor]]:
+    return args, {name: value.double() if value.is_floating_point() else value for name, value in kwargs.items()}
+
+
+def gradients(folder: Path, **changes: Any) -> dict[str, torch.Tensor]:
+    """Of one step, as the optimiser sees them."""
+    the_trainer, callback = trainer(folder, **changes), Gradients()
+    the_trainer.add_callback(callback)
+    the_trainer.train()
+    return callback.found
+
+
+def joint_gradients(folder: Path) -> dict[bool, dict[str, torch.Tensor]]:
+    """What one process finds for all clips in one batch, with the targets detached and not."""
+    whole = {"per_device_train_batch_size": CLIPS}
+    return {each["detach_targets"]: gradients(folder / "one", **whole, **each) for each in (DETACHED, LEARNED)}
+
+
+def assert_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], what: Any) -> None:
+    assert found.keys() == expected.keys(), what
+    assert {name.split(".")[0] for name in found} >= {"audio_model", "text_model", "text_projection", "logit_scale"}
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, expected[name], atol=1e-6, rtol=0, msg=f"{name} with {what}")
+
+
+def _compare(rank: int, folder: Path) -> None:
+    expected = torch.load(folder / "expected.pt")
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    folder = folder / f"rank-{rank}"
+    for variant in VARIANTS:
+        assert_equal(gradients(folder, **variant), expected[variant["detach_targets"]], variant)
+    for targets in (DETACHED, LEARNED):
+        assert_equal(
+            _sharded_gradients(rank, folder, targets), expected[targets["detach_targets"]], f"FSDP2, {targets}"
+        )
+
+
+def _sharded_gradients(rank: int, folder: Path, targets: dict[str, bool]) -> dict[str, torch.Tensor]:
+    the_trainer = trainer(folder, per_device_train_batch_size=3, **targets)
+    model, mesh = the_trainer.model.train(), init_device_mesh("cpu", (2,))
+    for tower in (model.audio_model, model.text_model):
+        fully_shard(tower, mesh=mesh)
+    sharded = fully_shard(model, mesh=mesh)
+    the_trainer.compute_loss(sharded, next(iter(the_trainer.get_train_dataloader()))).backward()
+    return {name: each.grad.full_tensor() for name, each in sharded.named_parameters() if each.grad is not None}
+
+
+def test_two_processes_find_the_gradients_of_one(tmp_path):
+    """Under DDP, in whole shares and in chunks, and under FSDP2; with tag texts that teach the text tower, and not."""
+    expected = joint_gradients(tmp_path)
+    distances = {name: (value - expected[False][name]).abs().max() for name, value in expected[True].items()}
+    assert distances["text_model.encoder.layer.0.output.dense.weight"] > 1e-2
+    assert all(distance == 0 for name, distance in distances.items() if not name.startswith("text_model"))
+    torch.save(expected, tmp_path / "expected.pt")
+    processes.run(_compare, tmp_path, tmp_path)
