@@ -56,6 +56,9 @@ bench: $(DEV) ## run every benchmark; each prints one table
 build/speech/dataset_dict.json: | $(DEV)
 	$(BIN)/python examples/build_speech_dataset.py --output build/speech
 
+build/speech-600/dataset_dict.json: | $(DEV)
+	$(BIN)/python examples/build_speech_dataset.py --limit 600 --output build/speech-600
+
 build/expressive/dataset_dict.json: | $(DEV)
 	$(BIN)/python examples/build_expressive_speech.py --output build/expressive
 
@@ -72,7 +75,7 @@ train: build/speech/dataset_dict.json build/towers/text/distillation.json ## mak
 	cd $(CHECKPOINT) && ln -s ../../*_smoothclap.py . && ln -s ../../../model_card.md README.md
 	@echo "Now bring the figures of $(CHECKPOINT)/attributes.csv into model_card.md; a test compares them."
 
-compare: build/speech/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## train with every objective, five seeds each, and write docs/objectives.md (an hour)
+compare: build/speech-600/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## train with every objective, five seeds each, and write docs/objectives.md (an hour)
 	$(BIN)/python examples/compare_objectives.py examples/configs/comparison.yaml
 
 venv: $(DEV) ## only install: everything, into .venv

@@ -91,7 +91,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    return PreTrainedTokenizerFast(tokenizer_object=backend, mask_token="[MASK]", model_max_length=64, **names)
+    return PreTrainedTokenizerFast(tokenizer_object=backend, mask_token="[MASK]", model_max_length=254, **names)
 
 
 def config(audio: str = "wav2vec2", text: str = "bert", **changes) -> SmoothCLAPConfig:

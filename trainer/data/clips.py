@@ -35,14 +35,15 @@ class ClipError(ValueError):
     Args:
         problem (`str`):
             One of [`PROBLEMS`].
-        detail (`str`):
-            The whole story, with the clip's name.
+        detail (`str`, *optional*):
+            The whole story, with the clip's name; by default the problem. torch makes an error that a data loader's
+            worker raised again from one text.
     """
 
-    def __init__(self, problem: str, detail: str):
+    def __init__(self, problem: str, detail: str | None = None):
         super().__init__(problem, detail)
         self.problem = problem
-        self.detail = detail
+        self.detail = problem if detail is None else detail
 
     def __str__(self) -> str:
         return self.detail

@@ -88,17 +88,28 @@ class SmoothCLAPCollator:
             raise ValueError("Rows lack `id`; what is drawn for a clip depends on it.")
         levels = [row_levels(row, self.thresholds) if self.thresholds else {} for row in rows]
         captions = [self._caption(*each) for each in zip(rows, levels, strict=True)]
-        batch = dict(self.processor.tokenizer(captions, padding=True, return_tensors="pt"))
+        batch = self._tokens(captions, rows)
         batch["caption_ids"] = torch.tensor([_identity(text) for text in captions])
         batch["labels"] = torch.tensor([self._label(row) for row in rows])
         if self.thresholds:
-            tags = self.processor.tokenizer([tag_text(one) for one in levels], padding=True, return_tensors="pt")
+            tags = self._tokens([tag_text(one) for one in levels], rows)
             batch |= {"tag_input_ids": tags["input_ids"], "tag_attention_mask": tags["attention_mask"]}
         if "local_features" in rows[0]:
             batch["local_features"] = self._features(rows, "local_features")
         if self.functionals:
             batch["functionals"] = torch.tensor(np.stack([self.functionals(row) for row in rows]))
         return batch | self._clips(rows)
+
+    def _tokens(self, texts: list[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+        tokenizer = self.processor.tokenizer
+        tokens = dict(tokenizer(texts, padding=True, return_tensors="pt"))
+        lengths = tokens["attention_mask"].sum(dim=1)
+        if lengths.max() > tokenizer.model_max_length:
+            raise ValueError(
+                f"The text of clip {rows[int(lengths.argmax())]['id']!r} has {lengths.max()} tokens, more than the "
+                f"{tokenizer.model_max_length} that the text tower takes: shorten it, or name fewer `caption_groups`."
+            )
+        return tokens
 
     def _caption(self, row: Mapping[str, Any], levels: dict[str, str]) -> str:
         if self.captions == "given":

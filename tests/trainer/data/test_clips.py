@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile
+import torch
 from datasets import Audio, Dataset
 from transformers.audio_utils import load_audio
 
@@ -142,3 +143,15 @@ def test_only_what_reading_needs_is_taken_and_audio_stays_encoded():
     assert len(read_clip(taken[0], 16000)) == 1600
     with pytest.raises(ValueError, match=r"need `path` or `audio`; they have \['x'\]"):
         clip_columns(Dataset.from_dict({"x": [1]}))
+
+
+def test_an_error_of_a_data_loaders_worker_still_names_the_clip():
+    class Broken(torch.utils.data.Dataset):
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            raise ClipError("missing", "clip 'a' is missing")
+
+    with pytest.raises(ClipError, match="clip 'a' is missing"):
+        next(iter(torch.utils.data.DataLoader(Broken(), num_workers=1)))

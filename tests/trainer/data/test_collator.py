@@ -152,3 +152,9 @@ def test_functionals_are_standardised(data):
     assert made.shape == (8, 2)
     torch.testing.assert_close(made.mean(dim=0), torch.zeros(2), atol=1e-6, rtol=0)
     torch.testing.assert_close(made.std(dim=0, correction=0), torch.ones(2), atol=1e-6, rtol=0)
+
+
+def test_a_caption_that_the_text_tower_cannot_take_is_refused(data):
+    own = data.add_column("caption", ["short", "long " * 300, *["short"] * 6])
+    with pytest.raises(ValueError, match="'clip-1' has 1203 tokens, more than the 254"):
+        batch(rows.collator(own, captions="given"), own, 0, 1)
