@@ -130,6 +130,13 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
                 f"{launched} processes were started, but each would train alone, because there is no accelerator for "
                 "them: set use_cpu=True to train together on the CPU."
             )
+        if self.early_stopping_patience is not None and (
+            str(getattr(self.eval_strategy, "value", self.eval_strategy)) == "no" or self.metric_for_best_model is None
+        ):
+            raise ValueError(
+                "early_stopping_patience counts evaluations: set eval_strategy, and metric_for_best_model to what "
+                "should get better, for instance 'uar' with greater_is_better true."
+            )
         if self.train_sampling_strategy != "random":
             raise ValueError(
                 f"train_sampling_strategy={self.train_sampling_strategy!r} is not supported: joint batches are drawn "
@@ -148,12 +155,13 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
             raise ValueError(f"`kl_reading` must be 'symmetric' or 'forward', got {self.kl_reading!r}.")
         if self.target_weights is None and len(self.targets) > 2:
             raise ValueError(f"Give `target_weights`, one share for each of the {len(self.targets)} `targets`.")
-        if self.kl_reading == "symmetric" and (self.beta == 0 or self.targets == ["labels"]):
+        targets = self.soft_targets  # raises where weights or temperatures are wrong
+        weighed = {source.name for source, weight in zip(targets.sources, targets.weights, strict=True) if weight > 0}
+        if self.kl_reading == "symmetric" and weighed <= {"labels"}:
             raise ValueError(
                 f"With beta={self.beta} and targets={self.targets} some targets are zero and the reverse divergence is "
                 "unbounded. Set kl_reading='forward', which for beta=0 is plain CLAP (symmetric InfoNCE)."
             )
-        _ = self.soft_targets  # raises where weights or temperatures are wrong
 
     @property
     def soft_targets(self) -> SoftTargets:

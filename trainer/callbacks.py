@@ -83,9 +83,8 @@ class StopCallback(TrainerCallback):
             logger.warning(f"SIGTERM: saving a checkpoint at step {state.global_step} and stopping.")
             control.should_save = control.should_training_stop = self.stopped = True
 
-    def on_train_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Leave the signal to whoever had it."""
+    def restore(self) -> None:
+        """Leave the signal to whoever had it; to be called when training has ended, or failed."""
         if self._previous is not None:
             signal.signal(signal.SIGTERM, self._previous)
+            self._previous = None

@@ -1,33 +1,22 @@
-"""From settings to what a trainer takes: checked clips with functionals and cached features, and a model."""
+"""From settings to clips: built or loaded, checked, and with the functionals that captions and targets need."""
 
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_from_disk
-from transformers import AutoModel, AutoProcessor
 from transformers.utils import logging
-
-from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 
 from .arguments import SmoothCLAPTrainingArguments
 from .data.build import PITCH_COLUMN, build_dataset
-from .data.captions import language_data, phrases
 from .data.clip_checks import check_clips
-from .data.collator import SmoothCLAPCollator
 from .data.corpora import CORPORA
-from .data.crops import Crops
-from .data.frozen_cache import add_features, cached_features
-from .data.frozen_encoder import FrozenSpeechEncoder
+from .data.manifest_checks import check_across
 from .data.opensmile_features import add_functionals, functional_names
 from .data.own_manifest import load_manifest
 from .data.packages import fetch_package
-from .data.standardisation import Standardisation
-from .data.thresholds import ACOUSTIC_GROUPS, Thresholds
-from .lora import LoraSettings, add_lora
-from .settings import DataSettings, ModelSettings
+from .data.thresholds import ACOUSTIC_GROUPS
+from .settings import DataSettings
 
 
 logger = logging.get_logger(__name__)
@@ -53,15 +42,25 @@ def load_clips(settings: DataSettings, arguments: SmoothCLAPTrainingArguments, w
     with arguments.main_process_first(local=False, desc="preparing the clips"):
         if arguments.process_index == 0:
             shutil.rmtree(work / "clips", ignore_errors=True)
-            _build_corpora(settings)
-            splits = _joined([load_manifest(each, settings.columns, settings.audio_root) for each in settings.dataset])
-            if "train" not in splits:
-                raise ValueError(f"{settings.dataset} have no training rows, only {sorted(splits)}.")
+            splits = _loaded(settings, arguments)
             prepared = {name: _prepared(rows, settings, arguments, work, name) for name, rows in splits.items()}
             DatasetDict(prepared).save_to_disk(str(work / "clips"))
     if not (work / "clips").is_dir():
         raise ValueError("The first process could not prepare the clips; its message says why.")
-    clips = cast(DatasetDict, load_from_disk(str(work / "clips")))
+    return cast(DatasetDict, load_from_disk(str(work / "clips")))
+
+
+def _loaded(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> DatasetDict:
+    """All manifests, joined, with every check that needs no audio."""
+    _build_corpora(settings)
+    maps = zip(settings.dataset, settings.column_maps, strict=True)
+    clips = _joined([load_manifest(source, columns, settings.audio_root) for source, columns in maps])
+    if "train" not in clips:
+        raise ValueError(f"{settings.dataset} have no training rows, only {sorted(clips)}.")
+    if arguments.load_best_model_at_end and "validation" not in clips:
+        raise ValueError(
+            "load_best_model_at_end chooses by validation clips, and there are none: give rows that split."
+        )
     if settings.max_train_clips is not None:
         kept = range(min(settings.max_train_clips, len(clips["train"])))
         clips["train"] = clips["train"].shuffle(seed=0).select(kept)
@@ -102,13 +101,9 @@ def _build_corpora(settings: DataSettings) -> None:
 
 
 def _joined(sources: list[DatasetDict]) -> DatasetDict:
+    check_across(sources)
     names = dict.fromkeys(name for source in sources for name in source)
-    joined = DatasetDict({name: concatenate_datasets([one[name] for one in sources if name in one]) for name in names})
-    ids = [row_id for rows in joined.values() for row_id in rows["id"]]
-    if len(set(ids)) < len(ids):
-        twice = next(row_id for row_id in ids if ids.count(row_id) > 1)
-        raise ValueError(f"The id {twice!r} comes in two of the manifests; ids must tell clips apart.")
-    return joined
+    return DatasetDict({name: concatenate_datasets([one[name] for one in sources if name in one]) for name in names})
 
 
 def _prepared(
@@ -118,7 +113,7 @@ def _prepared(
     if settings.bad_clips != "trust":
         work.mkdir(parents=True, exist_ok=True)
         rows = check_clips(rows, settings.bad_clips, workers, work / f"bad_{split}_clips.csv")  # type: ignore[arg-type]
-    if _needs_functionals(settings, arguments) and not _have_functionals(rows, arguments):
+    if needs_functionals(settings, arguments) and not _have_functionals(rows, arguments):
         rows = add_functionals(rows, Path(settings.cache_dir).expanduser() / "functionals", workers)
         rows = _without_gaps(rows, settings.bad_clips, work / f"{split}_clips_without_functionals.csv")
     return rows
@@ -146,7 +141,8 @@ def _without_gaps(rows: Dataset, policy: str, report: Path) -> Dataset:
     return rows.select(problems.index[~problems["problem"].notna()].tolist())
 
 
-def _needs_functionals(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> bool:
+def needs_functionals(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> bool:
+    """Whether captions or targets are made from functionals."""
     targets = arguments.targets if arguments.beta > 0 else []
     return settings.captions != "given" or bool({"tags", "functionals"} & set(targets))
 
@@ -159,163 +155,3 @@ def _have_functionals(rows: Dataset, arguments: SmoothCLAPTrainingArguments) -> 
         return False
     table = rows.select_columns(sorted(wanted)).to_pandas()
     return bool(table.notna().all(axis=None))  # of joined manifests one may have functionals and another not
-
-
-def make_model(settings: ModelSettings, lora: LoraSettings, arguments: SmoothCLAPTrainingArguments) -> tuple[Any, Any]:
-    """
-    The model and its processor, with adapters if there are to be any.
-
-    Raises:
-        ValueError: The checkpoint is no dual encoder, or cannot be loaded.
-    """
-    processor: Any
-    model: Any
-    if settings.model is not None:
-        try:
-            model = AutoModel.from_pretrained(settings.model)
-            processor = AutoProcessor.from_pretrained(settings.model)
-        except Exception as error:  # of missing, truncated and foreign files: too many classes to name
-            raise ValueError(f"The checkpoint {settings.model!r} cannot be loaded: {error}") from error
-        if not all(hasattr(model, name) for name in ("audio_model", "text_model", "get_text_features")):
-            raise ValueError(f"{settings.model!r} is a {type(model).__name__}, which is no audio-text dual encoder.")
-    else:
-        towers = (str(settings.audio_encoder), str(settings.text_encoder))
-        model = SmoothCLAPModel.from_audio_text_pretrained(
-            *towers, projection_dim=settings.projection_dim, projection_dropout=settings.projection_dropout
-        )
-        processor = SmoothCLAPProcessor.from_audio_text_pretrained(*towers, max_frequency=settings.max_frequency)
-    if lora.lora_towers:
-        model = add_lora(model, lora, arguments.freeze_audio_tower, arguments.freeze_text_tower)
-    return model, processor
-
-
-@dataclass
-class Batches:
-    """
-    Everything batches are made of.
-
-    Args:
-        splits (`DatasetDict`): Clips with what frozen encoders say of them.
-        collator ([`SmoothCLAPCollator`]): For training.
-        wordings (`dict[str, str]`): Text of each label, for zero-shot evaluation.
-    """
-
-    splits: DatasetDict
-    collator: SmoothCLAPCollator
-    wordings: dict[str, str]
-
-
-def make_batches(
-    splits: DatasetDict,
-    model: Any,
-    processor: Any,
-    settings: DataSettings,
-    lora: LoraSettings,
-    arguments: SmoothCLAPTrainingArguments,
-    wait: Callable[[], None],
-) -> Batches:
-    """
-    Fit what is fitted on training rows, and compute what frozen encoders say of the clips.
-
-    Args:
-        splits (`DatasetDict`): From [`load_clips`].
-        model, processor: From [`make_model`].
-        settings ([`DataSettings`]), lora ([`LoraSettings`]), arguments ([`SmoothCLAPTrainingArguments`]): Of the run.
-        wait (`Callable`): Returns when all processes have called it.
-
-    Raises:
-        ValueError: A setting does not fit the model or the clips.
-    """
-    targets = arguments.targets if arguments.beta > 0 else []
-    train = splits["train"].select_columns([name for name in splits["train"].column_names if name != "audio"])
-    table = train.to_pandas()
-    thresholds = Thresholds.fit(table) if _needs_functionals(settings, arguments) else None
-    functionals = Standardisation.fit(table, functional_names()) if "functionals" in targets else None
-    labels = tuple(sorted({label for label in table.get("label", []) if isinstance(label, str)}))
-    if "labels" in targets and len(labels) < 2:
-        raise ValueError(
-            f"Targets by label equality need a `label` column with two or more labels, got {list(labels)}."
-        )
-    crops = Crops(settings.crop_seconds, settings.crops_per_clip, arguments.seed)
-    collator = SmoothCLAPCollator(
-        processor,
-        thresholds,
-        tuple(settings.languages),
-        settings.captions,
-        tuple(settings.caption_groups) or None,
-        crops,
-        labels,
-        functionals,
-        seed=arguments.seed,
-    )
-    encoders = _frozen_encoders(model, processor, settings, lora, arguments)
-    splits = _add_frozen_features(splits, encoders, crops, settings, arguments, wait)
-    return Batches(splits, collator, _wordings(labels, settings))
-
-
-def _add_frozen_features(
-    splits: DatasetDict,
-    encoders: Mapping[str, FrozenSpeechEncoder],
-    crops: Crops,
-    settings: DataSettings,
-    arguments: SmoothCLAPTrainingArguments,
-    wait: Callable[[], None],
-) -> DatasetDict:
-    """Add a column for each encoder to the clips that training looks at.
-
-    Features follow the crops where these are known beforehand, and else describe whole clips.
-    """
-    cache = Path(settings.cache_dir).expanduser() / "features"
-    shares = {"process_index": arguments.process_index, "num_processes": arguments.world_size, "wait": wait}
-    # In an order that all processes agree on, which that of a set is not: they wait for each other at every step.
-    for split in [name for name in ("train", "validation") if name in splits]:
-        cut = crops if split == "train" and crops.per_clip is not None else None
-        made = {
-            encoder: cached_features(splits[split], encoder, cut, cache, **shares)
-            for encoder in dict.fromkeys(encoders.values())
-        }
-        for column, encoder in encoders.items():
-            splits[split] = add_features(splits[split], made[encoder], column)
-    return splits
-
-
-def _frozen_encoders(
-    model: Any,
-    processor: Any,
-    settings: DataSettings,
-    lora: LoraSettings,
-    arguments: SmoothCLAPTrainingArguments,
-) -> dict[str, FrozenSpeechEncoder]:
-    """Which encoder makes which column."""
-    encoders = {}
-    plain = model.get_base_model() if lora.lora_towers else model
-    device = arguments.device
-
-    def own_tower() -> FrozenSpeechEncoder:
-        if not isinstance(plain, SmoothCLAPModel):
-            raise ValueError(
-                f"The audio tower of a {type(plain).__name__} cannot be run by itself: leave `cache_audio_tower` off, "
-                "and name a `local_feature_encoder` or choose `targets` without local_features."
-            )
-        tower_of: Any = plain.to(device).eval()  # type: ignore[arg-type]
-        return FrozenSpeechEncoder.from_model(tower_of, processor.feature_extractor)
-
-    if settings.cache_audio_tower:
-        if not arguments.freeze_audio_tower or "audio" in lora.lora_towers:
-            raise ValueError(
-                "cache_audio_tower needs freeze_audio_tower and no adapters there: the output of a tower that trains "
-                "changes at every step."
-            )
-        encoders["pooled_audio"] = own_tower()
-    if arguments.beta > 0 and "local_features" in arguments.targets:
-        if settings.local_feature_encoder is not None:
-            encoders["local_features"] = FrozenSpeechEncoder(settings.local_feature_encoder, device=str(device))
-        else:
-            encoders["local_features"] = encoders.get("pooled_audio") or own_tower()
-    return encoders
-
-
-def _wordings(labels: tuple[str, ...], settings: DataSettings) -> dict[str, str]:
-    known = language_data("en").wordings["emotion"]
-    worded = {label: phrases("emotion", label)[0].format(person="the speaker") for label in labels if label in known}
-    return {label: label for label in labels} | worded | settings.label_wordings

@@ -14,12 +14,14 @@ from transformers.utils import logging
 from modeling_smoothclap import SmoothCLAPModel
 
 from . import checkpoints
+from .arguments import SmoothCLAPTrainingArguments
+from .assemble import Batches, make_batches, make_model
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .evaluation.embed import embed_clips
 from .evaluation.metrics import ZeroShotMetrics
-from .lora import merged, save_lora
-from .prepare import Batches, load_clips, make_batches, make_model
-from .settings import ModelSettings, Settings
+from .lora import LoraSettings, merged, save_lora
+from .prepare import load_clips
+from .settings import DataSettings, ModelSettings, Settings, ignored_settings
 from .trainer import SmoothCLAPTrainer
 
 
@@ -50,15 +52,16 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     output = Path(str(arguments.output_dir))
     resume_from = _resume_from(arguments.resume_from_checkpoint, output)
     arguments.run_name = arguments.run_name or output.name  # loggers then join what is logged after training
+    for sentence in ignored_settings(said, settings):
+        logger.warning(sentence)
+    _check_cache(data_settings, lora, arguments)
     set_seed(arguments.seed)
     splits = load_clips(data_settings, arguments, output / "work")
-    if arguments.load_best_model_at_end and "validation" not in splits:
-        raise ValueError(
-            "load_best_model_at_end chooses by validation clips, and there are none: give rows that split."
-        )
     model, processor = make_model(model_settings, lora, arguments)
     trainer_parts = make_batches(splits, model, processor, data_settings, lora, arguments, _barrier)
     trainer = _trainer(model, processor, trainer_parts, arguments)
+    if lora.lora_towers and trainer.is_fsdp_enabled:
+        raise ValueError("Adapters cannot be saved from sharded weights: train `lora_towers` without FSDP.")
     trainer.train(resume_from_checkpoint=resume_from)
     if trainer.stop.stopped:
         return trainer
@@ -66,10 +69,19 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     metrics = trainer.evaluate() if "validation" in splits else {}
     if arguments.process_index == 0:
         _record(output, trainer, trainer_parts, metrics, said)
-        if data_settings.report_attributes and isinstance(_plain(model), SmoothCLAPModel):
-            _report_attributes(output, trainer_parts.splits, data_settings.cache_dir, str(arguments.device))
     _barrier()
+    # The others are done: none waits for what the first now does alone.
+    if arguments.process_index == 0 and data_settings.report_attributes and isinstance(_plain(model), SmoothCLAPModel):
+        _report_attributes(output, trainer_parts.splits, data_settings.cache_dir, str(arguments.device))
     return trainer
+
+
+def _check_cache(data: DataSettings, lora: LoraSettings, arguments: SmoothCLAPTrainingArguments) -> None:
+    if data.cache_audio_tower and (not arguments.freeze_audio_tower or "audio" in lora.lora_towers):
+        raise ValueError(
+            "cache_audio_tower needs freeze_audio_tower and no adapters there: the output of a tower that trains "
+            "changes at every step."
+        )
 
 
 def _barrier() -> None:

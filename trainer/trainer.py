@@ -3,30 +3,30 @@
 from collections.abc import Iterator, Sized
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback, Trainer
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints, seed_worker
+from transformers import EarlyStoppingCallback
+from transformers.trainer_utils import seed_worker
 
-from . import checkpoints
 from .arguments import SmoothCLAPTrainingArguments
-from .callbacks import EpochCallback, ScaleCallback, StopCallback
+from .callbacks import EpochCallback, ScaleCallback
 from .data.collator import METADATA_INPUTS, SmoothCLAPCollator
 from .data.joint_batches import JointBatchSampler
+from .dual_encoder import freeze_towers, logit_scales, rest_frozen_towers
 from .objectives.batch_figures import BatchFigures
 from .objectives.gradient_cache import CachedGradients
 from .objectives.joint_loss import JointLoss, Representations
+from .resumable import ResumableTrainer
 
 
 TARGET_INPUTS = ("tag_input_ids", "tag_attention_mask", "local_features", "functionals")
 """Entries of a batch that shape the targets and are not inputs of the model."""
 
 
-class SmoothCLAPTrainer(Trainer):
+class SmoothCLAPTrainer(ResumableTrainer):
     """
     [`~transformers.Trainer`] whose loss is SmoothCLAP's, over a batch that all processes share.
 
@@ -37,8 +37,8 @@ class SmoothCLAPTrainer(Trainer):
     uses with `training=False`: whole clips, fixed captions.
 
     Logs hold, beside the loss, the divergences that make it up, the logit scale, how many negatives a clip has, and
-    the rate of duplicate captions, which are negatives of each other although they say the same. Checkpoints are sealed
-    when they are whole; resuming skips those that are not. SIGTERM saves a checkpoint and ends training.
+    the rate of duplicate captions, which are negatives of each other although they say the same. How it stops and
+    resumes: see [`~resumable.ResumableTrainer`].
 
     Args:
         model (*optional*): What to train. The towers that `args` freeze are frozen here; a PEFT model is left as PEFT
@@ -55,21 +55,22 @@ class SmoothCLAPTrainer(Trainer):
         if kwargs.get("data_collator") is None:
             raise ValueError("There is no collator: pass `data_collator=SmoothCLAPCollator(processor, thresholds)`.")
         if model is not None:
-            _freeze_towers(model, args)
+            freeze_towers(model, args.freeze_audio_tower, args.freeze_text_tower)
         super().__init__(model=model, args=args, **kwargs)
         if self.args.n_gpu > 1:
             raise ValueError(
                 f"One process would drive {self.args.n_gpu} GPUs by DataParallel, which this loss does not support: "
                 "start one process per GPU with torchrun or accelerate launch, or set CUDA_VISIBLE_DEVICES=0."
             )
+        # The loss is a mean over the batch whatever the model's own loss would be: accumulation divides it.
+        self.model_accepts_loss_kwargs = False
         reading: Any = args.kl_reading
         self.objective: JointLoss = JointLoss(args.soft_targets, reading, args.loss_tile)
         self.figures = BatchFigures()
         self._chunks: list[dict[str, torch.Tensor]] = []
         self._cached: CachedGradients | None = None
-        self.stop = StopCallback()
         self._epoch = EpochCallback([self.data_collator])
-        for callback in (self._epoch, ScaleCallback(), self.stop):
+        for callback in (self._epoch, ScaleCallback()):
             self.add_callback(callback)
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
@@ -77,7 +78,7 @@ class SmoothCLAPTrainer(Trainer):
     def call_model_init(self, trial: Any = None) -> Any:
         """The model of `model_init`, with the towers frozen that are to be."""
         model = super().call_model_init(trial)
-        _freeze_towers(model, self.args)
+        freeze_towers(model, self.args.freeze_audio_tower, self.args.freeze_text_tower)
         return model
 
     # Data
@@ -145,7 +146,7 @@ class SmoothCLAPTrainer(Trainer):
 
     def _forward(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> Any:
         if model.training:
-            _rest_frozen_towers(self.accelerator.unwrap_model(model))
+            rest_frozen_towers(self.accelerator.unwrap_model(model))
         others = (*TARGET_INPUTS, *METADATA_INPUTS)
         return model(**{name: value for name, value in inputs.items() if name not in others})
 
@@ -154,7 +155,7 @@ class SmoothCLAPTrainer(Trainer):
     ) -> Representations:
         encoder = self.accelerator.unwrap_model(model)
         features = self.objective.targets.features(encoder, inputs) if with_features else []
-        return Representations(outputs.audio_embeds, outputs.text_embeds, _scales(encoder, outputs), features)
+        return Representations(outputs.audio_embeds, outputs.text_embeds, logit_scales(encoder, outputs), features)
 
     def training_step(
         self,
@@ -265,61 +266,3 @@ class SmoothCLAPTrainer(Trainer):
                 groups.append({**group, "params": members, "lr": rate})
         optimizer.param_groups = groups
         return optimizer
-
-    # Checkpoints
-
-    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
-        """
-        As in [`~transformers.Trainer`].
-
-        Args:
-            resume_from_checkpoint (`str` or `bool`, *optional*): A checkpoint's folder, or `True` for the last whole
-                one in `output_dir`.
-            *args, **kwargs: As for [`~transformers.Trainer`].
-
-        Raises:
-            ValueError: The checkpoint is broken, or there is none.
-        """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = checkpoints.last_whole_checkpoint(str(self.args.output_dir))
-            if resume_from_checkpoint is None:
-                raise ValueError(f"There is no whole checkpoint in {self.args.output_dir!r} to resume from.")
-        elif resume_from_checkpoint and (problem := checkpoints.fault(resume_from_checkpoint)):
-            raise ValueError(f"Cannot resume from {resume_from_checkpoint}: {problem}. Name another checkpoint.")
-        return super().train(resume_from_checkpoint, *args, **kwargs)
-
-    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        # Older checkpoints go only when the new one is known to be whole.
-        limit, self.args.save_total_limit = self.args.save_total_limit, None
-        try:
-            super()._save_checkpoint(model, trial)
-        finally:
-            self.args.save_total_limit = limit
-        self.accelerator.wait_for_everyone()  # every process writes a file of its own
-        if self.args.should_save:
-            folder = self._get_output_dir(trial=trial)
-            checkpoints.seal(Path(folder) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
-            rotate_checkpoints(folder, limit, self.state.best_model_checkpoint, use_mtime=True)
-
-
-def _scales(model: Any, outputs: Any) -> torch.Tensor:
-    """Factors between cosine and logit, from audio to text and back, of shape (2,)."""
-    if "logit_scale" in outputs:
-        return outputs.logit_scale.reshape(1).expand(2)
-    return torch.stack([model.logit_scale_a, model.logit_scale_t]).exp()  # ClapModel has one for each direction
-
-
-def _freeze_towers(model: Any, args: SmoothCLAPTrainingArguments) -> None:
-    if hasattr(model, "peft_config"):
-        return
-    if args.freeze_audio_tower:
-        model.audio_model.requires_grad_(False)
-    if args.freeze_text_tower:
-        model.text_model.requires_grad_(False)
-
-
-def _rest_frozen_towers(model: Any) -> None:
-    """Keep towers of which nothing is trained in evaluation mode, without dropout and with fixed statistics."""
-    for tower in (model.audio_model, model.text_model):
-        if not any(parameter.requires_grad for parameter in tower.parameters()):
-            tower.eval()

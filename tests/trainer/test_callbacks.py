@@ -36,7 +36,7 @@ def test_a_signal_saves_and_stops_at_the_end_of_the_step(logs):
     control = step(callback)
     assert control.should_save and control.should_training_stop and callback.stopped
     assert "saving a checkpoint at step 7" in logs.text
-    callback.on_train_end(ARGS, TrainerState(), TrainerControl())
+    callback.restore()
     assert signal.getsignal(signal.SIGTERM) == before
 
 
@@ -46,7 +46,7 @@ def test_a_thread_cannot_listen_and_trains_all_the_same():
     thread.start()
     thread.join()
     assert not step(callback).should_training_stop
-    callback.on_train_end(ARGS, TrainerState(), TrainerControl())
+    callback.restore()
 
 
 def _stop_together(rank: int) -> None:

@@ -252,8 +252,8 @@ def test_a_missing_collator_is_named(data):
         SmoothCLAPTrainer(model=model(), train_dataset=data)
 
 
-def test_any_dual_encoder_trains(tmp_path, data):
-    """transformers' own ClapModel, whose built-in loss trains one direction only, trains in both here."""
+def clap_model():
+    """A tiny transformers CLAP in evaluation mode."""
     config = ClapConfig(
         text_config={
             "vocab_size": 400,
@@ -277,18 +277,27 @@ def test_any_dual_encoder_trains(tmp_path, data):
         projection_dim=8,
     )
     torch.manual_seed(0)
-    clap = ClapModel(config).eval()
-    the_trainer = trainer(tmp_path, data, clap, freeze_audio_tower=False)
+    return ClapModel(config).eval()
+
+
+def clap_batch():
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(5, 400, (3, 6), generator=generator)
-    batch = {
+    return {
         "input_ids": ids,
         "input_features": torch.randn(3, 1, 16, 16, generator=generator),
         "tag_input_ids": ids,
         "local_features": torch.randn(3, 5, generator=generator),
+        "labels": torch.tensor([0, 1, 0]),
     }
+
+
+def test_any_dual_encoder_trains(tmp_path, data):
+    """transformers' own ClapModel, whose built-in loss trains one direction only, trains in both here."""
+    clap, batch = clap_model(), clap_batch()
+    the_trainer = trainer(tmp_path, data, clap, freeze_audio_tower=False)
     loss, outputs = the_trainer.compute_loss(clap, batch, return_outputs=True)
-    tags = clap.text_model(ids).last_hidden_state[:, 0]
+    tags = clap.text_model(batch["input_ids"]).last_hidden_state[:, 0]
     torch.testing.assert_close(
         loss, soft_target_loss(outputs.logits_per_audio, soft_targets(batch["local_features"], tags), "symmetric")
     )
@@ -299,6 +308,18 @@ def test_any_dual_encoder_trains(tmp_path, data):
     the_trainer.compute_loss(clap, batch).backward()
     optimizer.step()
     assert {"audio_model", "text_model", "audio_projection", "text_projection"} <= changed(before, weights(clap))
+
+
+def test_accumulation_averages_whatever_a_model_says_of_its_own_loss(tmp_path, data):
+    """ClapModel takes **kwargs, from which Trainer would conclude that its loss is divided already."""
+    clap = clap_model()
+    the_trainer = trainer(tmp_path, data, clap, gradient_accumulation_steps=4)
+    the_trainer.current_gradient_accumulation_steps = 4
+    torch.manual_seed(0)
+    whole = the_trainer.compute_loss(clap.train(), clap_batch())
+    _, count = the_trainer.get_batch_samples(iter([clap_batch()]), 1, torch.device("cpu"))
+    torch.manual_seed(0)  # the same dropout
+    torch.testing.assert_close(the_trainer.training_step(clap, clap_batch(), count), whole.detach() / 4)
 
 
 def test_a_sharded_model_gets_the_same_loss(tmp_path, data):

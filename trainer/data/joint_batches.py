@@ -24,6 +24,9 @@ class JointBatchSampler(Sampler[list[int]]):
         seed (`int`, defaults to 0): Another seed, another order.
         drop_last (`bool`, defaults to `False`): Whether an incomplete batch at the end of an epoch is left out.
 
+    Attributes:
+        epoch (`int`): Which epoch's order is yielded; kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
+
     Raises:
         ValueError: There are fewer clips than processes, or, with `drop_last`, than a batch takes.
     """
@@ -50,10 +53,6 @@ class JointBatchSampler(Sampler[list[int]]):
         # A batch of its own for the rest, if it is enough for one.
         self.rest_joins = not drop_last and 0 < rest < max(2, num_processes) and self.batches > 0
         self.batches += int(not drop_last and rest > 0 and not self.rest_joins)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of another epoch."""
-        self.epoch = epoch
 
     def __len__(self) -> int:
         return self.batches

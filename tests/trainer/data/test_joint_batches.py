@@ -9,7 +9,7 @@ def shares(clips, batch_size, num_processes, epoch=0, **changes):
     """Per joint batch, each process's share."""
     samplers = [JointBatchSampler(clips, batch_size, num_processes, rank, **changes) for rank in range(num_processes)]
     for sampler in samplers:
-        sampler.set_epoch(epoch)
+        sampler.epoch = epoch
     found = [list(sampler) for sampler in samplers]
     assert {len(one) for one in found} == {len(sampler) for sampler in samplers}
     return list(zip(*found, strict=True))

@@ -1,0 +1,60 @@
+"""What must survive a stop: the checkpoint to go on from, and what early stopping had counted."""
+
+import pytest
+from transformers import TrainerCallback
+
+from smoothclap_trainer.checkpoints import all_checkpoints, fault
+from tests.trainer import rows
+from tests.trainer.test_trainer import trainer
+
+
+@pytest.fixture
+def data(tmp_path):
+    return rows.dataset(tmp_path / "audio")
+
+
+class StopAt(TrainerCallback):
+    def __init__(self, the_trainer, step):
+        self.the_trainer, self.step = the_trainer, step
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        if state.global_step == self.step - 1:
+            self.the_trainer.stop.requested = True
+
+
+def getting_worse(folder, data, **changes):
+    """A trainer whose first evaluation is its best."""
+    settings = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1, "max_steps": 8}
+    settings |= {"load_best_model_at_end": True, "metric_for_best_model": "score", "greater_is_better": True}
+    the_trainer = trainer(folder, data, **settings | changes)
+    the_trainer.compute_metrics = lambda prediction: {"score": -the_trainer.state.global_step}
+    return the_trainer
+
+
+def test_the_checkpoint_to_go_on_from_stays_although_another_was_better(tmp_path, data):
+    the_trainer = getting_worse(tmp_path, data, save_total_limit=1)
+    the_trainer.add_callback(StopAt(the_trainer, 3))
+    the_trainer.train()
+    assert the_trainer.stop.stopped
+    assert [path.name for path in all_checkpoints(tmp_path)] == ["checkpoint-3", "checkpoint-1"]
+    assert all(fault(path) is None for path in all_checkpoints(tmp_path))
+    assert the_trainer.args.save_total_limit == 1
+
+
+@pytest.mark.parametrize("eval_on_start", [False, True])
+def test_patience_goes_on_where_it_was(tmp_path, data, eval_on_start):
+    settings = {"early_stopping_patience": 3, "eval_on_start": eval_on_start}
+    whole = getting_worse(tmp_path, data, **settings)
+    whole.train()
+    resumed = getting_worse(tmp_path, data, **settings)
+    resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    # Step 1 is the best, and steps 2 to 4 are worse.
+    assert whole.state.global_step == resumed.state.global_step == 4
+
+
+def test_what_is_not_whole_is_not_resumed_from(tmp_path, data):
+    the_trainer = getting_worse(tmp_path, data)
+    with pytest.raises(ValueError, match="no whole checkpoint"):
+        the_trainer.train(resume_from_checkpoint=True)
+    with pytest.raises(ValueError, match=r"Cannot resume from .*checkpoint-9: there is no such folder"):
+        the_trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
