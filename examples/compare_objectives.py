@@ -3,7 +3,8 @@ Trains with every objective and several seeds from one configuration, and tabula
 
     python examples/compare_objectives.py CONFIG.yaml --seeds 5 --output build/comparison --table docs/objectives.md
 
-A run that has finished is not repeated, so an interrupted comparison goes on where it was.
+A run that has finished is not repeated, so an interrupted comparison goes on where it was. A run that was made with
+another configuration, other clips or other start encoders is refused.
 """
 
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from transformers.utils import logging
 from smoothclap_trainer.data.manifest import load_splits
 from smoothclap_trainer.evaluation.comparison import compare, plan
 from smoothclap_trainer.evaluation.comparison_page import comparison_page
+from smoothclap_trainer.evaluation.comparison_record import fingerprint
 from smoothclap_trainer.evaluation.comparison_scores import score_checkpoint
 
 
@@ -55,6 +57,7 @@ def main(config_file: Path, arguments: ComparisonArguments) -> None:
             runs,
             TRAINING_SCRIPT,
             config_file,
+            fingerprint(config, train, expressive, speech),
             lambda folder: score_checkpoint(folder, expressive, speech, output / "cache"),
             arguments.jobs,
         )

@@ -1,6 +1,7 @@
 """The comparison from a YAML file to its page, with a training script that only copies a checkpoint."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,9 @@ def arguments(tmp_path, script):
     save_splits({"train": train, "test": pd.concat([english, german], ignore_index=True)}, expressive)
     save_splits({"test": comparison_data.clips(speech, "real", "cs", 12, seed=200)}, speech)
     prepared = comparison_data.checkpoint(tmp_path / "prepared")
-    config.write_text(yaml.safe_dump({"dataset": [str(expressive)], "prepared": str(prepared)}))
+    config.write_text(
+        yaml.safe_dump({"dataset": [str(expressive)], "prepared": str(prepared), "audio_encoder": str(prepared)})
+    )
     return config, script.ComparisonArguments(
         seeds=2,
         output=str(tmp_path / "out"),
@@ -62,12 +65,23 @@ def test_from_yaml_to_the_page(script, arguments, capsys):
     assert len(results) == 16 and results["steps"].unique() == [7]
     assert {"uar_en", "uar_de", "intensity", "text_to_audio_r@10", "chance_r@1"} <= {*results.columns}
     page = Path(arguments.table).read_text()
-    assert page.count("| InfoNCE (one-hot targets) |") == 3
+    assert page.split("## Reading")[0].count("| InfoNCE (one-hot targets) |") == 3
+    made_with = json.loads((Path(arguments.output) / "infonce-seed0" / "made_with.json").read_text())
+    assert {*made_with["data"]} == {"train", "expressive", "speech", "audio_encoder"}
     assert "Training: 6 clips of SYNTHETIC speech in en by 4 voices (made-train); 20 of them were used." in page
     assert "12 clips of real speech in cs" in page
     assert "results.csv" in capsys.readouterr().out
     # All models have one tower, so each test set was listened to once.
     assert len(list((Path(arguments.output) / "cache").iterdir())) == 2
+
+
+def test_runs_are_not_mixed_with_those_of_other_clips(script, arguments):
+    config, arguments = arguments
+    script.main(config, arguments)
+    folder = Path(arguments.speech)
+    save_splits({"test": comparison_data.clips(folder, "real", "cs", 12, seed=201)}, folder)
+    with pytest.raises(SystemExit, match=r"error: '.+infonce-seed0' holds a run with other .+: data\.speech\. Choose"):
+        script.main(config, arguments)
 
 
 def test_what_is_wrong_is_said_without_a_traceback(script, arguments):

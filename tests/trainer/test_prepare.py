@@ -2,9 +2,10 @@ import pandas as pd
 import pytest
 from datasets import Dataset, DatasetDict
 
+from smoothclap_trainer.assemble import make_model
 from smoothclap_trainer.data.build import PITCH_COLUMN
 from smoothclap_trainer.lora import LoraSettings
-from smoothclap_trainer.prepare import _joined, _without_gaps, make_model
+from smoothclap_trainer.prepare import _joined, _without_gaps
 from smoothclap_trainer.settings import ModelSettings
 
 

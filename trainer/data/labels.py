@@ -23,6 +23,8 @@ EMOTION_ALIASES = {
     "no_agreement": "no agreement",
 }
 GENDER_ALIASES = {"f": "female", "m": "male", "nonbinary": "non-binary"}
+CLASSLESS = ("no agreement", "other")
+"""Emotions that captions may speak of but that are no class: what such clips have in common is that nobody can say."""
 
 
 def category(label: str, group: str) -> str:
@@ -51,3 +53,17 @@ def category(label: str, group: str) -> str:
             f"wordings for it to LANGUAGES[...].wordings[{group!r}]"
         )
     return plain
+
+
+def emotion_class(emotion: str | None) -> str | None:
+    """
+    Says which class a clip of an emotion is in. That some are in none is ours.
+
+    Args:
+        emotion (`str`, *optional*):
+            A category, as [`category`] returns it.
+
+    Returns:
+        `str` or `None`: The same; `None` for one of [`CLASSLESS`].
+    """
+    return None if emotion in CLASSLESS else emotion

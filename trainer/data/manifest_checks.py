@@ -1,29 +1,16 @@
-"""Checks of a manifest's cells: each takes the whole table and notes every fault it finds."""
+"""Checks of manifests: each takes a whole table, or several that are to be joined, and tells every fault it finds."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import os
+from collections.abc import Hashable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+
+from datasets import DatasetDict
 
 from .labels import category
-from .manifest_faults import Fault
+from .manifest_cells import Cells
+from .manifest_faults import SHOWN
 
-
-TEXT_COLUMNS = (
-    "id",
-    "path",
-    "label",
-    "emotion",
-    "caption",
-    "speaker",
-    "corpus",
-    "language",
-    "gender",
-    "split",
-)
-NUMBER_COLUMNS = ("arousal", "dominance", "valence", "duration")
-"""Ratings on any scale, and seconds."""
 
 SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -34,126 +21,17 @@ EVALUATION_NAMES = ("eval", "evaluation")
 """Names that mean validation to some and test to others: they are whichever of the two is not there by another name."""
 
 
-@dataclass
-class Cells:
-    """
-    The checked columns of a manifest, and what is wrong with them.
-
-    Args:
-        columns (`dict[str, list]`):
-            Column to one text, number or `None` per row.
-        numbers (`Sequence[int]`):
-            For each row, its number as the user sees it.
-        parts (`Sequence[str]`, *optional*):
-            For each row, the split it is counted in, where the source has several.
-        faults (`list[Fault]`):
-            What was found so far.
-    """
-
-    columns: dict[str, list[Any]]
-    numbers: Sequence[int]
-    parts: Sequence[str] | None = None
-    faults: list[Fault] = field(default_factory=list)
-
-    def note(self, index: int, column: str, problem: str) -> None:
-        """Notes a fault of the row at an index."""
-        self.faults.append(Fault(self.numbers[index], column, problem, self.parts[index] if self.parts else None))
-
-    def place(self, index: int) -> str:
-        """Names the row at an index."""
-        return str(Fault(self.numbers[index], None, "", self.parts[index] if self.parts else None)).removesuffix(": ")
-
-    def change(self, column: str, convert: Callable[[Any], Any]) -> None:
-        """Converts a column's values; a `ValueError` becomes a fault, and the value `None`."""
-        for index, value in enumerate(self.columns[column]):
-            if value is not None:
-                try:
-                    self.columns[column][index] = convert(value)
-                except ValueError as error:
-                    self.note(index, column, str(error))
-                    self.columns[column][index] = None
-
-
-def as_text(value: Any) -> str | None:
-    """
-    Reads a cell of text.
-
-    Args:
-        value:
-            Text, or a number that stands for a name.
-
-    Returns:
-        `str` or `None`: The text; `None` for blank text.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # pandas makes 12.0 of 12 where other rows have nothing
-    if not isinstance(value, str | int | float):
-        raise ValueError(f"a {type(value).__name__} is no text")
-    return str(value) if str(value).strip() else None
-
-
-def as_number(value: Any) -> float:
-    """
-    Reads a cell of a rating or a duration.
-
-    Args:
-        value:
-            A number, or text that is one.
-
-    Returns:
-        `float`: The number.
-
-    Raises:
-        ValueError: It is none, or not finite.
-    """
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not a number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not a finite number")
-    return number
-
-
-def positive(number: float) -> float:
-    """
-    Passes a positive number on.
-
-    Args:
-        number (`float`):
-            For instance seconds.
-
-    Returns:
-        `float`: The same.
-
-    Raises:
-        ValueError: It is zero or less.
-    """
-    if number <= 0:
-        raise ValueError(f"{number:g} is not above 0; give seconds")
-    return number
-
-
 def check_labels(cells: Cells) -> None:
     """
-    Notes labels of emotion and gender that captions have no words for.
+    Brings labels of emotion and gender to the one name that captions have words for, and notes those without any.
 
     Args:
         cells ([`Cells`]):
-            The manifest.
+            The manifest; a label becomes `None` where there is a fault.
     """
     for column in ("emotion", "gender"):
-        for index, value in enumerate(cells.columns.get(column, ())):
-            if value is not None:
-                try:
-                    category(value, column)
-                except ValueError as error:
-                    cells.note(index, column, str(error))
+        if column in cells.columns:
+            cells.change(column, partial(category, group=column))
 
 
 def check_splits(cells: Cells) -> None:
@@ -202,7 +80,7 @@ def check_ids(cells: Cells) -> None:
 
 def check_speakers(cells: Cells) -> None:
     """
-    Notes speakers of one corpus who are in two splits, once each.
+    Notes speakers of one corpus who are in two splits, once for each further split.
 
     Args:
         cells ([`Cells`]):
@@ -210,19 +88,43 @@ def check_speakers(cells: Cells) -> None:
     """
     speakers = cells.columns.get("speaker", [])
     corpora = cells.columns.get("corpus", [None] * len(speakers))
-    found: dict[tuple[str | None, str], dict[str, int]] = {}
-    for index, (speaker, corpus, split) in enumerate(zip(speakers, corpora, cells.columns["split"], strict=False)):
-        if speaker is None or split is None:
+    keys = [None if name is None else (corpus, name) for corpus, name in zip(corpora, speakers, strict=True)]
+    for index, first in _second_splits(zip(keys, cells.columns["split"], strict=False)):
+        cells.note(index, "speaker", _in_two(cells, "speaker", index, first, "keep each speaker in one split"))
+
+
+def check_paths(cells: Cells) -> None:
+    """
+    Notes files that are in two splits, once for each further split, by whatever spelling of their path.
+
+    Args:
+        cells ([`Cells`]):
+            The manifest, whose splits and audio are checked.
+    """
+    paths = [None if path is None else os.path.normpath(path) for path in cells.columns.get("path", [])]
+    for index, first in _second_splits(zip(paths, cells.columns["split"], strict=False)):
+        cells.note(index, "path", _in_two(cells, "path", index, first, "keep each clip in one split"))
+
+
+def _second_splits(rows: Iterable[tuple[Hashable | None, str | None]]) -> list[tuple[int, int]]:
+    """Of keys and splits: each index at which a key comes to a further split, and the index where it came first."""
+    first: dict[Hashable, int] = {}
+    seen: dict[Hashable, set[str]] = {}
+    found = []
+    for index, (key, split) in enumerate(rows):
+        if key is None or split is None:
             continue
-        splits = found.setdefault((corpus, speaker), {})
-        if split not in splits and splits:
-            other, row = next(iter(splits.items()))
-            cells.note(
-                index,
-                "speaker",
-                f"{speaker!r} is in {split!r} and, {cells.place(row)}, in {other!r}; keep each speaker in one split",
-            )
-        splits.setdefault(split, index)
+        splits = seen.setdefault(key, set())
+        if splits and split not in splits:
+            found.append((index, first[key]))
+        first.setdefault(key, index)
+        splits.add(split)
+    return found
+
+
+def _in_two(cells: Cells, column: str, index: int, first: int, cure: str) -> str:
+    value, splits = cells.columns[column][index], cells.columns["split"]
+    return f"{value!r} is in {splits[index]!r} and, {cells.place(first)}, in {splits[first]!r}; {cure}"
 
 
 def check_audio(cells: Cells, has_bytes: Sequence[bool], folder: Path | None) -> None:
@@ -250,3 +152,48 @@ def check_audio(cells: Cells, has_bytes: Sequence[bool], folder: Path | None) ->
             paths[index] = str((folder or Path()) / path)
             if not Path(paths[index]).is_file():
                 cells.note(index, "path", f"there is no file {paths[index]!r}")
+
+
+def check_across(sources: Sequence[DatasetDict]) -> None:
+    """
+    Checks manifests that are to be joined against each other.
+
+    A speaker is known again only where both manifests name the corpus: elsewhere, speaker 1 of one and speaker 1 of
+    another may be two people.
+
+    Args:
+        sources (`Sequence[DatasetDict]`):
+            What [`~smoothclap_trainer.data.own_manifest.load_manifest`] returned for each.
+
+    Raises:
+        ValueError: An id comes twice, or a speaker of a corpus or a file is in two splits. All are told, up to 50.
+    """
+    places: list[tuple[int, str]] = []
+    columns: dict[str, list[str | None]] = {name: [] for name in ("id", "path", "corpus", "speaker")}
+    for number, source in enumerate(sources, start=1):
+        for split, rows in source.items():
+            places += [(number, split)] * len(rows)
+            for name, values in columns.items():
+                values += rows[name][:] if name in rows.column_names else [None] * len(rows)
+
+    def told(what: str, index: int, first: int, cure: str) -> str:
+        one, other = ("{1!r} of manifest {0}".format(*places[each]) for each in (first, index))
+        return f"{what} comes in two places, {one} and {other}; {cure}"
+
+    first_rows: dict[str | None, int] = {}
+    problems = []
+    for index, row_id in enumerate(columns["id"]):
+        if (first := first_rows.setdefault(row_id, index)) != index:
+            problems.append(told(f"The id {row_id!r}", index, first, "ids must tell clips apart"))
+    splits = [split for _, split in places]
+    people = [None if None in pair else pair for pair in zip(columns["corpus"], columns["speaker"], strict=True)]
+    for index, first in _second_splits(zip(people, splits, strict=True)):
+        who = f"The speaker {columns['speaker'][index]!r} of corpus {columns['corpus'][index]!r}"
+        problems.append(told(who, index, first, "keep each speaker in one split"))
+    paths = [None if path is None else os.path.normpath(path) for path in columns["path"]]
+    for index, first in _second_splits(zip(paths, splits, strict=True)):
+        problems.append(told(f"The file {paths[index]!r}", index, first, "keep each clip in one split"))
+    if problems:
+        more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+        lines = "\n  ".join([*problems[:SHOWN], *more])
+        raise ValueError(f"The manifests, counted from 1, cannot be joined:\n  {lines}")

@@ -10,20 +10,10 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
+from .labels import emotion_class
 from .manifest import SPLITS
-from .manifest_checks import (
-    NUMBER_COLUMNS,
-    TEXT_COLUMNS,
-    Cells,
-    as_number,
-    as_text,
-    check_audio,
-    check_ids,
-    check_labels,
-    check_speakers,
-    check_splits,
-    positive,
-)
+from .manifest_cells import NUMBER_COLUMNS, TEXT_COLUMNS, Cells, as_number, as_text, positive
+from .manifest_checks import check_audio, check_ids, check_labels, check_paths, check_speakers, check_splits
 from .manifest_faults import Fault, ManifestError
 from .manifest_source import ManifestSource, read_source
 
@@ -41,16 +31,17 @@ def load_manifest(
     |---|---|
     | `path` or `audio` | a file, or the bytes of one, also as `datasets.Audio` keeps them; a row has one of the two |
     | `id` | unique; by default the path as written, else split and row number |
-    | `emotion`, `gender` | a label that captions have words for, or one of its aliases |
-    | `label` | the class for evaluation; by default `emotion` |
+    | `emotion`, `gender` | a label that captions have words for, or one of its aliases, which becomes that label |
+    | `label` | the class for evaluation, of any task, as written; by default `emotion`, if it is a class |
     | `arousal`, `dominance`, `valence` | ratings, on any scale |
     | `split` | train, validation, test or a common name of one; by default the source's splits, else train |
     | `speaker`, `corpus`, `language`, `caption` | text |
     | `duration` | seconds |
 
     No column but `path` or `audio` is required, any cell of the others but `id` and `split` may be empty, and further
-    columns are kept. In CSV and TSV an empty cell is a missing value, and a further column is numbers if all its cells
-    are (and none starts with a needless 0).
+    columns are kept. A clip whose emotion is "no agreement" or "other" is in no class by default: nobody knows which
+    it is. A speaker of a corpus is in one split only, and so is a file. In CSV and TSV an empty cell is a missing
+    value, and a further column is numbers if all its cells are (and none starts with a needless 0).
 
     Args:
         source (`str` or `Path`):
@@ -145,8 +136,9 @@ def _check(rows: Dataset, cells: Cells, folder: Path | None) -> Dataset:
     check_labels(cells)
     check_speakers(cells)
     check_audio(cells, has_bytes, folder)
+    check_paths(cells)
     if "emotion" in cells.columns:
-        cells.columns.setdefault("label", cells.columns["emotion"])
+        cells.columns.setdefault("label", [emotion_class(emotion) for emotion in cells.columns["emotion"]])
     return _replaced(rows, cells, keep_audio=any(has_bytes))
 
 

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +19,13 @@ import pandas as pd
 import yaml
 from datasets.utils import tqdm
 
+from .comparison_record import MADE_WITH, check_folder, made_with, write_json
 
-MADE_WITH = "made_with.json"
-"""Lies in the folder of a run whose training has ended, and says what it was trained with."""
+
+TRAINED = "trained"
+"""Lies in the folder of a run whose training has ended."""
 RESULT = "result.json"
-"""Lies in the folder of a run that is finished."""
+"""Lies in the folder of a run that was scored, and so has ended."""
 LOG = "training.log"
 
 
@@ -36,27 +38,41 @@ class Objective:
         name (`str`): For tables.
         slug (`str`): For folders.
         settings (`dict[str, Any]`): Fields of the training script that differ from its configuration file.
+        meaning (`str`): What it is, in one sentence.
     """
 
     name: str
     slug: str
     settings: dict[str, Any] = field(hash=False)
+    meaning: str
 
 
-OBJECTIVES = (
-    Objective("InfoNCE (one-hot targets)", "infonce", {"beta": 0.0, "kl_reading": "forward"}),
-    # All of the target spread over the clips of a label, and cross-entropy against it: supervised contrastive learning.
-    Objective("label equality", "labels", {"beta": 1.0, "kl_reading": "forward", "targets": ["labels"]}),
-    *(
-        Objective(
-            f"soft targets, {reading} KL, beta {beta}",
-            f"soft-{reading}-{beta}",
-            {"beta": beta, "kl_reading": reading, "targets": ["local_features", "tags"]},
-        )
-        for reading in ("symmetric", "forward")
-        for beta in (0.1, 0.3, 0.5)
-    ),
+def _soft(reading: str, beta: float) -> Objective:
+    loss = "KL(target‖model) + KL(model‖target)" if reading == "symmetric" else "KL(target‖model)"
+    return Objective(
+        f"soft targets, {reading} KL, beta {beta}",
+        f"soft-{reading}-{beta}",
+        {"beta": beta, "kl_reading": reading, "targets": ["local_features", "tags"]},
+        f"A clip's target is its own caption with weight {1 - beta:.1f}, and with weight {beta} the captions of all "
+        f"clips, each by how alike the clips sound and how alike their tags are; the loss is {loss}.",
+    )
+
+
+INFONCE = Objective(
+    "InfoNCE (one-hot targets)",
+    "infonce",
+    {"beta": 0.0, "kl_reading": "forward"},
+    "A clip's target is its own caption and no other; the loss is KL(target‖model), which is then cross-entropy.",
 )
+LABELS = Objective(
+    # All of the target spread over the clips of a label, and cross-entropy against it: supervised contrastive learning.
+    "label equality",
+    "labels",
+    {"beta": 1.0, "kl_reading": "forward", "targets": ["labels"]},
+    "A clip's target is spread evenly over the captions of the clips of its label; the loss is KL(target‖model).",
+)
+SOFT = tuple(_soft(reading, beta) for reading in ("symmetric", "forward") for beta in (0.1, 0.3, 0.5))
+OBJECTIVES = (INFONCE, LABELS, *SOFT)
 
 
 @dataclass(frozen=True)
@@ -128,7 +144,12 @@ def _yaml(value: Any) -> str:
 
 
 def compare(
-    runs: list[Run], script: Path, config: Path, score: Callable[[Path], dict[str, float]], jobs: int = 2
+    runs: list[Run],
+    script: Path,
+    config: Path,
+    data: Mapping[str, str],
+    score: Callable[[Path], dict[str, float]],
+    jobs: int = 2,
 ) -> pd.DataFrame:
     """
     Train and score every run that is not finished.
@@ -136,6 +157,7 @@ def compare(
     Args:
         runs (`list[Run]`): From [`plan`].
         script (`Path`), config (`Path`): As in [`training_command`].
+        data (`Mapping[str, str]`): From [`~comparison_record.fingerprint`], of what is trained and scored on.
         score: Called with a model's folder, one at a time; returns its figures.
         jobs (`int`, defaults to 2): Runs at a time, each with one thread.
 
@@ -143,18 +165,26 @@ def compare(
         `pd.DataFrame`: One row a run, in their order, with `objective`, `seed`, `steps` and the figures.
 
     Raises:
-        ValueError: if a folder holds a run with other settings, or the runs took different numbers of steps.
+        ValueError: if a folder holds a run with other settings or data, before anything is trained; or the runs took
+            different numbers of steps.
         RuntimeError: if a training fails; what has finished by then is kept.
     """
+    shared = yaml.safe_load(config.read_text())
+    records = [made_with(shared, run.objective.settings, run.seed, data) for run in runs]
+    for run, record in zip(runs, records, strict=True):
+        check_folder(run.folder, record, run.model)
     scoring = Lock()
 
-    def finish(run: Run) -> dict[str, Any]:
-        _train(run, script, config)
-        with scoring:  # so that what scores may share is computed once
-            return _scored(run, score)
+    def finish(run: Run, record: dict[str, Any]) -> dict[str, Any]:
+        if not (run.folder / RESULT).is_file():
+            if not (run.folder / TRAINED).is_file():
+                _train(run, record, script, config)
+            with scoring:  # so that what scores may share is computed once
+                _score(run, score)
+        return dict(json.loads((run.folder / RESULT).read_text()))
 
     with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(finish, run) for run in runs]
+        futures = [pool.submit(finish, run, record) for run, record in zip(runs, records, strict=True)]
         try:
             for done in tqdm(as_completed(futures), total=len(futures), desc="Runs", unit="run"):
                 done.result()
@@ -170,18 +200,10 @@ def compare(
     return results
 
 
-def _train(run: Run, script: Path, config: Path) -> None:
-    made_with = {"config": yaml.safe_load(config.read_text()), "settings": run.objective.settings, "seed": run.seed}
-    made_with = json.loads(json.dumps(made_with, default=str))
-    record = run.folder / MADE_WITH
-    if record.is_file():
-        if json.loads(record.read_text()) != made_with:
-            raise ValueError(
-                f"{str(run.folder)!r} holds a run with other settings than {str(config)!r} has now; choose another "
-                "output folder, or delete this one."
-            )
-        return
+def _train(run: Run, record: dict[str, Any], script: Path, config: Path) -> None:
+    """Start or go on; the record comes first, so that a checkpoint is never taken for that of another run."""
     run.folder.mkdir(parents=True, exist_ok=True)
+    write_json(run.folder / MADE_WITH, record)
     log = run.folder / LOG
     with log.open("w") as stream:
         done = subprocess.run(
@@ -193,20 +215,11 @@ def _train(run: Run, script: Path, config: Path) -> None:
     if done.returncode:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
         raise RuntimeError(f"Training {run.folder.name} ended with status {done.returncode}; {log} ends with:\n{tail}")
-    _write(record, made_with)
+    (run.folder / TRAINED).touch()
 
 
-def _scored(run: Run, score: Callable[[Path], dict[str, float]]) -> dict[str, Any]:
-    result = run.folder / RESULT
-    if not result.is_file():
-        history = yaml.safe_load((run.model / "training_log.yaml").read_text())
-        steps = max(entry["step"] for entry in history)
-        named = {"objective": run.objective.name, "seed": run.seed, "steps": steps}
-        _write(result, named | score(run.model))
-    return json.loads(result.read_text())
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".part")
-    partial.write_text(json.dumps(content, indent=2) + "\n")
-    partial.replace(path)
+def _score(run: Run, score: Callable[[Path], dict[str, float]]) -> None:
+    history = yaml.safe_load((run.model / "training_log.yaml").read_text())
+    steps = max(entry["step"] for entry in history)
+    named = {"objective": run.objective.name, "seed": run.seed, "steps": steps}
+    write_json(run.folder / RESULT, named | score(run.model))

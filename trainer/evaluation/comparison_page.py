@@ -4,45 +4,18 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from .comparison import INFONCE, OBJECTIVES, SOFT
+from .comparison_reading import Figure, claim_lines, entry, highest_rows
+from .intervals import mean_and_half_width
 
-T_QUANTILES = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045,
-)  # fmt: skip
-"""The 0.975 quantile of Student's t for 1 to 29 degrees of freedom. The last serves for more: a little wide."""
 
 GRADED = {"intensity": "intensity", "egemaps": "eGeMAPS", "valence_arousal": "valence-arousal"}
-
-
-def mean_and_half_width(values: Sequence[float]) -> tuple[float, float]:
-    """
-    Mean and half of the 95% t-interval.
-
-    Args:
-        values (`Sequence[float]`): Independent repetitions, two or more.
-
-    Returns:
-        `tuple[float, float]`: NaN for both if a value is NaN.
-
-    Raises:
-        ValueError: if there are less than two values.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.comparison_page import mean_and_half_width
-    >>> mean_and_half_width([0.0, 2.0])  # the deviation of the mean is 1
-    (1.0, 12.706)
-
-    ```
-    """
-    if len(values) < 2:
-        raise ValueError(f"An interval needs two values or more, got {len(values)}.")
-    error = np.std(values, ddof=1) / np.sqrt(len(values))
-    return float(np.mean(values)), float(T_QUANTILES[min(len(values) - 1, len(T_QUANTILES)) - 1] * error)
+WAYS = {"audio_to_text": "audio to text", "text_to_audio": "text to audio"}
+RECALLS_AT = (1, 5, 10)
+TINY_RATES = {"learning_rate": 1e-3, "text_learning_rate": 1e-4}
+"""With which `smoothclap-tiny` was trained; a page of runs with the same says so."""
 
 
 def describe_clips(rows: pd.DataFrame) -> str:
@@ -76,7 +49,7 @@ def comparison_page(
 
     Args:
         results (`pd.DataFrame`): From [`~comparison.compare`] with the figures of
-            [`~comparison_scores.score_checkpoint`].
+            [`~comparison_scores.score_checkpoint`], of InfoNCE and others of [`~comparison.OBJECTIVES`].
         config (`Mapping[str, Any]`): The configuration that all runs share.
         command (`str`): What makes the page again.
         train (`pd.DataFrame`), expressive (`pd.DataFrame`), speech (`pd.DataFrame`): Manifest rows of the training
@@ -85,57 +58,115 @@ def comparison_page(
     Returns:
         `str`: Markdown.
     """
-    seeds = results["seed"].nunique()
-    recalls = [column for column in results.columns if column.startswith("uar_")]
-    ways = {"audio_to_text": "audio to text", "text_to_audio": "text to audio"}
-    retrieval = {f"{way}_r@{k}": f"{name} R@{k}" for way, name in ways.items() for k in (1, 5, 10)}
-    chance = results.iloc[0]
-    emotions = _table(results, {column: f"UAR, {column.removeprefix('uar_')}" for column in recalls})
-    emotions += _line(["chance", *[f"{chance['chance_uar']:.3f}"] * len(recalls)])
-    found = _table(results, retrieval)
-    found += _line(["chance", *[f"{chance[f'chance_r@{k}']:.3f}" for _ in ways for k in (1, 5, 10)]])
-    facts = [
-        f"Training: {describe_clips(train)}; {int(chance['train_clips']):,} of them were used.",
-        f"Budget of each run: {int(chance['steps']):,} steps of {_batch(config)} pairs.",
-        f"Seeds: {seeds} for each objective. A figure is the mean over them, ± half of its 95% t-interval. That says "
-        "how much training varies, not how other test clips would come out.",
-        f"Emotions and degrees: {describe_clips(expressive)}. Of these, {_shared(train, expressive)} were trained on.",
-        f"Retrieval: {describe_clips(speech)}. Captions are fixed and say all that the thresholds tell of a clip.",
-        "All test texts are English. In training all objectives see a clip's emotion in its captions; soft targets see "
-        "it in the tags as well, and label equality has nothing else in its targets.",
-    ]
+    emotions, degrees, retrieval = _figures(results)
+    facts = _facts(results, config, train, expressive, speech)
+    compared = set(results["objective"])
+    meanings = [f"{one.name}: {one.meaning}" for one in OBJECTIVES if one.name in compared]
     return f"""# Objectives compared
 
 All runs share one configuration and differ in the objective and the seed alone. Do not edit: this page is written by
 
     {command}
 
+{"".join(_bullet(meaning) for meaning in meanings)}
+What was measured:
+
 {"".join(_bullet(fact) for fact in facts)}
 ## Emotions of {_kind(expressive)} speech, zero-shot
 
 Unweighted average recall by language.
 
-{emotions}
+{_table(results, emotions)}{_chance(emotions)}
 ## Degrees in {_kind(expressive)} speech
 
 Spearman's correlation of the cosine of two clips with minus their distance: in emotion intensity (same emotion, other
 voice), in eGeMAPS functionals, in valence and arousal of the rendered emotion (other voice). Pairs are of one language.
 
-{_table(results, GRADED)}
+{_table(results, degrees)}
 ## Retrieval of {_kind(speech)} speech
 
 R@k over the whole set; clips whose captions are equal are all hits, and a tie counts as a miss.
 
-{found}"""
+{_table(results, retrieval)}{_chance(retrieval)}
+{_reading(results, [*emotions, *degrees, *retrieval], degrees)}"""
+
+
+def _figures(results: pd.DataFrame) -> tuple[list[Figure], list[Figure], list[Figure]]:
+    """Of emotions, of degrees and of retrieval."""
+    first = results.iloc[0]
+    recalls = [name for name in results.columns if name.startswith("uar_")]
+    return (
+        [Figure(name, f"UAR, {name.removeprefix('uar_')}", first["chance_uar"]) for name in recalls],
+        [Figure(name, title, 0.0) for name, title in GRADED.items()],
+        [
+            Figure(f"{way}_r@{k}", f"{title} R@{k}", first[f"chance_r@{k}"])
+            for way, title in WAYS.items()
+            for k in RECALLS_AT
+        ],
+    )
+
+
+def _facts(
+    results: pd.DataFrame,
+    config: Mapping[str, Any],
+    train: pd.DataFrame,
+    expressive: pd.DataFrame,
+    speech: pd.DataFrame,
+) -> list[str]:
+    first = results.iloc[0]
+    seeds = results["seed"].nunique()
+    voices, sentences = _shared(train, expressive, "speaker"), _shared(train, expressive, "transcript")
+    return [
+        f"Training: {describe_clips(train)}; {int(first['train_clips']):,} of them were used.",
+        f"Budget of each run: {int(first['steps']):,} steps of {_batch(config)} pairs.",
+        _rates(config),
+        f"Seeds: {seeds} for each objective. A figure is the mean over them, ± half of its 95% t-interval. That says "
+        "how much training varies, not how other test clips would come out.",
+        f"Emotions and degrees: {describe_clips(expressive)}. Of these, {voices} voices and {sentences} sentences were "
+        "trained on.",
+        f"Retrieval: {describe_clips(speech)}. Of these, {_shared(train, speech, 'speaker')} voices were trained on. "
+        "Captions are fixed and say all that the thresholds tell of a clip.",
+        "All figures are of the test split. The page compares objectives; it must not choose one, nor a setting of "
+        "one: choose by validation clips, and test what was chosen.",
+        "All test texts are English. In training all objectives see a clip's emotion in its captions; soft targets see "
+        "it in the tags as well, and label equality has nothing else in its targets. Captions and tags word eGeMAPS "
+        "functionals, by which one of the degrees is measured.",
+    ]
+
+
+def _rates(config: Mapping[str, Any]) -> str:
+    rates = {name: float(config[name]) for name in TINY_RATES if name in config}
+    said = " and ".join(f"{name} {rate:g}" for name, rate in rates.items()) or "the training script's defaults"
+    fact = f"Rates: {said}, the same for all objectives and tuned for none of them."
+    if rates == TINY_RATES:
+        fact += " They were smoothclap-tiny's, which trained with soft targets, beta 0.1, and may suit these better."
+    return fact
+
+
+def _reading(results: pd.DataFrame, figures: Sequence[Figure], degrees: Sequence[Figure]) -> str:
+    count = results["objective"].nunique()
+    soft = [one.name for one in SOFT if one.name in set(results["objective"])]
+    head = ["figure", "highest mean", "it", "InfoNCE", "intervals", "over chance"]
+    rows = [head, ["---"] * len(head), *highest_rows(results, figures, INFONCE.name)]
+    return f"""## Reading
+
+The highest mean of each figure, whether its interval overlaps that of InfoNCE, and whether it lies over chance, which
+is 0 for a correlation. Intervals are over seeds only. The highest of {count} is picked after the fact, for each figure
+anew, and nothing is corrected for that.
+
+{"".join(_line(row) for row in rows)}
+The paper's claim is that soft targets keep graded distance better than InfoNCE does; the figures that stand for it here
+are ours. Borne out means: the mean is higher and the intervals are apart. Where they overlap, these seeds do not tell.
+
+{"".join(_bullet(line) for line in claim_lines(results, degrees, INFONCE.name, soft))}"""
 
 
 def _kind(rows: pd.DataFrame) -> str:
     return describe_clips(rows).split(" clips of ")[1].split(" speech ")[0]
 
 
-def _shared(train: pd.DataFrame, test: pd.DataFrame) -> str:
-    voices, sentences = (len({*train[name].dropna()} & {*test[name].dropna()}) for name in ("speaker", "transcript"))
-    return f"{voices} voices and {sentences} sentences"
+def _shared(train: pd.DataFrame, test: pd.DataFrame, column: str) -> int:
+    return len({*train[column].dropna()} & {*test[column].dropna()})
 
 
 def _bullet(text: str) -> str:
@@ -147,17 +178,17 @@ def _batch(config: Mapping[str, Any]) -> int:
     return int(config.get("per_device_train_batch_size", 32)) * int(config.get("gradient_accumulation_steps", 1))
 
 
-def _table(results: pd.DataFrame, columns: Mapping[str, str]) -> str:
+def _table(results: pd.DataFrame, figures: Sequence[Figure]) -> str:
     """Rows are objectives in their order, entries mean and half-width."""
-    lines = [_line(["objective", *columns.values()]), _line(["---", *["---:"] * len(columns)])]
+    lines = [_line(["objective", *[figure.title for figure in figures]]), _line(["---", *["---:"] * len(figures)])]
     for name, runs in results.groupby("objective", sort=False):
-        lines.append(_line([str(name), *[_entry(runs[column]) for column in columns]]))
+        entries = [entry(mean_and_half_width(runs[figure.column].tolist())) for figure in figures]
+        lines.append(_line([str(name), *entries]))
     return "".join(lines)
 
 
-def _entry(values: pd.Series) -> str:
-    mean, half = mean_and_half_width(values.tolist())
-    return "undefined" if np.isnan(mean) else f"{mean:.3f} ± {half:.3f}"
+def _chance(figures: Sequence[Figure]) -> str:
+    return _line(["chance", *[f"{figure.chance:.3f}" for figure in figures]])
 
 
 def _line(cells: Sequence[str]) -> str:

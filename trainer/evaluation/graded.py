@@ -9,7 +9,9 @@ pairs of clips in the same language, of the cosine of their audio embeddings wit
 - `valence_arousal`: Euclidean distance in the valence-arousal plane, between clips of different speakers.
 
 A figure is the plain mean over languages, for `intensity` over the emotions of each, so that no difference between
-these is taken for a degree. Where nothing is graded, as in neutral speech, there is nothing to take into the mean.
+these is taken for a degree. Where all distances are equal, as in neutral speech, nothing is graded, and there is
+nothing to take into the mean. Where distances differ and all cosines are equal, a model has kept nothing of the
+degrees: that counts as a correlation of 0, so that embeddings which fall together do not drop out of the mean.
 Pairs share clips and are not independent: an interval over pairs would be far too narrow. Repeated training gives one.
 """
 
@@ -73,8 +75,8 @@ def graded_correlations(
         max_pairs (`int`, defaults to 2,000,000): See [`MAX_PAIRS`].
 
     Returns:
-        `dict[str, float]`: `intensity`, `egemaps` and `valence_arousal`, each between -1 and 1. NaN where nothing is
-        graded, for instance if every emotion has one intensity.
+        `dict[str, float]`: `intensity`, `egemaps` and `valence_arousal`, each between -1 and 1; 0 where cosines are all
+        equal and distances are not. NaN where nothing is graded, for instance if every emotion has one intensity.
 
     Raises:
         ValueError: if the numbers differ, a column is missing, or a value is.
@@ -146,12 +148,15 @@ def _pairs_within(
 
 
 def _pair_correlation(embeds: np.ndarray, features: np.ndarray, pairs: tuple[np.ndarray, np.ndarray]) -> float:
+    """NaN if nothing is graded here; 0 if the embeddings keep nothing of what is."""
     left, right = pairs
     if len(left) < 2:
         return float("nan")
-    cosines = _of_pairs(lambda a, b: (a * b).sum(axis=1), embeds, left, right)
     distances = _of_pairs(lambda a, b: np.linalg.norm(a - b, axis=1), features, left, right)
-    return spearman(cosines, -distances)
+    if not np.ptp(distances):
+        return float("nan")
+    cosines = _of_pairs(lambda a, b: (a * b).sum(axis=1), embeds, left, right)
+    return spearman(cosines, -distances) if np.ptp(cosines) else 0.0
 
 
 def _of_pairs(

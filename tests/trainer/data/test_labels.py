@@ -2,7 +2,7 @@
 
 import pytest
 
-from smoothclap_trainer.data.labels import EMOTION_ALIASES, GENDER_ALIASES, category
+from smoothclap_trainer.data.labels import CLASSLESS, EMOTION_ALIASES, GENDER_ALIASES, category, emotion_class
 from smoothclap_trainer.data.wordings_en import WORDINGS
 
 
@@ -33,3 +33,10 @@ def test_aliases_lead_to_wordings_and_are_none_themselves():
 def test_unknown_labels_are_named_with_the_known_ones(label, group):
     with pytest.raises(ValueError, match=f"unknown {group} '{label}'; known are .*'{min(WORDINGS[group])}'"):
         category(label, group)
+
+
+def test_emotions_that_nobody_knows_are_no_class():
+    assert set(CLASSLESS) <= set(WORDINGS["emotion"])
+    classes = {emotion_class(emotion) for emotion in WORDINGS["emotion"]}
+    assert classes == set(WORDINGS["emotion"]) - {"no agreement", "other"} | {None}
+    assert emotion_class(None) is None

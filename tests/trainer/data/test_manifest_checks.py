@@ -1,19 +1,17 @@
 """Each check of a manifest's cells."""
 
-import math
-
 import pytest
+from datasets import Dataset, DatasetDict
 
+from smoothclap_trainer.data.manifest_cells import Cells
 from smoothclap_trainer.data.manifest_checks import (
-    Cells,
-    as_number,
-    as_text,
+    check_across,
     check_audio,
     check_ids,
     check_labels,
+    check_paths,
     check_speakers,
     check_splits,
-    positive,
 )
 
 
@@ -26,50 +24,12 @@ def told(table):
     return [(fault.row, fault.column, fault.problem) for fault in table.faults]
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [("a", "a"), (" a ", " a "), (" ", None), ("", None), (12, "12"), (12.0, "12"), (1.5, "1.5")]
-)
-def test_text(value, text):
-    assert as_text(value) == text
-
-
-def test_a_gap_of_pandas_is_no_text():
-    assert as_text(math.nan) is None
-
-
-@pytest.mark.parametrize(("value", "kind"), [([1], "list"), ({"a": 1}, "dict"), (b"a", "bytes")])
-def test_what_is_no_text(value, kind):
-    with pytest.raises(ValueError, match=f"a {kind} is no text"):
-        as_text(value)
-
-
-def test_numbers():
-    assert [as_number(value) for value in (1, 2.5, "3", " -4e1 ")] == [1.0, 2.5, 3.0, -40.0]
-    for value in ("high", "3,5", [1]):
-        with pytest.raises(ValueError, match="is not a number"):
-            as_number(value)
-    for value in ("nan", math.inf, True):
-        with pytest.raises(ValueError, match="is not a finite number"):
-            as_number(value)
-    assert positive(0.01) == 0.01
-    for value in (0.0, -1.5):
-        with pytest.raises(ValueError, match=f"{value:g} is not above 0; give seconds"):
-            positive(value)
-
-
-def test_a_value_that_cannot_be_converted_is_a_fault_and_missing():
-    table = cells(valence=["1", None, "x", "3"])
-    table.change("valence", as_number)
-    assert table.columns["valence"] == [1.0, None, None, 3.0]
-    assert told(table) == [(12, "valence", "'x' is not a number")]
-
-
 def test_labels():
     table = cells(emotion=["Joy", None, "hapy"], gender=["f", "x", None])
     check_labels(table)
     assert [(row, column) for row, column, _ in told(table)] == [(12, "emotion"), (11, "gender")]
     assert told(table)[0][2].startswith("unknown emotion 'hapy'; known are ['afraid', 'anger'")
-    assert table.columns["emotion"] == ["Joy", None, "hapy"]
+    assert table.columns == {"emotion": ["happy", None, None], "gender": ["female", None, None]}
 
 
 @pytest.mark.parametrize(
@@ -144,3 +104,65 @@ def test_audio(tmp_path):
     table = cells(id=["x", "y"])
     check_audio(table, [True, False], None)
     assert told(table) == [(11, "path", "there is neither a path nor audio bytes")]
+
+
+def test_a_file_is_in_one_split_however_its_path_is_written():
+    table = cells(
+        path=["/a/b.wav", "/a/b.wav", "/a/c/../b.wav", "/a/./b.wav", "/a/c.wav", None, None, "/a/d.wav", "/a/d.wav"],
+        split=["train", "train", "test", "test", "test", "train", "test", "train", None],
+    )
+    check_paths(table)
+    assert told(table) == [
+        (12, "path", "'/a/c/../b.wav' is in 'test' and, row 10, in 'train'; keep each clip in one split")
+    ]
+    assert table.columns["path"][2] == "/a/c/../b.wav"
+    table = cells(split=["train", "test"])
+    check_paths(table)
+    assert table.faults == []
+
+
+def manifest(**splits):
+    return DatasetDict({name: Dataset.from_dict(columns) for name, columns in splits.items()})
+
+
+def test_manifests_that_can_be_joined():
+    first = manifest(
+        train={"id": ["a", "b"], "path": ["/a", "/a"], "corpus": ["x", None], "speaker": ["1", "2"]},
+        test={"id": ["c"], "path": ["/c"], "corpus": ["x"], "speaker": ["3"]},
+    )
+    nameless = manifest(test={"id": ["d", "e"], "path": [None, "/e"], "speaker": ["1", "2"]})
+    other = manifest(test={"id": ["f", "g"], "corpus": ["y", "x"], "speaker": ["1", None]})
+    check_across([first, nameless, other, manifest(train={"id": ["h"], "path": ["/a"]})])
+    check_across([])
+
+
+def test_what_keeps_manifests_from_being_joined():
+    first = manifest(
+        train={"id": ["a", "b"], "path": ["/x/a", "/x/b"], "corpus": ["x", "x"], "speaker": ["1", "2"]},
+        test={"id": ["c"], "path": ["/x/c"], "corpus": ["x"], "speaker": ["3"]},
+    )
+    second = manifest(
+        validation={"id": ["a", "d"], "path": ["/y/../x/b", "/x/d"], "corpus": ["x", "x"], "speaker": ["1", "1"]},
+        test={"id": ["c"], "path": ["/x/c"], "corpus": ["x"], "speaker": ["3"]},
+    )
+    with pytest.raises(ValueError, match="cannot be joined") as caught:
+        check_across([first, second])
+    assert str(caught.value).splitlines() == [
+        "The manifests, counted from 1, cannot be joined:",
+        "  The id 'a' comes in two places, 'train' of manifest 1 and 'validation' of manifest 2; ids must tell clips "
+        "apart",
+        "  The id 'c' comes in two places, 'test' of manifest 1 and 'test' of manifest 2; ids must tell clips apart",
+        "  The speaker '1' of corpus 'x' comes in two places, 'train' of manifest 1 and 'validation' of manifest 2; "
+        "keep each speaker in one split",
+        "  The file '/x/b' comes in two places, 'train' of manifest 1 and 'validation' of manifest 2; keep each clip "
+        "in one split",
+    ]
+
+
+def test_of_many_conflicts_the_first_are_told():
+    rows = manifest(train={"id": [f"clip-{index}" for index in range(53)]})
+    with pytest.raises(ValueError, match="cannot be joined") as caught:
+        check_across([rows, rows])
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[-1]) == (52, "  ... and 3 more")
+    assert "'clip-49'" in lines[-2]

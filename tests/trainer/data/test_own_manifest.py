@@ -79,10 +79,10 @@ def test_every_container_gives_the_same_rows(folder, kind):
         {
             "id": "wav/0.wav",
             "path": str(folder / "wav/0.wav"),
-            "label": "Anger",
-            "emotion": "Anger",
+            "label": "angry",
+            "emotion": "angry",
             "speaker": "1",
-            "gender": "f",
+            "gender": "female",
             "arousal": 1.5,
             "session": 1.0,
             "note": "01",
@@ -93,7 +93,7 @@ def test_every_container_gives_the_same_rows(folder, kind):
             "label": None,
             "emotion": None,
             "speaker": "1",
-            "gender": "m",
+            "gender": "male",
             "arousal": None,
             "session": 2.0,
             "note": "2",
@@ -162,7 +162,39 @@ def test_faults_in_splits_of_the_source_say_which(folder):
             "'bob' is in 'train' and, row 1 of split 'test', in 'test'; keep each speaker in one split",
             "train",
         ),
+        Fault(
+            1,
+            "path",
+            f"{str(folder / 'wav/0.wav')!r} is in 'train' and, row 0 of split 'test', in 'test'; keep each clip in one "
+            "split",
+            "train",
+        ),
     )
+
+
+def test_spellings_of_an_emotion_are_one_class(folder):
+    (folder / "x.csv").write_text(
+        "path,emotion\nwav/0.wav,Happy\nwav/1.wav,happiness\nwav/2.wav,No_Agreement\nwav/3.wav,other\n"
+    )
+    rows = load_manifest(folder / "x.csv")["train"]
+    assert rows["emotion"][:] == ["happy", "happy", "no agreement", "other"]
+    assert rows["label"][:] == ["happy", "happy", None, None]
+
+
+def test_a_label_of_its_own_stays_as_written(folder):
+    (folder / "x.csv").write_text(
+        "path,emotion,label\nwav/0.wav,Happy,Happy\nwav/1.wav,sad,other\nwav/2.wav,sad,\n"
+    )  # fmt: skip
+    rows = load_manifest(folder / "x.csv")["train"]
+    assert rows["label"][:] == ["Happy", "other", None]
+    assert rows["emotion"][:] == ["happy", "sad", "sad"]
+
+
+def test_a_file_in_two_splits_is_a_fault_by_any_spelling(folder):
+    (folder / "x.csv").write_text(
+        "id,path,split\na,wav/0.wav,train\nb,./wav/0.wav,test\nc,wav/../wav/0.wav,dev\n"
+    )  # fmt: skip
+    assert [(row, column) for row, column, _ in faults(folder / "x.csv")] == [(3, "path"), (4, "path")]
 
 
 def test_our_own_folders_load(tmp_path):

@@ -146,6 +146,19 @@ def test_pairs_in_blocks_are_the_same_pairs(monkeypatch):
     assert graded_correlations(embeds, rows) == pytest.approx(whole, nan_ok=True)
 
 
+def test_embeddings_that_fall_together_keep_nothing_and_are_not_left_out():
+    count, names = 12, functional_names()
+    varied = np.arange(count, dtype=float)
+    collapsed = table(count, emotion_intensity=varied, circumplex_valence=varied, **{names[0]: varied})
+    figures = graded_correlations(np.tile(np.random.default_rng(5).normal(size=7), (count, 1)), collapsed)
+    assert figures == {"intensity": 0, "egemaps": 0, "valence_arousal": 0}
+    # One emotion falls together, one is graded perfectly, and one has a single intensity: mean of 0 and 1.
+    emotions, intensity = np.repeat(["sad", "angry", "neutral"], 6), np.array([1, 2, 3, 1, 2, 3] * 2 + [0] * 6)
+    turns = np.where(emotions == "sad", 80, np.where(emotions == "angry", 20 * intensity, 10 * np.arange(18)))
+    rows = table(18, emotion=emotions, emotion_intensity=intensity)
+    assert graded_correlations(on_circle(turns), rows)["intensity"] == pytest.approx(0.5)
+
+
 def test_faulty_rows_are_named():
     with pytest.raises(ValueError, match="3 rows but 2 embeddings"):
         graded_correlations(np.ones((2, 2)), table(3))
