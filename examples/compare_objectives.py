@@ -16,6 +16,7 @@ from transformers import HfArgumentParser
 from transformers.utils import logging
 
 from smoothclap_trainer.data.manifest import load_splits
+from smoothclap_trainer.data.thresholds import Thresholds
 from smoothclap_trainer.evaluation.comparison import compare, plan
 from smoothclap_trainer.evaluation.comparison_page import comparison_page
 from smoothclap_trainer.evaluation.comparison_record import fingerprint
@@ -52,13 +53,14 @@ def main(config_file: Path, arguments: ComparisonArguments) -> None:
         expressive, speech = (
             load_splits(folder)["test"].to_pandas() for folder in (arguments.expressive, arguments.speech)
         )
+        own_thresholds = Thresholds.fit(load_splits(arguments.speech)["train"].to_pandas())
         runs = plan(output, arguments.seeds)
         results = compare(
             runs,
             TRAINING_SCRIPT,
             config_file,
             fingerprint(config, train, expressive, speech),
-            lambda folder: score_checkpoint(folder, expressive, speech, output / "cache"),
+            lambda folder: score_checkpoint(folder, expressive, speech, own_thresholds, output / "cache"),
             arguments.jobs,
         )
     except (ValueError, RuntimeError) as error:

@@ -44,7 +44,8 @@ def arguments(tmp_path, script):
     german = comparison_data.expressive(expressive, "made-de", "de", 12, seed=100)
     train = comparison_data.expressive(expressive, "made-train", "en", 6, seed=300)
     save_splits({"train": train, "test": pd.concat([english, german], ignore_index=True)}, expressive)
-    save_splits({"test": comparison_data.clips(speech, "real", "cs", 12, seed=200)}, speech)
+    heard = comparison_data.clips(speech, "heard", "en", 12, seed=400)
+    save_splits({"train": heard, "test": comparison_data.clips(speech, "real", "cs", 12, seed=200)}, speech)
     prepared = comparison_data.checkpoint(tmp_path / "prepared")
     config.write_text(
         yaml.safe_dump({"dataset": [str(expressive)], "prepared": str(prepared), "audio_encoder": str(prepared)})
@@ -65,7 +66,7 @@ def test_from_yaml_to_the_page(script, arguments, capsys):
     assert len(results) == 16 and results["steps"].unique() == [7]
     assert {"uar_en", "uar_de", "intensity", "text_to_audio_r@10", "chance_r@1"} <= {*results.columns}
     page = Path(arguments.table).read_text()
-    assert page.split("## Reading")[0].count("| InfoNCE (one-hot targets) |") == 3
+    assert page.split("## Reading")[0].count("| InfoNCE (one-hot targets) |") == 4
     made_with = json.loads((Path(arguments.output) / "infonce-seed0" / "made_with.json").read_text())
     assert {*made_with["data"]} == {"train", "expressive", "speech", "audio_encoder"}
     assert "Training: 6 clips of SYNTHETIC speech in en by 4 voices (made-train); 20 of them were used." in page
@@ -79,7 +80,8 @@ def test_runs_are_not_mixed_with_those_of_other_clips(script, arguments):
     config, arguments = arguments
     script.main(config, arguments)
     folder = Path(arguments.speech)
-    save_splits({"test": comparison_data.clips(folder, "real", "cs", 12, seed=201)}, folder)
+    heard = comparison_data.clips(folder, "heard", "en", 12, seed=400)
+    save_splits({"train": heard, "test": comparison_data.clips(folder, "real", "cs", 12, seed=201)}, folder)
     with pytest.raises(SystemExit, match=r"error: '.+infonce-seed0' holds a run with other .+: data\.speech\. Choose"):
         script.main(config, arguments)
 

@@ -18,25 +18,29 @@ from .zero_shot import unweighted_average_recall, zero_shot_predictions
 
 
 def score_checkpoint(
-    folder: str | Path, expressive: pd.DataFrame, speech: pd.DataFrame, cache: str | Path
+    folder: str | Path, expressive: pd.DataFrame, speech: pd.DataFrame, own_thresholds: Thresholds, cache: str | Path
 ) -> dict[str, float]:
     """
     Judge a model by emotions and degrees of synthetic speech, and by retrieval of real speech.
 
     Texts are English, for clips of any language. A class is worded as training captions may word it, "a sad voice";
-    a clip of `speech` is described by its whole fixed caption, after the thresholds that were saved with the model.
+    a clip of `speech` is described by its whole fixed caption, once by the thresholds that were saved with the model,
+    and once by `own_thresholds`.
 
     Args:
         folder (`str` or `Path`): What the training script wrote: model, processor and `thresholds.json`.
         expressive (`pd.DataFrame`): Labelled clips, with `id`, `path`, `label` (an emotion that captions know) and
             the columns of [`~graded.graded_correlations`].
         speech (`pd.DataFrame`): Clips with `id`, `path` and the functionals.
+        own_thresholds ([`Thresholds`]): Of speech like `speech`, where training clips are unlike it in part and their
+            thresholds give most of it one and the same words.
         cache (`str` or `Path`): Folder for what the audio tower says of the clips, see
             [`~smoothclap_trainer.data.frozen_cache.cached_features`]: frozen towers run once for all models.
 
     Returns:
         `dict[str, float]`: `train_clips`; `uar_LANGUAGE` for each language of `expressive`; `intensity`, `egemaps` and
-        `valence_arousal`; `audio_to_text_r@1` and so on; and what chance gives, `chance_uar` and `chance_r@1`, ....
+        `valence_arousal`; `audio_to_text_r@1` and so on, and `captions`, how many differ; the same after `own_`; and
+        what chance gives, `chance_uar`, `chance_r@1`, `own_chance_r@1`, ....
     """
     model = SmoothCLAPModel.from_pretrained(folder)
     processor = SmoothCLAPProcessor.from_pretrained(folder)
@@ -47,12 +51,25 @@ def score_checkpoint(
     figures |= _recalls(model, processor, embeds, expressive) | graded_correlations(embeds, expressive)
 
     embeds = embed_clips(model, processor.feature_extractor, _clips(speech), cache)
-    records: list[Any] = speech.to_dict("records")
+    own = _retrieval(model, processor, embeds, speech, own_thresholds)
+    figures |= _retrieval(model, processor, embeds, speech, thresholds)
+    return figures | {f"own_{name}": figure for name, figure in own.items()}
+
+
+def _retrieval(
+    model: SmoothCLAPModel,
+    processor: SmoothCLAPProcessor,
+    embeds: np.ndarray,
+    rows: pd.DataFrame,
+    thresholds: Thresholds,
+) -> dict[str, float]:
+    """R@k, what chance gives, and how many captions differ."""
+    records: list[Any] = rows.to_dict("records")
     captions = [full_caption(row_levels(row, thresholds), "en") for row in records]
     caption_ids, distinct = pd.factorize(np.array(captions, dtype=object))
     text_embeds = embed_texts(model, processor, list(distinct))[caption_ids]
-    figures |= recall_at_k(embeds, text_embeds, caption_ids)
-    return figures | {f"chance_r@{k}": chance for k, chance in chance_recall(caption_ids).items()}
+    chance = {f"chance_r@{k}": found for k, found in chance_recall(caption_ids).items()}
+    return recall_at_k(embeds, text_embeds, caption_ids) | chance | {"captions": len(distinct)}
 
 
 def _clips(rows: pd.DataFrame) -> Dataset:

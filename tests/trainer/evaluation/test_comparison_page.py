@@ -28,7 +28,8 @@ def results() -> pd.DataFrame:
             row |= {"intensity": np.nan, "egemaps": -0.1 + noise, "valence_arousal": 0.5}
             for k in (1, 5, 10):
                 row |= {f"audio_to_text_r@{k}": k / 100 + shift, f"text_to_audio_r@{k}": k / 50}
-                row |= {f"chance_r@{k}": k / 1000}
+                row |= {f"own_audio_to_text_r@{k}": shift, f"own_text_to_audio_r@{k}": shift}
+                row |= {f"chance_r@{k}": k / 1000, f"own_chance_r@{k}": k / 2000, "captions": 40, "own_captions": 200}
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -47,7 +48,8 @@ def cells(text: str, start: str) -> list[list[str]]:
 def test_entries_are_means_and_half_widths_and_chance():
     text = page()
     # Deviation .1 over three seeds: 4.303 * .1 / sqrt(3) = .248
-    emotions, degrees, retrieval = cells(text, "soft targets")
+    emotions, degrees, retrieval, own = cells(text, "soft targets")
+    assert own[1:] == ["0.100 ± 0.000"] * 6
     assert emotions == [SOFT[0].name, "0.400 ± 0.248", "0.400 ± 0.000"]
     assert degrees == [SOFT[0].name, "undefined", "0.000 ± 0.248", "0.500 ± 0.000"]
     assert retrieval[1:4] == ["0.110 ± 0.000", "0.150 ± 0.000", "0.200 ± 0.000"]
@@ -56,15 +58,17 @@ def test_entries_are_means_and_half_widths_and_chance():
     assert cells(text, "chance") == [
         ["chance", "0.143", "0.143"],
         ["chance", "0.001", "0.005", "0.010", "0.001", "0.005", "0.010"],
+        ["chance", "0.001", "0.003", "0.005", "0.001", "0.003", "0.005"],
     ]
     assert cells(text, "objective") == [
         ["objective", "UAR, de", "UAR, en"],
         ["objective", "intensity", "eGeMAPS", "valence-arousal"],
         ["objective", *(f"{way} R@{k}" for way in ("audio to text", "text to audio") for k in (1, 5, 10))],
+        ["objective", *(f"{way} R@{k}, own" for way in ("audio to text", "text to audio") for k in (1, 5, 10))],
     ]
     # Every line of a table has as many cells.
     widths = [line.count("|") for line in text.splitlines() if line.startswith("|")]
-    assert widths == [4] * 5 + [5] * 4 + [8] * 5 + [7] * (2 + EQUAL + 11)
+    assert widths == [4] * 5 + [5] * 4 + [8] * 10 + [7] * (2 + EQUAL + 17)
 
 
 def test_the_page_says_what_was_measured():

@@ -41,7 +41,8 @@ def live(model, processor, rows):
 def test_scores_are_the_figures_of_their_definitions(tmp_path, sets):
     expressive, speech = sets
     folder = comparison_data.checkpoint(tmp_path / "model")
-    scores = score_checkpoint(folder, expressive, speech, tmp_path / "cache")
+    own = Thresholds.fit(pd.concat([speech, expressive[speech.columns.intersection(expressive.columns)]]))
+    scores = score_checkpoint(folder, expressive, speech, own, tmp_path / "cache")
 
     model, processor = SmoothCLAPModel.from_pretrained(folder), SmoothCLAPProcessor.from_pretrained(folder)
     embeds = live(model, processor, expressive)
@@ -66,6 +67,8 @@ def test_scores_are_the_figures_of_their_definitions(tmp_path, sets):
         np.array([captions.index(text) for text in captions]),
     )
     assert {name: scores[name] for name in recalls} == recalls
+    assert scores["captions"] == len(set(captions))
+    assert scores["own_captions"] == len({full_caption(row_levels(row, own)) for row in speech.to_dict("records")})
     assert scores["chance_uar"] == pytest.approx(1 / 3)
     assert 1 / 12 < scores["chance_r@1"] < scores["chance_r@5"] < scores["chance_r@10"] <= 1
     assert scores["train_clips"] == 20
