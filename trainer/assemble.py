@@ -38,7 +38,8 @@ def make_model(settings: ModelSettings, lora: LoraSettings, arguments: SmoothCLA
             model = AutoModel.from_pretrained(settings.model)
             processor = AutoProcessor.from_pretrained(settings.model)
         except Exception as error:  # of missing, truncated and foreign files: too many classes to name
-            raise ValueError(f"The checkpoint {settings.model!r} cannot be loaded: {error}") from error
+            where = "" if Path(settings.model).is_dir() else "there is no such folder, and as a Hub id: "
+            raise ValueError(f"The checkpoint {settings.model!r} cannot be loaded: {where}{error}") from error
         if not all(hasattr(model, name) for name in ("audio_model", "text_model", "get_text_features")):
             raise ValueError(f"{settings.model!r} is a {type(model).__name__}, which is no audio-text dual encoder.")
     else:

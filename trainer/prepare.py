@@ -21,6 +21,9 @@ from .settings import DataSettings
 
 logger = logging.get_logger(__name__)
 
+CLIPS_PER_WORKER = 100
+"""A process takes seconds to start, in which this one deals with about as many clips."""
+
 
 def load_clips(settings: DataSettings, arguments: SmoothCLAPTrainingArguments, work: Path) -> DatasetDict:
     """
@@ -109,7 +112,7 @@ def _joined(sources: list[DatasetDict]) -> DatasetDict:
 def _prepared(
     rows: Dataset, settings: DataSettings, arguments: SmoothCLAPTrainingArguments, work: Path, split: str
 ) -> Dataset:
-    workers = settings.preparation_workers
+    workers = min(settings.preparation_workers, 1 + len(rows) // CLIPS_PER_WORKER)
     if settings.bad_clips != "trust":
         work.mkdir(parents=True, exist_ok=True)
         rows = check_clips(rows, settings.bad_clips, workers, work / f"bad_{split}_clips.csv")  # type: ignore[arg-type]

@@ -56,9 +56,10 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
         logger.warning(sentence)
     _check_cache(data_settings, lora, arguments)
     set_seed(arguments.seed)
+    model, processor = make_model(model_settings, lora, arguments)  # first, because it may fail at once
     splits = load_clips(data_settings, arguments, output / "work")
-    model, processor = make_model(model_settings, lora, arguments)
     trainer_parts = make_batches(splits, model, processor, data_settings, lora, arguments, _barrier)
+    _check_metric(arguments, trainer_parts)
     trainer = _trainer(model, processor, trainer_parts, arguments)
     if lora.lora_towers and trainer.is_fsdp_enabled:
         raise ValueError("Adapters cannot be saved from sharded weights: train `lora_towers` without FSDP.")
@@ -67,6 +68,7 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
         return trainer
     _save(trainer, processor, output, model_settings, lora.lora_save if lora.lora_towers else None)
     metrics = trainer.evaluate() if "validation" in splits else {}
+    metrics.pop("epoch", None)  # the last, while the model may be of the best
     if arguments.process_index == 0:
         _record(output, trainer, trainer_parts, metrics, said)
     _barrier()
@@ -82,6 +84,15 @@ def _check_cache(data: DataSettings, lora: LoraSettings, arguments: SmoothCLAPTr
             "cache_audio_tower needs freeze_audio_tower and no adapters there: the output of a tower that trains "
             "changes at every step."
         )
+
+
+def _check_metric(arguments: SmoothCLAPTrainingArguments, parts: Batches) -> None:
+    """Refuse a metric that no evaluation gives before training comes to the first."""
+    wanted = arguments.metric_for_best_model
+    given = ["loss", *(f"{way}_r@{k}" for way in ("audio_to_text", "text_to_audio") for k in (1, 5, 10))]
+    given += ["uar", "accuracy"] if len(parts.wordings) > 1 else []
+    if wanted is not None and wanted.removeprefix("eval_") not in given:
+        raise ValueError(f"metric_for_best_model is {wanted!r}, but evaluation gives {', '.join(given)}.")
 
 
 def _barrier() -> None:

@@ -88,6 +88,9 @@ class SmoothCLAPTrainer(ResumableTrainer):
         if self.train_dataset is None:
             raise ValueError("There is nothing to train on: pass `train_dataset`.")
         args, clips = self.args, cast(Sized, self.train_dataset)
+        chunks = args.gradient_accumulation_steps if args.gradient_cache else 1
+        if self._train_batch_size * args.world_size * chunks < 2:
+            raise ValueError("A batch of a single clip has no negatives, so nothing would be learned: take 2 or more.")
         sampler = JointBatchSampler(
             len(clips),
             self._train_batch_size,

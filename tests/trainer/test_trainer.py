@@ -333,3 +333,10 @@ def test_a_sharded_model_gets_the_same_loss(tmp_path, data):
         torch.testing.assert_close(the_trainer.compute_loss(sharded, batch), whole)
     finally:
         dist.destroy_process_group()
+
+
+def test_a_batch_of_a_single_clip_is_refused(tmp_path, data):
+    with pytest.raises(ValueError, match="no negatives"):
+        trainer(tmp_path, data, per_device_train_batch_size=1).get_train_dataloader()
+    chunks = {"gradient_cache": True, "gradient_accumulation_steps": 2}
+    assert len(trainer(tmp_path, data, per_device_train_batch_size=1, **chunks).get_train_dataloader()) == 8

@@ -1,7 +1,8 @@
 """Manifests of one's own: any table of clips, checked before anything runs, in the columns that training reads."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from .manifest_source import ManifestSource, read_source
 
 
 logger = logging.get_logger(__name__)
+
+ALIKE = 0.85
+"""Names of columns at least so similar, on difflib's scale, are taken for slips of the pen."""
 
 
 def load_manifest(
@@ -79,12 +83,15 @@ def load_manifest(
         raise ValueError(f"audio_root {str(audio_root)!r} is no folder")
     found = read_source(source)
     rows = _renamed(found, columns or {})
+    found.faults.extend(_misnamed(rows.column_names))
     cells = Cells({}, found.numbers, found.parts, found.faults)
     folder = found.folder if audio_root is None else Path(audio_root).absolute()
     if not len(rows):
         cells.faults.append(Fault(None, None, "there are no rows"))
     elif not {"path", "audio"} & set(rows.column_names):
         problem = f"there is neither `path` nor `audio`, but {rows.column_names}; say with `columns` which it is"
+        if len(rows.column_names) == 1 and ";" in rows.column_names[0]:
+            problem += ", or separate cells by commas (.csv) or tabs (.tsv), not by semicolons"
         cells.faults.append(Fault(None, None, problem))
     else:
         rows = _check(rows, cells, folder)
@@ -114,6 +121,25 @@ def _renamed(found: ManifestSource, columns: Mapping[str, str]) -> Dataset:
         if ours != first[theirs]:
             rows = rows.add_column(ours, list(rows[first[theirs]]), feature=rows.features[first[theirs]])
     return rows
+
+
+def _misnamed(names: Sequence[str]) -> list[Fault]:
+    """Columns that look like one of ours by another name: left alone, they would be ignored without a word."""
+    faults = []
+    for ours in (*TEXT_COLUMNS, *NUMBER_COLUMNS):
+        if ours in names:
+            continue
+        for name in names:
+            plain = name.strip().lower()
+            cut_short = len(plain) > 3 and ours.startswith(plain)
+            if name not in (*TEXT_COLUMNS, *NUMBER_COLUMNS) and (
+                cut_short or SequenceMatcher(None, plain, ours).ratio() >= ALIKE
+            ):
+                problem = (
+                    f"it is not read: if it is `{ours}`, rename it or say columns: {{{ours}: {name}}}; else give it a "
+                )
+                faults.append(Fault(None, name, problem + "name that is less alike"))
+    return faults
 
 
 def _check(rows: Dataset, cells: Cells, folder: Path | None) -> Dataset:

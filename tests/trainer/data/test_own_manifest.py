@@ -303,3 +303,20 @@ def test_further_columns_of_text_that_are_numbers(folder):
     assert rows["c"][:] == ["007", "8"]
     assert rows["d"][:] == ["1", "x"]
     assert rows["e"][:] == [None, None]
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("Split", "split"), ("emotions", "emotion"), ("lang", "language")])
+def test_a_column_that_looks_like_one_of_ours_is_not_ignored(tmp_path, wrong, right):
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text(f"path,{wrong},emotion_intensity\nmissing.wav,train,3\n")
+    with pytest.raises(
+        ValueError, match=rf"column '{wrong}': it is not read: if it is `{right}`.*{{{right}: {wrong}}}"
+    ):
+        load_manifest(manifest)
+
+
+def test_semicolons_are_suspected(tmp_path):
+    manifest = tmp_path / "clips.csv"
+    manifest.write_text("path;emotion\na.wav;sad\n")
+    with pytest.raises(ValueError, match="not by semicolons"):
+        load_manifest(manifest)
