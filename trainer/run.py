@@ -59,8 +59,9 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     model, processor = make_model(model_settings, lora, arguments)  # first, because it may fail at once
     splits = load_clips(data_settings, arguments, output / "work")
     trainer_parts = make_batches(splits, model, processor, data_settings, lora, arguments, _barrier)
-    _check_metric(arguments, trainer_parts)
-    trainer = _trainer(model, processor, trainer_parts, arguments)
+    metrics_of = ZeroShotMetrics(processor, trainer_parts.wordings, trainer_parts.collator.label_names)
+    _check_metric(arguments.metric_for_best_model, metrics_of)
+    trainer = _trainer(model, processor, trainer_parts, arguments, metrics_of)
     if lora.lora_towers and trainer.is_fsdp_enabled:
         raise ValueError("Adapters cannot be saved from sharded weights: train `lora_towers` without FSDP.")
     trainer.train(resume_from_checkpoint=resume_from)
@@ -86,11 +87,9 @@ def _check_cache(data: DataSettings, lora: LoraSettings, arguments: SmoothCLAPTr
         )
 
 
-def _check_metric(arguments: SmoothCLAPTrainingArguments, parts: Batches) -> None:
+def _check_metric(wanted: str | None, metrics: ZeroShotMetrics) -> None:
     """Refuse a metric that no evaluation gives before training comes to the first."""
-    wanted = arguments.metric_for_best_model
-    given = ["loss", *(f"{way}_r@{k}" for way in ("audio_to_text", "text_to_audio") for k in (1, 5, 10))]
-    given += ["uar", "accuracy"] if len(parts.wordings) > 1 else []
+    given = ["loss", *metrics.names]
     if wanted is not None and wanted.removeprefix("eval_") not in given:
         raise ValueError(f"metric_for_best_model is {wanted!r}, but evaluation gives {', '.join(given)}.")
 
@@ -117,7 +116,7 @@ def _resume_from(asked: str | bool | None, output: Path) -> str | None:
     return last
 
 
-def _trainer(model: Any, processor: Any, parts: Batches, arguments: Any) -> SmoothCLAPTrainer:
+def _trainer(model: Any, processor: Any, parts: Batches, arguments: Any, metrics: ZeroShotMetrics) -> SmoothCLAPTrainer:
     return SmoothCLAPTrainer(
         model=model,
         args=arguments,
@@ -125,7 +124,7 @@ def _trainer(model: Any, processor: Any, parts: Batches, arguments: Any) -> Smoo
         train_dataset=parts.splits["train"],
         eval_dataset=parts.splits.get("validation"),
         processing_class=processor,
-        compute_metrics=ZeroShotMetrics(processor, parts.wordings, parts.collator.label_names),
+        compute_metrics=metrics,
     )
 
 

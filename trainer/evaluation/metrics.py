@@ -46,6 +46,12 @@ class ZeroShotMetrics:
                 raise ValueError(f"The labels {missing} have no wording; there are wordings for {sorted(wordings)}.")
             self.texts = [wordings[name] for name in label_names]
 
+    @property
+    def names(self) -> list[str]:
+        """The figures that a set with labels and more clips than the largest k gets."""
+        recalls = [f"{way}_r@{k}" for way in ("audio_to_text", "text_to_audio") for k in self.ks]
+        return [*(["uar", "accuracy"] if len(self.texts) > 1 else []), *recalls]
+
     def prepare(self, model: Any) -> None:
         """
         Embed the classes' texts with the model as it is now. Call this before every evaluation.
