@@ -6,6 +6,8 @@ import random
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from .circumplex import RUSSELL_DEGREES, RUSSELL_WORDS
+
 
 @dataclass(frozen=True)
 class Prosody:
@@ -60,7 +62,7 @@ PROSODIES = {
 """Percent of neutral by Emofilt's published figures (Burkhardt, 2005): its joy, hot anger, fear, sadness and boredom;
 calm is ours. A figure that Emofilt leaves open is that of neutral."""
 
-CIRCUMPLEX_DEGREES = {"happy": 7.8, "angry": 99.0, "fearful": 116.0, "sad": 207.5, "bored": 242.0, "calm": 316.2}
+CIRCUMPLEX_DEGREES = {name: RUSSELL_DEGREES[RUSSELL_WORDS[name]] for name in PROSODIES if name != "neutral"}
 """Where Russell (1980) found the emotions' words on his circumplex: degrees from pleasure (0) towards arousal (90)."""
 
 MAX_INTENSITY = 3

@@ -1,0 +1,255 @@
+"""Tasks of one's own as YAML, and loading tasks by name."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from smoothclap_trainer.data.wordings_de import WORDINGS as GERMAN
+from smoothclap_trainer.data.wordings_en import WORDINGS as ENGLISH
+from smoothclap_trainer.evaluation.own_task import load_tasks, read_own_task
+from tests.corpus_trees import build_tree
+
+
+CONFIGS = Path(__file__).parents[3] / "examples/configs"
+SETTINGS = {
+    "name": "mine",
+    "title": "My clips",
+    "corpus": "my-corpus",
+    "manifest": "clips.csv",
+    "language": "en",
+    "licence": "mine alone",
+    "words": {"happy": "joy", "sad": "sorrow"},
+}
+ROWS = [
+    ("b.wav", "Happiness", "1", "test", "en", 1),
+    ("a.wav", "sad", "2", "test", "en", 2),
+    ("c.wav", "sad", "", "test", "de", 2),
+    ("d.wav", "other", "2", "test", "en", 1),
+    ("e.wav", "", "2", "test", "en", 1),
+    ("f.wav", "angry", "3", "train", "en", 1),
+]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The current folder: a manifest of six clips, of which four are of two classes."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+    monkeypatch.chdir(tmp_path)
+    table = pd.DataFrame(ROWS, columns=["path", "emotion", "speaker", "split", "language", "session"])
+    table.to_csv("clips.csv", index=False)
+    for path in table["path"]:
+        (tmp_path / path).touch()
+    return tmp_path
+
+
+def write(folder, **changes):
+    settings = {key: value for key, value in (SETTINGS | changes).items() if value is not None}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    return str(folder / "mine.yaml")
+
+
+def problem(path):
+    with pytest.raises(ValueError) as caught:
+        read_own_task(path)
+    return str(caught.value)
+
+
+def test_a_small_task(folder):
+    task = read_own_task(write(folder))
+    assert task.rows.values.tolist() == [
+        ["a.wav", str(folder / "a.wav"), "sad", "2", None],
+        ["b.wav", str(folder / "b.wav"), "happy", "1", None],
+        ["c.wav", str(folder / "c.wav"), "sad", None, None],
+    ]
+    assert task.rows.columns.tolist() == ["id", "path", "label", "speaker", "group"]
+    assert task.rows.attrs["left_out"] == {"another split": 1, "no class": 2}
+    assert task.licence == "mine alone"
+    described = task.protocol.describe()
+    assert described == {
+        "name": "mine",
+        "title": "My clips",
+        "corpus": "my-corpus",
+        "language": "en",
+        "text_language": "en",
+        "words": {"happy": "joy", "sad": "sorrow"},
+        "template": "{}",
+        "other_words": [],
+        "other_templates": [],
+        "split": "split test",
+        "labels": {"happy": "happy", "sad": "sad"},
+        "grouped_by": None,
+        "published": {},
+        "source": "The user's own task over clips.csv; all of it is the user's choice.",
+    }
+
+
+def test_a_task_with_everything(folder):
+    (folder / "wav").mkdir()
+    for path, *_ in ROWS:
+        (folder / path).rename(folder / "wav" / path)
+    table = pd.read_csv("clips.csv", dtype=str).rename(columns={"path": "file", "emotion": "class"})
+    table.to_csv("clips.csv", index=False)
+    path = write(
+        folder,
+        columns={"path": "file", "emotion": "class"},
+        audio_root="wav",
+        split="all",
+        where={"language": ["en", "fr"], "session": 1},
+        label_column="emotion",
+        words={"happy": "joy", "angry": "anger", "other": "something"},
+        template="full of {}",
+        other_words={"other": "else", "angry": "angry", "happy": "happy"},
+        other_templates="so {}",
+        text_language="de",
+        grouped_by="session",
+        synthetic=True,
+    )
+    task = read_own_task(path)
+    assert task.rows.values.tolist() == [
+        ["b.wav", str(folder / "wav/b.wav"), "happy", "1", "1"],
+        ["d.wav", str(folder / "wav/d.wav"), "other", "2", "1"],
+        ["f.wav", str(folder / "wav/f.wav"), "angry", "3", "1"],
+    ]
+    assert task.rows.attrs["left_out"] == {"not language en or fr": 1, "not session 1": 1, "no class": 1}
+    protocol = task.protocol
+    assert protocol.title == "My clips (SYNTHETIC)"
+    assert "synthetic" in protocol.source
+    assert protocol.split == "all splits; language en or fr; session 1"
+    assert (protocol.text_language, protocol.grouped_by) == ("de", "session")
+    assert protocol.texts(protocol.other_words[0], protocol.other_templates[0]) == ["so happy", "so angry", "so else"]
+
+
+def test_a_title_that_says_synthetic_stays(folder):
+    assert read_own_task(write(folder, title="Synthetic clips", synthetic=True)).protocol.title == "Synthetic clips"
+
+
+def test_a_manifest_without_speakers(folder):
+    pd.read_csv("clips.csv", dtype=str).drop(columns="speaker").to_csv("clips.csv", index=False)
+    assert read_own_task(write(folder)).rows["speaker"].tolist() == [None, None, None]
+
+
+def test_all_faults_are_told_at_once(folder):
+    path = write(
+        folder,
+        templat="{}",
+        splut="test",
+        zzz=1,
+        grouped_by=3.5,
+        synthetic="maybe",
+        template="so",
+        words={"sad": "low", "calm": "low"},
+    )
+    assert problem(path).splitlines() == [
+        f"the task {path!r} cannot be used:",
+        "  unknown key 'templat'; did you mean 'template'?",
+        "  unknown key 'splut'; did you mean 'split'?",
+        "  unknown key 'zzz'; keys: ['name', 'title', 'corpus', 'manifest', 'language', 'licence', 'words', 'columns', "
+        "'audio_root', 'split', 'where', 'label_column', 'template', 'other_words', 'other_templates', "
+        "'text_language', 'grouped_by', 'synthetic']",
+        "  `synthetic` takes true or false, not 'maybe'.",
+        "  two classes are both called 'low': no text query tells them apart",
+        "  the template 'so' must have one {}, where the words go",
+        "  the manifest has no columns ['3.5'], only ['id', 'path', 'label', 'emotion', 'speaker', 'language', "
+        "'session']",
+    ]
+
+
+def test_faults_of_the_manifest_are_told_with_the_others(folder):
+    (folder / "a.wav").unlink()
+    told = problem(write(folder, template="so"))
+    assert "the template 'so'" in told
+    assert "row 3, column 'path': there is no file" in told
+
+
+def test_missing_keys_and_files_that_are_no_settings(folder):
+    assert "these keys are missing: ['name', 'words']" in problem(write(folder, name=None, words=None))
+    (folder / "x.yaml").write_text("- a\n")
+    assert "it holds no keys and values; it needs at least ['name', 'title'" in problem("x.yaml")
+    (folder / "x.yaml").write_text("a: [\n")
+    assert "it is no YAML: " in problem("x.yaml")
+    assert problem("gone.yaml") == "there is no file 'gone.yaml'; examples/configs/own_task.yaml shows one"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (
+            {"split": "all"},
+            "`words` has no text for these labels and their clips: {'angry': 1}; add it, or filter by `where`",
+        ),
+        (
+            {"words": {"happy": "joy", "sad": "sorrow", "bored": "boredom"}},
+            "these classes have no clip: ['bored']; the labels are ['happy', 'sad']",
+        ),
+        ({"split": "validation"}, "there is no split 'validation'; the manifest has ['train', 'test', 'all']"),
+        ({"where": {"tongue": "en"}, "label_column": "mood"}, "the manifest has no columns ['mood', 'tongue'], only "),
+        ({"grouped_by": "speaker"}, "1 clips have no 'speaker' to group them by"),
+        ({"audio_root": "gone"}, "audio_root 'gone' is no folder"),
+    ],
+)
+def test_faults_of_the_clips(folder, changes, told):
+    assert told in problem(write(folder, **changes))
+
+
+def test_clips_must_be_files(folder):
+    rows = {"audio": [b"RIFF", b"RIFF"], "emotion": ["happy", "sad"], "split": ["test", "test"]}
+    pd.DataFrame(rows).to_parquet("clips.parquet")
+    told = problem(write(folder, manifest="clips.parquet"))
+    assert "the manifest has no columns ['path'], only " in told
+    assert "; clips must be files, and `path` says where they are" in told
+    pd.DataFrame(rows | {"path": ["a.wav", None], "audio": [None, b"RIFF"]}).to_parquet("clips.parquet")
+    assert "1 clips are bytes in the manifest: write them to files" in problem(write(folder, manifest="clips.parquet"))
+
+
+def test_columns_of_lists_are_no_labels(folder):
+    rows = {"path": ["a.wav", "b.wav"], "mood": [["sad"], ["happy"]], "split": ["test", "test"]}
+    pd.DataFrame(rows).to_parquet("clips.parquet")
+    told = problem(write(folder, manifest="clips.parquet", label_column="mood"))
+    assert "the column 'mood' must be text or numbers: a " in told
+
+
+@pytest.mark.parametrize(("name", "wordings"), [("own_task", ENGLISH), ("own_task_de", GERMAN)])
+def test_the_examples(folder, name, wordings):
+    text = (CONFIGS / f"{name}.yaml").read_text()
+    language = yaml.safe_load(text)["language"]
+    emotions = ["neutral", "happy", "angry", "sad", "fearful", "calm", "bored"]
+    rows = [
+        {"path": f"{tongue}-{emotion}.wav", "emotion": emotion, "language": tongue, "split": "test"}
+        for tongue in ("de", "en")
+        for emotion in emotions
+    ]
+    for row in rows:
+        (folder / row["path"]).touch()
+    pd.DataFrame(rows).to_csv("expressive.csv", index=False)
+    (folder / "x.yaml").write_text(text.replace("build/expressive\nsplit", "expressive.csv\nsplit"))
+    (task,) = load_tasks(["x.yaml"], [])
+    protocol = task.protocol
+    assert set(task.rows["id"]) == {f"{language}-{emotion}.wav" for emotion in emotions}
+    assert "SYNTHETIC" in protocol.title
+    assert (protocol.language, protocol.text_language) == (language, language)
+    for emotion in emotions:  # a word that the captions of training have too
+        assert protocol.words[emotion] in wordings["emotion"][emotion]
+
+
+def test_tasks_by_name_and_of_ones_own(folder):
+    build_tree("tess", folder, takes=1)
+    build_tree("fau-aibo", folder / "elsewhere", takes=1)
+    roots = [str(folder), f"fau-aibo={folder / 'elsewhere/fau-aibo'}"]
+    tasks = load_tasks(["fau-aibo-5", write(folder), "tess-7", "fau-aibo-2"], roots)
+    assert [task.protocol.name for task in tasks] == ["fau-aibo-5", "mine", "tess-7", "fau-aibo-2"]
+    assert [len(task.rows) for task in tasks] == [25, 3, 14, 25]
+    assert [task.licence for task in tasks][1:3] == ["mine alone", "CC BY-NC-ND 4.0"]
+    assert tasks[0].rows["path"].tolist() == tasks[3].rows["path"].tolist()
+
+
+def test_task_names_with_faults(folder):
+    with pytest.raises(ValueError, match=r"unknown tasks \['tess', 'x'\]; give YAML files .* \['iemocap-4', 'ravdess"):
+        load_tasks(["tess", "tess-7", "x"], [])
+    with pytest.raises(ValueError, match=r"unknown tasks \[\]; give"):
+        load_tasks([], [])
+    with pytest.raises(ValueError, match=r"the tasks \['mine'\] come more than once"):
+        load_tasks([write(folder), "mine.yaml"], [])
+    with pytest.raises(ValueError, match="these corpora have no data root"):
+        load_tasks(["tess-7"], [])

@@ -1,0 +1,105 @@
+"""The named protocols against what is published, and their texts."""
+
+import re
+
+import pytest
+
+from smoothclap_trainer.data.emotion_corpora import EMOTION_CORPORA
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
+from tests.corpus_trees import build_tree
+
+
+# From the SmoothCLAP paper's table: CLAP, Pengi, ParaCLAP, SmoothCLAP.
+PUBLISHED = {
+    "iemocap-4": (0.353, 0.345, 0.600, 0.606),
+    "ravdess-8": (0.199, 0.148, 0.228, 0.175),
+    "crema-d-6": (0.230, 0.245, 0.177, 0.266),
+    "tess-7": (0.232, 0.177, 0.170, 0.275),
+    "fau-aibo-2": (0.500, 0.470, 0.526, 0.555),
+    "fau-aibo-5": (0.211, 0.185, 0.197, 0.204),
+    "alc-2": (0.511, 0.473, 0.537, 0.541),
+    "sld-2": (0.472, 0.485, 0.507, 0.496),
+}
+# What ParaCLAP's evaluation asks, in its order.
+ASKED = {
+    "iemocap-4": [f"this person is feeling {word}." for word in ("neutral", "happy", "anger", "sadness")],
+    "ravdess-8": ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"],
+    "crema-d-6": ["sad", "angry", "disgust", "fear", "happy", "neutral"],
+    "tess-7": ["neutral", "happy", "sadness", "angry", "fear", "disgust", "pleasant surprise"],
+    "fau-aibo-2": ["non-negative", "negative"],
+    "fau-aibo-5": ["angry", "emphatic", "neutral", "motherese", "rest"],
+    "alc-2": ["intoxicated with alcohol", "not intoxicated with alcohol"],
+    "sld-2": ["likeable", "not likeable"],
+}
+GERMAN_WORDS = ("wütend", "negativ", "nüchtern", "sympathisch")
+
+
+def test_the_published_tasks_come_first_in_the_order_of_the_table():
+    assert list(PROTOCOLS) == [*PUBLISHED, "msp-podcast-8", "emodb-7"]
+    assert all(protocol.name == name for name, protocol in PROTOCOLS.items())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_figures_and_texts(name):
+    protocol = PROTOCOLS[name]
+    assert tuple(protocol.published.values()) == PUBLISHED[name]
+    assert list(protocol.published) == ["CLAP", "Pengi", "ParaCLAP", "SmoothCLAP"]
+    assert protocol.texts(protocol.words, protocol.template) == ASKED[name]
+    assert "ParaCLAP" in protocol.source
+    assert "inferred" in protocol.source
+
+
+@pytest.mark.parametrize("name", ["msp-podcast-8", "emodb-7"])
+def test_protocols_of_our_own_say_so(name):
+    assert PROTOCOLS[name].published == {}
+    assert "this project's choice" in PROTOCOLS[name].source
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_names_titles_and_corpora_agree(name):
+    protocol = PROTOCOLS[name]
+    assert name == f"{protocol.corpus}-{len(protocol.classes)}"
+    assert protocol.title == f"{EMOTION_CORPORA[protocol.corpus].title} {len(protocol.classes)}"
+    assert protocol.language == EMOTION_CORPORA[protocol.corpus].language
+    assert set(protocol.labels.values()) == set(protocol.classes)
+    assert any(set(protocol.labels) <= set(reader.labels) for reader in EMOTION_CORPORA[protocol.corpus].readers)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_variants_are_different_and_english_and_german_do_not_mix(name):
+    protocol = PROTOCOLS[name]
+    templates = (protocol.template, *protocol.other_templates)
+    words = [tuple(protocol.texts(each, "{}")) for each in (protocol.words, *protocol.other_words)]
+    assert len(set(templates)) == len(templates) == 3
+    assert len(set(words)) == len(words) == 3
+    german = any(word in GERMAN_WORDS for row in words for word in row)
+    assert german == (protocol.language == "de") == ("German" in protocol.source)
+    if german:  # no word of a template is English alone
+        assert {word for each in templates for word in re.findall(r"\w+", each)} <= {"Emotion", "Person"}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_class_has_clips_in_the_published_layout(tmp_path, name):
+    protocol = PROTOCOLS[name]
+    rows = read_task(protocol, build_tree(protocol.corpus, tmp_path, takes=1))
+    assert set(rows["label"]) == set(protocol.classes)
+    assert (rows["group"].notna().all(), rows["group"].isna().all()) == ((name == "iemocap-4"), (name != "iemocap-4"))
+
+
+def test_labels_of_file_names_lead_to_the_right_classes(tmp_path):
+    told = {
+        "ravdess-8": {"03-01-06-01-01-01-06": "fearful", "03-01-08-01-01-01-08": "surprised"},
+        "crema-d-6": {"1003_DFA_FEA_XX": "fearful", "1001_DFA_ANG_XX": "angry"},
+        "tess-7": {"OAF_back_ps": "pleasant surprise", "YAF_back_fear": "fearful"},
+        "emodb-7": {"03a01Aa": "fearful", "08a01Eb": "disgusted", "09a01Fc": "happy", "16a01Fc": "happy"},
+        "msp-podcast-8": {"MSP-PODCAST_0004_0000": "surprised", "MSP-PODCAST_0007_0000": "contemptuous"},
+        "alc-2": {"TE_00000": "intoxicated", "TE_00001": "not intoxicated"},
+        "sld-2": {"test_000": "likeable", "test_001": "not likeable"},
+        "fau-aibo-2": {"Mont_01_000_01": "negative", "Mont_01_000_04": "non-negative"},
+        "fau-aibo-5": {"Mont_01_000_01": "emphatic", "Mont_01_000_03": "motherese"},
+    }
+    for name, expected in told.items():
+        corpus = PROTOCOLS[name].corpus
+        tree = tmp_path / corpus if (tmp_path / corpus).is_dir() else build_tree(corpus, tmp_path, takes=1)
+        labels = read_task(PROTOCOLS[name], tree).set_index("id")["label"]
+        assert {clip: labels[clip] for clip in expected} == expected

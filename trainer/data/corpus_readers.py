@@ -1,0 +1,246 @@
+"""Readers of emotion corpora as they are distributed: one for each convention of files, with data to tell the rest."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+
+COLUMNS = ("id", "path", "label", "speaker", "group")
+"""What readers return: `id` is unique, `path` absolute, `label` the corpus's own; the last two may be `None`."""
+SHOWN = 5
+"""At most this many names are in an error's message."""
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """
+    Audio files that say in their names who speaks how, in whatever folders they are.
+
+    Args:
+        pattern (`str`):
+            Regular expression of a file's name without `.wav`, in any case, with the groups `label` and `speaker`. A
+            clip in which a further named group matches is left out, for the reason that the group's name says.
+        labels (`tuple[str, ...]`):
+            All labels that occur.
+        speakers (`tuple[str, ...]`):
+            All speakers; each must have a clip, or the corpus is incomplete.
+    """
+
+    pattern: str
+    labels: tuple[str, ...]
+    speakers: tuple[str, ...]
+
+    def read(self, root: Path) -> pd.DataFrame:
+        """
+        Reads all clips below a folder. Hidden files are none.
+
+        Args:
+            root (`Path`): The corpus.
+
+        Returns:
+            `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` has reasons and counts.
+
+        Raises:
+            ValueError: No file is named so, a name comes twice, or speakers are missing.
+        """
+        rows, left_out = [], Counter[str]()
+        paths = (path for path in root.rglob("*") if path.suffix.lower() == ".wav" and not path.name.startswith("."))
+        for path in sorted(paths):
+            match = re.fullmatch(self.pattern, path.stem, re.IGNORECASE)
+            if match is None:
+                left_out["file name of another form"] += 1
+                continue
+            parts = {name: text for name, text in match.groupdict().items() if text is not None}
+            label, speaker = parts.pop("label"), parts.pop("speaker")
+            if parts:
+                left_out[next(iter(parts)).replace("_", " ")] += 1
+            else:
+                label = next(known for known in self.labels if known.lower() == label.lower())
+                rows.append((path.stem, str(path), label, speaker.upper(), None))
+        if not rows:
+            others = f" ({_counts(left_out)})" if left_out else ""
+            raise ValueError(f"no .wav file is named as expected{others}")
+        absent = sorted(set(self.speakers) - {row[3] for row in rows})
+        if absent:
+            raise ValueError(f"of {len(self.speakers)} speakers, {_listed(absent)} have no clip")
+        return _checked(rows, self.labels, left_out)
+
+
+@dataclass(frozen=True)
+class EmoEvaluations:
+    """
+    IEMOCAP's evaluation files: lines of a time, an utterance, its label and ratings; the audio in a folder a dialogue.
+
+    Args:
+        labels (`tuple[str, ...]`):
+            All labels that occur.
+        sessions (`tuple[str, ...]`):
+            The folders of the sessions; they become the groups, and none may be missing.
+    """
+
+    labels: tuple[str, ...]
+    sessions: tuple[str, ...]
+
+    def read(self, root: Path) -> pd.DataFrame:
+        """
+        Reads all utterances. `Ses01F_impro01_M003` is spoken by `Ses01M`: the letter after the session's number says
+        who wears the motion capture markers, not who speaks.
+
+        Args:
+            root (`Path`): The folder of the sessions, or one above.
+
+        Returns:
+            `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` is empty.
+
+        Raises:
+            ValueError: Sessions, their evaluations or audio files are missing, or a label is unknown.
+        """
+        base = _base(root, self.sessions)
+        rows = []
+        for session in self.sessions:
+            labelled = []
+            for file in sorted((base / session / "dialog" / "EmoEvaluation").glob("Ses*.txt")):
+                text = file.read_text(encoding="latin-1")  # labels are ASCII, raters' comments are not always
+                labelled += re.findall(r"^\[[^\]]*\]\s+(Ses\w+)\s+(\w+)\s", text, re.MULTILINE)
+            if not labelled:
+                raise ValueError(f"{session}/dialog/EmoEvaluation/Ses*.txt is missing or has no labels")
+            for utterance, label in labelled:
+                dialogue, _, turn = utterance.rpartition("_")
+                path = base / session / "sentences" / "wav" / dialogue / f"{utterance}.wav"
+                rows.append((utterance, str(path), label, utterance[: len("Ses01")] + turn[0], session))
+        return _checked(rows, self.labels, {})
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """
+    A table of file names and labels beside a folder of audio.
+
+    Args:
+        file (`str`):
+            The table, relative to the corpus.
+        audio (`tuple[str, ...]`):
+            Folders of the audio, relative to the corpus; the first that exists is taken.
+        id (`str`):
+            Column of the audio files' names, with or without `.wav`.
+        label (`str`):
+            Column of the labels.
+        labels (`tuple[str, ...]`):
+            All labels that occur.
+        split (`tuple[str, str]`):
+            A column, and the regular expression of what it says of the clips to read.
+        speaker (`tuple[str, str]`):
+            A column, which the table need not have, and a regular expression whose only group is the speaker. Where
+            it does not match, the speaker is unknown.
+        separator (`str`, defaults to `","`):
+            Between cells.
+        header (`tuple[str, ...]`, *optional*):
+            Names of the columns if the table's first line does not say them.
+    """
+
+    file: str
+    audio: tuple[str, ...]
+    id: str
+    label: str
+    labels: tuple[str, ...]
+    split: tuple[str, str]
+    speaker: tuple[str, str]
+    separator: str = ","
+    header: tuple[str, ...] | None = None
+
+    def read(self, root: Path) -> pd.DataFrame:
+        """
+        Reads the clips of the split.
+
+        Args:
+            root (`Path`): The corpus, or one folder above.
+
+        Returns:
+            `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` counts the clips of other splits.
+
+        Raises:
+            ValueError: The table, columns, the split, the audio's folder or audio files are missing, a name comes
+                twice, or a label is unknown.
+        """
+        base = _base(root, (self.file,))
+        table = pd.read_csv(
+            base / self.file,
+            sep=self.separator,
+            names=None if self.header is None else list(self.header),
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+        )
+        column, pattern = self.split
+        absent = [name for name in dict.fromkeys((self.id, self.label, column)) if name not in table.columns]
+        if absent:
+            raise ValueError(f"{self.file} lacks the columns {absent}; it has {list(table.columns)}")
+        chosen = table[table[column].str.fullmatch(pattern)]
+        if not len(chosen):
+            raise ValueError(f"no row of {self.file} has a {column!r} like {pattern!r}")
+        folder = next((base / name for name in self.audio if (base / name).is_dir()), None)
+        if folder is None:
+            raise ValueError(f"beside {self.file} there is no folder {' or '.join(self.audio)}")
+        column, pattern = self.speaker
+        speakers = chosen[column] if column in chosen else [""] * len(chosen)
+        rows = []
+        for name, label, said in zip(chosen[self.id], chosen[self.label], speakers, strict=True):
+            name = name.removesuffix(".wav")
+            who = re.fullmatch(pattern, said)
+            rows.append((name, str(folder / f"{name}.wav"), label, who and who[1], None))
+        others = len(table) - len(chosen)
+        return _checked(rows, self.labels, {"another split": others} if others else {})
+
+
+Reader = FileNames | EmoEvaluations | LabelTable
+
+
+def _base(root: Path, names: Iterable[str]) -> Path:
+    """The folder that has one of the files or folders: the root or one just below, as an archive may unpack."""
+    names = tuple(names)
+    folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
+    found = [folder for folder in folders if any((folder / name).exists() for name in names)]
+    if not found:
+        raise ValueError(f"neither it nor a folder in it has {' or '.join(names)}")
+    if len(found) > 1:
+        raise ValueError(
+            f"{len(found)} folders have {' or '.join(names)}, {_listed(map(str, found))}; give one of them"
+        )
+    return found[0]
+
+
+def _checked(
+    rows: Sequence[tuple[str, str, str, str | None, str | None]], labels: Collection[str], left_out: Mapping[str, int]
+) -> pd.DataFrame:
+    """Makes a table of the rows, sorted by id, of known labels, unique ids and files that exist."""
+    table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).sort_values("id", ignore_index=True)
+    unknown = table[~table["label"].isin(labels)]
+    if len(unknown):
+        first = f"{unknown['label'].iloc[0]!r} of {unknown['id'].iloc[0]}"
+        raise ValueError(f"{len(unknown)} labels are none of {', '.join(labels)}, the first {first}")
+    twice = table[table["id"].str.lower().duplicated(keep=False)]
+    if len(twice):
+        places = " and ".join(twice["path"].iloc[:2])
+        raise ValueError(
+            f"{twice['id'].str.lower().nunique()} clips come more than once, for instance as {places}; "
+            "give a folder that has each once"
+        )
+    missing = [path for path in table["path"] if not Path(path).is_file()]
+    if missing:
+        raise ValueError(f"of {len(table)} labelled clips, these audio files are missing: {_listed(missing)}")
+    table.attrs["left_out"] = dict(left_out)
+    return table
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _counts(left_out: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason}: {count}" for reason, count in left_out.items())

@@ -1,0 +1,283 @@
+"""Tasks to evaluate: the named protocols on their corpora, and a user's own, written as YAML over a manifest."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+import pandas as pd
+import yaml
+
+from ..data.emotion_corpora import EMOTION_CORPORA
+from ..data.labels import CLASSLESS
+from ..data.manifest_cells import as_text
+from ..data.own_manifest import load_manifest
+from ..typed_yaml import fitted, read_mapping
+from .data_roots import corpus_roots
+from .protocols import PROTOCOLS, Protocol, read_task
+
+
+YAML_SUFFIXES = (".yaml", ".yml")
+
+
+class Task(NamedTuple):
+    """
+    A protocol and the clips it judges.
+
+    Args:
+        protocol ([`Protocol`]): The protocol.
+        rows (`pd.DataFrame`): Its clips, as [`~smoothclap_trainer.evaluation.protocols.read_task`] returns them.
+        licence (`str`): Under which the clips may be used.
+    """
+
+    protocol: Protocol
+    rows: pd.DataFrame
+    licence: str
+
+
+@dataclass
+class OwnTask:
+    """
+    What the YAML file of one's own task says. Relative paths start at the current folder, as in training.
+
+    Args:
+        name (`str`): Short name; it starts the names of pictures.
+        title (`str`): For people.
+        corpus (`str`): Name of the corpus: who was trained on a corpus of this name is not zero-shot on it.
+        manifest (`str`): What [`~smoothclap_trainer.data.own_manifest.load_manifest`] reads; its rows have files.
+        language (`str`): BCP-47 tag of the speech.
+        licence (`str`): Of the clips.
+        words (`dict[str, str]`): Class to what the text query calls it. Classes are labels of the manifest.
+        columns (`dict[str, str]`): As in training: our column to the manifest's.
+        audio_root (`str`, *optional*): As in training: where relative paths start.
+        split (`str`, defaults to `"test"`): train, validation, test, or all.
+        where (`dict`): Column to the value, or the list of values, that clips must have there.
+        label_column (`str`, defaults to `"emotion"`): Column of the labels. Without one, a clip is left out; so is
+            one labelled "no agreement" or "other", unless `words` has that.
+        template (`str`, defaults to `"{}"`): What the words are put into.
+        other_words (`list[dict[str, str]]`): Further wordings of all classes, for prompt sensitivity.
+        other_templates (`list[str]`): Further templates, for prompt sensitivity.
+        text_language (`str`, *optional*): BCP-47 tag of words and templates; by default `language`.
+        grouped_by (`str`, *optional*): Column of groups; figures are means over them.
+        synthetic (`bool`, defaults to `False`): The speech is nobody's; the title will say so.
+    """
+
+    name: str
+    title: str
+    corpus: str
+    manifest: str
+    language: str
+    licence: str
+    words: dict[str, str]
+    columns: dict[str, str] = field(default_factory=dict)
+    audio_root: str | None = None
+    split: str = "test"
+    where: dict[str, str | list[str]] = field(default_factory=dict)
+    label_column: str = "emotion"
+    template: str = "{}"
+    other_words: list[dict[str, str]] = field(default_factory=list)
+    other_templates: list[str] = field(default_factory=list)
+    text_language: str | None = None
+    grouped_by: str | None = None
+    synthetic: bool = False
+
+    def protocol(self) -> Protocol:
+        """
+        Makes a protocol of it.
+
+        Returns:
+            [`Protocol`]: Without published figures.
+
+        Raises:
+            ValueError: See [`Protocol`].
+        """
+        marked = self.synthetic and "synthetic" not in self.title.lower()
+        wanted = [f"{column} {_values(value)}" for column, value in self.where.items()]
+        return Protocol(
+            name=self.name,
+            title=f"{self.title} (SYNTHETIC)" if marked else self.title,
+            corpus=self.corpus,
+            language=self.language,
+            text_language=self.text_language or self.language,
+            words=self.words,
+            template=self.template,
+            other_words=tuple(self.other_words),
+            other_templates=tuple(self.other_templates),
+            split="; ".join(["all splits" if self.split == "all" else f"split {self.split}", *wanted]),
+            labels={name: name for name in self.words},
+            grouped_by=self.grouped_by,
+            published={},
+            source=f"The user's own task over {self.manifest}; all of it is the user's choice."
+            + (" The speech is synthetic: labels name how it was made." if self.synthetic else ""),
+        )
+
+
+def read_own_task(path: str | Path) -> Task:
+    """
+    Reads a task of one's own.
+
+    Args:
+        path (`str` or `Path`):
+            YAML with the fields of [`OwnTask`].
+
+    Returns:
+        [`Task`]: Like that of a named protocol.
+
+    Raises:
+        ValueError: Something is wrong with the file, the manifest or its labels. All that can be found at once is told.
+    """
+    if not Path(path).is_file():
+        raise ValueError(f"there is no file {str(path)!r}; examples/configs/own_task.yaml shows one")
+    settings, faults = _settings(Path(path).read_text(encoding="utf-8"))
+    rows = None
+    if settings is not None:
+        try:
+            protocol = settings.protocol()
+        except ValueError as error:
+            faults += str(error).splitlines()
+        try:
+            rows = _rows(settings, faults)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults or settings is None or rows is None:
+        lines = "\n  ".join(dict.fromkeys(faults))
+        raise ValueError(f"the task {str(path)!r} cannot be used:\n  {lines}")
+    return Task(protocol, rows, settings.licence)
+
+
+def _settings(text: str) -> tuple[OwnTask | None, list[str]]:
+    """The settings, as far as they can be used, and what is wrong with them."""
+    hints = get_type_hints(OwnTask)
+    try:
+        said = read_mapping(text, hints)
+    except yaml.YAMLError as error:
+        return None, [f"it is no YAML: {error}"]
+    if not isinstance(said, dict):
+        return None, [f"it holds no keys and values; it needs at least {_required()}"]
+    faults: list[str] = []
+    known: dict[str, Any] = {}
+    for key, value in said.items():
+        if key not in hints:
+            close = get_close_matches(str(key), hints, n=1)
+            faults.append(f"unknown key {key!r}; " + (f"did you mean {close[0]!r}?" if close else f"keys: {[*hints]}"))
+            continue
+        try:
+            known |= fitted({key: value}, hints)
+        except ValueError as error:
+            faults.append(str(error))
+    absent = [name for name in _required() if name not in said]
+    if absent:
+        faults.append(f"these keys are missing: {absent}")
+    whole = set(_required()) <= set(known)
+    return (OwnTask(**known) if whole else None), faults
+
+
+def _required() -> list[str]:
+    return [each.name for each in fields(OwnTask) if each.default is MISSING and each.default_factory is MISSING]
+
+
+def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
+    """The clips; what is wrong goes to `faults`, and then there may be none."""
+    splits = load_manifest(settings.manifest, settings.columns, settings.audio_root)
+    chosen = list(splits) if settings.split == "all" else [settings.split]
+    if not set(chosen) <= set(splits):
+        faults.append(f"there is no split {settings.split!r}; the manifest has {[*splits, 'all']}")
+        return None
+    names = next(iter(splits.values())).column_names
+    needed = [settings.label_column, *settings.where, *([settings.grouped_by] if settings.grouped_by else [])]
+    absent = [name for name in dict.fromkeys(["path", *needed]) if name not in names]
+    if absent:
+        cure = "; clips must be files, and `path` says where they are" if "path" in absent else ""
+        faults.append(f"the manifest has no columns {absent}, only {names}{cure}")
+        return None
+    wanted = list(dict.fromkeys(["id", "path", *needed, *(["speaker"] if "speaker" in names else [])]))
+    table = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
+    cells = pd.DataFrame({name: _texts(table[name]) for name in wanted}, dtype=object)
+    cells, left_out = _wanted(cells, settings)
+    others = sum(len(part) for name, part in splits.items() if name not in chosen)
+    rows = cells[["id", "path"]].assign(label=cells[settings.label_column])
+    unknown = pd.Series([None] * len(rows), index=rows.index, dtype=object)
+    rows["speaker"], rows["group"] = cells.get("speaker", unknown), cells.get(settings.grouped_by, unknown)
+    rows = rows.sort_values("id", ignore_index=True)
+    faults += _faults(rows, settings)
+    rows.attrs["left_out"] = {reason: count for reason, count in {"another split": others, **left_out}.items() if count}
+    return rows
+
+
+def _wanted(cells: pd.DataFrame, settings: OwnTask) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The clips that `where` asks for and that have a class, and how many were left out for which reason."""
+    left_out = {}
+    for column, value in settings.where.items():
+        fits = cells[column].isin([value] if isinstance(value, str) else value)
+        left_out[f"not {column} {_values(value)}"] = int((~fits).sum())
+        cells = cells[fits]
+    labels = cells[settings.label_column]
+    classless = labels.isna() | labels.isin(set(CLASSLESS) - set(settings.words))
+    return cells[~classless], left_out | {"no class": int(classless.sum())}
+
+
+def _faults(rows: pd.DataFrame, settings: OwnTask) -> list[str]:
+    """What is wrong with clips that are to be judged."""
+    faults = []
+    found, words = set(rows["label"]), set(settings.words)
+    if found - words:
+        unworded = {label: int((rows["label"] == label).sum()) for label in sorted(found - words)}
+        faults.append(f"`words` has no text for these labels and their clips: {unworded}; add it, or filter by `where`")
+    if words - found:
+        faults.append(f"these classes have no clip: {sorted(words - found)}; the labels are {sorted(found)}")
+    if rows["path"].isna().any():
+        faults.append(f"{int(rows['path'].isna().sum())} clips are bytes in the manifest: write them to files")
+    if settings.grouped_by and rows["group"].isna().any():
+        faults.append(f"{int(rows['group'].isna().sum())} clips have no {settings.grouped_by!r} to group them by")
+    return faults
+
+
+def _texts(column: pd.Series) -> list[str | None]:
+    """A column as text, where 1.0 is 1 and what is missing `None`."""
+    try:
+        return [None if pd.api.types.is_scalar(cell) and pd.isna(cell) else as_text(cell) for cell in column]
+    except ValueError as error:
+        raise ValueError(f"the column {column.name!r} must be text or numbers: {error}") from None
+
+
+def _values(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else " or ".join(value)
+
+
+def load_tasks(names: Sequence[str], data_roots: Sequence[str]) -> list[Task]:
+    """
+    Reads the clips of tasks.
+
+    Args:
+        names (`Sequence[str]`):
+            Names in [`~smoothclap_trainer.evaluation.protocols.PROTOCOLS`], and YAML files of one's own tasks.
+        data_roots (`Sequence[str]`):
+            Where the corpora of named tasks are: `"CORPUS=FOLDER"`, and at most one plain folder. That holds a folder
+            named like each corpus; if only one corpus is needed, it may be the corpus itself.
+
+    Returns:
+        `list[Task]`: In the order of `names`.
+
+    Raises:
+        ValueError: A task is unknown or comes twice, a corpus has no folder, a folder no task, or the clips cannot be
+            read.
+    """
+    named = [name for name in names if not name.endswith(YAML_SUFFIXES)]
+    unknown = [name for name in named if name not in PROTOCOLS]
+    if unknown or not names:
+        raise ValueError(f"unknown tasks {unknown}; give YAML files of your own, or some of {list(PROTOCOLS)}")
+    roots = corpus_roots(list(dict.fromkeys(PROTOCOLS[name].corpus for name in named)), data_roots)
+    tasks = []
+    for name in names:
+        if name in named:
+            protocol = PROTOCOLS[name]
+            rows = read_task(protocol, roots[protocol.corpus])
+            tasks.append(Task(protocol, rows, EMOTION_CORPORA[protocol.corpus].licence))
+        else:
+            tasks.append(read_own_task(name))
+    twice = [name for name, count in Counter(task.protocol.name for task in tasks).items() if count > 1]
+    if twice:
+        raise ValueError(f"the tasks {twice} come more than once; give each once, under a name of its own")
+    return tasks
