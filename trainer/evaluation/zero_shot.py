@@ -3,6 +3,7 @@
 import numpy as np
 
 from .embed import unit_rows
+from .scores import accuracy_of, class_ids, confusion_matrix, unweighted_average_recall_of
 
 
 def zero_shot_predictions(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> np.ndarray:
@@ -50,8 +51,7 @@ def unweighted_average_recall(predicted: np.ndarray, true: np.ndarray) -> float:
 
     ```
     """
-    right = _right(predicted, true)
-    return float(np.mean([right[true == label].mean() for label in np.unique(true)]))
+    return float(unweighted_average_recall_of(confusion_matrix(*class_ids(predicted, true))))
 
 
 def accuracy(predicted: np.ndarray, true: np.ndarray) -> float:
@@ -68,12 +68,4 @@ def accuracy(predicted: np.ndarray, true: np.ndarray) -> float:
     Raises:
         ValueError: if there are no clips, or the numbers differ.
     """
-    return float(_right(predicted, true).mean())
-
-
-def _right(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
-    if len(predicted) != len(true) or not len(true):
-        raise ValueError(
-            f"There are {len(predicted)} predictions for {len(true)} clips; give one for each of at least one clip."
-        )
-    return np.equal(predicted, true)
+    return float(accuracy_of(confusion_matrix(*class_ids(predicted, true))))

@@ -1,0 +1,12 @@
+"""Accuracy with its interval. `evaluate` runs a copy of this file, hence the import by name."""
+
+import evaluate
+
+from smoothclap_trainer.evaluation.modules.interval_figure import IntervalFigure
+
+
+class Accuracy(IntervalFigure, evaluate.Metric):
+    """`accuracy`, `accuracy_low` and `accuracy_high`."""
+
+    figure = "accuracy"
+    meaning = "Accuracy: the share of clips whose class is right."
