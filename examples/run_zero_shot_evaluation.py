@@ -1,0 +1,102 @@
+"""
+Judges dual encoders zero-shot on corpora of emotional speech, side by side.
+
+    python examples/run_zero_shot_evaluation.py --list
+    python examples/run_zero_shot_evaluation.py --model MODEL [MODEL ...] --tasks iemocap-4 ravdess-8 --data-root FOLDER
+
+A MODEL is a Hub id or a folder: SmoothCLAP, a converted ParaCLAP, transformers' ClapModel. NAME=MODEL says what to call
+it, MODEL@REVISION which state of the Hub is meant. A task is a name from --list
+or a YAML file such as examples/configs/own_task.yaml. FOLDER holds one folder per corpus, as each is distributed; a
+corpus elsewhere is given as NAME=FOLDER. The corpora need licences; --list says where to ask.
+
+The output folder gets results.json, report.md and pictures/.
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from transformers import HfArgumentParser
+from transformers.utils import logging
+
+from smoothclap_trainer.data.emotion_corpora import EMOTION_CORPORA
+from smoothclap_trainer.evaluation.own_task import load_tasks
+from smoothclap_trainer.evaluation.pictures import check_matplotlib
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS
+from smoothclap_trainer.evaluation.report import summary_table, write_report
+from smoothclap_trainer.evaluation.results import write_results
+from smoothclap_trainer.evaluation.zero_shot_evaluator import evaluate_models
+
+
+@dataclass
+class EvaluationArguments:
+    """Which models, on what, and where to."""
+
+    model: list[str] = field(
+        default_factory=list, metadata={"help": "Hub ids or folders of dual encoders, as [NAME=]MODEL[@REVISION]."}
+    )
+    tasks: list[str] = field(default_factory=list, metadata={"help": "Names from --list, or YAML files."})
+    data_root: list[str] = field(
+        default_factory=list, metadata={"help": "A folder that holds one folder per corpus, or NAME=FOLDER, or both."}
+    )
+    output: str = field(default="build/zero-shot", metadata={"help": "Folder of the results."})
+    batch_size: int = field(default=16, metadata={"help": "Clips at a time; the figures do not depend on it."})
+    seed: int = field(default=0, metadata={"help": "Of the bootstrap."})
+    bootstrap_samples: int = field(default=2000, metadata={"help": "Draws for the intervals."})
+    device: str = field(default="cpu", metadata={"help": "Where the models run, e.g. cuda."})
+    trust_remote_code: bool = field(
+        default=False, metadata={"help": "Whether code that comes with a checkpoint may run."}
+    )
+
+
+def protocol_list() -> str:
+    """What --list prints: the tasks of each corpus, and how the corpus is to be had."""
+    lines = []
+    for name, corpus in EMOTION_CORPORA.items():
+        lines += [
+            f"{corpus.title} ({name}), {corpus.language}",
+            f"  licence: {corpus.licence}",
+            f"  from: {corpus.ask}",
+        ]
+        for protocol in PROTOCOLS.values():
+            if protocol.corpus == name:
+                lines.append(f"  --tasks {protocol.name}: {', '.join(protocol.classes)}")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Read the corpora, evaluate, write, and say where the results are."""
+    parser = HfArgumentParser(
+        EvaluationArguments, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--list", action="store_true", help="Print the tasks there are, and where to ask for the data.")
+    arguments, others = parser.parse_args_into_dataclasses()
+    if others.list:
+        print(protocol_list())
+        return
+    if not arguments.model or not arguments.tasks:
+        parser.error("give --model and --tasks, or --list")
+    output = Path(arguments.output)
+    try:
+        check_matplotlib()  # before the long work
+        evaluation = evaluate_models(
+            arguments.model,
+            load_tasks(arguments.tasks, arguments.data_root),
+            batch_size=arguments.batch_size,
+            seed=arguments.seed,
+            bootstrap_samples=arguments.bootstrap_samples,
+            device=arguments.device,
+            trust_remote_code=arguments.trust_remote_code,
+        )
+        write_results(evaluation.results, output / "results.json")
+        write_report(evaluation.results, evaluation.answers, output)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    print(summary_table(evaluation.results))
+    print(f"The figures are in {output / 'results.json'}, the report in {output / 'report.md'}.")
+
+
+if __name__ == "__main__":
+    logging.set_verbosity_error()  # what the evaluator warns of is in the report
+    main()

@@ -1,0 +1,78 @@
+"""Embedding audio files: each once, clips of like length together, decoded ahead of the model."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from transformers.utils import logging
+
+from ..data.clips import ClipError, read_clip
+from ..data.workers import ordered_map
+from .dual_encoders import DualEncoder
+
+
+SHOWN = 20
+"""At most this many bad clips are listed in an error."""
+
+
+def embed_files(
+    encoder: DualEncoder, paths: Sequence[str | Path], batch_size: int = 16, num_workers: int = 2
+) -> np.ndarray:
+    """
+    Embed audio files, with a progress bar. Only the clips of a few batches are in memory.
+
+    Args:
+        encoder ([`DualEncoder`]): From [`load_dual_encoder`].
+        paths (`Sequence[str | Path]`): Audio files; one that comes several times is embedded once.
+        batch_size (`int`, defaults to 16): Clips per batch, longest first: what does not fit is known soon.
+        num_workers (`int`, defaults to 2): Threads that decode ahead; with 1, each clip is decoded when it is needed.
+
+    Returns:
+        `np.ndarray` of shape `(paths, width)`: Unit length, float32, in the order of `paths`.
+
+    Raises:
+        ValueError: if there is no path, `batch_size` or `num_workers` is below 1, or clips cannot be read; these are
+            all found before the error is raised.
+    """
+    if not len(paths):
+        raise ValueError("There are no clips to embed: give at least one path.")
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1, got {batch_size}.")
+    names = [str(path) for path in paths]
+    order = sorted(dict.fromkeys(names), key=_seconds, reverse=True)  # stable: equal lengths always come in one order
+    embeds: list[np.ndarray] = []
+    bad: list[str] = []
+    with logging.tqdm(total=len(order), unit="clip", desc=f"embedding with {Path(encoder.name).name}") as progress:
+        clips = _read(order, encoder.sampling_rate, num_workers)
+        while together := list(islice(clips, batch_size)):
+            whole = [clip for clip in together if not isinstance(clip, ClipError)]
+            bad += [str(clip) for clip in together if isinstance(clip, ClipError)]
+            if not bad:  # else there will be no result, and only the other bad clips are still to be found
+                embeds.append(encoder.embed_clips(whole))
+            progress.update(len(together))
+    if bad:
+        more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        listed = "\n  ".join(sorted(bad)[:SHOWN])
+        raise ValueError(f"{len(bad)} of {len(order)} clips cannot be read; mend or remove them:\n  {listed}{more}")
+    places = {name: place for place, name in enumerate(order)}
+    return np.concatenate(embeds)[[places[name] for name in names]]
+
+
+def _seconds(path: str) -> float:
+    """By the file's header; one that cannot be read comes first, so that its fault is found at once."""
+    try:
+        return soundfile.info(path).duration
+    except (soundfile.LibsndfileError, OSError):
+        return np.inf
+
+
+def _read(paths: Sequence[str], sampling_rate: int, num_workers: int) -> Iterator[np.ndarray | ClipError]:
+    def read(path: str) -> np.ndarray | ClipError:
+        try:
+            return read_clip({"path": path}, sampling_rate)
+        except ClipError as error:
+            return error
+
+    return ordered_map(read, paths, num_workers, threads=True)

@@ -1,0 +1,176 @@
+"""Do emotions that feel alike lie near each other? Similarity of classes against their published places.
+
+Russell (1980) scaled words for emotions by valence and arousal. Of all pairs of classes that he has words for, the
+cosine of their embeddings is compared with minus the distance of the words, by rank. That is asked of the classes'
+texts and of the centres of the classes' clips. The figure is this project's own.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.circumplex import place_of
+from .embed import unit_rows
+from .graded import spearman
+
+
+MIN_PAIRS = 3
+"""Those of three classes; two have but one pair, which has no order."""
+DECIMALS = 9
+"""To which distances are rounded before they are ranked: all words are as far from neutral, but for the last bit."""
+
+
+class Pair(NamedTuple):
+    """
+    Two classes.
+
+    Args:
+        first (`str`): One class.
+        second (`str`): The other.
+        distance (`float`): Between their published places; the circle's radius is 1.
+        cosine (`float`): Of their embeddings.
+    """
+
+    first: str
+    second: str
+    distance: float
+    cosine: float
+
+
+def placed_classes(classes: Sequence[str]) -> list[str]:
+    """
+    Finds the classes that have a published place.
+
+    Args:
+        classes (`Sequence[str]`): Names of classes.
+
+    Returns:
+        `list[str]`: Those that [`~smoothclap_trainer.data.circumplex.place_of`] knows, in their order.
+    """
+    return [name for name in classes if place_of(name) is not None]
+
+
+def class_pairs(embeds: np.ndarray, classes: Sequence[str]) -> list[Pair]:
+    """
+    Lists the pairs of classes that both have a place.
+
+    Args:
+        embeds (`np.ndarray` of shape `(classes, width)`): One embedding a class, of any length.
+        classes (`Sequence[str]`): Their names.
+
+    Returns:
+        `list[Pair]`: In the order of the classes.
+
+    Raises:
+        ValueError: if the numbers differ, or an embedding is not finite.
+    """
+    if len(embeds) != len(classes):
+        raise ValueError(f"There are {len(embeds)} embeddings for {len(classes)} classes; give one for each.")
+    units = unit_rows(embeds, "the classes' embeddings")
+    places = [place_of(name) for name in classes]
+    placed = [
+        (name, np.array(place), unit)
+        for name, place, unit in zip(classes, places, units, strict=True)
+        if place is not None
+    ]
+    return [
+        Pair(first, second, float(np.linalg.norm(here - there)), float(one @ other))
+        for (first, here, one), (second, there, other) in combinations(placed, 2)
+    ]
+
+
+def pair_correlation(pairs: Sequence[Pair]) -> float | None:
+    """
+    Spearman's correlation of cosine with minus distance.
+
+    Args:
+        pairs (`Sequence[Pair]`): From [`class_pairs`].
+
+    Returns:
+        `float`, *optional*: Between -1 and 1; 0 where cosines are all equal, since then nothing of the distances is
+        kept. `None` of fewer than three pairs, or where distances are all equal.
+    """
+    distances = np.round([pair.distance for pair in pairs], DECIMALS)
+    cosines = np.array([pair.cosine for pair in pairs])
+    if len(pairs) < MIN_PAIRS or not np.ptp(distances):
+        return None
+    return spearman(cosines, -distances) if np.ptp(cosines) else 0.0
+
+
+def valence_arousal_correlation(embeds: np.ndarray, classes: Sequence[str]) -> float | None:
+    """
+    How well the similarity of classes follows their distance in valence and arousal.
+
+    Args:
+        embeds (`np.ndarray` of shape `(classes, width)`): One embedding a class: of its text, or its clips' centre.
+        classes (`Sequence[str]`): Their names. Those without a published place are left out.
+
+    Returns:
+        `float`, *optional*: See [`pair_correlation`]; `None` if fewer than three classes have a place.
+
+    Raises:
+        ValueError: if the numbers differ, or an embedding is not finite.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from smoothclap_trainer.evaluation.valence_arousal import valence_arousal_correlation
+    >>> embeds = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.1]])  # as on the circle: sadness is far from happiness
+    >>> round(valence_arousal_correlation(embeds, ["happy", "excited", "sad"]), 6)
+    1.0
+
+    ```
+    """
+    return pair_correlation(class_pairs(embeds, classes))
+
+
+def class_centres(audio_embeds: np.ndarray, true: np.ndarray, n_classes: int) -> np.ndarray:
+    """
+    The mean of the unit-length embeddings of each class's clips.
+
+    Args:
+        audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of clips, of any length.
+        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
+        n_classes (`int`): How many classes there are.
+
+    Returns:
+        `np.ndarray` of shape `(n_classes, width)`: The centres.
+
+    Raises:
+        ValueError: if the numbers differ, a class has no clip, or an embedding is not finite.
+    """
+    true = np.asarray(true)
+    if len(true) != len(audio_embeds):
+        raise ValueError(f"There are {len(audio_embeds)} embeddings for {len(true)} clips; give one for each.")
+    if empty := [label for label in range(n_classes) if not (true == label).any()]:
+        raise ValueError(f"Classes {empty} of {n_classes} have no clip, and so no centre; leave those classes out.")
+    units = unit_rows(audio_embeds, "audio_embeds")
+    return np.stack([units[true == label].mean(axis=0) for label in range(n_classes)])
+
+
+def valence_arousal(
+    audio_embeds: np.ndarray, true: np.ndarray, class_embeds: np.ndarray, classes: Sequence[str]
+) -> dict[str, Any]:
+    """
+    Both correlations, as the results of an evaluation record them.
+
+    Args:
+        audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of clips.
+        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
+        class_embeds (`np.ndarray` of shape `(classes, width)`): Embeddings of the classes' texts.
+        classes (`Sequence[str]`): Names of the classes.
+
+    Returns:
+        `dict`: `texts` and `clips`, see [`valence_arousal_correlation`], and `classes`, those that have a place.
+
+    Raises:
+        ValueError: if numbers differ, a class has no clip, or an embedding is not finite.
+    """
+    return {
+        "texts": valence_arousal_correlation(class_embeds, classes),
+        "clips": valence_arousal_correlation(class_centres(audio_embeds, true, len(classes)), classes),
+        "classes": placed_classes(classes),
+    }
