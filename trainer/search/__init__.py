@@ -1,0 +1,1 @@
+"""Finding speech by description, and descriptions for speech."""
