@@ -1,0 +1,128 @@
+"""To the Hub and back in processes of their own, as users do it: the script pushes, nothing but transformers pulls."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import pipeline
+
+from tests import tiny
+from tests.clean_process import FORGET_THE_PACKAGES, run_python
+from tests.hub.here import FILES, whole_checkpoint
+from tests.hub.repositories import Repository
+from tests.hub.server import ANN, BOB, hub
+
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "push_to_hub.py"
+NAME = "ann/tiny"
+LABELS = ["a low voice", "a high voice", "низкий голос"]
+
+PULL = f"""
+import numpy as np
+from transformers import AutoModel, AutoProcessor, pipeline
+
+name, token, others = sys.argv[1:]
+clip = np.load("clip.npy")
+pipe = pipeline("zero-shot-audio-classification", model=name, trust_remote_code=True)
+found = pipe(clip, candidate_labels={LABELS!r}, hypothesis_template="{{}}")
+model = AutoModel.from_pretrained(name, trust_remote_code=True)
+processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
+batch = processor(text={LABELS!r}, audio=clip, sampling_rate=16000, return_tensors="pt")
+logits = model.eval()(**batch).logits_per_audio[0]
+
+def asked_with(token):
+    try:
+        AutoModel.from_pretrained(others, trust_remote_code=True, token=token)
+    except OSError as error:
+        return str(error)
+    return "loaded"
+
+result = {{
+    "pipeline": {{each["label"]: each["score"] for each in found}},
+    "model": logits.softmax(-1).tolist(),
+    "module": type(model).__module__,
+    "packages": [name for name in sys.modules if name.split(".")[0] in ("modeling_smoothclap", "smoothclap_trainer")],
+    "private": [asked_with(each) for each in (None, False, token)],
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with hub() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return whole_checkpoint(tmp_path_factory.mktemp("round-trip") / "checkpoint")
+
+
+def client(server, folder: Path) -> dict[str, str]:
+    """Variables of a process of Ann's that talks to the server and has downloaded nothing yet."""
+    variables = {"HF_ENDPOINT": server.url, "HF_HOME": str(folder / "hf"), "HF_TOKEN": ANN}
+    return variables | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def pushed(server, checkpoint, tmp_path_factory):
+    """The repository after a push that was killed in the middle of the weights, and what a second push printed."""
+    folder = tmp_path_factory.mktemp("push")
+    server.faults[NAME] = "upload"
+    command = [sys.executable, str(SCRIPT), str(checkpoint), NAME, "--push"]
+    with subprocess.Popen(
+        command, cwd=folder, env=os.environ | client(server, folder), stdin=subprocess.DEVNULL
+    ) as killed:
+        try:
+            while not server.halfway.wait(0.05):
+                assert killed.poll() is None, "it ended before it sent the weights"
+        finally:
+            killed.kill()
+    after_the_kill = dict(server.repositories[NAME].files())
+    printed = run_python(command[1:], folder, **client(server, folder))
+    return server.repositories[NAME], after_the_kill, printed
+
+
+def test_a_killed_upload_leaves_no_half_model(pushed):
+    assert set(pushed[1]) == {".gitattributes"}
+
+
+def test_the_next_push_makes_it_whole(pushed, checkpoint):
+    repository, _, printed = pushed
+    assert repository.commits() == ["initial commit", "Upload model, processor, code and card"]
+    assert f"The model is at {NAME}, in commit {repository.branches['main']}" in printed
+    assert set(repository.files()) == FILES | {".gitattributes"}
+    assert all(repository.files()[name] == (checkpoint / name).read_bytes() for name in FILES)
+
+
+@pytest.fixture(scope="module")
+def pulled(server, pushed, tmp_path_factory):
+    """What a process without this package found, with an empty cache."""
+    folder = tmp_path_factory.mktemp("pull")
+    np.save(folder / "clip.npy", tiny.clips(0.1)[0])
+    server.repositories["ann/secret"] = Repository("ann", private=True, trees=dict(pushed[0].trees))
+    server.repositories["ann/secret"].branches["main"] = pushed[0].branches["main"]
+    script = f"{FORGET_THE_PACKAGES}\n{PULL}\nprint(json.dumps(result))"
+    printed = run_python(["-I", "-c", script, NAME, BOB, "ann/secret"], folder, **client(server, folder))
+    return json.loads(printed.splitlines()[-1])
+
+
+def test_it_is_pulled_and_gives_the_same_scores_without_the_package(pulled, checkpoint):
+    pipe = pipeline("zero-shot-audio-classification", model=str(checkpoint))
+    found = pipe(tiny.clips(0.1)[0], candidate_labels=LABELS, hypothesis_template="{}")
+    expected = {each["label"]: each["score"] for each in found}
+    assert pulled["pipeline"] == pytest.approx(expected, abs=1e-6)
+    assert dict(zip(LABELS, pulled["model"], strict=True)) == pytest.approx(expected, abs=1e-6)
+    assert pulled["packages"] == []
+    assert pulled["module"].startswith("transformers_modules.ann.tiny.")
+
+
+def test_a_private_model_is_pulled_by_its_owner_alone(pulled):
+    assert pulled["private"][0] == "loaded"
+    for refused in pulled["private"][1:]:
+        assert "ann/secret is not a local folder and is not a valid model identifier" in refused
+        assert "private repository" in refused

@@ -1,0 +1,207 @@
+"""What of a folder would go to the Hub, and which folders are refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor
+
+from modeling_smoothclap import SMOOTHCLAP_TINY
+from smoothclap_trainer.hub_plan import plan
+from smoothclap_trainer.lora import LoraSettings, add_lora, save_lora
+from tests import tiny
+from tests.hub.here import CARD, FILES, whole_checkpoint
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    return whole_checkpoint(tmp_path_factory.mktemp("original") / "checkpoint")
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    return Path(shutil.copytree(original, tmp_path / "checkpoint"))
+
+
+def change(path: Path, **entries) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def test_exactly_what_a_user_needs_goes(folder):
+    upload = plan(folder)
+    assert {file.name for file in upload.files} == FILES
+    assert upload.size == sum((folder / name).stat().st_size for name in FILES)
+    assert {file.name: file.what for file in upload.files}["thresholds.json"] == "thresholds of the captions"
+    assert upload.left_out == (
+        *("checkpoint-2/", "notes.json", "optimizer.pt", "rows.parquet", "trainer_state.json"),
+        *("training_args.bin", "work/"),
+    )
+
+
+def test_symbolic_links_are_followed():
+    files = {file.name: file for file in plan(SMOOTHCLAP_TINY).files}
+    assert (Path(SMOOTHCLAP_TINY) / "modeling_smoothclap.py").is_symlink()
+    assert files["modeling_smoothclap.py"].path == Path(SMOOTHCLAP_TINY).parents[1] / "modeling_smoothclap.py"
+    assert files["modeling_smoothclap.py"].size > 1000
+    assert files["README.md"].what == "model card"
+
+
+def test_shards_go_with_their_index_and_no_other_weights(folder):
+    (folder / "model.safetensors").unlink()
+    tiny.model().save_pretrained(folder, max_shard_size="20KB")
+    shards = {path.name for path in folder.glob("model-*.safetensors")}
+    assert len(shards) > 2
+    (folder / "model-00001-of-00099.safetensors").write_bytes(b"of an earlier model")
+    upload = plan(folder)
+    assert {file.name for file in upload.files if file.what == "weights"} == {"model.safetensors.index.json", *shards}
+    assert "model-00001-of-00099.safetensors" in upload.left_out
+
+
+def test_adapters_go_with_their_base(folder):
+    adapted = add_lora(tiny.model(), LoraSettings(lora_towers=["audio"]), freeze_audio=True, freeze_text=True)
+    save_lora(adapted, tiny.processor(), folder, "adapter")
+    weights = {file.name for file in plan(folder).files if file.what == "weights"}
+    assert weights == {"model.safetensors", "adapter_config.json", "adapter_model.safetensors"}
+    (folder / "adapter_model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"has no adapter_model\.safetensors; save the whole model there"):
+        plan(folder)
+
+
+def test_what_the_card_shows_goes_and_nothing_outside_the_folder(folder):
+    (folder / "pictures").mkdir()
+    (folder / "pictures" / "map.png").write_bytes(b"a picture")
+    (folder / "pictures" / "other.png").write_bytes(b"shown nowhere")
+    (folder.parent / "secret.json").write_text("{}")
+    links = "![map](./pictures/map.png) [notes](notes.json#top) [all](work/model.safetensors) [no](../secret.json)"
+    links += " [web](https://example.org/a.png) [gone](gone.png) [weights](model.safetensors)"
+    (folder / "README.md").write_text(f"{CARD}\n{links}\n")
+    upload = plan(folder)
+    assert {file.name for file in upload.files} == FILES | {"pictures/map.png", "notes.json"}
+    assert "pictures/" not in upload.left_out
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("config.json", "save the model there with `save_pretrained`"),
+        ("model.safetensors", "save the whole model there; adapters with `save_lora`"),
+        ("README.md", r"write its card with examples/write_model_card\.py"),
+        ("towers_smoothclap.py", "load model and processor with the package and save both again"),
+    ],
+)
+def test_a_missing_file_is_named_with_its_cure(folder, name, cure):
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"is not a whole checkpoint: it has no {name}; {cure}"):
+        plan(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"), [("processor_config.json", "feature extractor"), ("tokenizer.json", "tokenizer")]
+)
+def test_a_processor_has_both_halves(folder, name, part):
+    (folder / name).unlink()
+    with pytest.raises(ValueError, match=f"of its {part} it has none of .*save the processor there"):
+        plan(folder)
+
+
+def test_a_missing_shard_is_named(folder):
+    (folder / "model.safetensors").unlink()
+    tiny.model().save_pretrained(folder, max_shard_size="20KB")
+    gone = sorted(folder.glob("model-*.safetensors"))[1]
+    gone.unlink()
+    with pytest.raises(ValueError, match=f"it has no {gone.name}"):
+        plan(folder)
+
+
+def test_what_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="nothing' is no folder: name the one that holds"):
+        plan(tmp_path / "nothing")
+
+
+def test_truncated_weights_are_refused(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"cannot be loaded, so nothing is uploaded: .*incomplete metadata"):
+        plan(folder)
+
+
+@pytest.mark.parametrize("problem", ["missing keys", "unexpected keys"])
+def test_weights_that_do_not_fit_are_refused(folder, problem):
+    weights = load_file(folder / "model.safetensors")
+    if problem == "missing keys":
+        del weights["logit_scale.weight"]
+    else:
+        weights["more"] = torch.zeros(2)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    name = "logit_scale.weight" if problem == "missing keys" else "more"
+    with pytest.raises(ValueError, match=rf"do not fit its configuration: {problem} {name}\. Save the model again"):
+        plan(folder)
+
+
+def test_a_damaged_configuration_is_refused(folder):
+    (folder / "config.json").write_text('{"model_type": ')
+    with pytest.raises(ValueError, match=r"config\.json' is damaged: .*Save the checkpoint again"):
+        plan(folder)
+
+
+def test_code_of_another_repository_is_refused(folder):
+    auto_map = {"AutoConfig": "someone/else--configuration_smoothclap.SmoothCLAPConfig"}
+    change(folder / "config.json", auto_map=json.loads((folder / "config.json").read_text())["auto_map"] | auto_map)
+    with pytest.raises(ValueError, match=r"config\.json in .* takes its code from another repository \(someone/else--"):
+        plan(folder)
+
+
+def test_a_model_without_code_is_refused(folder):
+    change(folder / "config.json", auto_map={"AutoConfig": "configuration_smoothclap.SmoothCLAPConfig"})
+    with pytest.raises(ValueError, match=r"only where this package is installed: no `auto_map` names .* AutoModel"):
+        plan(folder)
+
+
+def test_a_stock_model_needs_no_code(tmp_path):
+    text = {"vocab_size": 400, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    audio = {"spec_size": 16, "num_mel_bins": 16, "window_size": 2, "hidden_size": 8, "depths": [1, 1]}
+    audio |= {"num_attention_heads": [2, 2], "patch_embeds_hidden_size": 4, "patch_size": 2, "patch_stride": 2}
+    ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=8)).save_pretrained(tmp_path)
+    ClapProcessor(ClapFeatureExtractor(feature_size=16), tiny.tokenizer()).save_pretrained(tmp_path)
+    (tmp_path / "README.md").write_text(CARD)
+    files = {file.name for file in plan(tmp_path).files}
+    assert files > {"README.md", "config.json", "model.safetensors", "tokenizer.json"}
+    assert not any(name.endswith(".py") for name in files)
+
+
+def test_a_tokenizer_may_name_two_classes_or_none(folder):
+    (folder / "tokenization_own.py").write_text("from .configuration_smoothclap import SmoothCLAPConfig\n")
+    change(folder / "tokenizer_config.json", auto_map={"AutoTokenizer": [None, "tokenization_own.Tokenizer"]})
+    assert "tokenization_own.py" in {file.name for file in plan(folder).files}
+
+
+def test_thresholds_go_where_captions_were_made_with_them(folder):
+    (folder / "thresholds.json").unlink()
+    assert "thresholds.json" not in {file.name for file in plan(folder).files}
+    (folder / "training_config.yaml").write_text("captions: given\n")
+    assert "training_config.yaml" in {file.name for file in plan(folder).files}
+    for said in ("captions: full\n", "seed: 1\n", ""):
+        (folder / "training_config.yaml").write_text(said)
+        with pytest.raises(ValueError, match=r"has no thresholds\.json; training_config\.yaml says"):
+            plan(folder)
+
+
+def test_damaged_thresholds_are_refused(folder):
+    (folder / "thresholds.json").write_text("[]")
+    with pytest.raises(ValueError, match="holds no thresholds"):
+        plan(folder)
+
+
+def test_an_access_token_never_goes(folder):
+    (folder / "training_config.yaml").write_text(f"captions: given\nhub_token: hf_{'a1' * 17}\n")
+    with pytest.raises(ValueError, match=r"training_config\.yaml holds what looks like an access token.*take it out"):
+        plan(folder)
+
+
+def test_looking_draws_no_random_numbers(folder):
+    before = torch.get_rng_state()
+    plan(folder)
+    assert torch.equal(torch.get_rng_state(), before)

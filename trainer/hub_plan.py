@@ -1,0 +1,267 @@
+"""What of a checkpoint's folder goes to the Hub, and whether it is whole: nothing here asks the Hub."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from transformers import AutoModel, AutoProcessor
+from transformers.dynamic_module_utils import get_relative_imports
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+
+import modeling_smoothclap  # noqa: F401  importing it registers the classes that a checkpoint is tried with
+
+from .data.thresholds import Thresholds
+
+
+CARD = "README.md"
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+EXTRACTOR_FILES = ("processor_config.json", "preprocessor_config.json")
+TOKENIZER_FILES = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
+    *("vocab.txt", "merges.txt", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"),
+)
+VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model")
+RECORDS = {
+    "LICENSE": "licence",
+    "thresholds.json": "thresholds of the captions",
+    "standardisation.json": "standardisation of the functionals",
+    "objective.json": "objective",
+    "data.json": "what it was trained on",
+    "provenance.json": "what it was trained on",
+    "origin.json": "what it started from",
+    "versions.json": "what it was trained with",
+    "text_tower.json": "how the text tower was made",
+    "metrics.json": "figures",
+    "attributes.csv": "figures",
+    "results.json": "figures",
+    "zero_shot.json": "figures",
+    "training_config.yaml": "settings of the training run",
+    "training_log.yaml": "log of the training run",
+}
+LINKED_KINDS = (".csv", ".json", ".md", ".png", ".svg", ".txt", ".yaml")
+"""What a card may show or link to in its own folder, and take along."""
+ACCESS_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """
+    One file of an upload.
+
+    Args:
+        name (`str`): Its path in the repository.
+        path (`Path`): Where its content is; symbolic links are followed.
+        what (`str`): What it is, in words.
+    """
+
+    name: str
+    path: Path
+    what: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.path.stat().st_size
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    What would be uploaded.
+
+    Args:
+        folder (`Path`): The checkpoint.
+        files (`tuple[PlannedFile, ...]`): What goes, by name.
+        left_out (`tuple[str, ...]`): What else lies in the folder and stays there; folders end in `/`.
+    """
+
+    folder: Path
+    files: tuple[PlannedFile, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def plan(folder: str | Path) -> Plan:
+    """
+    What of `folder` would be uploaded, after making sure that it is a whole checkpoint that loads.
+
+    A file goes only if it is known: configuration, weights that the index names, processor, the code that `auto_map`
+    names with what it imports, the card and what the card links to, and the records of training and evaluation.
+    Training checkpoints, optimiser states, pickles, `work/`, caches and anything else stay.
+
+    Args:
+        folder (`str` or `Path`): What [`~smoothclap_trainer.run.run_training`] wrote, or `save_pretrained` with a card.
+
+    Raises:
+        ValueError: Something is missing, damaged, names code of another repository, or holds an access token.
+
+    Example:
+
+    ```python
+    >>> from modeling_smoothclap import SMOOTHCLAP_TINY
+    >>> from smoothclap_trainer.hub_plan import plan
+    >>> upload = plan(SMOOTHCLAP_TINY)
+    >>> {file.name: file.what for file in upload.files}["thresholds.json"], upload.size > 20e6
+    ('thresholds of the captions', True)
+
+    ```
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{str(folder)!r} is no folder: name the one that holds config.json and the weights.")
+    kinds = {CONFIG: "configuration", CARD: "model card"}
+    _need(folder, CONFIG, "save the model there with `save_pretrained`")
+    kinds |= dict.fromkeys(_weights(folder), "weights")
+    kinds |= dict.fromkeys(_processor(folder), "processor")
+    kinds |= dict.fromkeys(_code(folder), "code that loads it")
+    _need(folder, CARD, "write its card with examples/write_model_card.py")
+    kinds |= {name: what for name, what in RECORDS.items() if (folder / name).is_file()}
+    kinds |= {name: "shown by the card" for name in _linked(folder) if name not in kinds}
+    _check_thresholds(folder)
+    files = tuple(PlannedFile(name, (folder / name).resolve(), kinds[name]) for name in sorted(kinds))
+    _check_tokens(files)
+    _check_loading(folder)
+    present = (f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
+    going = {file.name for file in files} | {f"{file.name.split('/')[0]}/" for file in files}
+    return Plan(folder, files, tuple(sorted(set(present) - going)))
+
+
+def _need(folder: Path, name: str, cure: str) -> None:
+    if not (folder / name).is_file():
+        raise ValueError(f"{str(folder)!r} is not a whole checkpoint: it has no {name}; {cure}.")
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}. Save the checkpoint again.") from error
+
+
+def _weights(folder: Path) -> list[str]:
+    """The files of weights that transformers would load, and no others that may lie beside them."""
+    names = [WEIGHTS]
+    if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
+        names = [INDEX, *sorted(set(_json(folder / INDEX)["weight_map"].values()))]
+    names += ADAPTER if any((folder / name).is_file() for name in ADAPTER) else ()
+    for name in names:
+        _need(folder, name, "save the whole model there; adapters with `save_lora`, which puts their base beside them")
+    return names
+
+
+def _processor(folder: Path) -> list[str]:
+    names = [name for name in (*EXTRACTOR_FILES, *TOKENIZER_FILES) if (folder / name).is_file()]
+    for one_of, part in ((EXTRACTOR_FILES, "feature extractor"), (VOCABULARIES, "tokenizer")):
+        if not set(one_of) & set(names):
+            raise ValueError(
+                f"{str(folder)!r} is not a whole checkpoint: of its {part} it has none of {', '.join(one_of)}; save "
+                "the processor there with `save_pretrained`."
+            )
+    return names
+
+
+def _code(folder: Path) -> list[str]:
+    """The modules that a machine without this package needs: those that `auto_map` names, and their siblings."""
+    maps = {
+        name: dict(_auto_maps(_json(folder / name)))
+        for name in (CONFIG, *EXTRACTOR_FILES, "tokenizer_config.json")
+        if (folder / name).is_file()
+    }
+    named = {auto: reference for entries in maps.values() for auto, reference in entries.items()}
+    if _json(folder / CONFIG).get("model_type") not in CONFIG_MAPPING_NAMES:
+        needed = {"AutoConfig", "AutoModel", "AutoProcessor", "AutoFeatureExtractor"}
+        if missing := sorted(needed - set(named)):
+            raise ValueError(
+                f"{str(folder)!r} would load only where this package is installed: no `auto_map` names the code of "
+                f"{', '.join(missing)}. Load model and processor with the package and save both again."
+            )
+    found: list[str] = []
+    for name, entries in maps.items():
+        for reference in entries.values():
+            if "--" in reference:
+                raise ValueError(
+                    f"{name} in {str(folder)!r} takes its code from another repository ({reference}), which may change "
+                    "or vanish. Load model and processor with the package and save both again."
+                )
+            _follow(folder, reference.split(".")[0], found)
+    return found
+
+
+def _auto_maps(content: Any) -> Iterator[tuple[str, str]]:
+    """The entries of every `auto_map` in a JSON file, however deep."""
+    if not isinstance(content, dict):
+        return
+    for key, value in content.items():
+        if key != "auto_map":
+            yield from _auto_maps(value)
+            continue
+        for auto, references in value.items():
+            # A tokenizer has two, slow and fast, of which one may be null.
+            for reference in references if isinstance(references, list) else [references]:
+                if reference is not None:
+                    yield auto, reference
+
+
+def _follow(folder: Path, module: str, found: list[str]) -> None:
+    name = f"{module}.py"
+    if name in found:
+        return
+    _need(folder, name, "load model and processor with the package and save both again, which writes their code")
+    found.append(name)
+    for sibling in sorted(get_relative_imports(folder / name)):
+        _follow(folder, sibling, found)
+
+
+def _linked(folder: Path) -> list[str]:
+    """Files of the folder that its card shows or links to."""
+    targets = re.findall(r"\]\(([^)#\s]+)", (folder / CARD).read_text(encoding="utf-8"))
+    paths = [(target, folder / target) for target in dict.fromkeys(targets) if not re.match(r"[a-z]+:|/", target)]
+    return [
+        target.removeprefix("./")
+        for target, path in paths
+        if path.suffix in LINKED_KINDS and ".." not in Path(target).parts and path.is_file()
+    ]
+
+
+def _check_thresholds(folder: Path) -> None:
+    """Captions made from functionals need the thresholds that made them."""
+    path, said = folder / "thresholds.json", folder / "training_config.yaml"
+    if path.is_file():
+        Thresholds.load(path)
+    elif said.is_file() and (yaml.safe_load(said.read_text(encoding="utf-8")) or {}).get("captions") != "given":
+        _need(folder, path.name, "training_config.yaml says that captions were made with it; copy it from the run")
+
+
+def _check_tokens(files: tuple[PlannedFile, ...]) -> None:
+    for file in files:
+        if file.what != "weights" and ACCESS_TOKEN.search(file.path.read_text(encoding="utf-8", errors="ignore")):
+            raise ValueError(f"{file.name} holds what looks like an access token of the Hub (hf_...): take it out.")
+
+
+def _check_loading(folder: Path) -> None:
+    """Load everything once, with the package's own classes, as a user would."""
+    locally: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        with torch.random.fork_rng(devices=[]):  # loading draws numbers, which training may be in the midst of
+            _, found = AutoModel.from_pretrained(folder, output_loading_info=True, **locally)
+        AutoProcessor.from_pretrained(folder, **locally)
+    except Exception as error:  # of truncated and foreign files: too many classes to name
+        raise ValueError(f"{str(folder)!r} cannot be loaded, so nothing is uploaded: {error}") from error
+    for problem in ("missing_keys", "unexpected_keys"):
+        if names := sorted(found[problem]):
+            raise ValueError(
+                f"The weights in {str(folder)!r} do not fit its configuration: {problem.replace('_', ' ')} "
+                f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. Save the model again."
+            )
