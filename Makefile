@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 test docs-check bench: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs-check bench train compare venv clean distclean
+.PHONY: help demo test lint format docs-check bench train judge card compare venv clean distclean
 
 help: ## list what one can do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -68,12 +68,22 @@ build/towers/text/distillation.json: | $(DEV)
 
 train: build/speech/dataset_dict.json build/towers/text/distillation.json ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train
 	$(BIN)/python examples/run_training.py examples/configs/smoothclap-tiny.yaml
-	rm -rf $(CHECKPOINT)
-	mkdir -p $(CHECKPOINT)
+	find $(CHECKPOINT) -mindepth 1 -maxdepth 1 ! -name notes.md -exec rm -r {} +
 	cp $(addprefix build/smoothclap-tiny/*.,json yaml csv safetensors) $(CHECKPOINT)
 	cp build/towers/text/distillation.json $(CHECKPOINT)/text_tower.json
-	cd $(CHECKPOINT) && ln -s ../../*_smoothclap.py . && ln -s ../../../model_card.md README.md
-	@echo "Now bring the figures of $(CHECKPOINT)/attributes.csv into model_card.md; a test compares them."
+	cd $(CHECKPOINT) && ln -s ../../*_smoothclap.py .
+	$(MAKE) judge
+
+judge: build/expressive/dataset_dict.json ## judge the default checkpoint on synthetic emotions, and write its card with the figures
+	$(BIN)/python examples/run_zero_shot_evaluation.py --model smoothclap-tiny=$(CHECKPOINT) \
+		--tasks examples/configs/own_task.yaml examples/configs/own_task_de.yaml --output build/judged
+	mkdir -p $(CHECKPOINT)/pictures
+	cp build/judged/results.json $(CHECKPOINT)/zero_shot.json
+	cp build/judged/pictures/expressive-en-*.png $(CHECKPOINT)/pictures
+	$(MAKE) card
+
+card: | $(DEV) ## write the default checkpoint's card, model_card.md, again from what lies beside the weights
+	$(BIN)/python examples/write_model_card.py
 
 compare: build/speech-600/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## train with every objective, five seeds each, and write docs/objectives.md (an hour)
 	$(BIN)/python examples/compare_objectives.py examples/configs/comparison.yaml

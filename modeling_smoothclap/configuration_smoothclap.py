@@ -46,6 +46,9 @@ class SmoothCLAPConfig(PreTrainedConfig):
             Dropout probability inside the projection heads.
         logit_scale_init_value (`float`, *optional*, defaults to `log(1 / 0.07)`):
             Initial natural logarithm of the factor that turns cosines into logits.
+        training_corpora (`list[str]`, *optional*):
+            Names of the corpora whose speech the weights were trained or selected on. `None` says that nobody wrote
+            it down, `"unrecorded"` among the names that this holds for a part of them, say an earlier stage.
 
     Example:
 
@@ -66,6 +69,7 @@ class SmoothCLAPConfig(PreTrainedConfig):
     projection_dim: int = 768
     projection_dropout: float | int = 0.5
     logit_scale_init_value: float | int = math.log(1 / 0.07)
+    training_corpora: list[str] | None = None
 
     def __post_init__(self, **kwargs):
         self.audio_config = _as_config(self.audio_config, "audio_config", _paper_audio_config)

@@ -29,6 +29,7 @@ logger = logging.get_logger(__name__)
 
 PARACLAP_AUDIO_CONFIG = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 PARACLAP_TEXT_CONFIG = "bert-base-uncased"
+PARACLAP_CORPORA = ["msp-podcast"]  # of the published checkpoint, as its paper says; its audio tower's are the same
 
 # This package's name of a tower and ParaCLAP's.
 BRANCHES = {"audio_model": "audio_branch.base", "text_model": "text_branch.base"}
@@ -53,7 +54,8 @@ def convert(
 
     BERT's pooler is left out, because ParaCLAP reads the first token's last hidden state and never used it. LayerDrop
     and SpecAugment, which the audio configuration carries from pretraining, are turned off, as in
-    [`~SmoothCLAPModel.from_audio_text_pretrained`].
+    [`~SmoothCLAPModel.from_audio_text_pretrained`]. The configuration records what ParaCLAP's paper says it was trained
+    on, MSP-Podcast; for a checkpoint that was trained on other speech, change `training_corpora` there.
 
     Args:
         checkpoint (`str` or `Path`): ParaCLAP's `best.pth.tar`: a state dict, bare or under `"model"`.
@@ -77,7 +79,10 @@ def convert(
     audio = _from_pretrained(AutoConfig, audio_config, "audio configuration", "--audio-config")
     text = _from_pretrained(AutoConfig, text_config, "text configuration", "--text-config")
     config = SmoothCLAPConfig(
-        audio_config=without_training_noise(audio), text_config=text, projection_dim=state[PROJECTION].shape[0]
+        audio_config=without_training_noise(audio),
+        text_config=text,
+        projection_dim=state[PROJECTION].shape[0],
+        training_corpora=PARACLAP_CORPORA,
     )
     model = SmoothCLAPModel(config)
     extractor = SmoothCLAPFeatureExtractor.from_audio_config(audio, do_normalize=False)

@@ -1,17 +1,39 @@
-"""The figures of model_card.md are those that the training script measured and the checkpoint carries."""
+"""The committed card is what the checkpoint's files give, and its figures are those that were measured."""
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
+from huggingface_hub import ModelCard
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
 
 
-CARD = Path(__file__).parents[1] / "model_card.md"
-CORPORA = ("fillets-cs", "fillets-nl", "drascula")
+ROOT = Path(__file__).parents[1]
+CARD = ROOT / "model_card.md"
 FIGURE = r" (\d\.\d\d) \((\d\.\d\d)-(\d\.\d\d)\) \|"
 ROW = re.compile(r'^\| ([a-z ]+) \| "([^"]+)" / "([^"]+)" \|' + 3 * FIGURE + "$", re.M)
+COLUMNS = re.compile(
+    r"^\| attribute \| texts \| ([\w-]+), \w+, \w+ \| ([\w-]+), \w+, \w+ \| ([\w-]+), \w+, \w+ \|$", re.M
+)
+
+
+def written_now() -> dict[Path, str]:
+    """Both cards of the shipped checkpoint, written from scratch, by path."""
+    spec = importlib.util.spec_from_file_location("write_model_card", ROOT / "examples" / "write_model_card.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script.cards_of_the_shipped_checkpoint()
+
+
+def test_the_committed_cards_are_what_the_checkpoint_gives():
+    now = written_now()
+    assert set(now) == {CARD, Path(SMOOTHCLAP_TINY) / "README.md"}
+    for path, text in now.items():
+        assert not path.is_symlink()
+        assert path.read_bytes() == text.encode(), f"{path.name} is stale: run python examples/write_model_card.py"
 
 
 def test_every_measured_figure_is_in_the_card_and_no_other():
@@ -20,18 +42,51 @@ def test_every_measured_figure_is_in_the_card_and_no_other():
         (row.attribute, row.high, row.low, row.corpus): (row.auc, row.interval_low, row.interval_high)
         for row in table.itertuples()
     }
+    text = CARD.read_text()
+    (corpora,) = COLUMNS.findall(text)
     stated = {}
-    for attribute, high, low, *figures in ROW.findall(CARD.read_text()):
-        for index, corpus in enumerate(CORPORA):
+    for attribute, high, low, *figures in ROW.findall(text):
+        for index, corpus in enumerate(corpora):
             stated[attribute, high, low, corpus] = tuple(map(float, figures[3 * index : 3 * index + 3]))
     assert stated == {key: tuple(round(value, 2) for value in values) for key, values in measured.items()}
 
 
+def test_the_hub_reads_the_figures_of_the_test_split():
+    table = pd.read_csv(Path(SMOOTHCLAP_TINY) / "attributes.csv").query("split == 'test'")
+    measured = {
+        (row.corpus, f'AUC of {row.attribute}: "{row.high}" / "{row.low}"'): row.auc for row in table.itertuples()
+    }
+    results = ModelCard(CARD.read_text()).data.eval_results
+    found = {
+        (each.dataset_name, each.metric_name): each.metric_value for each in results if each.metric_type == "roc_auc"
+    }
+    assert found == measured
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        "It has never seen an emotion label and does not recognise emotions",
+        "7,028 clips, 298 minutes",
+        "27% (English to German) and 29% (back) of 400 held-out",
+        "its teacher found 38% and 35%",
+        "They were looked at twice before the final run",
+        "2,200 steps, 20 epochs, in 22 minutes",
+        "records them: `drascula`, `queen`",
+        "Not for judging people",
+        "Expressed, not felt",
+    ],
+)
+def test_what_a_reader_must_know_is_said(fact):
+    assert fact in re.sub(r"\*\*|\s+", lambda found: " " if found.group().isspace() else "", CARD.read_text())
+
+
 def test_the_checkpoint_is_small():
-    size = sum(path.stat().st_size for path in Path(SMOOTHCLAP_TINY).iterdir())
+    size = sum(path.stat().st_size for path in Path(SMOOTHCLAP_TINY).rglob("*") if path.is_file())
     assert size <= 25_000_000
 
 
 def test_the_checkpoint_says_how_it_was_made():
     made = {"training_config.yaml", "training_log.yaml", "provenance.json", "thresholds.json", "text_tower.json"}
+    made |= {"data.json", "objective.json", "notes.md"}
     assert made <= {path.name for path in Path(SMOOTHCLAP_TINY).iterdir()}

@@ -16,11 +16,15 @@ from modeling_smoothclap import SmoothCLAPModel
 from . import checkpoints
 from .arguments import SmoothCLAPTrainingArguments
 from .assemble import Batches, make_batches, make_model
+from .data.build import PROVENANCE_FILE
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .evaluation.embed import embed_clips
 from .evaluation.metrics import ZeroShotMetrics
 from .lora import LoraSettings, merged, save_lora
+from .model_card import write_model_card
+from .model_card.facts import ZERO_SHOT
 from .prepare import load_clips
+from .records import TrainingSources, record_training, write_json
 from .settings import DataSettings, ModelSettings, Settings, ignored_settings
 from .trainer import SmoothCLAPTrainer
 
@@ -34,8 +38,11 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
 
     Writes to `output_dir`: the model and its processor; `thresholds.json` and `standardisation.json`, as far as
     captions and targets used them; `objective.json`, the loss in words and numbers; `training_config.yaml`;
-    `training_log.yaml`; `data.json`, what was trained on; `metrics.json`, the figures of the validation split;
-    `attributes.csv`, zero-shot attributes of validation and test. The test split selects nothing.
+    `training_log.yaml`; `data.json` and `provenance.json`, what was trained on; `origin.json`, what it started from;
+    `versions.json`; `metrics.json`, the figures of the validation split; `attributes.csv`, zero-shot attributes of
+    validation and test; `README.md`, the model card, written from all of these. The test split selects nothing.
+
+    With `push_to_hub` all of that is published at the end, in one commit; see [`~hub_trainer.HubTrainer`].
 
     Args:
         settings (`Settings`): From [`~settings.read_settings`].
@@ -61,21 +68,29 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     trainer_parts = make_batches(splits, model, processor, data_settings, lora, arguments, _barrier)
     metrics_of = ZeroShotMetrics(processor, trainer_parts.wordings, trainer_parts.collator.label_names)
     _check_metric(arguments.metric_for_best_model, metrics_of)
-    trainer = _trainer(model, processor, trainer_parts, arguments, metrics_of)
+    sources = _sources(trainer_parts, data_settings, arguments)
+    trainer = _trainer(model, processor, trainer_parts, arguments, metrics_of, sources)
     if lora.lora_towers and trainer.is_fsdp_enabled:
         raise ValueError("Adapters cannot be saved from sharded weights: train `lora_towers` without FSDP.")
     trainer.train(resume_from_checkpoint=resume_from)
     if trainer.stop.stopped:
         return trainer
+    if arguments.should_save:
+        _forget_figures(output)
     _save(trainer, processor, output, model_settings, lora.lora_save if lora.lora_towers else None)
     metrics = trainer.evaluate() if "validation" in splits else {}
     metrics.pop("epoch", None)  # the last, while the model may be of the best
     if arguments.process_index == 0:
-        _record(output, trainer, trainer_parts, metrics, said)
+        record_training(trainer, output)
+        _record_run(output, data_settings, metrics, said)
     _barrier()
     # The others are done: none waits for what the first now does alone.
-    if arguments.process_index == 0 and data_settings.report_attributes and isinstance(_plain(model), SmoothCLAPModel):
-        _report_attributes(output, trainer_parts.splits, data_settings.cache_dir, str(arguments.device))
+    if arguments.process_index == 0:
+        if data_settings.report_attributes and isinstance(_plain(model), SmoothCLAPModel):
+            _report_attributes(output, trainer_parts.splits, data_settings.cache_dir, str(arguments.device))
+        write_model_card(output, trainer.hub_model_id if arguments.push_to_hub else arguments.hub_model_id)
+        if arguments.push_to_hub:
+            trainer.push_folder(output, "End of training")
     return trainer
 
 
@@ -116,7 +131,15 @@ def _resume_from(asked: str | bool | None, output: Path) -> str | None:
     return last
 
 
-def _trainer(model: Any, processor: Any, parts: Batches, arguments: Any, metrics: ZeroShotMetrics) -> SmoothCLAPTrainer:
+def _sources(parts: Batches, data: DataSettings, arguments: SmoothCLAPTrainingArguments) -> TrainingSources:
+    on_hub = [name for name in data.dataset if not Path(name).exists()]  # loaded, so from there
+    uses_features = arguments.beta > 0 and "local_features" in arguments.targets
+    return TrainingSources(dict(parts.splits), on_hub, data.local_feature_encoder if uses_features else None)
+
+
+def _trainer(
+    model: Any, processor: Any, parts: Batches, arguments: Any, metrics: ZeroShotMetrics, sources: TrainingSources
+) -> SmoothCLAPTrainer:
     return SmoothCLAPTrainer(
         model=model,
         args=arguments,
@@ -125,7 +148,14 @@ def _trainer(model: Any, processor: Any, parts: Batches, arguments: Any, metrics
         eval_dataset=parts.splits.get("validation"),
         processing_class=processor,
         compute_metrics=metrics,
+        sources=sources,
     )
+
+
+def _forget_figures(folder: Path) -> None:
+    """Take away what an earlier run left that would be taken for figures of the weights that come now."""
+    for name in ("attributes.csv", ZERO_SHOT, PROVENANCE_FILE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _plain(model: Any) -> Any:
@@ -142,7 +172,7 @@ def _save(
             save_lora(model, processor, folder, lora_save)
         return
     if lora_save is None:
-        trainer.save_model(str(folder))  # gathers what is sharded
+        trainer.save_model(str(folder), _internal_call=True)  # gathers what is sharded, and does not publish yet
     if trainer.args.should_save:
         if lora_save == "merged":
             merged(model).save_pretrained(folder)
@@ -159,47 +189,15 @@ def _store_as(folder: Path, model_class: Any, storage_dtype: str) -> None:
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-def _record(
-    folder: Path, trainer: SmoothCLAPTrainer, parts: Batches, metrics: dict[str, float], said: dict[str, Any]
-) -> None:
-    collator = parts.collator
-    if collator.thresholds is not None:
-        collator.thresholds.save(folder / "thresholds.json")
-    if collator.functionals is not None:
-        collator.functionals.save(folder / "standardisation.json")
-    for name, content in (
-        ("objective.json", trainer.objective.describe()),
-        ("metrics.json", metrics),
-        ("data.json", describe_data(parts.splits)),
-    ):
-        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def _record_run(folder: Path, data: DataSettings, metrics: dict[str, float], said: dict[str, Any]) -> None:
+    """What the trainer does not know of: the settings as they were said, the figures, where the clips are from."""
+    write_json(folder / "metrics.json", metrics)
+    said = {name: value for name, value in said.items() if name != "hub_token"}  # the folder may be published
     (folder / "training_config.yaml").write_text(yaml.safe_dump(said, sort_keys=False), encoding="utf-8")
-    (folder / "training_log.yaml").write_text(yaml.safe_dump(trainer.state.log_history), encoding="utf-8")
-
-
-def describe_data(splits: DatasetDict) -> dict[str, Any]:
-    """
-    What was trained and validated on, by split and corpus: clips, minutes, speakers, language, licence, and whether the
-    speech is synthetic, as far as the rows say.
-    """
-    described: dict[str, Any] = {}
-    facts = ("language", "licence", "package", "package_version", "synthetic")
-    for split, rows in splits.items():
-        kept = [name for name in ("corpus", "speaker", "duration", *facts) if name in rows.column_names]
-        table = rows.select_columns(kept).to_pandas() if kept else pd.DataFrame(index=range(len(rows)))
-        corpora = table["corpus"].fillna("unnamed") if "corpus" in table else pd.Series("unnamed", table.index)
-        described[split] = {}
-        for corpus, members in table.groupby(corpora):
-            entry: dict[str, Any] = {"clips": len(members)}
-            if "duration" in members:
-                entry["minutes"] = round(float(members["duration"].sum()) / 60, 1)
-            if "speaker" in members:
-                entry["speakers"] = int(members["speaker"].nunique())
-            for fact in facts:
-                values = sorted(members[fact].dropna().unique().tolist()) if fact in members else []
-                entry |= {fact: values[0] if len(values) == 1 else values} if values else {}
-            described[split][str(corpus)] = entry
-    return described
+    sources = [Path(source) / PROVENANCE_FILE for source in data.dataset]
+    records = [json.loads(path.read_text(encoding="utf-8")) for path in sources if path.is_file()]
+    if records:
+        write_json(folder / PROVENANCE_FILE, [entry for record in records for entry in record])
 
 
 def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device: str) -> None:

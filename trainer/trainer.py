@@ -19,14 +19,14 @@ from .dual_encoder import freeze_towers, logit_scales, rest_frozen_towers
 from .objectives.batch_figures import BatchFigures
 from .objectives.gradient_cache import CachedGradients
 from .objectives.joint_loss import JointLoss, Representations
-from .resumable import ResumableTrainer
+from .recording import RecordingTrainer
 
 
 TARGET_INPUTS = ("tag_input_ids", "tag_attention_mask", "local_features", "functionals")
 """Entries of a batch that shape the targets and are not inputs of the model."""
 
 
-class SmoothCLAPTrainer(ResumableTrainer):
+class SmoothCLAPTrainer(RecordingTrainer):
     """
     [`~transformers.Trainer`] whose loss is SmoothCLAP's, over a batch that all processes share.
 
@@ -38,13 +38,13 @@ class SmoothCLAPTrainer(ResumableTrainer):
 
     Logs hold, beside the loss, the divergences that make it up, the logit scale, how many negatives a clip has, and
     the rate of duplicate captions, which are negatives of each other although they say the same. How it stops and
-    resumes: see [`~resumable.ResumableTrainer`].
+    resumes: see [`~resumable.ResumableTrainer`]; what it records and pushes: [`~recording.RecordingTrainer`].
 
     Args:
         model (*optional*): What to train. The towers that `args` freeze are frozen here; a PEFT model is left as PEFT
             set it.
         args ([`SmoothCLAPTrainingArguments`], *optional*): Settings.
-        **kwargs: As for [`~transformers.Trainer`]. `compute_metrics` may have a method `prepare(model)`, as
+        **kwargs: As for [`~recording.RecordingTrainer`]. `compute_metrics` may have a method `prepare(model)`, as
             [`~smoothclap_trainer.evaluation.metrics.ZeroShotMetrics`] has; it is called before each evaluation.
     """
 

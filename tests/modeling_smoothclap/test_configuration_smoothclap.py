@@ -107,3 +107,11 @@ def test_a_whole_config_can_be_built_from_its_dict():
     rebuilt = SmoothCLAPConfig(**config.to_dict())
     assert rebuilt.audio_config.hidden_size == 48
     assert rebuilt.text_config.hidden_size == 36
+
+
+def test_the_record_of_corpora_is_a_list_of_names_and_goes_along(tmp_path):
+    assert SmoothCLAPConfig().training_corpora is None
+    tiny.config(training_corpora=["msp-podcast"]).save_pretrained(tmp_path)
+    assert AutoConfig.from_pretrained(tmp_path).training_corpora == ["msp-podcast"]
+    with pytest.raises(Exception, match="training_corpora"):
+        SmoothCLAPConfig(training_corpora="msp-podcast")

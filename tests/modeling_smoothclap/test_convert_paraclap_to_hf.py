@@ -329,3 +329,7 @@ def test_command_without_a_hub_asks_for_a_directory(original, tmp_path):
         "--audio-config a directory that holds it, or a hub id while the hub can be reached.\n"
     )
     assert not (tmp_path / "out").exists()
+
+
+def test_the_converted_model_records_what_paraclap_was_trained_on(converted):
+    assert AutoModel.from_pretrained(converted).config.training_corpora == ["msp-podcast"]

@@ -1,8 +1,19 @@
-import pytest
+"""What a run refuses, what it leaves behind, and that it publishes once, when all of that is there."""
 
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from transformers import AutoConfig
+
+from smoothclap_trainer import SmoothCLAPTrainer
 from smoothclap_trainer.evaluation.metrics import ZeroShotMetrics
 from smoothclap_trainer.run import _check_metric
 from tests import tiny
+from tests.invariants import command_line
 
 
 WORDINGS = {"happy": "a happy voice", "sad": "a sad voice"}
@@ -16,3 +27,98 @@ def test_a_metric_that_no_evaluation_gives_is_refused_with_those_there_are():
         _check_metric("uarr", labelled)
     with pytest.raises(ValueError, match="'uar', but evaluation gives loss, audio_to_text_r@1"):
         _check_metric("uar", ZeroShotMetrics(tiny.processor()))
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    """Settings of a step on 6 clips of two corpora and, for validation, 2 of another."""
+    folder = tmp_path_factory.mktemp("runs")
+    encoders = command_line.encoders(folder / "encoders")
+    dataset = command_line.manifest(folder / "data", train=6, validation=2)
+    corpora = ["queen", "drascula", "queen", "queen", "queen", "queen", "iemocap", "iemocap"]
+    pd.read_csv(dataset).assign(corpus=corpora, speaker=corpora).to_csv(dataset, index=False)
+
+    def settings(name, **changes):
+        return command_line.settings(folder / name, dataset, encoders, max_steps=1) | changes
+
+    return settings
+
+
+LORA = {"lora_towers": ["audio"], "lora_rank": 2, "freeze_audio_tower": True}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"storage_dtype": "float16"}, LORA | {"lora_save": "merged"}, LORA | {"lora_save": "adapter"}],
+    ids=["half", "merged", "adapter"],
+)
+def test_however_it_is_saved_the_model_says_what_it_heard_and_has_its_card(make, how):
+    config = make("-".join(map(str, how.values())).replace("/", ""), **how)
+    out = Path(config["output_dir"])
+    command_line.train(config)
+    assert AutoConfig.from_pretrained(out).training_corpora == ["drascula", "iemocap", "queen"]
+    text = (out / "README.md").read_text()
+    card = ModelCard(text).data
+    assert (card.language, card.library_name) == (["en", "de"], "transformers")
+    assert card.base_model is None  # the encoders are folders
+    for told in ("# out\n", "| train | queen | 5 |", "| validation | iemocap | 2 |", "`drascula`, `iemocap`, `queen`"):
+        assert told in text
+    assert "## Objective" in text and "## Validation figures" in text and "| uar |" in text
+
+
+def test_going_on_from_a_run_adds_to_its_record(make, tmp_path):
+    start = make("start")
+    command_line.train(start)
+    dataset = tmp_path / "other.csv"
+    rows = pd.read_csv(start["dataset"]).drop(columns=["corpus", "speaker"])
+    rows.assign(path=[str(Path(start["dataset"]).parent / path) for path in rows["path"]]).to_csv(dataset, index=False)
+    encoders = dict.fromkeys(("audio_encoder", "text_encoder", "projection_dim", "projection_dropout"))
+    changes = encoders | {"model": start["output_dir"], "dataset": str(dataset)}
+    config = {name: value for name, value in make("on", **changes).items() if value is not None}
+    command_line.train(config)
+    recorded = AutoConfig.from_pretrained(config["output_dir"]).training_corpora
+    assert recorded == ["drascula", "iemocap", "queen", "unrecorded"]
+    origin = json.loads((Path(config["output_dir"]) / "origin.json").read_text())
+    assert origin == {"model": {"name": start["output_dir"], "hub": False, "revision": None}, "datasets": []}
+
+
+def test_figures_and_sources_of_an_earlier_run_do_not_stay(make):
+    config = make("again", save_strategy="no")
+    out = Path(config["output_dir"])
+    out.mkdir(parents=True)
+    for name in ("zero_shot.json", "attributes.csv", "provenance.json"):
+        (out / name).write_text("of other weights")
+    Path(config["dataset"]).with_name("provenance.json").write_text('[{"name": "not of this manifest"}]')
+    command_line.train(config)
+    assert not {"zero_shot.json", "attributes.csv", "provenance.json"} & {path.name for path in out.iterdir()}
+
+
+def test_where_built_clips_are_from_goes_along(make, tmp_path):
+    """A folder that a builder wrote has its provenance beside the clips."""
+    config = make("built")
+    command_line.train(config)  # leaves a folder of prepared clips
+    built = Path(config["output_dir"]) / "work" / "clips"
+    (built / "provenance.json").write_text('[{"name": "queen", "licence": "free", "notes": "Acted."}]')
+    again = make("from-built", dataset=str(built))
+    command_line.train(again)
+    assert json.loads((Path(again["output_dir"]) / "provenance.json").read_text())[0]["name"] == "queen"
+    assert "`queen`: Acted." in (Path(again["output_dir"]) / "README.md").read_text()
+
+
+def test_a_run_is_published_once_when_all_is_there_and_without_its_token(make, monkeypatch):
+    pushed = []
+
+    def push_folder(self, folder, message=None):
+        pushed.append((message, {path.name for path in Path(folder).iterdir()}))
+
+    monkeypatch.setattr(SmoothCLAPTrainer, "push_folder", push_folder)
+    monkeypatch.setattr(SmoothCLAPTrainer, "init_hf_repo", lambda self: setattr(self, "hub_model_id", "user/fine"))
+    config = make("published", push_to_hub=True, hub_token="secret", hub_model_id="fine")
+    command_line.train(config)
+    ((message, there),) = pushed
+    assert message == "End of training"
+    assert {"model.safetensors", "config.json", "README.md", "thresholds.json", "data.json", "metrics.json"} <= there
+    out = Path(config["output_dir"])
+    assert 'checkpoint = "user/fine"' in (out / "README.md").read_text()
+    said = yaml.safe_load((out / "training_config.yaml").read_text())
+    assert said == {name: value for name, value in config.items() if name != "hub_token"}

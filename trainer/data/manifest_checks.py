@@ -86,7 +86,9 @@ def check_speakers(cells: Cells) -> None:
         cells ([`Cells`]):
             The manifest, whose splits are checked.
     """
-    speakers = cells.columns.get("speaker", [])
+    if "speaker" not in cells.columns:
+        return
+    speakers = cells.columns["speaker"]
     corpora = cells.columns.get("corpus", [None] * len(speakers))
     keys = [None if name is None else (corpus, name) for corpus, name in zip(corpora, speakers, strict=True)]
     for index, first in _second_splits(zip(keys, cells.columns["split"], strict=False)):

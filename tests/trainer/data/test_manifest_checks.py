@@ -82,6 +82,7 @@ def test_speakers():
     assert told(table) == [
         (13, "speaker", "'bob' is in 'test' and, row 12, in 'train'; keep each speaker in one split")
     ]
+    check_speakers(cells(corpus=["one", "one"], split=["train", "test"]))  # nobody is known
     table = cells(speaker=["ann", "ann", "ann"], split=["train", "test", "validation"])
     check_speakers(table)
     assert [row for row, _, _ in told(table)] == [11, 12]
