@@ -5,9 +5,9 @@ Judges dual encoders zero-shot on corpora of emotional speech, side by side.
     python examples/run_zero_shot_evaluation.py --model MODEL [MODEL ...] --tasks iemocap-4 ravdess-8 --data-root FOLDER
 
 A MODEL is a Hub id or a folder: SmoothCLAP, a converted ParaCLAP, transformers' ClapModel. NAME=MODEL says what to call
-it, MODEL@REVISION which state of the Hub is meant. A task is a name from --list
-or a YAML file such as examples/configs/own_task.yaml. FOLDER holds one folder per corpus, as each is distributed; a
-corpus elsewhere is given as NAME=FOLDER. The corpora need licences; --list says where to ask.
+it, MODEL@REVISION which state of the Hub is meant. A task is a name from --list or a YAML file such as
+examples/configs/own_task.yaml. FOLDER holds one folder per corpus, as each is distributed; a corpus elsewhere is given
+as NAME=FOLDER. The corpora need licences; --list says where to ask.
 
 The output folder gets results.json, report.md and pictures/.
 """
@@ -79,10 +79,12 @@ def main() -> None:
         parser.error("give --model and --tasks, or --list")
     output = Path(arguments.output)
     try:
-        check_matplotlib()  # before the long work
+        tasks = load_tasks(arguments.tasks, arguments.data_root)
+        check_matplotlib()  # before the long work, as is the folder
+        output.mkdir(parents=True, exist_ok=True)
         evaluation = evaluate_models(
             arguments.model,
-            load_tasks(arguments.tasks, arguments.data_root),
+            tasks,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
             bootstrap_samples=arguments.bootstrap_samples,

@@ -29,7 +29,7 @@ logger = logging.get_logger(__name__)
 
 PARACLAP_AUDIO_CONFIG = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 PARACLAP_TEXT_CONFIG = "bert-base-uncased"
-PARACLAP_CORPORA = ["msp-podcast"]  # of the published checkpoint, as its paper says; its audio tower's are the same
+PARACLAP_CORPORA = ("msp-podcast",)  # of the published checkpoint, as its paper says; its audio tower's are the same
 
 # This package's name of a tower and ParaCLAP's.
 BRANCHES = {"audio_model": "audio_branch.base", "text_model": "text_branch.base"}
@@ -82,7 +82,7 @@ def convert(
         audio_config=without_training_noise(audio),
         text_config=text,
         projection_dim=state[PROJECTION].shape[0],
-        training_corpora=PARACLAP_CORPORA,
+        training_corpora=list(PARACLAP_CORPORA),
     )
     model = SmoothCLAPModel(config)
     extractor = SmoothCLAPFeatureExtractor.from_audio_config(audio, do_normalize=False)

@@ -25,7 +25,8 @@ class HubTrainer(ResumableTrainer):
 
     As with the stock one, the model is also pushed whenever a checkpoint is saved, unless `hub_strategy` is `"end"`;
     training waits for it. Should that fail, there is a warning and training goes on. Optimiser states are never pushed,
-    so the strategies `checkpoint` and `all_checkpoints` are no more than `every_save`.
+    so the strategies `checkpoint` and `all_checkpoints` are no more than `every_save`. PEFT adapters, which alone are
+    no whole checkpoint, are not pushed while training.
     """
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
@@ -64,8 +65,14 @@ class HubTrainer(ResumableTrainer):
             `CommitInfo`, a `Future` of it if not `blocking`, and nothing in all processes but the first.
 
         Raises:
-            ValueError: As in [`~smoothclap_trainer.hub.publish`].
+            ValueError: As in [`~smoothclap_trainer.hub.publish`], or the model is one with PEFT adapters.
         """
+        if hasattr(self.model, "peft_config"):
+            # Saved into the folder of a merged model, they would be applied to it a second time.
+            raise ValueError(
+                "Adapters alone are no whole checkpoint. `run_training` pushes one at its end; otherwise write it with "
+                "`save_lora` and a card, and push that folder with `push_folder`."
+            )
         self.callback_handler.on_push_begin(self.args, self.state, self.control)
         if self.hub_model_id is None:
             self.init_hf_repo(token, private)

@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from huggingface_hub import try_to_load_from_cache
+from transformers.utils import CONFIG_NAME
+from transformers.utils.hub import extract_commit_hash
 
 from .data.collator import SmoothCLAPCollator
-from .evaluation.checkpoint_location import find_checkpoint
 from .evaluation.results import versions
 
 
@@ -83,9 +85,10 @@ def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
         described[split] = {}
         for corpus, members in table.groupby(corpora):
             entry: dict[str, Any] = {"clips": len(members)}
-            if "duration" in members:
+            # A corpus that says nothing of them may be joined with one that does.
+            if "duration" in members and members["duration"].notna().all():
                 entry["minutes"] = round(float(members["duration"].sum()) / 60, 1)
-            if "speaker" in members:
+            if "speaker" in members and members["speaker"].notna().any():
                 entry["speakers"] = int(members["speaker"].nunique())
             for fact in facts:
                 values = sorted(members[fact].dropna().unique().tolist()) if fact in members else []
@@ -118,8 +121,11 @@ def describe_origin(config: Any, hub_datasets: list[str]) -> dict[str, Any]:
 
 
 def _commit(name: str) -> str | None:
-    """The commit of what was just loaded from the Hub; none of a folder, or of one that has gone since."""
-    try:
-        return find_checkpoint(name)[1]
-    except ValueError:
+    """The commit of what was loaded from the Hub, by its copy here: the Hub's may be newer by now. None of a folder."""
+    if Path(name).exists():
         return None
+    try:
+        found = try_to_load_from_cache(name, CONFIG_NAME)
+    except ValueError:  # no name of the Hub's: a folder that has gone since
+        return None
+    return extract_commit_hash(found, None) if isinstance(found, str) else None

@@ -20,6 +20,7 @@ from .data.build import PROVENANCE_FILE
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .evaluation.embed import embed_clips
 from .evaluation.metrics import ZeroShotMetrics
+from .hub_plan import ADAPTER
 from .lora import LoraSettings, merged, save_lora
 from .model_card import write_model_card
 from .model_card.facts import ZERO_SHOT
@@ -72,11 +73,13 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     trainer = _trainer(model, processor, trainer_parts, arguments, metrics_of, sources)
     if lora.lora_towers and trainer.is_fsdp_enabled:
         raise ValueError("Adapters cannot be saved from sharded weights: train `lora_towers` without FSDP.")
+    if arguments.push_to_hub and arguments.should_save:
+        _forget_earlier_run(output)  # or cards that are pushed in training would show its figures
     trainer.train(resume_from_checkpoint=resume_from)
     if trainer.stop.stopped:
         return trainer
     if arguments.should_save:
-        _forget_figures(output)
+        _forget_earlier_run(output)
     _save(trainer, processor, output, model_settings, lora.lora_save if lora.lora_towers else None)
     metrics = trainer.evaluate() if "validation" in splits else {}
     metrics.pop("epoch", None)  # the last, while the model may be of the best
@@ -152,9 +155,10 @@ def _trainer(
     )
 
 
-def _forget_figures(folder: Path) -> None:
-    """Take away what an earlier run left that would be taken for figures of the weights that come now."""
-    for name in ("attributes.csv", ZERO_SHOT, PROVENANCE_FILE):
+def _forget_earlier_run(folder: Path) -> None:
+    """Take away what would be taken for a part of the model that comes now, or for its figures and data."""
+    data = ("thresholds.json", "standardisation.json", PROVENANCE_FILE)
+    for name in ("attributes.csv", ZERO_SHOT, *data, *ADAPTER):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -167,4 +167,7 @@ def test_mistakes_are_told_in_a_line(run, corpora, models, tmp_path, capsys):
     assert told.startswith("error: 2 of 6 clips cannot be read; mend or remove them:")
     assert clips[0].name in told and clips[2].name in told
     assert error("--tasks", "alc-2") == "2" and "give --model and --tasks, or --list" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").iterdir())
+    (tmp_path / "out").rmdir()
+    (tmp_path / "out").touch()
+    assert "File exists" in error("--model", tmp_path / "none", *alc)  # before a model is asked for

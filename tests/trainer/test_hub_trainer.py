@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
+from smoothclap_trainer.lora import LoraSettings, add_lora
 from tests import tiny
 from tests.hub.here import FILES, hub_here
 from tests.hub.server import ANN, BOB, READER
@@ -26,7 +27,7 @@ def data(tmp_path_factory):
     return rows.dataset(tmp_path_factory.mktemp("rows"))
 
 
-def trainer(folder, data, **changes) -> SmoothCLAPTrainer:
+def trainer(folder, data, adapted=False, **changes) -> SmoothCLAPTrainer:
     fields = {
         "output_dir": str(folder),
         "per_device_train_batch_size": 4,
@@ -36,8 +37,11 @@ def trainer(folder, data, **changes) -> SmoothCLAPTrainer:
         "use_cpu": True,
         "disable_tqdm": True,
     }
+    model = tiny.model(text_config=tiny.text_config(max_position_embeddings=400))
+    if adapted:
+        model = add_lora(model, LoraSettings(lora_towers=["audio"]), freeze_audio=True, freeze_text=False)
     return SmoothCLAPTrainer(
-        model=tiny.model(text_config=tiny.text_config(max_position_embeddings=400)),
+        model=model,
         args=SmoothCLAPTrainingArguments(**fields | changes),
         data_collator=rows.collator(data),
         train_dataset=data,
@@ -109,6 +113,16 @@ def test_a_push_that_fails_while_it_trains_is_a_warning(tmp_path, data, server, 
     the_trainer.train()
     assert "The model of step 1 was not pushed: ann/trained could not be reached, or the Hub refused" in logs.text
     assert server.repositories[NAME].commits() == ["initial commit", "Training in progress, step 2"]
+
+
+def test_adapters_alone_are_neither_pushed_nor_left_beside_what_is(tmp_path, data, server, logs):
+    the_trainer = to_the_hub(tmp_path, data, adapted=True)
+    the_trainer.train()
+    assert "The model of step 1 was not pushed: Adapters alone are no whole checkpoint" in logs.text
+    with pytest.raises(ValueError, match="write it with `save_lora` and a card, and push that folder"):
+        the_trainer.push_to_hub()
+    assert server.repositories[NAME].commits() == ["initial commit"]
+    assert not list(tmp_path.glob("adapter*"))
 
 
 @pytest.mark.parametrize("token", [BOB, READER])

@@ -82,15 +82,17 @@ def test_going_on_from_a_run_adds_to_its_record(make, tmp_path):
     assert origin == {"model": {"name": start["output_dir"], "hub": False, "revision": None}, "datasets": []}
 
 
-def test_figures_and_sources_of_an_earlier_run_do_not_stay(make):
+def test_figures_sources_and_adapters_of_an_earlier_run_do_not_stay(make):
     config = make("again", save_strategy="no")
     out = Path(config["output_dir"])
     out.mkdir(parents=True)
-    for name in ("zero_shot.json", "attributes.csv", "provenance.json"):
+    stale = {"zero_shot.json", "attributes.csv", "provenance.json", "standardisation.json"}
+    stale |= {"adapter_config.json", "adapter_model.safetensors"}  # which transformers would apply to the new weights
+    for name in stale:
         (out / name).write_text("of other weights")
     Path(config["dataset"]).with_name("provenance.json").write_text('[{"name": "not of this manifest"}]')
     command_line.train(config)
-    assert not {"zero_shot.json", "attributes.csv", "provenance.json"} & {path.name for path in out.iterdir()}
+    assert not stale & {path.name for path in out.iterdir()}
 
 
 def test_where_built_clips_are_from_goes_along(make, tmp_path):

@@ -39,6 +39,7 @@ class Units:
         confusions (`np.ndarray` of shape `(kinds, classes, classes)`): Of one unit of each kind.
         numbers (`np.ndarray` of shape `(kinds,)`): Of units of each kind.
         averaged (`bool`): The figure of a sample is the mean over its units' figures, not that of their sum.
+        alone (`int`): How many units are single clips among speakers, and so not counted as speakers.
         note (`str`, *optional*): What to bear in mind about the interval.
     """
 
@@ -46,11 +47,12 @@ class Units:
     confusions: np.ndarray
     numbers: np.ndarray
     averaged: bool = False
+    alone: int = 0
     note: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """The level of intervals, what is drawn, and how many there are."""
-        return {"level": LEVEL, "unit": self.name, "units": int(self.numbers.sum())}
+        return {"level": LEVEL, "unit": self.name, "units": int(self.numbers.sum()) - self.alone}
 
     def draw(self, samples: int, seed: int) -> np.ndarray:
         """
@@ -198,10 +200,11 @@ def _units_by_speaker(cells: np.ndarray, speakers: Sequence[str | None] | None, 
     known = members >= 0
     spoken = _confusions(cells[known], members[known], len(names), n_classes)
     alone, numbers = _single_clips(cells[~known], n_classes)  # clips of unknown speakers
-    note = f"The speakers of {numbers.sum()} clips are unknown; each of these is drawn by itself." if len(alone) else ""
+    clips = int(numbers.sum())
+    note = f"The speakers of {clips} clips are unknown; each of these is drawn by itself." if clips else ""
     note = f"{note}{_rough(len(names))}".strip()
     numbers = np.concatenate([np.ones(len(names), int), numbers])
-    return Units("speakers", np.concatenate([spoken, alone]), numbers, note=note or None)
+    return Units("speakers", np.concatenate([spoken, alone]), numbers, alone=clips, note=note or None)
 
 
 def _single_clips(cells: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,20 +1,21 @@
 """May a figure be called zero-shot? Only if the checkpoint's record of its training does not name the corpus."""
 
+import re
 from collections.abc import Sequence
+
+from ..corpora_seen import UNRECORDED
 
 
 ZERO_SHOT, NOT_ZERO_SHOT, UNKNOWN = "zero-shot", "not zero-shot", "unknown"
-
-UNRECORDED = "unrecorded"
-"""Entry of a record which says that some of the training is not in it, e.g. that of a pretrained tower."""
 
 
 def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> tuple[str, str]:
     """
     Say whether a model may have seen the corpus that it is judged on.
 
-    Names are compared by their letters and digits only, whatever the case, and a recorded name that begins with the
-    corpus's counts: "MSP-Podcast v1.11" is `msp-podcast`. Rather once too often "not zero-shot" than once too seldom.
+    Names are compared by their letters and digits only, whatever the case, and a recorded name counts in which that of
+    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`. Rather once too often
+    "not zero-shot" than once too seldom.
 
     Args:
         training_corpora (`Sequence[str]`, *optional*): The record: `training_corpora` of the model's configuration.
@@ -38,10 +39,11 @@ def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> tup
             UNKNOWN,
             f"The checkpoint does not record which corpora it was trained on, so {corpus} may be among them.",
         )
-    plain = _plain(corpus)
-    if seen := [name for name in training_corpora if _plain(name).startswith(plain)]:
+    # Its letters with anything between them that is none, after no other letter.
+    pattern = r"(?<![^\W_])" + r"[\W_]*".join(re.escape(each) for each in corpus.casefold() if each.isalnum())
+    if seen := [name for name in training_corpora if re.search(pattern, name.casefold())]:
         return NOT_ZERO_SHOT, f"The checkpoint was trained on {corpus}: it records {', '.join(map(repr, seen))}."
-    recorded = [name for name in training_corpora if _plain(name) != UNRECORDED]
+    recorded = [name for name in training_corpora if name.casefold() != UNRECORDED]
     if len(recorded) < len(training_corpora):
         known = f" beyond {', '.join(recorded)}" if recorded else ""
         return UNKNOWN, (
@@ -51,7 +53,3 @@ def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> tup
         f"With regard to the corpora that the checkpoint records ({', '.join(recorded)}), {corpus} was never seen in "
         "training."
     )
-
-
-def _plain(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())

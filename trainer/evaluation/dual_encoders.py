@@ -140,8 +140,8 @@ class DualEncoder:
             for start in range(0, len(members), _TEXTS_PER_BATCH):
                 chosen = members[start : start + _TEXTS_PER_BATCH]
                 tokens = self.processor(text=[texts[index] for index in chosen], return_tensors="pt")
-                output = self.model.get_text_features(**tokens.to(self.model.device)).pooler_output
-                for index, embed in zip(chosen, output.float().cpu().numpy(), strict=True):
+                read = _pooled(self.model.get_text_features(**tokens.to(self.model.device)))
+                for index, embed in zip(chosen, read, strict=True):
                     embeds[index] = embed
         return unit_rows(np.stack(embeds), f"text embeddings of {self.name!r}")
 
@@ -166,8 +166,7 @@ class DualEncoder:
         if self._kind == "clap":
             # Where no clip is too long, the extractor calls one of them so, at random.
             batch["is_longer"] = torch.zeros_like(batch["is_longer"])
-        batch = batch.to(self.model.device)
-        return self.model.get_audio_features(**batch).pooler_output.float().cpu().numpy()
+        return _pooled(self.model.get_audio_features(**batch.to(self.model.device)))
 
     def _check_length(self, text: str, length: int) -> None:
         config = self.model.config
@@ -216,7 +215,7 @@ def load_dual_encoder(
         [`DualEncoder`]: In evaluation mode.
 
     Raises:
-        ValueError: if there is no such checkpoint or device, or the checkpoint is no dual encoder.
+        ValueError: if there is no such checkpoint or device, or the checkpoint is no dual encoder or an incomplete one.
 
     Example:
 
@@ -237,13 +236,25 @@ def load_dual_encoder(
     # All of one commit, even if the branch moves on meanwhile.
     options = {"revision": commit or "main", "trust_remote_code": trust_remote_code}
     try:
-        model = AutoModel.from_pretrained(name_or_path, dtype=torch.float32, **options)
+        model, loading = AutoModel.from_pretrained(
+            name_or_path, dtype=torch.float32, output_loading_info=True, **options
+        )
         _check_parts(name_or_path, model, ("get_audio_features", "get_text_features"))
+        if missing := sorted(loading["missing_keys"]):
+            raise ValueError(
+                f"{name_or_path!r} lacks {len(missing)} of the weights of a {type(model).__name__}, {missing[0]!r} for "
+                "one. They would be drawn at random: give a complete checkpoint."
+            )
         processor = AutoProcessor.from_pretrained(name_or_path, **options)
         _check_parts(name_or_path, processor, ("feature_extractor", "tokenizer"))
-    except (OSError, SafetensorError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:  # RuntimeError: weights of another shape
         raise ValueError(f"{name_or_path!r} could not be loaded as a dual encoder: {error}") from error
     return DualEncoder(model.eval().to(device), processor, name_or_path, weights_sha256(folder), commit)
+
+
+def _pooled(output: Any) -> np.ndarray:
+    """The embeddings `(n, width)` that a model returns, as a tensor of their own in code older than transformers 5."""
+    return getattr(output, "pooler_output", output).float().cpu().numpy()
 
 
 def _check_parts(name: str, loaded: Any, needed: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from ..data.labels import CLASSLESS
 from ..data.manifest_cells import as_text
 from ..data.own_manifest import load_manifest
 from ..typed_yaml import fitted, read_mapping
+from .contamination import ZERO_SHOT, zero_shot_status
 from .data_roots import corpus_roots
 from .protocols import PROTOCOLS, Protocol, read_task
 
@@ -45,7 +46,8 @@ class OwnTask:
     Args:
         name (`str`): Short name; it starts the names of pictures.
         title (`str`): For people.
-        corpus (`str`): Name of the corpus: who was trained on a corpus of this name is not zero-shot on it.
+        corpus (`str`): Name of the corpus: who was trained on a corpus of this name is not zero-shot on it. Where the
+            manifest has a column `corpus`, as it is there, with or without more after it.
         manifest (`str`): What [`~smoothclap_trainer.data.own_manifest.load_manifest`] reads; its rows have files.
         language (`str`): BCP-47 tag of the speech.
         licence (`str`): Of the clips.
@@ -192,7 +194,7 @@ def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
         cure = "; clips must be files, and `path` says where they are" if "path" in absent else ""
         faults.append(f"the manifest has no columns {absent}, only {names}{cure}")
         return None
-    wanted = list(dict.fromkeys(["id", "path", *needed, *(["speaker"] if "speaker" in names else [])]))
+    wanted = list(dict.fromkeys(["id", "path", *needed, *(name for name in ("speaker", "corpus") if name in names)]))
     table = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
     cells = pd.DataFrame({name: _texts(table[name]) for name in wanted}, dtype=object)
     cells, left_out = _wanted(cells, settings)
@@ -201,7 +203,7 @@ def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
     unknown = pd.Series([None] * len(rows), index=rows.index, dtype=object)
     rows["speaker"], rows["group"] = cells.get("speaker", unknown), cells.get(settings.grouped_by, unknown)
     rows = rows.sort_values("id", ignore_index=True)
-    faults += _faults(rows, settings)
+    faults += _faults(rows, settings) + _misnamed_corpora(cells.get("corpus", unknown), settings)
     rows.attrs["left_out"] = {reason: count for reason, count in {"another split": others, **left_out}.items() if count}
     return rows
 
@@ -232,6 +234,17 @@ def _faults(rows: pd.DataFrame, settings: OwnTask) -> list[str]:
     if settings.grouped_by and rows["group"].isna().any():
         faults.append(f"{int(rows['group'].isna().sum())} clips have no {settings.grouped_by!r} to group them by")
     return faults
+
+
+def _misnamed_corpora(corpora: pd.Series, settings: OwnTask) -> list[str]:
+    """Training records the manifest's names: what was trained on under another name would pass for unseen."""
+    others = [name for name in corpora.dropna().unique() if zero_shot_status([name], settings.corpus)[0] == ZERO_SHOT]
+    if not others:
+        return []
+    return [
+        f"clips are of the corpora {others} by the manifest, not of {settings.corpus!r}: a checkpoint that was trained "
+        "on them would pass for zero-shot; write `corpus` as there, or choose one by `where`"
+    ]
 
 
 def _texts(column: pd.Series) -> list[str | None]:

@@ -131,7 +131,7 @@ def footnotes(noted: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     lines = [f"- {mark} {', '.join(names)}: {reason}\n" for (mark, reason), names in reasons.items()]
     places = {against_chance(result["figures"]["uar"], result["chance"]) for _, result in noted}
     if "at chance" in places:
-        lines.append("- At chance: the interval holds chance, so the figure does not differ from guessing.\n")
+        lines.append("- At chance: the interval holds chance; this does not show more than guessing.\n")
     if "below chance" in places:
         lines.append("- Below chance: the whole interval is; the model takes the classes for each other.\n")
     return "".join(lines)

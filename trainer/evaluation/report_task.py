@@ -160,8 +160,9 @@ def _valence_arousal(protocol: Mapping[str, Any], part: Mapping[str, Any]) -> st
     pairs = len(list(combinations(placed, 2)))
     return (
         "Valence and arousal: Spearman's correlation of the cosine of two classes with minus their distance on "
-        f"Russell's circumplex (1980; neutral at its centre is this project's choice), over {pairs} pairs: texts "
-        f"{part['texts']:.2f}, centres of clips {part['clips']:.2f}. 1 would be the published order.{left_out}\n"
+        f"Russell's circumplex (1980; neutral at its centre is this project's choice), over {pairs} pairs, "
+        f"which share classes: texts {part['texts']:.2f}, centres of clips {part['clips']:.2f}. "
+        f"1 would be the published order.{left_out}\n"
     )
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from transformers.utils import logging
 
 from .bootstrap import figures_with_intervals
-from .contamination import zero_shot_status
+from .checkpoint_location import find_checkpoint
+from .contamination import ZERO_SHOT, zero_shot_status
 from .dual_encoders import DualEncoder, load_dual_encoder
 from .embed import unit_rows
 from .embed_files import embed_files
@@ -82,8 +83,8 @@ def parse_model(asked: str) -> NamedCheckpoint:
     Read which model is meant, and what to call it: `[NAME=]MODEL[@REVISION]`.
 
     Args:
-        asked (`str`): A Hub id or a folder. Without a name it is called what is asked; what is a folder as it stands
-            has neither name nor revision.
+        asked (`str`): A Hub id or a folder. The name ends at the first equals sign; without one, the model is called
+            what is asked. What is a folder as it stands has neither name nor revision.
 
     Returns:
         [`NamedCheckpoint`]
@@ -102,7 +103,7 @@ def parse_model(asked: str) -> NamedCheckpoint:
     """
     if asked and Path(asked).is_dir():
         return NamedCheckpoint(asked, asked, None)
-    name, named, model = asked.rpartition("=")
+    name, named, model = asked.partition("=") if "=" in asked else ("", "", asked)
     checkpoint, at, revision = (model, "", "") if Path(model).is_dir() else model.partition("@")
     if not checkpoint or (named and not name) or (at and not revision):
         raise ValueError(f"{asked!r} names no model: write a Hub id or a folder, as NAME=MODEL or MODEL@REVISION.")
@@ -145,6 +146,8 @@ def evaluate_models(
     checkpoints = [parse_model(each) for each in asked]
     _each_once("model", [each.name for each in checkpoints])
     _each_once("task", [task.protocol.name for task in tasks])
+    for _, checkpoint, revision in checkpoints:
+        find_checkpoint(checkpoint, revision)  # a misspelt one is told before the others have run
     texts = distinct_texts(task.protocol for task in tasks)
     paths = [path for task in tasks for path in task.rows["path"]]
     models, judged, answers, seconds = [], [], {}, {}
@@ -160,6 +163,7 @@ def evaluate_models(
             given = answer(task, encoder.logit_scale, part, text_embeds)
             answers[task.protocol.name, name] = given
             judged.append(judge(task, encoder, given, text_embeds, seed, bootstrap_samples))
+        del encoder  # or it would stay until the next one is loaded
         seconds[name] = time.monotonic() - started
     hashes = file_hashes(paths, num_workers)
     results = {
@@ -245,7 +249,7 @@ def judge(
         grouped_by=protocol.grouped_by or "session",
     )
     status, why = zero_shot_status(encoder.training_corpora, protocol.corpus)
-    if status != "zero-shot":
+    if status != ZERO_SHOT:
         logger.warning(f"{encoder.name} in {protocol.title}: {status}. {why}")
     return {
         "model": encoder.name,

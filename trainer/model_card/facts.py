@@ -12,6 +12,8 @@ import pandas as pd
 import yaml
 from safetensors import safe_open
 
+from ..evaluation.results import FORMAT
+
 
 NOTES = "notes.md"
 SETTINGS = "training_config.yaml"
@@ -90,7 +92,7 @@ class Facts:
     def attributes(self) -> pd.DataFrame | None:
         """Zero-shot attribute figures, a row for each pair of texts and corpus."""
         path = self.folder / "attributes.csv"
-        return pd.read_csv(path) if path.is_file() else None
+        return pd.read_csv(path, dtype={"corpus": str}) if path.is_file() else None
 
     @cached_property
     def notes(self) -> tuple[dict[str, Any], str, str]:
@@ -100,7 +102,10 @@ class Facts:
         front: dict[str, Any] = {}
         if text.startswith("---\n"):
             block, closed, text = text.removeprefix("---\n").partition("\n---\n")
-            front = yaml.safe_load(block)
+            try:
+                front = yaml.safe_load(block)
+            except yaml.YAMLError as error:
+                raise ValueError(f"The front matter of {str(path)!r} is no YAML: {error}.") from error
             if not closed or not isinstance(front, dict):
                 raise ValueError(f"The front matter of {str(path)!r} is YAML, `name: value`, between two lines of ---.")
         introduction, heading, sections = f"\n{text}".partition("\n## ")
@@ -128,9 +133,14 @@ class Facts:
         Results of the zero-shot evaluation, if these weights are what was evaluated.
 
         Raises:
-            ValueError: They are of other weights.
+            ValueError: They are of other weights, or no results of an evaluation.
         """
         results = self.json(ZERO_SHOT)
+        if results is not None and not (isinstance(results, dict) and results.get("format") == FORMAT):
+            raise ValueError(
+                f"{str(self.folder / ZERO_SHOT)!r} is no results.json of format {FORMAT}: evaluate this checkpoint "
+                "with examples/run_zero_shot_evaluation.py and copy its results.json there, or take the file away."
+            )
         if results is not None and self._evaluated(results) is None:
             raise ValueError(
                 f"{str(self.folder / ZERO_SHOT)!r} holds figures of other weights than those beside it: evaluate this "

@@ -30,7 +30,7 @@ def zero_shot_tasks(facts: Facts, at: str = "") -> list[str]:
             f"{protocol['title']} ({protocol['split']}; speech: {protocol['language']}; texts: "
             f"{protocol['text_language']}): asked as {texts}. Over {len(prompts['variants'])} stated wordings and "
             f"templates UAR goes from {number(prompts['lowest'])} to {number(prompts['highest'])}. "
-            f"{found['zero_shot']['why']}"
+            f"{found['zero_shot']['why']} {found['interval']['note'] or ''}".rstrip()
         )
     settings, versions = results["settings"], results["versions"]
     made = (

@@ -17,6 +17,7 @@ FIGURES: dict[str, tuple[str, str, dict[str, str] | None]] = {
     "macro_f1": ("f1", "Macro F1", {"average": "macro"}),
 }
 """Our figure to the Hub's metric, its name, and how the metric is called to give it."""
+STATUS = {"zero-shot": "", "not zero-shot": " (not zero-shot)", "unknown": " (unknown whether zero-shot)"}
 
 
 def front_matter(facts: Facts, given: Mapping[str, Any] | None = None) -> ModelCardData:
@@ -66,7 +67,7 @@ def _task_results(facts: Facts) -> Iterator[EvalResult]:
                 dataset_config=protocol["name"],  # tasks of one corpus stay apart
                 dataset_split=protocol["split"],
                 metric_type=metric,
-                metric_name=pretty if status == "zero-shot" else f"{pretty} ({status})",
+                metric_name=f"{pretty}{STATUS[status]}",
                 metric_value=found["figures"][name]["value"],
                 metric_args=args,
             )

@@ -1,5 +1,6 @@
 """How the model came about: its parts, its data, its objective, its settings, its versions."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
@@ -101,10 +102,10 @@ def _words(value: Any) -> str:
 def _record(facts: Facts) -> str:
     """The corpora that `config.json` records."""
     corpora = facts.config.get("training_corpora")
-    if corpora is None:
+    if not corpora:
         return paragraph("Which corpora it was trained on is not recorded in its configuration.")
     rest = " Of a part of its training, marked `unrecorded`, it is not recorded." if "unrecorded" in corpora else ""
-    named = ", ".join(f"`{name}`" for name in corpora) or "none"
+    named = ", ".join(f"`{name}`" for name in corpora)
     return paragraph(
         f"Corpora it was trained or selected on, as its configuration records them: {named}. On these no figure is "
         f"zero-shot.{rest}"
@@ -180,8 +181,11 @@ def training(facts: Facts) -> list[str]:
     end = next((entry for entry in reversed(facts.log) if "train_runtime" in entry), None)
     losses = [entry["loss"] for entry in facts.log if "loss" in entry]
     if end is not None:
+        # The Trainer times and averages what came after it was last resumed; 0.9 is for its rounding of the rate.
+        timed = end["train_runtime"] * end.get("train_steps_per_second", math.inf)
+        since = "; since it was last resumed" if timed < 0.9 * end["step"] else ", in"
         ran = (
-            f"{end['step']:,} steps, {end['epoch']:g} epochs, in {end['train_runtime'] / 60:.0f} minutes; mean "
+            f"{end['step']:,} steps, {end['epoch']:g} epochs{since} {end['train_runtime'] / 60:.0f} minutes; mean "
             f"training loss {end['train_loss']:.2f}"
         )
         ran += f", from {losses[0]:.2f} to {losses[-1]:.2f} as logged" if losses else ""

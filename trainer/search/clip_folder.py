@@ -37,8 +37,9 @@ def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str
 
     Args:
         clips (`str`, `Path` or a sequence of them): A folder, which is searched with the folders below it for files
-            that end in [`SUFFIXES`], in any case; names that begin with a dot are passed over, as `ls` does. Or paths
-            of audio files, whatever they end in; they need not exist, and one that is repeated counts once.
+            that end in [`SUFFIXES`], in any case; names that begin with a dot are passed over, as `ls` does, and so are
+            links to folders. Or paths of audio files, whatever they end in; they need not exist, and one that is
+            repeated counts once.
 
     Returns:
         `tuple[Path, list[str]]`: The folder, or the nearest one that has all the paths below it, absolute; and the

@@ -21,6 +21,8 @@ def test_words_lie_on_the_unit_circle_at_their_angle():
         ("pleasant surprise", "astonished"),
         (" SADNESS ", "sad"),
         ("joy", "happy"),
+        ("frustration", "frustrated"),
+        ("anxious", "afraid"),
     ],
 )
 def test_names_of_emotions_stand_where_their_word_does(emotion, word):

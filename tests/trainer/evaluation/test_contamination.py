@@ -15,6 +15,8 @@ from smoothclap_trainer.evaluation.contamination import NOT_ZERO_SHOT, UNKNOWN, 
         ),
         (["FAU Aibo", "fau_aibo ohm"], "fau-aibo", NOT_ZERO_SHOT, "it records 'FAU Aibo', 'fau_aibo ohm'."),
         (["podcast of MSP"], "msp-podcast", ZERO_SHOT, "was never seen"),  # begins otherwise
+        (["USC-IEMOCAP", "the_IEMOCAP"], "iemocap", NOT_ZERO_SHOT, "it records 'USC-IEMOCAP', 'the_IEMOCAP'."),
+        (["Falcon"], "alc", ZERO_SHOT, "was never seen"),  # within a word
         (["unrecorded", "CREMA-D"], "crema-d", NOT_ZERO_SHOT, "it records 'CREMA-D'."),
         (["queen", "Unrecorded"], "crema-d", UNKNOWN, "Some of the checkpoint's training beyond queen is not recorded"),
         (["unrecorded"], "crema-d", UNKNOWN, "Some of the checkpoint's training is not recorded, so crema-d may"),

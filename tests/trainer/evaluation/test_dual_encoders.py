@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoProcessor, BertModel
 
 from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPProcessor
@@ -196,6 +197,36 @@ def test_what_cannot_be_embedded(checkpoints):
     encoder.model.audio_projection.linear1.weight.data[:] = np.nan
     with pytest.raises(ValueError, match=r"2 of 2 rows of clip embeddings of '.+wav2vec2' are not finite"):
         encoder.embed_clips([noise(0.1, 16000), noise(0.2, 16000)])
+
+
+class Older(Other):
+    """Returns the embeddings themselves, as code for transformers 4 does."""
+
+    def get_audio_features(self, **inputs):
+        return super().get_audio_features(**inputs).pooler_output
+
+    def get_text_features(self, **inputs):
+        return super().get_text_features(**inputs).pooler_output
+
+
+def test_embeddings_may_be_returned_as_such():
+    older, newer = (DualEncoder(model, tiny.processor(), "other", "none") for model in (Older(), Other()))
+    np.testing.assert_array_equal(older.embed_texts(TEXTS), newer.embed_texts(TEXTS))
+    np.testing.assert_array_equal(older.embed_clips([noise(0.2, 16000)]), newer.embed_clips([noise(0.2, 16000)]))
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "clap"])
+def test_no_weight_is_made_up(checkpoints, tmp_path, kind):
+    folder, name = tmp_path / kind, "audio_projection.linear1.weight"
+    shutil.copytree(checkpoints / kind, folder)
+    weights = load_file(folder / "model.safetensors")
+    whole = weights.pop(name)
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=rf"{kind}' lacks 1 of the weights of a \w+, '{name}' for one\. They would be"):
+        load_dual_encoder(str(folder))
+    save_file(weights | {name: whole[1:].clone()}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"could not be loaded as a dual encoder: .*mismatch"):
+        load_dual_encoder(str(folder))
 
 
 @pytest.mark.parametrize("device", ["abacus", "cuda:99"])

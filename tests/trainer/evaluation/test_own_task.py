@@ -193,6 +193,14 @@ def test_faults_of_the_clips(folder, changes, told):
     assert told in problem(write(folder, **changes))
 
 
+def test_the_manifests_corpora_are_the_tasks(folder):
+    table = pd.read_csv("clips.csv", dtype=str)
+    table.assign(corpus=["My-Corpus v2", "", *["my corpus"] * 3, "other"]).to_csv("clips.csv", index=False)
+    assert len(read_own_task(write(folder)).rows) == 3  # those of the other split do not matter
+    told = problem(write(folder, corpus="mine"))
+    assert "clips are of the corpora ['My-Corpus v2', 'my corpus'] by the manifest, not of 'mine': a checkpoint" in told
+
+
 def test_clips_must_be_files(folder):
     rows = {"audio": [b"RIFF", b"RIFF"], "emotion": ["happy", "sad"], "split": ["test", "test"]}
     pd.DataFrame(rows).to_parquet("clips.parquet")

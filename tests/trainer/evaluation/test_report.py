@@ -49,7 +49,7 @@ def test_summary_explains_its_marks_once_each():
         "- Published: UAR printed in the SmoothCLAP paper, without intervals, of weights that were not evaluated here.",
         "- † `user/name` in Sessions 4, `/a/b` in Sessions 4: not zero-shot. It records sessions.",
         "- ‡ `/a/b` in Made up 2 (SYNTHETIC): unknown whether it is zero-shot. It records nothing.",
-        "- At chance: the interval holds chance, so the figure does not differ from guessing.",
+        "- At chance: the interval holds chance; this does not show more than guessing.",
         "- Below chance: the whole interval is; the model takes the classes for each other.",
     ]
 
@@ -88,7 +88,7 @@ def test_card_has_one_model():
     ]  # fmt: skip
     assert "- † Sessions 4: not zero-shot. It records sessions.\n" in text
     assert "- ‡ Made up 2 (SYNTHETIC): unknown whether it is zero-shot. It records nothing.\n" in text
-    assert text.endswith("guessing.\n")
+    assert text.endswith("than guessing.\n")
 
 
 def test_card_of_plain_figures_ends_with_its_table():
@@ -230,7 +230,8 @@ def test_report_says_how_scores_and_similarities_did(written):
     assert f"error is {result['reliability']['expected_calibration_error']:.3f} in 10 bins." in said
     assert "scores claim more than they keep" in section(text, "`user/name` in Made up 2 (SYNTHETIC)")
     correlations = result["valence_arousal"]
-    assert f"over 6 pairs: texts {correlations['texts']:.2f}, centres of clips {correlations['clips']:.2f}." in said
+    texts, clips = (f"{correlations[name]:.2f}" for name in ("texts", "clips"))
+    assert f"over 6 pairs, which share classes: texts {texts}, centres of clips {clips}." in said
     assert "so left out: intoxicated, not intoxicated." in section(text, "`/a/b` in Made up 2 (SYNTHETIC)")
     assert "left out: " not in said
 

@@ -1,4 +1,5 @@
 import json
+import weakref
 from collections import Counter
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import soundfile as sf
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 
-from smoothclap_trainer.evaluation import embed_files, results
+from smoothclap_trainer.evaluation import embed_files, results, zero_shot_evaluator
 from smoothclap_trainer.evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from smoothclap_trainer.evaluation.own_task import Task
 from smoothclap_trainer.evaluation.protocol import Protocol
@@ -203,6 +204,26 @@ def test_everything_is_embedded_and_hashed_once(tasks, models, monkeypatch):
     assert len(read) == 24 and len(asked) == 4 * 4 + 2 * 2
 
 
+def test_only_one_model_is_in_memory(tasks, models, monkeypatch):
+    loaded = []
+
+    def load(*arguments):
+        assert all(earlier() is None for earlier in loaded)
+        encoder = load_dual_encoder(*arguments)
+        loaded.append(weakref.ref(encoder))
+        return encoder
+
+    monkeypatch.setattr(zero_shot_evaluator, "load_dual_encoder", load)
+    evaluate_models(models, tasks[:1], bootstrap_samples=1)
+    assert len(loaded) == 2
+
+
+def test_every_model_is_looked_up_before_the_first_runs(tasks, models, tmp_path, monkeypatch):
+    monkeypatch.setattr(zero_shot_evaluator, "load_dual_encoder", lambda *_: pytest.fail("a model was loaded"))
+    with pytest.raises(ValueError, match=r"'.+mistyped' could not be loaded"):
+        evaluate_models([models[0], str(tmp_path / "mistyped")], tasks)
+
+
 def test_whether_it_is_zero_shot_is_said(tasks, tmp_path, logs):
     folder = tiny.checkpoint(tmp_path / "seen", "whisper")
     config = json.loads((folder / "config.json").read_text())
@@ -233,6 +254,7 @@ def test_a_model_may_be_given_a_name_and_a_revision(tmp_path):
     (tmp_path / "lr=1@2").mkdir()
     folder = str(tmp_path / "lr=1@2")
     assert parse_model(folder) == (folder, folder, None)  # an equals sign and an at sign of its own
+    assert parse_model(f"ours={folder}") == ("ours", folder, None)
     (tmp_path / "run@2").mkdir()
     assert parse_model(f"ours={tmp_path / 'run@2'}") == ("ours", str(tmp_path / "run@2"), None)
 

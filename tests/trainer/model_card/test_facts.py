@@ -65,6 +65,27 @@ def test_front_matter_that_is_none_is_refused(tmp_path, notes):
         _ = folders.facts(tmp_path).notes
 
 
+def test_front_matter_that_is_damaged_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "notes.md").write_text("---\nlicense: [\n---\n")
+    with pytest.raises(ValueError, match=r"(?s)The front matter of .*notes\.md' is no YAML: "):
+        _ = folders.facts(tmp_path).notes
+
+
+def test_names_of_corpora_are_words_also_where_they_are_numbers(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "attributes.csv").write_text("corpus,auc\n2024,0.5\n")
+    assert folders.facts(tmp_path).attributes["corpus"].tolist() == ["2024"]
+
+
+@pytest.mark.parametrize("content", [[], {"models": []}, {"format": 2, "models": []}])
+def test_what_is_no_evaluation_is_not_taken_for_one(bare, tmp_path, content):
+    shutil.copytree(bare, tmp_path, dirs_exist_ok=True)
+    folders.write(tmp_path, zero_shot_json=content)
+    with pytest.raises(ValueError, match=r"zero_shot\.json' is no results\.json of format 1: evaluate this checkpoint"):
+        _ = folders.facts(tmp_path).zero_shot
+
+
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"holds no config\.json: save the model there first"):
         folders.facts(tmp_path)

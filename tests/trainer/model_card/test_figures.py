@@ -21,7 +21,10 @@ def test_zero_shot_tasks_come_with_intervals_prompts_and_status(whole):
     told = flat(figures.zero_shot_tasks(folders.facts(whole)))
     assert "| Sessions 4 (en) | zero-shot | 40 | 0.500 [0.410, 0.620]" in told
     assert 'asked as "this person is feeling neutral.", "this person is feeling happy.",' in told
-    assert "Over 6 stated wordings and templates UAR goes from 0.450 to 0.500. It records other corpora." in told
+    assert (
+        "Over 6 stated wordings and templates UAR goes from 0.450 to 0.500. It records other corpora. 5 units make"
+        in told
+    )
     assert "from 2,000 bootstrap samples; seed 0, transformers 5.23.0" in told
     assert "0.26" not in told  # the other model's
 

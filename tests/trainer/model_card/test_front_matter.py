@@ -55,6 +55,9 @@ def test_a_figure_that_is_not_zero_shot_says_so(tmp_path):
     names = [each.metric_name for each in front_matter(folders.facts(folder)).eval_results]
     assert names[:3] == ["UAR (not zero-shot)", "Accuracy (not zero-shot)", "Macro F1 (not zero-shot)"]
     assert names[3] == "UAR"
+    results["tasks"][0]["results"][0]["zero_shot"]["status"] = "unknown"
+    folders.write(folder, zero_shot_json=results)
+    assert front_matter(folders.facts(folder)).eval_results[0].metric_name == "UAR (unknown whether zero-shot)"
 
 
 def test_tasks_of_one_corpus_stay_apart(tmp_path):

@@ -76,10 +76,7 @@ def test_data_have_sizes_and_licences_and_synthetic_speech_is_marked(whole):
 def test_of_data_that_nobody_described_little_is_said(tmp_path):
     (tmp_path / "config.json").write_text('{"training_corpora": []}')
     told = flat(making.data(folders.facts(tmp_path))).strip()
-    assert told == (
-        "Corpora it was trained or selected on, as its configuration records them: none. On these no figure is "
-        "zero-shot."
-    )
+    assert told == "Which corpora it was trained on is not recorded in its configuration."
     folders.write(tmp_path, data_json={"train": {"mine": {"clips": 3}}})
     told = flat(making.data(folders.facts(tmp_path)))
     assert "It was trained on 3 clips. No audio" in told and "test split" not in told and "Synthetic" not in told
@@ -119,6 +116,14 @@ def test_a_run_that_logged_no_loss_has_its_mean(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     folders.write(tmp_path, training_log_yaml=folders.LOG[-1:])
     assert "mean training loss 2.88. `training_log.yaml`" in flat(making.training(folders.facts(tmp_path)))
+
+
+def test_time_and_mean_loss_of_a_resumed_run_are_of_its_last_part(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    for rate, expected in ((1400 / 600, "epochs, in 10 minutes"), (1.5, "epochs; since it was last resumed 10 min")):
+        end = folders.LOG[-1] | {"train_steps_per_second": round(rate, 3)}
+        folders.write(tmp_path, training_log_yaml=[*folders.LOG[:-1], end])
+        assert expected in flat(making.training(folders.facts(tmp_path)))
 
 
 def test_versions_are_those_of_the_run_or_what_the_configuration_says(whole, tmp_path):
