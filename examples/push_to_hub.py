@@ -11,7 +11,7 @@ import argparse
 import shlex
 import sys
 
-from smoothclap_trainer.hub import differences, look, publish
+from smoothclap_trainer.hub import check_name, differences, look, publish
 from smoothclap_trainer.hub_plan import Plan, plan
 
 
@@ -25,7 +25,7 @@ def show(upload: Plan) -> None:
         print(f"Not uploaded: {', '.join(upload.left_out)}.")
 
 
-def state(upload: Plan, repo_id: str, revision: str | None) -> str:
+def state(upload: Plan, repo_id: str, revision: str | None, overwrite: bool) -> str:
     """What is on the Hub, in a sentence, or why it could not be asked."""
     try:
         there = look(repo_id, revision)
@@ -42,7 +42,8 @@ def state(upload: Plan, repo_id: str, revision: str | None) -> str:
     if not changed and not stale:
         return f"{where} holds exactly this already."
     gone = f", {len(stale)} deleted ({', '.join(stale)})" if stale else ""
-    return f"{where} holds {len(there.files)} files: {len(changed)} would be written{gone}. That needs --overwrite."
+    cure = "" if overwrite else " That needs --overwrite."
+    return f"{where} holds {len(there.files)} files: {len(changed)} would be written{gone}.{cure}"
 
 
 def main() -> None:
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--push", action="store_true", help="upload; without it nothing is changed anywhere")
     asked = parser.parse_args()
     try:
+        check_name(asked.repo_id)
         if asked.push:
             options = {"private": asked.private, "revision": asked.revision, "overwrite": asked.overwrite}
             commit = publish(asked.folder, asked.repo_id, **options)
@@ -65,7 +67,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"error: {error}")
     show(upload)
-    print(state(upload, asked.repo_id, asked.revision))
+    print(state(upload, asked.repo_id, asked.revision, asked.overwrite))
     print(f"Nothing was changed. To upload: python {shlex.join([*sys.argv, '--push'])}")
 
 

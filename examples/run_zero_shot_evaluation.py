@@ -3,13 +3,16 @@ Judges dual encoders zero-shot on corpora of emotional speech, side by side.
 
     python examples/run_zero_shot_evaluation.py --list
     python examples/run_zero_shot_evaluation.py --model MODEL [MODEL ...] --tasks iemocap-4 ravdess-8 --data-root FOLDER
+    python examples/run_zero_shot_evaluation.py --model smoothclap-tiny --tasks ravdess-8 --data-root ravdess=FOLDER
 
-A MODEL is a Hub id or a folder: SmoothCLAP, a converted ParaCLAP, transformers' ClapModel. NAME=MODEL says what to call
-it, MODEL@REVISION which state of the Hub is meant. A task is a name from --list or a YAML file such as
+A MODEL is a Hub id or a folder: SmoothCLAP, a converted ParaCLAP, transformers' ClapModel; smoothclap-tiny is the small
+checkpoint that comes with the package. NAME=MODEL says what to call it, else a folder is called by its last part;
+MODEL@REVISION says which state of the Hub is meant. A task is a name from --list or a YAML file such as
 examples/configs/own_task.yaml. FOLDER holds one folder per corpus, as each is distributed; a corpus elsewhere is given
 as NAME=FOLDER. The corpora need licences; --list says where to ask.
 
-The output folder gets results.json, report.md and pictures/.
+The output folder gets results.json, report.md, pictures/ and predictions.csv: what each model answered for each clip,
+with the probability of its answer (score) and of the right one (true_score).
 """
 
 import argparse
@@ -21,11 +24,12 @@ from transformers import HfArgumentParser
 from transformers.utils import logging
 
 from smoothclap_trainer.data.emotion_corpora import EMOTION_CORPORA
-from smoothclap_trainer.evaluation.own_task import load_tasks
 from smoothclap_trainer.evaluation.pictures import check_matplotlib
+from smoothclap_trainer.evaluation.predictions import write_predictions
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.report import summary_table, write_report
 from smoothclap_trainer.evaluation.results import write_results
+from smoothclap_trainer.evaluation.tasks import load_tasks
 from smoothclap_trainer.evaluation.zero_shot_evaluator import evaluate_models
 
 
@@ -34,19 +38,22 @@ class EvaluationArguments:
     """Which models, on what, and where to."""
 
     model: list[str] = field(
-        default_factory=list, metadata={"help": "Hub ids or folders of dual encoders, as [NAME=]MODEL[@REVISION]."}
+        default_factory=list,
+        metadata={"help": "Hub ids or folders of dual encoders, as [NAME=]MODEL[@REVISION], or smoothclap-tiny."},
     )
     tasks: list[str] = field(default_factory=list, metadata={"help": "Names from --list, or YAML files."})
     data_root: list[str] = field(
         default_factory=list, metadata={"help": "A folder that holds one folder per corpus, or NAME=FOLDER, or both."}
     )
-    output: str = field(default="build/zero-shot", metadata={"help": "Folder of the results."})
-    batch_size: int = field(default=16, metadata={"help": "Clips at a time; the figures do not depend on it."})
-    seed: int = field(default=0, metadata={"help": "Of the bootstrap."})
-    bootstrap_samples: int = field(default=2000, metadata={"help": "Draws for the intervals."})
-    device: str = field(default="cpu", metadata={"help": "Where the models run, e.g. cuda."})
+    output: str = field(default="build/zero-shot", metadata={"help": "Folder of the results (default: %(default)s)."})
+    batch_size: int = field(
+        default=16, metadata={"help": "Clips at a time, on which the figures do not depend (default: %(default)s)."}
+    )
+    seed: int = field(default=0, metadata={"help": "Of the bootstrap (default: %(default)s)."})
+    bootstrap_samples: int = field(default=2000, metadata={"help": "Draws for the intervals (default: %(default)s)."})
+    device: str = field(default="cpu", metadata={"help": "Where the models run, e.g. cuda (default: %(default)s)."})
     trust_remote_code: bool = field(
-        default=False, metadata={"help": "Whether code that comes with a checkpoint may run."}
+        default=False, metadata={"help": "Whether code that comes with a checkpoint may run (default: %(default)s)."}
     )
 
 
@@ -92,6 +99,7 @@ def main() -> None:
             trust_remote_code=arguments.trust_remote_code,
         )
         write_results(evaluation.results, output / "results.json")
+        write_predictions(tasks, evaluation.answers, output / "predictions.csv")
         write_report(evaluation.results, evaluation.answers, output)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")

@@ -4,12 +4,14 @@
     python examples/search_speech.py find "a low voice" "fast speech" --k 5
     python examples/search_speech.py describe CLIP.wav
 
-To index a folder again embeds only what is new in it. Clips are wav, flac, mp3 or ogg files.
+To index a folder again embeds only what is new in it. An index is of one folder; others need an --index of their own.
+Clips are wav, flac, mp3 or ogg files.
 """
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
@@ -20,24 +22,27 @@ from smoothclap_trainer.search.speech_index import SpeechIndex
 def parse_arguments() -> argparse.Namespace:
     """What to do: `index`, `find` or `describe`, and with what."""
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--index", type=Path, default=Path("build/speech-index"), help="folder of the index")
-    shared.add_argument("--trust_remote_code", action="store_true", help="let a checkpoint run code of its own")
-    shared.add_argument("--device", default="cpu", help="where the model runs: cpu, cuda, ...")
+    place = Path("build/speech-index")
+    shared.add_argument("--index", type=Path, default=place, help="folder of the index (default: %(default)s)")
+    add(shared, "trust-remote-code", action="store_true", help="let a checkpoint run code of its own")
+    shared.add_argument("--device", default="cpu", help="where the model runs: cpu, cuda, ... (default: %(default)s)")
     query = argparse.ArgumentParser(add_help=False)
     query.add_argument("--model", help="where the index's checkpoint is now, if it has moved")
     query.add_argument("--folder", type=Path, help="where the clips are now, if they have moved apart from the index")
-    query.add_argument("--k", type=int, default=10, help="how many answers to give")
-    query.add_argument("--backend", choices=["numpy", "faiss"], default="numpy", help="what searches")
+    query.add_argument("--k", type=int, default=10, help="how many answers to give (default: %(default)s)")
+    backends = {"choices": ["numpy", "faiss"], "default": "numpy"}
+    query.add_argument("--backend", **backends, help="what searches (default: %(default)s)")
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = parser.add_subparsers(dest="task", required=True)
     index = tasks.add_parser("index", parents=[shared], help="embed a folder of clips, or what is new in it")
     index.add_argument("folder", type=Path, help="searched with the folders below it")
-    index.add_argument("--model", default=SMOOTHCLAP_TINY, help="checkpoint; default: smoothclap-tiny")
+    index.add_argument("--model", default=SMOOTHCLAP_TINY, help="checkpoint (default: smoothclap-tiny)")
     index.add_argument("--texts", type=Path, help="text file of descriptions for `describe`, one a line")
-    index.add_argument("--bad_clips", choices=["raise", "skip"], default="raise", help="refuse them or leave them out")
-    index.add_argument("--batch_size", type=int, default=16, help="clips that are embedded together")
-    index.add_argument("--num_workers", type=int, default=2, help="threads that read files")
+    policies = {"choices": ["raise", "skip"], "default": "raise"}
+    add(index, "bad-clips", **policies, help="refuse them or leave them out (default: %(default)s)")
+    add(index, "batch-size", type=int, default=16, help="clips that are embedded together (default: %(default)s)")
+    add(index, "num-workers", type=int, default=2, help="threads that read files (default: %(default)s)")
     find = tasks.add_parser("find", parents=[shared, query], help="text to speech: clips that fit a description")
     find.add_argument("texts", nargs="+", metavar="TEXT", help="a description")
     describe = tasks.add_parser(
@@ -47,12 +52,17 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def add(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
+    """An option that may be written with - or _, as those of training may."""
+    parser.add_argument(f"--{name}", f"--{name.replace('-', '_')}", **options)
+
+
 def build(arguments: argparse.Namespace) -> None:
     """Index a folder, from what was known of it before."""
     encoder = load_dual_encoder(arguments.model, trust_remote_code=arguments.trust_remote_code, device=arguments.device)
     earlier = None
     if (arguments.index / INDEX_FILE).is_file():
-        earlier = SpeechIndex.load(arguments.index, encoder, arguments.folder)
+        earlier = SpeechIndex.load(arguments.index, encoder)
     index = SpeechIndex.build(
         encoder,
         arguments.folder,

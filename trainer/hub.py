@@ -65,9 +65,9 @@ def look(repo_id: str, revision: str | None = None, token: str | None = None) ->
     Raises:
         ValueError: The name is no repository's, the revision is a tag, or the Hub cannot be asked.
     """
-    _check_name(repo_id)
+    check_name(repo_id)
     branch = revision or "main"
-    with explained(repo_id):
+    with explained(repo_id, looking=True):
         api = HfApi(token=token)
         try:
             private = bool(api.repo_info(repo_id).private)
@@ -115,7 +115,7 @@ def publish(
         ValueError: The folder is not a whole checkpoint; a model is there and `overwrite` is false; the repository is
             public and `private` is asked for; or the Hub refused or could not be reached, with its error as cause.
     """
-    _check_name(repo_id)
+    check_name(repo_id)
     if not (token or get_token()):
         raise ValueError(f"There is no token to write to {repo_id} with: {LOG_IN}.")
     upload = plan(folder)
@@ -188,31 +188,48 @@ def _new_branch(api: HfApi, repo_id: str, branch: str, token: str | None) -> Rem
     return made
 
 
-def _check_name(repo_id: str) -> None:
+def check_name(repo_id: str) -> None:
+    """
+    Makes sure that a repository may be called so, without asking the Hub.
+
+    Args:
+        repo_id (`str`): `"user/name"`.
+
+    Raises:
+        ValueError: The Hub takes no such name, or it does not say whose the repository is.
+    """
     validate_repo_id(repo_id)
     if repo_id.count("/") != 1:
         raise ValueError(f"{repo_id!r} does not say whose the repository is: give user/name.")
 
 
 @contextmanager
-def explained(repo_id: str) -> Iterator[None]:
+def explained(repo_id: str, looking: bool = False) -> Iterator[None]:
     """
     Turns what the Hub and the connection to it raise into a `ValueError` that says what to do, with the original as
     its cause.
+
+    Args:
+        repo_id (`str`): What is asked for.
+        looking (`bool`, defaults to `False`): Whether nothing is to be written.
     """
     try:
         yield
     except Exception as error:  # of the network: classes of whatever client huggingface_hub uses
-        raise ValueError(_explanation(repo_id, error)) from error
+        raise ValueError(_explanation(repo_id, error, looking)) from error
 
 
-def _explanation(repo_id: str, error: Exception) -> str:
+def _explanation(repo_id: str, error: Exception, looking: bool) -> str:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, HfHubHTTPError):
         cause = cause.__cause__  # an upload in a thread wraps what the Hub said
     status = cause.response.status_code if cause is not None else None
     if isinstance(error, OfflineModeIsEnabled):
         return f"HF_HUB_OFFLINE is set, so {repo_id} cannot be reached: unset it."
+    if status == 403 and looking:
+        return f"The token may not see {repo_id}: use one of its owner, or ask the owner for access; {LOG_IN}."
+    if looking and status not in (401, 404):
+        return f"{repo_id} could not be reached, or the Hub refused ({error}). Try again."
     if status == 400:
         return f"The Hub refused what was to go to {repo_id}, which is as it was: {error}"
     if status == 401:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import torch
 import yaml
@@ -226,8 +227,9 @@ def _follow(folder: Path, module: str, found: list[str]) -> None:
 
 def _linked(folder: Path) -> list[str]:
     """Files of the folder that its card shows or links to."""
-    targets = re.findall(r"\]\(([^)#\s]+)", (folder / CARD).read_text(encoding="utf-8"))
-    paths = [(target, folder / target) for target in dict.fromkeys(targets) if not re.match(r"[a-z]+:|/", target)]
+    links = re.findall(r"\]\(([^)#\s]+)", (folder / CARD).read_text(encoding="utf-8"))
+    targets = [unquote(link) for link in dict.fromkeys(links) if not re.match(r"[a-z]+:|/", link)]
+    paths = [(target, folder / target) for target in targets]
     return [
         target.removeprefix("./")
         for target, path in paths

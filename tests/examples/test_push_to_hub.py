@@ -80,6 +80,33 @@ def test_it_says_what_a_push_would_meet(server, folder, script):
     assert len(server.writes()) == sent
 
 
+def test_what_is_given_is_not_asked_for(server, folder, script):
+    script(folder, NAME, "--push")
+    (folder / "README.md").write_text("# Another\n")
+    assert "--overwrite" in script(folder, NAME).splitlines()[-2]
+    said = script(folder, NAME, "--overwrite").splitlines()[-2]
+    assert said == f"{NAME} (public) at main holds {len(FILES) + 1} files: 1 would be written."
+
+
+@pytest.mark.parametrize("name", ["my model", "my-model", "a/b/c", "ann/-model"])
+@pytest.mark.parametrize("push", [[], ["--push"]])
+def test_an_impossible_name_is_an_error_and_nothing_else(server, folder, script, capsys, name, push):
+    with pytest.raises(SystemExit, match="^error: .*" + name):
+        script(folder, name, *push)
+    assert capsys.readouterr().out == ""
+    assert server.requests == []
+
+
+def test_without_a_connection_it_speaks_of_looking(folder, script, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.HfApi.repo_info", lambda *_: exec("raise OSError('no network')"))
+    said = script(folder, NAME).splitlines()[-2]
+    assert said == (
+        f"The Hub was not asked what {NAME} holds now: {NAME} could not be reached, or the Hub refused (no network). "
+        "Try again."
+    )
+
+
 def test_it_pushes_when_told_to(server, folder, script):
     printed = script(folder, NAME, "--push")
     repository = server.repositories[NAME]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile as sf
 import torch
@@ -78,9 +79,9 @@ def test_all_published_tasks_in_one_command(run, corpora, models, tmp_path, caps
     for task in found["tasks"]:
         name = task["protocol"]["name"]
         assert task["protocol"] == json.loads(json.dumps(PROTOCOLS[name].describe()))
-        assert [result["model"] for result in task["results"]] == models
-        for result in task["results"]:
-            expected = by_hand(corpora, PROTOCOLS[name], result["model"])
+        assert [result["model"] for result in task["results"]] == ["smoothclap", "clap"]
+        for result, model in zip(task["results"], models, strict=True):
+            expected = by_hand(corpora, PROTOCOLS[name], model)
             values = {figure: result["figures"][figure]["value"] for figure in expected}
             assert values == pytest.approx(expected, abs=1e-6)
             assert result["zero_shot"]["status"] == "unknown"
@@ -98,6 +99,20 @@ def test_all_published_tasks_in_one_command(run, corpora, models, tmp_path, caps
     # The same again, and with another batch size; the report is a function of these results.
     run(*settings(corpora, models, "--output", tmp_path / "again"), report=False)
     assert without_times(tmp_path / "again") == without_times(out)
+    predictions = (out / "predictions.csv").read_bytes()
+    assert (tmp_path / "again" / "predictions.csv").read_bytes() == predictions
+    table = pd.read_csv(out / "predictions.csv")
+    assert list(dict.fromkeys(zip(table["task"], table["model"], strict=True))) == [
+        (task, model) for task in PUBLISHED for model in ("smoothclap", "clap")
+    ]
+    for task in found["tasks"]:
+        for result in task["results"]:
+            mine = table[(table["task"] == task["protocol"]["name"]) & (table["model"] == result["model"])]
+            assert len(mine) == task["data"]["clips"] and mine["id"].is_monotonic_increasing
+            hits = (mine["true"] == mine["predicted"]).sum()
+            assert hits == np.trace(result["confusion"]) and (mine["score"] >= mine["true_score"]).all()
+    texts = [path.read_text(encoding="utf-8") for path in out.iterdir() if path.is_file()]
+    assert len(texts) == 3 and not any(str(tmp_path.parent) in text for text in texts)  # no paths of this machine
     run(*settings(corpora, models, "--output", tmp_path / "single", "--batch_size", 1), report=False)
     single = json.loads((tmp_path / "single" / "results.json").read_text(encoding="utf-8"))
     for one, other in zip(single["tasks"], found["tasks"], strict=True):
@@ -146,6 +161,25 @@ def test_the_list_says_what_there_is_and_where_to_ask(run, capsys):
         assert f"  licence: {corpus.licence}\n  from: {corpus.ask}\n" in printed
 
 
+def test_the_shipped_checkpoint_by_its_name(run, corpora, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    alc = ("--tasks", "alc-2", "--data-root", f"alc={corpora / 'alc'}", "--bootstrap-samples", 10)
+    run("--model", "smoothclap-tiny", *alc, report=False)
+    found = json.loads(Path("build/zero-shot/results.json").read_text(encoding="utf-8"))
+    assert [model["name"] for model in found["models"]] == ["smoothclap-tiny"]
+    assert found["tasks"][0]["data"]["doubtful"] == {}
+
+
+def test_the_help_says_what_is_taken_by_default(run, capsys):
+    with pytest.raises(SystemExit):
+        run("--help")
+    printed = " ".join(capsys.readouterr().out.split())
+    for default in ("build/zero-shot", "16", "0", "2000", "cpu", "False"):
+        assert f"(default: {default})" in printed
+    assert "--model smoothclap-tiny --tasks ravdess-8 --data-root ravdess=FOLDER" in printed
+    assert "predictions.csv" in printed
+
+
 def test_mistakes_are_told_in_a_line(run, corpora, models, tmp_path, capsys):
     def error(*arguments):
         with pytest.raises(SystemExit) as stopped:
@@ -153,9 +187,11 @@ def test_mistakes_are_told_in_a_line(run, corpora, models, tmp_path, capsys):
         return str(stopped.value.code)
 
     alc = ("--tasks", "alc-2", "--data-root", f"alc={corpora / 'alc'}")
-    assert error("--model", models[0], "--tasks", "iemocap-5").startswith("error: unknown tasks ['iemocap-5']")
-    assert error("--model", models[0], models[0], *alc).startswith(f"error: The model {models[0]!r} is named twice")
-    assert error("--model", tmp_path / "none", *alc).startswith(f"error: '{tmp_path / 'none'}' could not be loaded")
+    assert error("--model", models[0], "--tasks", "iemocap-5").startswith(
+        "error: unknown tasks ['iemocap-5'] (did you mean 'iemocap-4'?);"
+    )
+    assert error("--model", models[0], models[0], *alc).startswith("error: Two models are called 'smoothclap'")
+    assert error("--model", tmp_path / "none", *alc).startswith(f"error: '{tmp_path / 'none'}' is no checkpoint")
     assert error("--model", models[0], *alc, "--device", "abacus").startswith(
         "error: The device 'abacus' cannot be used"
     )

@@ -73,13 +73,54 @@ def test_bad_clips_are_told(search, checkpoint):
     sf.write("speech/empty.wav", np.zeros(0), tiny.SAMPLING_RATE)
     index = ("index", "speech", "--model", checkpoint, "--index", "index")
     with pytest.raises(
-        SystemExit, match=r"^error: 1 of 4 clips are bad; mend them, or leave .*'skip':\n  empty.wav: empty"
+        SystemExit,
+        match=r"^error: 1 of 4 clips are bad; mend them, or leave .*\(--bad-clips skip\):\n  empty.wav: empty",
     ):
         search(*index)
     assert not Path("index").exists()
-    printed = search(*index, "--bad_clips", "skip")
+    printed = search(*index, "--bad-clips", "skip")
     assert printed.splitlines()[0] == "left out: 'empty.wav': empty (0 samples at 16000 Hz)"
     assert "3 clips (3 new" in printed
+    assert "3 clips (0 new" in search(*index, "--bad_clips", "skip", "--batch_size", 2, "--num-workers", 1)
+
+
+def test_clips_that_moved(search, made):
+    Path("speech").rename("moved")
+    with pytest.raises(
+        SystemExit, match=r"^error: The clips of the index are not where .*speech'\. Say .*\(--folder\)"
+    ):
+        search("find", "a low voice", "--index", "index")
+    assert f"  {Path('moved/0.wav').absolute()}\n" in search(
+        "find", "a low voice", "--index", "index", "--folder", "moved"
+    )
+    Path("moved/1.wav").rename("own.wav")
+    for clip in Path("moved").iterdir():
+        clip.unlink()
+    Path("moved").rmdir()
+    assert "a low voice" in search("describe", "own.wav", "--index", "index")
+
+
+def test_another_folder_does_not_replace_an_index(search, made, checkpoint):
+    Path("other").mkdir()
+    sf.write("other/new.wav", tiny.clips(0.2, seed=9)[0], tiny.SAMPLING_RATE)
+    before = Path("index/speech_index.safetensors").read_bytes()
+    with pytest.raises(SystemExit, match=r"^error: The earlier index is of '.*speech'.*'.*other'.*\(--index\)"):
+        search("index", "other", "--model", checkpoint, "--index", "index")
+    assert Path("index/speech_index.safetensors").read_bytes() == before
+    Path("speech").rename("moved")
+    printed = search("index", "moved", "--model", checkpoint, "--index", "index")
+    assert printed == "index: 3 clips (0 new, 0 no longer there), 2 texts, folder moved\n"
+
+
+@pytest.mark.parametrize("task", ["index", "find"])
+def test_help_says_what_is_taken_where_nothing_is_said(search, capsys, task):
+    with pytest.raises(SystemExit):
+        search(task, "--help")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "(default: build/speech-index)" in said and "(default: cpu)" in said
+    of_task = {"index": ["smoothclap-tiny", "raise", "16", "2"], "find": ["10", "numpy"]}
+    assert all(f"(default: {value})" in said for value in of_task[task])
+    assert "--trust-remote-code, --trust_remote_code" in said
 
 
 def test_no_audio_files(search, checkpoint):

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
@@ -204,6 +205,27 @@ def test_of_two_pushes_at_once_the_later_fails(server, repository, folder):
         publish(folder, NAME, overwrite=True)
     assert repository.commits()[-1] == "a push at the same time"
     assert repository.files()["README.md"] != (folder / "README.md").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (500, r"ann/model could not be reached, or the Hub refused \(told so\)\. Try again\.$"),
+        (400, r"ann/model could not be reached, or the Hub refused \(told so\)\. Try again\.$"),
+        (
+            403,
+            "The token may not see ann/model: use one of its owner, or ask the owner for access; run `hf auth login`",
+        ),
+        (401, "The Hub does not know the token"),
+    ],
+)
+def test_looking_is_not_told_as_writing(monkeypatch, status, said):
+    def refuse(*_, **__):
+        raise HfHubHTTPError("told so", response=SimpleNamespace(status_code=status, headers={}, request=None))
+
+    monkeypatch.setattr(hub.HfApi, "repo_info", refuse)
+    with pytest.raises(ValueError, match=said):
+        look(NAME)
 
 
 def test_a_commit_that_breaks_off_leaves_no_half_model(server, folder):

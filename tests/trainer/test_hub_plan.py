@@ -73,13 +73,15 @@ def test_adapters_go_with_their_base(folder):
 def test_what_the_card_shows_goes_and_nothing_outside_the_folder(folder):
     (folder / "pictures").mkdir()
     (folder / "pictures" / "map.png").write_bytes(b"a picture")
+    (folder / "pictures" / "a map.png").write_bytes(b"a picture")
     (folder / "pictures" / "other.png").write_bytes(b"shown nowhere")
     (folder.parent / "secret.json").write_text("{}")
-    links = "![map](./pictures/map.png) [notes](notes.json#top) [all](work/model.safetensors) [no](../secret.json)"
+    links = "![map](./pictures/map.png) ![map](pictures/a%20map.png) [notes](notes.json#top)"
+    links += " [all](work/model.safetensors) [no](../secret.json)"
     links += " [web](https://example.org/a.png) [gone](gone.png) [weights](model.safetensors)"
     (folder / "README.md").write_text(f"{CARD}\n{links}\n")
     upload = plan(folder)
-    assert {file.name for file in upload.files} == FILES | {"pictures/map.png", "notes.json"}
+    assert {file.name for file in upload.files} == FILES | {"pictures/map.png", "pictures/a map.png", "notes.json"}
     assert "pictures/" not in upload.left_out
 
 

@@ -173,6 +173,24 @@ def read_clip(row: Mapping[str, Any], sampling_rate: int) -> np.ndarray:
     if problem in ("empty", "not finite"):
         story = "holds no samples" if problem == "empty" else "holds samples that are not finite (NaN or infinite)"
         raise ClipError(problem, f"{_called(row)} {story}")
+    return resampled(samples, rate, sampling_rate)
+
+
+def resampled(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
+    """
+    Brings decoded samples to another rate.
+
+    Args:
+        samples (`np.ndarray` of shape `(samples,)`):
+            Mono waveform.
+        rate (`int`):
+            Its rate in Hz.
+        sampling_rate (`int`):
+            The wanted rate in Hz.
+
+    Returns:
+        `np.ndarray` of shape `(samples * sampling_rate / rate,)`, rounded up: float32.
+    """
     if rate != sampling_rate:
         length = math.ceil(len(samples) * sampling_rate / rate)
         samples = soxr.resample(samples, rate, sampling_rate, quality="soxr_hq")

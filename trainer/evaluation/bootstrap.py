@@ -191,7 +191,8 @@ def _units_by_speaker(cells: np.ndarray, speakers: Sequence[str | None] | None, 
     of_clips = [None] * len(cells) if speakers is None else speakers
     members, names = _members("speakers", of_clips, len(cells))
     if len(names) < FEWEST_SPEAKERS:
-        reason = f"{len(names)} speakers are too few to draw" if names else "no speakers are known"
+        few = "1 speaker is" if len(names) == 1 else f"{len(names)} speakers are"
+        reason = f"{few} too few to draw" if names else "no speakers are known"
         note = (
             f"Clips are drawn, as {reason}; clips of one speaker hang together, so the interval is too narrow for "
             "what other speakers would give."
@@ -202,6 +203,7 @@ def _units_by_speaker(cells: np.ndarray, speakers: Sequence[str | None] | None, 
     alone, numbers = _single_clips(cells[~known], n_classes)  # clips of unknown speakers
     clips = int(numbers.sum())
     note = f"The speakers of {clips} clips are unknown; each of these is drawn by itself." if clips else ""
+    note = "The speaker of 1 clip is unknown; it is drawn by itself." if clips == 1 else note
     note = f"{note}{_rough(len(names))}".strip()
     numbers = np.concatenate([np.ones(len(names), int), numbers])
     return Units("speakers", np.concatenate([spoken, alone]), numbers, alone=clips, note=note or None)

@@ -18,10 +18,20 @@ def find_checkpoint(name_or_path: str, revision: str | None = None) -> tuple[Pat
         `tuple[Path, str | None]`: The folder, and the commit if it is a copy from the Hub.
 
     Raises:
-        ValueError: if there is no such checkpoint.
+        ValueError: if there is no such checkpoint, it is a file, or the folder has no configuration.
     """
-    if Path(name_or_path).is_dir():
-        return Path(name_or_path), None
+    path = Path(name_or_path)
+    if path.is_dir():
+        if not any((path / name).is_file() for name in (CONFIG_NAME, ADAPTER_CONFIG_NAME)):
+            raise ValueError(
+                f"{name_or_path!r} has no {CONFIG_NAME} (nor {ADAPTER_CONFIG_NAME}, as adapters have), so it is no "
+                "checkpoint: give the folder that `save_pretrained` wrote."
+            )
+        return path, None
+    if path.exists():
+        raise ValueError(f"{name_or_path!r} is a file; give the folder of the checkpoint, in which {CONFIG_NAME} is.")
+    if _can_only_be_a_path(name_or_path):
+        raise ValueError(f"{name_or_path!r} is no checkpoint: there is no such folder.")
     for file_name in (CONFIG_NAME, ADAPTER_CONFIG_NAME):
         try:
             found = cached_file(
@@ -35,3 +45,8 @@ def find_checkpoint(name_or_path: str, revision: str | None = None) -> tuple[Pat
         f"{name_or_path!r} is no folder, and no checkpoint of that name (revision {revision or 'main'}) was found on "
         "the Hub or, where that cannot be reached, among the copies of earlier downloads."
     )
+
+
+def _can_only_be_a_path(name: str) -> bool:
+    """Whether no repository of the Hub is called so: their names are `user/model` or, the oldest ones, `model`."""
+    return name.startswith((".", "/", "~")) or name.endswith("/") or "\\" in name or name.count("/") > 1

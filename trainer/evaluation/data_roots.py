@@ -1,9 +1,10 @@
 """Where the corpora of evaluation are, as the command line says it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..data.emotion_corpora import EMOTION_CORPORA
+from .spelling import did_you_mean
 
 
 def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str, Path]:
@@ -18,17 +19,20 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
             corpus is needed, it may be the corpus itself.
 
     Returns:
-        `dict[str, Path]`: Corpus to folder, which need not exist.
+        `dict[str, Path]`: Corpus to folder, which exists.
 
     Raises:
-        ValueError: A corpus has no folder or two: where to ask for it is told. Or a folder is for no corpus.
+        ValueError: Corpora have no folder or two, or a folder is not there: where to ask for them is told. Or a folder
+            is for no corpus.
 
     Example:
 
     ```python
+    >>> from pathlib import Path
     >>> from smoothclap_trainer.evaluation.data_roots import corpus_roots
-    >>> corpus_roots(["tess", "emodb"], ["tess=data/TESS", "emodb=data/emodb"])["tess"].name
-    'TESS'
+    >>> Path("data/Toronto").mkdir(parents=True)
+    >>> corpus_roots(["tess"], ["tess=data/Toronto"])["tess"].name
+    'Toronto'
 
     ```
     """
@@ -36,8 +40,12 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
     plain = []
     for entry in data_roots:
         corpus, equals, folder = entry.partition("=")
-        if not equals or corpus not in EMOTION_CORPORA:
+        if not equals or (corpus not in EMOTION_CORPORA and Path(entry).expanduser().exists()):
             plain.append(entry)
+        elif corpus not in EMOTION_CORPORA:
+            guess = did_you_mean(corpus, EMOTION_CORPORA)
+            told = f"unknown corpus {corpus!r} in the data root {entry!r}" + (f" ({guess})" if guess else "")
+            raise ValueError(f"{told}; the corpora are {list(EMOTION_CORPORA)}")
         elif corpus in roots:
             raise ValueError(f"the corpus {corpus!r} has two folders, {str(roots[corpus])!r} and {folder!r}; give one")
         else:
@@ -54,9 +62,26 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
             roots[corpus] = within
         elif len(corpora) == 1:
             roots[corpus] = Path(plain[0]).expanduser()
-    missing = [EMOTION_CORPORA[corpus] for corpus in corpora if corpus not in roots]
-    if missing:
-        lines = [f"{each.name}=FOLDER, from {each.ask}; licence: {each.licence}" for each in missing]
-        where = f"{plain[0]!r} has no folder for these corpora" if plain else "these corpora have no data root"
-        raise ValueError("\n  ".join([f"{where}; give one for each:", *lines]))
+    _check(roots, corpora, plain)
     return roots
+
+
+def _check(roots: Mapping[str, Path], corpora: Sequence[str], plain: Sequence[str]) -> None:
+    """All corpora are looked at before one is read, which may take long."""
+    faults = []
+    if missing := [corpus for corpus in corpora if corpus not in roots]:
+        where = "these corpora have no data root"
+        if plain:
+            is_there = Path(plain[0]).expanduser().is_dir()
+            where = f"{plain[0]!r} has no folder for these corpora" if is_there else f"there is no folder {plain[0]!r}"
+        faults.append(f"{where}; give one for each:{_to_be_had(missing)}")
+    if gone := [corpus for corpus, folder in roots.items() if not folder.is_dir()]:
+        folders = ", ".join(repr(str(roots[corpus])) for corpus in gone)
+        faults.append(f"there is no folder {folders}; give those of these corpora:{_to_be_had(gone)}")
+    if faults:
+        raise ValueError("\n".join(faults))
+
+
+def _to_be_had(corpora: Sequence[str]) -> str:
+    facts = [EMOTION_CORPORA[corpus] for corpus in corpora]
+    return "".join(f"\n  {each.name}=FOLDER, from {each.ask}; licence: {each.licence}" for each in facts)

@@ -1,14 +1,15 @@
 """Embedding audio files: each once, clips of like length together, decoded ahead of the model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 from transformers.utils import logging
 
-from ..data.clips import ClipError, read_clip
+from ..data.clips import ClipError, clip_problem, decode_clip_of, read_clip, resampled
 from ..data.workers import ordered_map
 from .dual_encoders import DualEncoder
 
@@ -17,8 +18,17 @@ SHOWN = 20
 """At most this many bad clips are listed in an error."""
 
 
+class _Clip(NamedTuple):
+    samples: np.ndarray
+    doubt: str | None
+
+
 def embed_files(
-    encoder: DualEncoder, paths: Sequence[str | Path], batch_size: int = 16, num_workers: int = 2
+    encoder: DualEncoder,
+    paths: Sequence[str | Path],
+    batch_size: int = 16,
+    num_workers: int = 2,
+    doubtful: MutableMapping[str, str] | None = None,
 ) -> np.ndarray:
     """
     Embed audio files, with a progress bar. Only the clips of a few batches are in memory.
@@ -28,6 +38,8 @@ def embed_files(
         paths (`Sequence[str | Path]`): Audio files; one that comes several times is embedded once.
         batch_size (`int`, defaults to 16): Clips per batch, longest first: what does not fit is known soon.
         num_workers (`int`, defaults to 2): Threads that decode ahead; with 1, each clip is decoded when it is needed.
+        doubtful (`MutableMapping[str, str]`, *optional*): Gets path and problem, `"silent"` or `"too short"`, of clips
+            that are embedded all the same. The file is judged at its own rate, see [`clip_problem`].
 
     Returns:
         `np.ndarray` of shape `(paths, width)`: Unit length, float32, in the order of `paths`.
@@ -45,12 +57,14 @@ def embed_files(
     embeds: list[np.ndarray] = []
     bad: list[str] = []
     with logging.tqdm(total=len(order), unit="clip", desc=f"embedding with {Path(encoder.name).name}") as progress:
-        clips = _read(order, encoder.sampling_rate, num_workers)
+        clips = zip(order, _read(order, encoder.sampling_rate, num_workers), strict=True)
         while together := list(islice(clips, batch_size)):
-            whole = [clip for clip in together if not isinstance(clip, ClipError)]
-            bad += [str(clip) for clip in together if isinstance(clip, ClipError)]
+            bad += [str(clip) for _, clip in together if isinstance(clip, ClipError)]
             if not bad:  # else there will be no result, and only the other bad clips are still to be found
-                embeds.append(encoder.embed_clips(whole))
+                embeds.append(encoder.embed_clips([clip.samples for _, clip in together if isinstance(clip, _Clip)]))
+            if doubtful is not None:
+                found = {path: clip.doubt for path, clip in together if isinstance(clip, _Clip) and clip.doubt}
+                doubtful.update(found)
             progress.update(len(together))
     if bad:
         more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
@@ -68,10 +82,15 @@ def _seconds(path: str) -> float:
         return np.inf
 
 
-def _read(paths: Sequence[str], sampling_rate: int, num_workers: int) -> Iterator[np.ndarray | ClipError]:
-    def read(path: str) -> np.ndarray | ClipError:
+def _read(paths: Sequence[str], sampling_rate: int, num_workers: int) -> Iterator[_Clip | ClipError]:
+    def read(path: str) -> _Clip | ClipError:
+        row = {"path": path}
         try:
-            return read_clip({"path": path}, sampling_rate)
+            samples, rate = decode_clip_of(row)
+            problem = clip_problem(samples, rate)
+            if problem in ("empty", "not finite"):
+                read_clip(row, sampling_rate)  # which says so
+            return _Clip(resampled(samples, rate, sampling_rate), problem)
         except ClipError as error:
             return error
 

@@ -1,26 +1,21 @@
-"""Tasks to evaluate: the named protocols on their corpora, and a user's own, written as YAML over a manifest."""
+"""Tasks of a user's own, written as YAML over a manifest."""
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
+from collections.abc import Iterable
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
 import pandas as pd
 import yaml
 
-from ..data.emotion_corpora import EMOTION_CORPORA
 from ..data.labels import CLASSLESS
 from ..data.manifest_cells import as_text
+from ..data.manifest_source import read_source
 from ..data.own_manifest import load_manifest
 from ..typed_yaml import fitted, read_mapping
 from .contamination import ZERO_SHOT, zero_shot_status
-from .data_roots import corpus_roots
-from .protocols import PROTOCOLS, Protocol, read_task
-
-
-YAML_SUFFIXES = (".yaml", ".yml")
+from .protocol import Protocol
+from .spelling import did_you_mean
 
 
 class Task(NamedTuple):
@@ -97,6 +92,8 @@ class OwnTask:
         """
         marked = self.synthetic and "synthetic" not in self.title.lower()
         wanted = [f"{column} {_values(value)}" for column, value in self.where.items()]
+        manifest = Path(self.manifest)
+        called = manifest.resolve().name if manifest.exists() else self.manifest  # else it is an id on the Hub
         return Protocol(
             name=self.name,
             title=f"{self.title} (SYNTHETIC)" if marked else self.title,
@@ -107,11 +104,11 @@ class OwnTask:
             template=self.template,
             other_words=tuple(self.other_words),
             other_templates=tuple(self.other_templates),
-            split="; ".join(["all splits" if self.split == "all" else f"split {self.split}", *wanted]),
+            split="; ".join(["all splits" if self.split == "all" else self.split, *wanted]),
             labels={name: name for name in self.words},
             grouped_by=self.grouped_by,
             published={},
-            source=f"The user's own task over {self.manifest}; all of it is the user's choice."
+            source=f"The user's own task over {called}; all of it is the user's choice."
             + (" The speech is synthetic: labels name how it was made." if self.synthetic else ""),
         )
 
@@ -135,18 +132,20 @@ def read_own_task(path: str | Path) -> Task:
     settings, faults = _settings(Path(path).read_text(encoding="utf-8"))
     rows = None
     if settings is not None:
+        clip_faults: list[str] = []
+        unworded: dict[str, int] = {}
         try:
-            protocol = settings.protocol()
+            rows = _rows(settings, clip_faults)
+            unworded = _unworded(rows, settings) if rows is not None else {}
         except ValueError as error:
-            faults += str(error).splitlines()
-        try:
-            rows = _rows(settings, faults)
-        except ValueError as error:
-            faults.append(str(error))
+            clip_faults.append(str(error))
+            if not (Path(settings.manifest).is_absolute() or Path(settings.manifest).exists()):
+                clip_faults.append(f"`manifest` starts at the current folder, which is {str(Path.cwd())!r}")
+        faults += _protocol_faults(settings, unworded) + clip_faults
     if faults or settings is None or rows is None:
         lines = "\n  ".join(dict.fromkeys(faults))
         raise ValueError(f"the task {str(path)!r} cannot be used:\n  {lines}")
-    return Task(protocol, rows, settings.licence)
+    return Task(settings.protocol(), rows, settings.licence)
 
 
 def _settings(text: str) -> tuple[OwnTask | None, list[str]]:
@@ -162,8 +161,7 @@ def _settings(text: str) -> tuple[OwnTask | None, list[str]]:
     known: dict[str, Any] = {}
     for key, value in said.items():
         if key not in hints:
-            close = get_close_matches(str(key), hints, n=1)
-            faults.append(f"unknown key {key!r}; " + (f"did you mean {close[0]!r}?" if close else f"keys: {[*hints]}"))
+            faults.append(f"unknown key {key!r}; {did_you_mean(str(key), hints) or f'keys: {[*hints]}'}")
             continue
         try:
             known |= fitted({key: value}, hints)
@@ -185,7 +183,8 @@ def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
     splits = load_manifest(settings.manifest, settings.columns, settings.audio_root)
     chosen = list(splits) if settings.split == "all" else [settings.split]
     if not set(chosen) <= set(splits):
-        faults.append(f"there is no split {settings.split!r}; the manifest has {[*splits, 'all']}")
+        cure = "" if _has_splits(settings) else "; it has no column `split`, so write `split: all`"
+        faults.append(f"there is no split {settings.split!r}; the manifest has {[*splits, 'all']}{cure}")
         return None
     names = next(iter(splits.values())).column_names
     needed = [settings.label_column, *settings.where, *([settings.grouped_by] if settings.grouped_by else [])]
@@ -208,6 +207,12 @@ def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
     return rows
 
 
+def _has_splits(settings: OwnTask) -> bool:
+    """Whether the manifest says which clip is in which split; without a word of that all would be for training."""
+    found = read_source(settings.manifest)
+    return found.parts is not None or settings.columns.get("split", "split") in found.rows.column_names
+
+
 def _wanted(cells: pd.DataFrame, settings: OwnTask) -> tuple[pd.DataFrame, dict[str, int]]:
     """The clips that `where` asks for and that have a class, and how many were left out for which reason."""
     left_out = {}
@@ -224,8 +229,7 @@ def _faults(rows: pd.DataFrame, settings: OwnTask) -> list[str]:
     """What is wrong with clips that are to be judged."""
     faults = []
     found, words = set(rows["label"]), set(settings.words)
-    if found - words:
-        unworded = {label: int((rows["label"] == label).sum()) for label in sorted(found - words)}
+    if unworded := _unworded(rows, settings):
         faults.append(f"`words` has no text for these labels and their clips: {unworded}; add it, or filter by `where`")
     if words - found:
         faults.append(f"these classes have no clip: {sorted(words - found)}; the labels are {sorted(found)}")
@@ -234,6 +238,23 @@ def _faults(rows: pd.DataFrame, settings: OwnTask) -> list[str]:
     if settings.grouped_by and rows["group"].isna().any():
         faults.append(f"{int(rows['group'].isna().sum())} clips have no {settings.grouped_by!r} to group them by")
     return faults
+
+
+def _unworded(rows: pd.DataFrame, settings: OwnTask) -> dict[str, int]:
+    """Labels without a text, and how many clips have each."""
+    labels = sorted(set(rows["label"]) - set(settings.words))
+    return {label: int((rows["label"] == label).sum()) for label in labels}
+
+
+def _protocol_faults(settings: OwnTask, unworded: Iterable[str]) -> list[str]:
+    """What is wrong with the protocol, but for what only follows from labels without a text, which is told already."""
+    added = {label: f"`{label}`" for label in unworded}
+    other_words = [added | words for words in settings.other_words]
+    try:
+        replace(settings, words=settings.words | added, other_words=other_words).protocol()
+    except ValueError as error:
+        return str(error).splitlines()
+    return []
 
 
 def _misnamed_corpora(corpora: pd.Series, settings: OwnTask) -> list[str]:
@@ -257,40 +278,3 @@ def _texts(column: pd.Series) -> list[str | None]:
 
 def _values(value: str | list[str]) -> str:
     return value if isinstance(value, str) else " or ".join(value)
-
-
-def load_tasks(names: Sequence[str], data_roots: Sequence[str]) -> list[Task]:
-    """
-    Reads the clips of tasks.
-
-    Args:
-        names (`Sequence[str]`):
-            Names in [`~smoothclap_trainer.evaluation.protocols.PROTOCOLS`], and YAML files of one's own tasks.
-        data_roots (`Sequence[str]`):
-            Where the corpora of named tasks are: `"CORPUS=FOLDER"`, and at most one plain folder. That holds a folder
-            named like each corpus; if only one corpus is needed, it may be the corpus itself.
-
-    Returns:
-        `list[Task]`: In the order of `names`.
-
-    Raises:
-        ValueError: A task is unknown or comes twice, a corpus has no folder, a folder no task, or the clips cannot be
-            read.
-    """
-    named = [name for name in names if not name.endswith(YAML_SUFFIXES)]
-    unknown = [name for name in named if name not in PROTOCOLS]
-    if unknown or not names:
-        raise ValueError(f"unknown tasks {unknown}; give YAML files of your own, or some of {list(PROTOCOLS)}")
-    roots = corpus_roots(list(dict.fromkeys(PROTOCOLS[name].corpus for name in named)), data_roots)
-    tasks = []
-    for name in names:
-        if name in named:
-            protocol = PROTOCOLS[name]
-            rows = read_task(protocol, roots[protocol.corpus])
-            tasks.append(Task(protocol, rows, EMOTION_CORPORA[protocol.corpus].licence))
-        else:
-            tasks.append(read_own_task(name))
-    twice = [name for name, count in Counter(task.protocol.name for task in tasks).items() if count > 1]
-    if twice:
-        raise ValueError(f"the tasks {twice} come more than once; give each once, under a name of its own")
-    return tasks

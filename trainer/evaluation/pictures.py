@@ -4,7 +4,7 @@ They need matplotlib, which the extra `plots` installs. They leave its global st
 of it, and come out the same, byte for byte, each time that the same version draws the same figures.
 """
 
-import textwrap
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from .valence_arousal import Pair, pair_correlation
+from .valence_arousal import ENOUGH_PAIRS, Pair, pair_correlation
 
 
-COLOURS = ("#332288", "#DDCC77", "#117733", "#CC6677", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
-"""Paul Tol's muted scheme, which colour-blind people can tell apart."""
+COLOURS = ("#332288", "#C09A00", "#117733", "#CC6677", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
+"""Paul Tol's muted scheme, which colour-blind people can tell apart; its sand is darker here, to be seen in dots."""
 MARKERS = "osD^vPX*"
 DOTS_PER_INCH = 150
 MAX_POINTS = 5_000
 """Of more clips than these, a map shows so many, drawn at random with a fixed seed."""
 LAYER = 250
 """A map is drawn in layers of so many clips, so that no class covers another."""
+TEXT_SIZES = 330, 120
+"""Areas of a map's large marks, from the first class to the last."""
 NAME_WIDTH = 16
 TITLE_WIDTH = 72
 PAIRS_PER_INCH = 6.0
@@ -63,7 +65,7 @@ def confusion_picture(
     sums = counts.sum(axis=1, keepdims=True)
     shares = counts / np.where(sums > 0, sums, 1)  # (classes, classes)
     size = 2.6 + 0.85 * len(classes)
-    names = [textwrap.fill(name, NAME_WIDTH) for name in classes]
+    names = [wrapped(name, NAME_WIDTH) for name in classes]
     with _canvas(max(6.2, size + 0.9), size, title, path) as figure:
         axes = figure.add_subplot()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -153,15 +155,18 @@ def emotion_map_picture(
     number = f"{len(clips):,} clips" if len(shown) == len(clips) else f"{len(shown):,} of {len(clips):,} clips, drawn"
     with _canvas(8.2, 6.2, title, path) as figure:
         axes = figure.add_subplot()
+        sizes = np.linspace(*TEXT_SIZES, len(classes))
         for label, name in enumerate(classes):
-            words = textwrap.fill(name, NAME_WIDTH)
-            axes.scatter(
-                *texts[label], s=170, edgecolors="black", linewidths=1.4, zorder=3, label=words, **_style(label)
-            )
+            colour, marker = COLOURS[label % len(COLOURS)], MARKERS[label % len(MARKERS)]
+            # Where texts fall together, each looks out from below the next, and its outline lies above them all.
+            text = {"s": sizes[label], "marker": marker, "edgecolors": "black", "linewidths": 0.9}
+            axes.scatter(*texts[label], facecolors=f"{colour}D0", zorder=3, label=wrapped(name, NAME_WIDTH), **text)
+            axes.scatter(*texts[label], facecolors="none", zorder=4, **text)
             for start in range(0, len(shown), LAYER):
                 layer = shown[start : start + LAYER]
                 places = clips[layer[true[layer] == label]]
-                axes.scatter(*places.T, s=14, alpha=0.55, linewidths=0, zorder=1 + start / MAX_POINTS, **_style(label))
+                order = 1 + start / MAX_POINTS
+                axes.scatter(*places.T, s=14, alpha=0.65, linewidths=0, zorder=order, color=colour, marker=marker)
         axes.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
         axes.set_ylabel(f"second axis, {shares[1]:.0%} of the variance")
         head = f"small: {number}; large: text queries\nclips and texts each centred by their own mean, then projected"
@@ -196,14 +201,11 @@ def circumplex_picture(texts: Sequence[Pair], clips: Sequence[Pair], title: str,
             axes.scatter(
                 [pair.distance for pair in pairs], [pair.cosine for pair in pairs], c=colour, marker=marker, zorder=3
             )
-            said = "undefined" if rho is None else f"{rho:.2f}"
-            axes.set_title(f"{name}: Spearman's ρ = {said}, {len(pairs)} pairs", fontsize=10)
+            said = f"Spearman's ρ = {'undefined' if rho is None else f'{rho:.2f}'}, {len(pairs)} pairs"
+            few = f"too few pairs to mean anything ({len(pairs)})"
+            axes.set_title(f"{name}: {said if len(pairs) >= ENOUGH_PAIRS else few}", fontsize=10)
             axes.set(xlabel="distance in valence and arousal (Russell, 1980)", ylabel="cosine", xlim=(-0.05, 2.05))
             _name_pairs(axes, pairs)
-
-
-def _style(label: int) -> dict[str, str]:
-    return {"color": COLOURS[label % len(COLOURS)], "marker": MARKERS[label % len(MARKERS)]}
 
 
 @contextmanager
@@ -216,7 +218,7 @@ def _canvas(width: float, height: float, title: str, path: str | Path) -> Iterat
     # Names may have dollar signs in them, which would else begin a formula.
     with style.context(["default", {"text.parse_math": False}]):
         figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
-        lines = (textwrap.fill(line, int(TITLE_WIDTH * width / 8)) for line in title.splitlines())
+        lines = (wrapped(line, int(TITLE_WIDTH * width / 8)) for line in title.splitlines())
         figure.suptitle("\n".join(lines), fontsize=11)
         yield figure
         # Without the name of the software, which has its version.
@@ -238,6 +240,36 @@ def _name_pairs(axes: Any, pairs: Sequence[Pair]) -> None:
             fontsize=8,
             va="center",
         )
+
+
+def wrapped(text: str, width: int) -> str:
+    r"""
+    Breaks a line at spaces, and names behind `/`, `\`, `_`, `@` and `-`.
+
+    Args:
+        text (`str`): One line.
+        width (`int`): Of the lines that come of it, in characters; what has no such place and is longer is cut.
+
+    Returns:
+        `str`: The lines.
+
+    Example:
+
+    ```python
+    >>> from smoothclap_trainer.evaluation.pictures import wrapped
+    >>> wrapped("organisation/large_name", 17).splitlines()
+    ['organisation/', 'large_name']
+
+    ```
+    """
+    lines = [""]
+    for piece in re.findall(r"\s+|[^\s/\\_@-]*[/\\_@-]+|[^\s/\\_@-]+", text):
+        while len(lines[-1]) + len(piece.rstrip()) > width:
+            if not lines[-1]:
+                lines[-1], piece = piece[:width], piece[width:]
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.strip() for line in lines if line.strip())
 
 
 def spread(wanted: np.ndarray, gap: float) -> np.ndarray:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .report_cells import MARKS, code, drawn_units, footnotes, judged, number, table
-from .report_pictures import Answers, Picture, draw_pictures, file_stems
+from .report_cells import MARKS, code, drawn_units, footnotes, judged, number, table, task_titles
+from .report_pictures import Answers, Picture, draw_pictures, file_stems, pairs_of
 from .report_task import task_section
 
 
@@ -27,13 +27,14 @@ def summary_table(results: Mapping[str, Any]) -> str:
     tasks, models = results["tasks"], [model["name"] for model in results["models"]]
     named = {system for task in tasks for system in task["protocol"]["published"]}
     systems = [system for system in SYSTEMS if system in named] + sorted(named - set(SYSTEMS))
-    rows, noted = [], []
+    rows, noted, titles = [], [], task_titles(tasks)
     for task in tasks:
         protocol, by_model = task["protocol"], {result["model"]: result for result in task["results"]}
-        noted += [(f"{code(name)} in {protocol['title']}", by_model[name]) for name in models]
+        title = titles[protocol["name"]]
+        noted += [(f"{code(name)} in {title}", by_model[name]) for name in models]
         rows.append(
             [
-                f"{protocol['title']} ({protocol['language']})",
+                f"{title} ({protocol['language']})",
                 f"{task['data']['clips']:,}",
                 number(1 / len(protocol["words"])),
                 *[judged(by_model[name]) for name in models],
@@ -63,14 +64,15 @@ def card_table(results: Mapping[str, Any], model: str) -> str:
     """
     if model not in (names := [each["name"] for each in results["models"]]):
         raise ValueError(f"There are no results of {model!r}; these are of {names}.")
-    rows, noted = [], []
+    rows, noted, titles = [], [], task_titles(results["tasks"])
     for task in results["tasks"]:
         result = next(result for result in task["results"] if result["model"] == model)
         protocol, prompts = task["protocol"], result["prompts"]
-        noted.append((protocol["title"], result))
+        title = titles[protocol["name"]]
+        noted.append((title, result))
         rows.append(
             [
-                f"{protocol['title']} ({protocol['language']})",
+                f"{title} ({protocol['language']})",
                 f"{result['zero_shot']['status']}{MARKS[result['zero_shot']['status']]}",
                 f"{task['data']['clips']:,}",
                 judged(result),
@@ -104,12 +106,13 @@ def write_report(
         ImportError: matplotlib is not installed.
         ValueError: if a task or model has no arrays, or they do not fit the results.
     """
-    pairs = [(task["protocol"]["name"], result["model"]) for task in results["tasks"] for result in task["results"]]
+    pairs = pairs_of(results)
     if absent := [pair for pair in pairs if pair not in arrays]:
         raise ValueError(f"There are no embeddings of {absent}; pictures need those of every task and model.")
     folder = Path(folder)
     (folder / "pictures").mkdir(parents=True, exist_ok=True)
-    stems, sections, drawn = file_stems(pairs), [], []
+    stems, titles = file_stems(pairs), task_titles(results["tasks"])
+    sections, drawn = [], []
     for task in results["tasks"]:
         name = task["protocol"]["name"]
         pictures: dict[str, list[Picture]] = {}
@@ -117,7 +120,7 @@ def write_report(
             pair = name, result["model"]
             pictures[result["model"]] = draw_pictures(task, result, arrays[pair], folder / "pictures", stems[pair])
             drawn += [picture.path for picture in pictures[result["model"]]]
-        sections.append(task_section(task, pictures, folder))
+        sections.append(task_section(task, titles[name], pictures, folder))
     path = folder / "report.md"
     path.write_text("\n".join([_head(results), *sections, _foot(results)]), encoding="utf-8")
     return [path, *drawn]

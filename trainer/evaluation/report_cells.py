@@ -1,11 +1,14 @@
 """How a report writes tables, figures and what they are worth."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 
 MARKS = {"zero-shot": "", "not zero-shot": " †", "unknown": " ‡"}
 """What follows a figure, by what is known of the model's training."""
+NO_WIDTH = "An interval without width is no certainty: all that was drawn agrees, so the bootstrap shows no spread."
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
@@ -45,6 +48,64 @@ def code(name: str) -> str:
     return f"`{name}`"
 
 
+def image(alt: str, path: str) -> str:
+    """
+    Shows a picture.
+
+    Args:
+        alt (`str`): What one is told who does not see it.
+        path (`str`): Where it is, with `/` between the parts; what would end a link early is escaped.
+
+    Returns:
+        `str`: Markdown.
+
+    Example:
+
+    ```python
+    >>> from smoothclap_trainer.evaluation.report_cells import image
+    >>> image("Confusions [of all]", "pictures/a b.png")
+    '![Confusions (of all)](pictures/a%20b.png)'
+
+    ```
+    """
+    return f"![{alt.replace('[', '(').replace(']', ')')}]({quote(path)})"
+
+
+def task_titles(tasks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """
+    Titles that tell tasks apart.
+
+    Args:
+        tasks (`Sequence[Mapping[str, Any]]`): The `tasks` of results.
+
+    Returns:
+        `dict[str, str]`: By the tasks' names, their titles; with the name behind it, where tasks share a title.
+    """
+    count = Counter(task["protocol"]["title"] for task in tasks)
+    titles = {task["protocol"]["name"]: task["protocol"]["title"] for task in tasks}
+    return {name: title if count[title] == 1 else f"{title} {code(name)}" for name, title in titles.items()}
+
+
+def doubtful_clips(data: Mapping[str, Any]) -> str:
+    """
+    Says which clips may hold no speech, and were judged with the others.
+
+    Args:
+        data (`Mapping[str, Any]`): Of a task. Older results do not say it.
+
+    Returns:
+        `str`: A sentence, or `""` if nobody looked.
+    """
+    if (doubtful := data.get("doubtful")) is None:
+        return ""
+    return f"Doubtful clips, judged all the same: {counts(doubtful)}."
+
+
+def counts(of: Mapping[str, int]) -> str:
+    """Numbers by what they are of: `"silent: 1; too short: 2"`, or `"none"`."""
+    return "; ".join(f"{what}: {count:,}" for what, count in of.items()) or "none"
+
+
 def number(value: float | None) -> str:
     """A figure to three decimals, or a dash."""
     return "–" if value is None else f"{value:.3f}"
@@ -63,6 +124,11 @@ def with_interval(figure: Mapping[str, float | None]) -> str:
     if figure["low"] is None or figure["high"] is None:
         return number(figure["value"])
     return f"{number(figure['value'])} [{number(figure['low'])}, {number(figure['high'])}]"
+
+
+def no_width(figures: Iterable[Mapping[str, float | None]]) -> str:
+    """[`NO_WIDTH`] if the interval of any of the figures has none, else `""`."""
+    return NO_WIDTH if any(each["low"] is not None and each["low"] == each["high"] for each in figures) else ""
 
 
 def against_chance(figure: Mapping[str, float | None], chance: float) -> str:
@@ -134,4 +200,6 @@ def footnotes(noted: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
         lines.append("- At chance: the interval holds chance; this does not show more than guessing.\n")
     if "below chance" in places:
         lines.append("- Below chance: the whole interval is; the model takes the classes for each other.\n")
+    if said := no_width(result["figures"]["uar"] for _, result in noted):
+        lines.append(f"- {said}\n")
     return "".join(lines)

@@ -13,6 +13,15 @@ from .report_cells import number, with_interval
 from .valence_arousal import class_centres, class_pairs
 
 
+CAPTIONS = {
+    "confusion": "Confusion matrix of {} in {}: rows are true classes, columns predicted",
+    "reliability": "Reliability of the scores of {} in {}: accuracy against confidence",
+    "map": "Emotion map of {} in {}: clips and text queries on one plane",
+    "valence-arousal": (
+        "Similarity of emotions of {} in {}: cosine of two classes against their distance in valence and arousal"
+    ),
+}
+"""What pictures show, of a model in a task, by how their names end."""
 STEM_LENGTH = 120
 """File systems take names of 255 bytes."""
 
@@ -46,6 +55,29 @@ class Picture(NamedTuple):
 
     path: Path
     alt: str
+
+
+def pairs_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The names of task and model of all results, in their order."""
+    return [(task["protocol"]["name"], result["model"]) for task in results["tasks"] for result in task["results"]]
+
+
+def captions(results: Mapping[str, Any]) -> dict[str, str]:
+    """
+    Says what the pictures of an evaluation show.
+
+    Args:
+        results (`Mapping[str, Any]`): Of the evaluation; see `docs/evaluation.md`.
+
+    Returns:
+        `dict[str, str]`: By the names of all files that [`draw_pictures`] may write.
+    """
+    titles = {task["protocol"]["name"]: task["protocol"]["title"] for task in results["tasks"]}
+    return {
+        f"{stem}-{kind}.png": caption.format(model, titles[task])
+        for (task, model), stem in file_stems(pairs_of(results)).items()
+        for kind, caption in CAPTIONS.items()
+    }
 
 
 def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -111,25 +143,21 @@ def draw_pictures(
             f"its results of {expected}; give those of the same evaluation."
         )
     title = task["protocol"]["title"]
-    of = f"of {result['model']} in {title}"
+    kinds = [kind for kind in CAPTIONS if kind != "valence-arousal" or result["valence_arousal"]["texts"] is not None]
+    pictures = {
+        kind: Picture(folder / f"{stem}-{kind}.png", CAPTIONS[kind].format(result["model"], title)) for kind in kinds
+    }
 
     def head(kind: str) -> str:
         uar = with_interval(result["figures"]["uar"])
         return f"{kind}: {title}\n{result['model']}\nUAR {uar}, chance {number(result['chance'])}"
 
-    pictures = [
-        Picture(folder / f"{stem}-confusion.png", f"Confusion matrix {of}: rows are true classes, columns predicted"),
-        Picture(folder / f"{stem}-reliability.png", f"Reliability of the scores {of}: accuracy against confidence"),
-        Picture(folder / f"{stem}-map.png", f"Emotion map {of}: clips and text queries on one plane"),
-    ]
-    confusion_picture(result["confusion"], classes, head("Confusion matrix"), pictures[0].path)
-    reliability_picture(result["reliability"], head("Reliability of scores"), pictures[1].path)
+    confusion_picture(result["confusion"], classes, head("Confusion matrix"), pictures["confusion"].path)
+    reliability_picture(result["reliability"], head("Reliability of scores"), pictures["reliability"].path)
     projected = project(answers.audio_embeds, answers.class_embeds)
-    emotion_map_picture(*projected, answers.true, classes, head("Emotion map"), pictures[2].path)
-    if result["valence_arousal"]["texts"] is not None:
-        alt = f"Similarity of emotions {of}: cosine of two classes against their distance in valence and arousal"
-        pictures.append(Picture(folder / f"{stem}-valence-arousal.png", alt))
+    emotion_map_picture(*projected, answers.true, classes, head("Emotion map"), pictures["map"].path)
+    if "valence-arousal" in pictures:
         centres = class_centres(answers.audio_embeds, answers.true, len(classes))
         pairs = class_pairs(answers.class_embeds, classes), class_pairs(centres, classes)
-        circumplex_picture(*pairs, head("Similarity of emotions"), pictures[3].path)
-    return pictures
+        circumplex_picture(*pairs, head("Similarity of emotions"), pictures["valence-arousal"].path)
+    return list(pictures.values())

@@ -2,11 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from operator import eq
 from pathlib import Path
 from typing import Any
 
-from .report_cells import against_chance, code, drawn_units, number, table, with_interval
+from .report_cells import (
+    against_chance,
+    code,
+    counts,
+    doubtful_clips,
+    drawn_units,
+    image,
+    no_width,
+    number,
+    table,
+    with_interval,
+)
 from .report_pictures import Picture
+from .valence_arousal import ENOUGH_PAIRS
 
 
 FIGURES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
@@ -17,58 +30,63 @@ STATUS = {
 }
 
 
-def task_section(task: Mapping[str, Any], pictures: Mapping[str, Sequence[Picture]], folder: Path) -> str:
+def task_section(task: Mapping[str, Any], title: str, pictures: Mapping[str, Sequence[Picture]], folder: Path) -> str:
     """
     Writes the section.
 
     Args:
         task (`Mapping[str, Any]`): An entry of `tasks` of the results.
+        title (`str`): What it is called; see [`task_titles`].
         pictures (`Mapping[str, Sequence[Picture]]`): Of each model.
         folder (`Path`): Where the report lies; links begin there.
 
     Returns:
         `str`: Markdown, from a heading of the second degree on.
     """
-    parts = [_protocol(task), _wordings(task)]
+    parts = [_protocol(task, title), _wordings(task)]
     for result in task["results"]:
         parts += [
-            f"### {code(result['model'])} in {task['protocol']['title']}\n",
+            f"### {code(result['model'])} in {title}\n",
             _figures(result),
             _groups(task["protocol"], result),
             _recalls(task, result),
             _prompts(task["protocol"], result["prompts"]),
             _calibration(result["reliability"]),
             _valence_arousal(task["protocol"], result["valence_arousal"]),
-            *[
-                f"![{_alt(each.alt)}]({each.path.relative_to(folder).as_posix()})\n"
-                for each in pictures[result["model"]]
-            ],
+            *[f"{image(each.alt, each.path.relative_to(folder).as_posix())}\n" for each in pictures[result["model"]]],
         ]
     return "\n".join(part for part in parts if part)
 
 
-def _protocol(task: Mapping[str, Any]) -> str:
+def _protocol(task: Mapping[str, Any], title: str) -> str:
     protocol, data = task["protocol"], task["data"]
     texts = task["results"][0]["prompts"]["variants"][0]["texts"]  # the first variant is the protocol's own
     rows = [
         [name, code(text), f"{data['per_class'][name]:,}"] for name, text in zip(protocol["words"], texts, strict=True)
     ]
     speakers = "unknown" if data["speakers"] is None else f"{data['speakers']:,}"
-    left_out = "; ".join(f"{reason}: {count:,}" for reason, count in data["left_out"].items()) or "none"
-    labels = ", ".join(f"{code(label)} is {name}" for label, name in protocol["labels"].items())
+    clips = f"Clips: {data['clips']:,}. Speakers: {speakers}. Clips left out: {counts(data['left_out'])}."
     facts = [
         f"Corpus: {protocol['corpus']}. Licence: {task['licence']}.",
         f"Languages: speech {protocol['language']}, text queries {protocol['text_language']}.",
         f"Split: {protocol['split']}.",
-        f"Labels of the corpus: {labels}.",
-        f"Clips: {data['clips']:,}. Speakers: {speakers}. Clips left out: {left_out}.",
+        f"Labels of the corpus: {_labels(protocol['labels'])}.",
+        f"{clips} {doubtful_clips(data)}".rstrip(),
         f"SHA-256 over ids, labels and audio: {code(data['sha256'])}.",
         f"Source: {protocol['source']}",
     ]
     bullets = "".join(f"- {fact}\n" for fact in facts)
     asked = table(["class", "text query, exactly as asked", "clips"], rows, words=2)
     template = f"The queries come from the template {code(protocol['template'])}; the answer is the nearest one."
-    return f"## {protocol['title']}\n\n{asked}\n{template}\n\n{bullets}"
+    return f"## {title}\n\n{asked}\n{template}\n\n{bullets}"
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    """What the corpus calls the classes, where it is another name."""
+    told = ", ".join(f"{code(label)} is {name}" for label, name in labels.items() if label != name)
+    if not told:
+        return "they are the classes' names"
+    return f"{told}; others are the classes' names" if any(map(eq, labels, labels.values())) else told
 
 
 def _wordings(task: Mapping[str, Any]) -> str:
@@ -95,6 +113,8 @@ def _figures(result: Mapping[str, Any]) -> str:
     zero_shot = result["zero_shot"]
     rows = [[title, with_interval(result["figures"][name])] for name, title in FIGURES.items()]
     figures = table(["figure", f"value [{interval['level']:.0%} interval]"], rows)
+    if spread := no_width(result["figures"].values()):
+        figures += f"\n{spread}\n"
     drawn = (
         f"Intervals: {interval['level']:.0%}, by {interval['samples']:,} bootstrap samples of {drawn_units(interval)}. "
         f"{interval['note'] or ''}"
@@ -114,7 +134,8 @@ def _recalls(task: Mapping[str, Any], result: Mapping[str, Any]) -> str:
         [name, f"{task['data']['per_class'][name]:,}", with_interval(figure)]
         for name, figure in result["per_class_recall"].items()
     ]
-    return table(["class", "clips", "recall"], rows)
+    spread = no_width(result["per_class_recall"].values())
+    return table(["class", "clips", "recall"], rows) + (f"\n{spread}\n" if spread else "")
 
 
 def _prompts(protocol: Mapping[str, Any], prompts: Mapping[str, Any]) -> str:
@@ -158,13 +179,14 @@ def _valence_arousal(protocol: Mapping[str, Any], part: Mapping[str, Any]) -> st
     if part["texts"] is None or part["clips"] is None:
         return f"Valence and arousal: fewer than three classes have a published place, or these are alike.{left_out}\n"
     pairs = len(list(combinations(placed, 2)))
+    if pairs < ENOUGH_PAIRS:
+        return (
+            f"Valence and arousal: {len(placed)} classes have a published place. That is too few pairs to mean "
+            f"anything ({pairs}), so no correlation stands here.{left_out}\n"
+        )
     return (
         "Valence and arousal: Spearman's correlation of the cosine of two classes with minus their distance on "
         f"Russell's circumplex (1980; neutral at its centre is this project's choice), over {pairs} pairs, "
         f"which share classes: texts {part['texts']:.2f}, centres of clips {part['clips']:.2f}. "
         f"1 would be the published order.{left_out}\n"
     )
-
-
-def _alt(text: str) -> str:
-    return text.replace("[", "(").replace("]", ")")

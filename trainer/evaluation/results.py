@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..data.clips import PROBLEMS
 from ..data.packages import file_sha256
 from ..data.workers import ordered_map
 
@@ -38,7 +40,9 @@ def file_hashes(paths: Iterable[str], num_workers: int = 2) -> dict[str, str]:
     return dict(zip(distinct, ordered_map(file_sha256, distinct, num_workers, threads=True), strict=True))
 
 
-def describe_data(rows: pd.DataFrame, classes: Sequence[str], hashes: Mapping[str, str]) -> dict[str, Any]:
+def describe_data(
+    rows: pd.DataFrame, classes: Sequence[str], hashes: Mapping[str, str], doubtful: Mapping[str, str]
+) -> dict[str, Any]:
     """
     Say what was judged.
 
@@ -46,19 +50,23 @@ def describe_data(rows: pd.DataFrame, classes: Sequence[str], hashes: Mapping[st
         rows (`pd.DataFrame`): With `id`, `path`, `label` and `speaker`, and `left_out` among its `attrs`.
         classes (`Sequence[str]`): All classes, in their order.
         hashes (`Mapping[str, str]`): From [`file_hashes`], of every `path`.
+        doubtful (`Mapping[str, str]`): From [`embed_files`]: path to problem, of those judged in spite of one.
 
     Returns:
-        `dict[str, Any]`: `clips`, `per_class` and `left_out`, which are numbers of clips; `speakers`, None if none is
-        known; `sha256` over ids, labels and the bytes of the files, in the order of the rows, wherever the files lie.
+        `dict[str, Any]`: `clips`, `per_class`, `left_out` and `doubtful`, which are numbers of clips; `speakers`, None
+        if none is known; `sha256` over ids, labels and the bytes of the files, in the order of the rows, wherever the
+        files lie.
     """
     digest = hashlib.sha256()
     for name, path, label in zip(rows["id"], rows["path"], rows["label"], strict=True):
         digest.update(json.dumps([name, label, hashes[path]]).encode())
+    problems = Counter(doubtful.get(path) for path in rows["path"])
     return {
         "clips": len(rows),
         "per_class": {name: int((rows["label"] == name).sum()) for name in classes},
         "speakers": int(rows["speaker"].nunique()) or None,
         "left_out": {reason: int(clips) for reason, clips in rows.attrs.get("left_out", {}).items()},
+        "doubtful": {problem: problems[problem] for problem in PROBLEMS if problem in problems},
         "sha256": digest.hexdigest(),
     }
 
@@ -107,9 +115,19 @@ def write_results(results: Mapping[str, Any], path: str | Path) -> None:
         results (`Mapping[str, Any]`): Ready for JSON. The order of keys is kept.
         path (`str` or `Path`): The file; its folder is made.
     """
+    write_whole(json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
+
+
+def write_whole(text: str, path: str | Path) -> None:
+    """
+    Write a file as a whole or not at all.
+
+    Args:
+        text (`str`): What to write, as UTF-8.
+        path (`str` or `Path`): The file; its folder is made.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
-    text = json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False)
-    unfinished.write_text(f"{text}\n", encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8", newline="\n")
     os.replace(unfinished, path)

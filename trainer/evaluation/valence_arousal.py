@@ -18,6 +18,8 @@ from .graded import spearman
 
 MIN_PAIRS = 3
 """Those of three classes; two have but one pair, which has no order."""
+ENOUGH_PAIRS = 6
+"""Those of four classes. A correlation over fewer means nothing, and is not shown (ours)."""
 DECIMALS = 9
 """To which distances are rounded before they are ranked: all words are as far from neutral, but for the last bit."""
 

@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from transformers.utils import logging
@@ -17,6 +16,7 @@ from .contamination import ZERO_SHOT, zero_shot_status
 from .dual_encoders import DualEncoder, load_dual_encoder
 from .embed import unit_rows
 from .embed_files import embed_files
+from .named_checkpoint import parse_model
 from .own_task import Task
 from .prompts import distinct_texts, prompt_sensitivity, prompts_of
 from .reliability import reliability
@@ -26,6 +26,9 @@ from .zero_shot import zero_shot_predictions
 
 
 logger = logging.get_logger(__name__)
+
+SHOWN = 5
+"""At most this many doubtful clips are named in a warning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,53 +66,6 @@ class Evaluation:
     answers: dict[tuple[str, str], Answers]
 
 
-class NamedCheckpoint(NamedTuple):
-    """
-    A model to evaluate.
-
-    Args:
-        name (`str`): What results and pictures call it.
-        checkpoint (`str`): Hub id or folder.
-        revision (`str`, *optional*): Branch, tag or commit on the Hub.
-    """
-
-    name: str
-    checkpoint: str
-    revision: str | None
-
-
-def parse_model(asked: str) -> NamedCheckpoint:
-    """
-    Read which model is meant, and what to call it: `[NAME=]MODEL[@REVISION]`.
-
-    Args:
-        asked (`str`): A Hub id or a folder. The name ends at the first equals sign; without one, the model is called
-            what is asked. What is a folder as it stands has neither name nor revision.
-
-    Returns:
-        [`NamedCheckpoint`]
-
-    Raises:
-        ValueError: if a part is empty.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.zero_shot_evaluator import parse_model
-    >>> parse_model("ours=user/model@v2")
-    NamedCheckpoint(name='ours', checkpoint='user/model', revision='v2')
-
-    ```
-    """
-    if asked and Path(asked).is_dir():
-        return NamedCheckpoint(asked, asked, None)
-    name, named, model = asked.partition("=") if "=" in asked else ("", "", asked)
-    checkpoint, at, revision = (model, "", "") if Path(model).is_dir() else model.partition("@")
-    if not checkpoint or (named and not name) or (at and not revision):
-        raise ValueError(f"{asked!r} names no model: write a Hub id or a folder, as NAME=MODEL or MODEL@REVISION.")
-    return NamedCheckpoint(name or model, checkpoint, revision or None)
-
-
 def evaluate_models(
     asked: Sequence[str],
     tasks: Sequence[Task],
@@ -122,6 +78,9 @@ def evaluate_models(
 ) -> Evaluation:
     """
     Evaluate models zero-shot, one after the other, so that only one is in memory.
+
+    Clips that are silent or too short are judged all the same, for protocols count them; they are counted, too, and the
+    first few are named in a warning.
 
     The figures are the same for every batch size. Confidences, which amplify rounding by the logit scale, agree to
     about 1e-4.
@@ -140,24 +99,25 @@ def evaluate_models(
         [`Evaluation`]
 
     Raises:
-        ValueError: if there is no model or no task, one comes twice, a model cannot be loaded, clips cannot be read, or
-            a text is too long.
+        ValueError: if there is no model or no task, two have one name, a model cannot be loaded, clips cannot be read,
+            or a text is too long.
     """
     checkpoints = [parse_model(each) for each in asked]
-    _each_once("model", [each.name for each in checkpoints])
-    _each_once("task", [task.protocol.name for task in tasks])
+    _check_names("model", [each.name for each in checkpoints], "write NAME=MODEL to call one otherwise")
+    _check_names("task", [task.protocol.name for task in tasks], "give each once, or change `name` in a YAML file")
     for _, checkpoint, revision in checkpoints:
         find_checkpoint(checkpoint, revision)  # a misspelt one is told before the others have run
     texts = distinct_texts(task.protocol for task in tasks)
     paths = [path for task in tasks for path in task.rows["path"]]
     models, judged, answers, seconds = [], [], {}, {}
+    doubtful: dict[str, str] = {}
     for name, checkpoint, revision in checkpoints:
         started = time.monotonic()
         encoder = load_dual_encoder(checkpoint, revision, trust_remote_code, device)
         encoder.name = name
         models.append(encoder.describe())
         text_embeds = dict(zip(texts, encoder.embed_texts(texts), strict=True))
-        audio_embeds = embed_files(encoder, paths, batch_size, num_workers)
+        audio_embeds = embed_files(encoder, paths, batch_size, num_workers, doubtful)
         parts = np.split(audio_embeds, np.cumsum([len(task.rows) for task in tasks])[:-1])
         for task, part in zip(tasks, parts, strict=True):
             given = answer(task, encoder.logit_scale, part, text_embeds)
@@ -165,6 +125,7 @@ def evaluate_models(
             judged.append(judge(task, encoder, given, text_embeds, seed, bootstrap_samples))
         del encoder  # or it would stay until the next one is loaded
         seconds[name] = time.monotonic() - started
+    _warn_of(doubtful)
     hashes = file_hashes(paths, num_workers)
     results = {
         "format": FORMAT,
@@ -173,7 +134,7 @@ def evaluate_models(
             {
                 "protocol": task.protocol.describe(),
                 "licence": task.licence,
-                "data": describe_data(task.rows, task.protocol.classes, hashes),
+                "data": describe_data(task.rows, task.protocol.classes, hashes, doubtful),
                 "results": judged[index :: len(tasks)],
             }
             for index, task in enumerate(tasks)
@@ -266,8 +227,15 @@ def judge(
     }
 
 
-def _each_once(what: str, names: Sequence[str]) -> None:
+def _check_names(what: str, names: Sequence[str], cure: str) -> None:
     if not len(names):
         raise ValueError(f"There is no {what} to evaluate: name at least one.")
     if twice := [name for name, times in Counter(names).items() if times > 1]:
-        raise ValueError(f"The {what} {twice[0]!r} is named twice; results are told apart by name, so name it once.")
+        raise ValueError(f"Two {what}s are called {twice[0]!r}, but results are told apart by name: {cure}.")
+
+
+def _warn_of(doubtful: Mapping[str, str]) -> None:
+    if doubtful:
+        named = [f"{path!r} is {problem}" for path, problem in sorted(doubtful.items())]
+        more = f", and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+        logger.warning(f"doubtful clips are judged all the same: {', '.join(named[:SHOWN])}{more}")

@@ -1,12 +1,14 @@
 """What was measured: zero-shot tasks, attributes, the validation split, and pictures of it."""
 
+import re
 from typing import Any, cast
 
 import pandas as pd
 
 from ..evaluation.attributes import ATTRIBUTE_QUERIES
 from ..evaluation.report import card_table
-from ..evaluation.report_cells import number, table
+from ..evaluation.report_cells import doubtful_clips, image, number, table, task_titles
+from ..evaluation.report_pictures import captions
 from .facts import Facts
 from .markdown import bullets, paragraph
 
@@ -22,15 +24,16 @@ def zero_shot_tasks(facts: Facts, at: str = "") -> list[str]:
     results = facts.zero_shot
     if results is None:
         return []
-    asked = []
+    asked, titles = [], task_titles(results["tasks"])
     for task, found in results_of(facts):
         protocol, prompts = task["protocol"], found["prompts"]
         texts = ", ".join(f'"{text}"' for text in prompts["variants"][0]["texts"])
+        doubtful = doubtful_clips(task["data"]) if task["data"].get("doubtful") else ""
         asked.append(
-            f"{protocol['title']} ({protocol['split']}; speech: {protocol['language']}; texts: "
+            f"{titles[protocol['name']]} ({protocol['split']}; speech: {protocol['language']}; texts: "
             f"{protocol['text_language']}): asked as {texts}. Over {len(prompts['variants'])} stated wordings and "
             f"templates UAR goes from {number(prompts['lowest'])} to {number(prompts['highest'])}. "
-            f"{found['zero_shot']['why']} {found['interval']['note'] or ''}".rstrip()
+            f"{' '.join(filter(None, (found['zero_shot']['why'], found['interval']['note'], doubtful)))}"
         )
     settings, versions = results["settings"], results["versions"]
     made = (
@@ -48,9 +51,15 @@ def results_of(facts: Facts) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def pictures(facts: Facts, at: str = "") -> str:
-    """Every picture there is, with what its name says as text for those who cannot see it."""
-    words = {path: path.removeprefix("pictures/").removesuffix(".png").replace("-", " ") for path in facts.pictures}
-    return "\n\n".join(f"![{text}]({at}{path})" for path, text in words.items())
+    """
+    Every picture there is, with what it shows as text for those who cannot see it.
+
+    Of a picture that is not the evaluation's own, that is what its name says.
+    """
+    known = captions(facts.zero_shot or {"tasks": []})
+    names = [path.removeprefix("pictures/") for path in facts.pictures]
+    words = [known.get(name, re.sub(r"[-_\s]+", " ", name.removesuffix(".png"))) for name in names]
+    return "\n\n".join(image(text, f"{at}{path}") for text, path in zip(words, facts.pictures, strict=True))
 
 
 def attribute_figures(facts: Facts) -> list[str]:

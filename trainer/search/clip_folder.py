@@ -140,6 +140,24 @@ def _fault(clip: tuple[Path, str]) -> BadClip | None:
     return None
 
 
+def refuse_another_folder(earlier: Path, folder: Path) -> None:
+    """
+    Keep an index from being replaced by one of other clips, for folders that have no clip in common.
+
+    Args:
+        earlier (`Path`): The folder of the index.
+        folder (`Path`): The one that is to be indexed.
+
+    Raises:
+        ValueError: They are not the same folder.
+    """
+    if os.path.realpath(earlier) != os.path.realpath(folder):
+        raise ValueError(
+            f"The earlier index is of {str(earlier)!r}, and none of its clips is in {str(folder)!r}: all of it would "
+            "be lost. Give the new index a place of its own (--index), or build it without `earlier`."
+        )
+
+
 def refuse_or_leave_out(bad: Sequence[BadClip], count: int, policy: BadClipPolicy) -> None:
     """
     Do with bad clips what was asked for.
@@ -158,7 +176,9 @@ def refuse_or_leave_out(bad: Sequence[BadClip], count: int, policy: BadClipPolic
         lines = [f"{each['name']}: {each['problem']} ({each['detail']})" for each in bad[:SHOWN]]
         if len(bad) > SHOWN:
             lines.append(f"... and {len(bad) - SHOWN} more")
-        cure = "mend them" if len(bad) == count else "mend them, or leave them out with the policy 'skip'"
+        cure = "mend them"
+        if len(bad) < count:
+            cure = "mend them, or leave them out with `bad_clips='skip'` (--bad-clips skip)"
         raise ValueError("\n  ".join([f"{len(bad)} of {count} clips are bad; {cure}:", *lines]))
     if bad:
         problems = Counter(each["problem"] for each in bad)

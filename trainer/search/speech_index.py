@@ -12,7 +12,15 @@ import numpy as np
 from ..data.clips import read_clip
 from ..evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from ..evaluation.embed_files import embed_files
-from .clip_folder import BadClip, BadClipPolicy, content_digests, find_audio, find_bad_clips, refuse_or_leave_out
+from .clip_folder import (
+    BadClip,
+    BadClipPolicy,
+    content_digests,
+    find_audio,
+    find_bad_clips,
+    refuse_another_folder,
+    refuse_or_leave_out,
+)
 from .index_file import read_index_file, write_index_file
 from .nearest import DECIMALS, Backend, nearest
 
@@ -90,7 +98,8 @@ class SpeechIndex:
                 empty, not finite, shorter than 60 ms or silent. `"raise"`: an error lists them. `"skip"`: they are
                 left out with a warning, and `left_out` lists them.
             earlier ([`SpeechIndex`], *optional*): An index whose embeddings are taken over where a clip's content has
-                not changed, whatever its name is now. What is no longer among `clips` is forgotten.
+                not changed, whatever its name is now. What is no longer among `clips` is forgotten, so an index of
+                another folder is refused unless some of its clips, by content, are among them: clips may move.
             batch_size (`int`, defaults to 16): Clips that are embedded together.
             num_workers (`int`, defaults to 2): Threads that read files.
 
@@ -98,8 +107,8 @@ class SpeechIndex:
             [`SpeechIndex`]
 
         Raises:
-            ValueError: There is no such folder or no audio file; clips are bad and the policy is `"raise"`, or none is
-                good; a text is empty or repeated; `earlier` was made with another model; the policy is unknown.
+            ValueError: There is no such folder or no audio file; clips are bad, and the policy is not `"skip"` or none
+                is good; a text is empty or repeated; `earlier` is of another model, or of wholly other clips.
         """
         texts = _texts_of_an_index(texts, earlier)
         model = encoder.describe()
@@ -108,6 +117,8 @@ class SpeechIndex:
         folder, names = find_audio(clips)
         digests = dict(zip(names, content_digests(folder, names, num_workers), strict=True))
         known = {} if earlier is None else dict(zip(earlier.clips.values(), earlier.audio_embeds, strict=True))
+        if earlier is not None and not known.keys() & set(digests.values()):
+            refuse_another_folder(earlier.folder, folder)
         bad = find_bad_clips(folder, [name for name in names if digests[name] not in known], num_workers)
         refuse_or_leave_out(bad, len(names), bad_clips)
         unusable = {each["name"] for each in bad}
@@ -162,15 +173,10 @@ class SpeechIndex:
             [`SpeechIndex`]
 
         Raises:
-            ValueError: There is no index, it is damaged, it was made with another model, the model cannot be loaded,
-                or the clips' folder is not where it was.
+            ValueError: There is no index, it is damaged, it was made with another model, or that cannot be loaded.
         """
         record, arrays = read_index_file(folder)
         place = Path(os.path.realpath(Path(folder, record["folder"]) if clips is None else clips))
-        if not place.is_dir():
-            raise ValueError(
-                f"There is no folder {str(place)!r} with the clips of {str(folder)!r}; say where they are."
-            )
         if not isinstance(encoder, DualEncoder):
             encoder = _loaded(record["model"], encoder, trust_remote_code, device)
         _check_model(record["model"], encoder.describe(), f"The index in {str(folder)!r}")
@@ -192,12 +198,13 @@ class SpeechIndex:
             that fit equally well are in the order of the index.
 
         Raises:
-            ValueError: There is no text, one is empty, or k is below 1.
+            ValueError: There is no text, one is empty, k is below 1, or the clips' folder is not where it was.
         """
         if not texts:
             raise ValueError("Give at least one text to look for.")
+        paths = self._paths()
         found = nearest(self.encoder.embed_texts(_checked_texts(texts)), self.audio_embeds, k, backend)
-        return _named([self.folder / name for name in self.clips], *found)
+        return _named(paths, *found)
 
     def find_texts(
         self, clips: Sequence[str | Path | np.ndarray], k: int = 10, backend: Backend = "numpy"
@@ -225,8 +232,18 @@ class SpeechIndex:
         self, clips: Sequence[str | Path | np.ndarray], k: int = 10, backend: Backend = "numpy"
     ) -> list[list[tuple[Path, float]]]:
         """Speech to speech: the index's clips that are nearest to each clip, as [`~SpeechIndex.find_clips`] gives."""
+        paths = self._paths()
         found = nearest(self._embed(clips), self.audio_embeds, k, backend)
-        return _named([self.folder / name for name in self.clips], *found)
+        return _named(paths, *found)
+
+    def _paths(self) -> list[Path]:
+        """Where the clips are. Texts for clips are found without them, so this is not asked when an index is read."""
+        if not self.folder.is_dir():
+            raise ValueError(
+                f"The clips of the index are not where they were: there is no folder {str(self.folder)!r}. Say where "
+                "they are now, with `clips` (--folder)."
+            )
+        return [self.folder / name for name in self.clips]
 
     def _embed(self, clips: Sequence[str | Path | np.ndarray]) -> np.ndarray:
         """Queries, one at a time: they are few, and each then is what it is alone."""

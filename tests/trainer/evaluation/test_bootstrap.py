@@ -150,6 +150,8 @@ def test_four_speakers_are_too_few_to_draw_and_five_are_not():
     )
     assert "as no speakers are known" in plain["interval"]["note"]
     assert figures_with_intervals(predicted, true, 2, [None] * len(true)) == plain
+    one = figures_with_intervals(*_split(clips_of_speakers(np.random.default_rng(0), speakers=1)))
+    assert "as 1 speaker is too few to draw;" in one["interval"]["note"]
     five = figures_with_intervals(*_split(clips_of_speakers(np.random.default_rng(0), speakers=5)))
     assert five["interval"]["unit"] == "speakers" and five["interval"]["units"] == 5
 
@@ -173,6 +175,8 @@ def test_clips_of_unknown_speakers_are_drawn_each_by_itself(unknown):
     found = figures_with_intervals(predicted, true, 2, lacking)
     assert found["interval"]["unit"] == "speakers" and found["interval"]["units"] == 25
     assert found["interval"]["note"] == "The speakers of 125 clips are unknown; each of these is drawn by itself."
+    one = figures_with_intervals(predicted, true, 2, [unknown, *speakers[1:]])
+    assert one["interval"]["note"] == "The speaker of 1 clip is unknown; it is drawn by itself."
     # As if each had a speaker of its own; the draws are others.
     own = [f"own {clip}" if clip % 4 == 0 else speaker for clip, speaker in enumerate(speakers)]
     np.testing.assert_allclose(

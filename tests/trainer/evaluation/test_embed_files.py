@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation import embed_files as module
 from smoothclap_trainer.evaluation.embed_files import embed_files
 
@@ -49,21 +50,52 @@ def test_files_are_read_at_the_encoders_rate(tmp_path):
     assert embed_files(Encoder(), [path])[0, 1] == 800
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 48000])
+def test_clips_are_heard_as_they_are_read_elsewhere(tmp_path, rate):
+    class Keeping(Encoder):
+        def embed_clips(self, clips):
+            self.heard = clips
+            return super().embed_clips(clips)
+
+    path, encoder = tmp_path / "stereo.wav", Keeping()
+    sf.write(path, np.random.default_rng(0).uniform(-1, 1, (rate // 3 + 7, 2)), rate, subtype="FLOAT")
+    embed_files(encoder, [path])
+    expected = read_clip({"path": path}, 8000)
+    np.testing.assert_array_equal(encoder.heard[0], expected)
+    assert encoder.heard[0].dtype == np.float32 and encoder.heard[0].flags.c_contiguous
+
+
+def test_doubtful_clips_are_embedded_and_told(files, tmp_path):
+    silent, short, high = (str(tmp_path / f"{name}.wav") for name in ("silent", "short", "high"))
+    sf.write(silent, np.zeros(4800), 48000)
+    buzz = np.sign(np.sin(np.arange(9600)))
+    sf.write(short, buzz[:2800], 48000)  # 58 ms
+    sf.write(high, 0.5 * np.sin(2 * np.pi * 15000 * np.arange(9600) / 48000), 48000)  # unheard at 8 kHz
+    doubtful = {}
+    embeds = embed_files(Encoder(), [files[0], silent, high, short], batch_size=2, doubtful=doubtful)
+    assert embeds[:, 1].tolist() == [1600, 800, 1600, 467]
+    assert doubtful == {
+        str(files[0]): "silent",  # a constant offset is no sound
+        silent: "silent",
+        short: "too short",
+    }  # each at the file's own rate
+
+
 def test_only_a_few_clips_are_in_memory(tmp_path, files, monkeypatch):
     read, lock, furthest = [0], threading.Lock(), []
-    real = module.read_clip
+    real = module.decode_clip_of
 
-    def counted(row, rate):
+    def counted(row):
         with lock:
             read[0] += 1
-        return real(row, rate)
+        return real(row)
 
     class Slow(Encoder):
         def embed_clips(self, clips):
             furthest.append(read[0] - sum(map(len, self.batches)))
             return super().embed_clips(clips)
 
-    monkeypatch.setattr(module, "read_clip", counted)
+    monkeypatch.setattr(module, "decode_clip_of", counted)
     paths = []
     for index in range(60):
         paths.append(tmp_path / f"more-{index}.wav")
@@ -73,14 +105,16 @@ def test_only_a_few_clips_are_in_memory(tmp_path, files, monkeypatch):
 
 
 def test_all_bad_clips_are_named_and_none_is_dropped(files, tmp_path):
-    broken, missing, empty = tmp_path / "broken.wav", tmp_path / "missing.wav", tmp_path / "empty.wav"
+    broken, missing, empty, nan = (tmp_path / f"{name}.wav" for name in ("broken", "missing", "empty", "nan"))
     broken.write_bytes(b"no audio at all")
     sf.write(empty, np.zeros(0), 8000)
+    sf.write(nan, np.full(8000, np.nan), 8000, subtype="FLOAT")
     encoder = Encoder()
-    with pytest.raises(ValueError, match=r"3 of 6 clips cannot be read; mend or remove them:") as error:
-        embed_files(encoder, [files[0], broken, files[1], empty, missing, files[2]], batch_size=2)
+    with pytest.raises(ValueError, match=r"4 of 7 clips cannot be read; mend or remove them:") as error:
+        embed_files(encoder, [files[0], broken, files[1], empty, nan, missing, files[2]], batch_size=2)
     told = str(error.value).splitlines()[1:]
-    assert [line.split("'")[1] for line in told] == [str(broken), str(empty), str(missing)]
+    assert [line.split("'")[1] for line in told] == [str(broken), str(empty), str(missing), str(nan)]
+    assert "holds no samples" in told[1] and "not finite" in told[3]
     assert encoder.batches == []  # what has no readable header comes first, so nothing is embedded in vain
 
 

@@ -1,15 +1,16 @@
-"""Tasks of one's own as YAML, and loading tasks by name."""
+"""Tasks of one's own as YAML."""
 
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from datasets import DatasetDict
 
+from smoothclap_trainer.data.own_manifest import load_manifest
 from smoothclap_trainer.data.wordings_de import WORDINGS as GERMAN
 from smoothclap_trainer.data.wordings_en import WORDINGS as ENGLISH
-from smoothclap_trainer.evaluation.own_task import load_tasks, read_own_task
-from tests.corpus_trees import build_tree
+from smoothclap_trainer.evaluation.own_task import OwnTask, read_own_task
 
 
 CONFIGS = Path(__file__).parents[3] / "examples/configs"
@@ -77,7 +78,7 @@ def test_a_small_task(folder):
         "template": "{}",
         "other_words": [],
         "other_templates": [],
-        "split": "split test",
+        "split": "test",
         "labels": {"happy": "happy", "sad": "sad"},
         "grouped_by": None,
         "published": {},
@@ -183,14 +184,83 @@ def test_missing_keys_and_files_that_are_no_settings(folder):
             {"words": {"happy": "joy", "sad": "sorrow", "bored": "boredom"}},
             "these classes have no clip: ['bored']; the labels are ['happy', 'sad']",
         ),
-        ({"split": "validation"}, "there is no split 'validation'; the manifest has ['train', 'test', 'all']"),
+        ({"split": "validation"}, "there is no split 'validation'; the manifest has ['train', 'test', 'all']\n"),
         ({"where": {"tongue": "en"}, "label_column": "mood"}, "the manifest has no columns ['mood', 'tongue'], only "),
         ({"grouped_by": "speaker"}, "1 clips have no 'speaker' to group them by"),
         ({"audio_root": "gone"}, "audio_root 'gone' is no folder"),
     ],
 )
 def test_faults_of_the_clips(folder, changes, told):
-    assert told in problem(write(folder, **changes))
+    assert told in problem(write(folder, **changes)) + "\n"
+
+
+def test_a_manifest_without_splits_is_used_as_a_whole(folder):
+    table = pd.read_csv("clips.csv", dtype=str)
+    table.drop(columns="split").to_csv("clips.csv", index=False)
+    told = (
+        "there is no split 'test'; the manifest has ['train', 'all']; it has no column `split`, so write `split: all`"
+    )
+    assert problem(write(folder)).splitlines()[1:] == [f"  {told}"]
+    words = SETTINGS["words"] | {"angry": "anger"}
+    assert len(read_own_task(write(folder, split="all", words=words)).rows) == 4
+    table.drop(columns="split").assign(part="train").to_csv("clips.csv", index=False)
+    assert problem(write(folder, columns={"split": "part"})).endswith("the manifest has ['train', 'all']")
+    rows = load_manifest("clips.csv")["train"]
+    DatasetDict({"train": rows}).save_to_disk("saved")
+    assert problem(write(folder, manifest="saved")).endswith("the manifest has ['train', 'all']")
+    rows.save_to_disk("whole")
+    assert problem(write(folder, manifest="whole")).endswith("so write `split: all`")
+
+
+def test_only_the_base_name_of_a_manifest_is_kept(folder):
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "clips.csv").rename(folder / "deep" / "er" / "clips.csv")
+    for manifest in ("deep/er/clips.csv", str(folder / "deep" / "er" / "clips.csv")):
+        described = read_own_task(write(folder, manifest=manifest, audio_root=str(folder))).protocol.describe()
+        assert described["source"] == "The user's own task over clips.csv; all of it is the user's choice."
+        assert str(folder) not in str(described)
+    of_the_hub = OwnTask(**SETTINGS | {"manifest": "user/clips"})
+    assert of_the_hub.protocol().source.startswith("The user's own task over user/clips;")
+
+
+def test_a_manifest_that_is_not_there_is_told_where_it_was_looked_for(folder):
+    told = problem(write(folder, manifest="data/clips.csv"))
+    assert "there is no such file or folder" in told
+    assert told.endswith(f"\n  `manifest` starts at the current folder, which is {str(folder)!r}")
+    assert "current folder" not in problem(write(folder, manifest=str(folder / "gone.csv")))
+    assert "current folder" not in problem(write(folder, audio_root="gone"))
+
+
+OTHERS = [{"happy": "a", "sad": "b"}, {"sad": "d", "happy": "c"}]
+
+
+@pytest.mark.parametrize(
+    ("words", "other_words", "more"),
+    [
+        ({"happy": "joy"}, OTHERS, []),
+        ({"happy": "joy"}, [{"happy": "a"}], []),
+        (
+            {"happy": "joy"},
+            [*OTHERS, {"sad": "e", "glad": "f"}],
+            ["`other_words` has ['sad', 'glad'], but the classes are ['happy', 'sad']"],
+        ),
+        (
+            {"happy": "joy"},
+            [{"happy": "a", "sad": "a"}],
+            ["two classes are both called 'a': no text query tells them apart"],
+        ),
+    ],
+)
+def test_a_label_without_a_text_is_told_and_not_what_follows_from_it(folder, words, other_words, more):
+    told = "`words` has no text for these labels and their clips: {'sad': 2}; add it, or filter by `where`"
+    lines = problem(write(folder, words=words, other_words=other_words)).splitlines()[1:]
+    assert lines == [f"  {line}" for line in [*more, told]]
+
+
+def test_other_words_for_a_class_that_no_clip_has(folder):
+    others = [{"happy": "a", "sad": "b", "calm": "c"}]
+    lines = problem(write(folder, other_words=others)).splitlines()[1:]
+    assert lines == ["  `other_words` has ['happy', 'sad', 'calm'], but the classes are ['happy', 'sad']"]
 
 
 def test_the_manifests_corpora_are_the_tasks(folder):
@@ -232,32 +302,10 @@ def test_the_examples(folder, name, wordings):
         (folder / row["path"]).touch()
     pd.DataFrame(rows).to_csv("expressive.csv", index=False)
     (folder / "x.yaml").write_text(text.replace("build/expressive\nsplit", "expressive.csv\nsplit"))
-    (task,) = load_tasks(["x.yaml"], [])
+    task = read_own_task("x.yaml")
     protocol = task.protocol
     assert set(task.rows["id"]) == {f"{language}-{emotion}.wav" for emotion in emotions}
     assert "SYNTHETIC" in protocol.title
     assert (protocol.language, protocol.text_language) == (language, language)
     for emotion in emotions:  # a word that the captions of training have too
         assert protocol.words[emotion] in wordings["emotion"][emotion]
-
-
-def test_tasks_by_name_and_of_ones_own(folder):
-    build_tree("tess", folder, takes=1)
-    build_tree("fau-aibo", folder / "elsewhere", takes=1)
-    roots = [str(folder), f"fau-aibo={folder / 'elsewhere/fau-aibo'}"]
-    tasks = load_tasks(["fau-aibo-5", write(folder), "tess-7", "fau-aibo-2"], roots)
-    assert [task.protocol.name for task in tasks] == ["fau-aibo-5", "mine", "tess-7", "fau-aibo-2"]
-    assert [len(task.rows) for task in tasks] == [25, 3, 14, 25]
-    assert [task.licence for task in tasks][1:3] == ["mine alone", "CC BY-NC-ND 4.0"]
-    assert tasks[0].rows["path"].tolist() == tasks[3].rows["path"].tolist()
-
-
-def test_task_names_with_faults(folder):
-    with pytest.raises(ValueError, match=r"unknown tasks \['tess', 'x'\]; give YAML files .* \['iemocap-4', 'ravdess"):
-        load_tasks(["tess", "tess-7", "x"], [])
-    with pytest.raises(ValueError, match=r"unknown tasks \[\]; give"):
-        load_tasks([], [])
-    with pytest.raises(ValueError, match=r"the tasks \['mine'\] come more than once"):
-        load_tasks([write(folder), "mine.yaml"], [])
-    with pytest.raises(ValueError, match="these corpora have no data root"):
-        load_tasks(["tess-7"], [])

@@ -18,9 +18,10 @@ from smoothclap_trainer.evaluation.pictures import (
     emotion_map_picture,
     reliability_picture,
     spread,
+    wrapped,
 )
 from smoothclap_trainer.evaluation.reliability import reliability
-from smoothclap_trainer.evaluation.valence_arousal import Pair, class_pairs
+from smoothclap_trainer.evaluation.valence_arousal import Pair, class_pairs, pair_correlation
 
 
 LONG = ["intoxicated with alcohol", "not intoxicated with alcohol"]
@@ -106,6 +107,31 @@ def test_long_titles_are_wrapped_into_the_picture(figure, tmp_path):
     assert lines[0] == "Confusion" and lines[-1] == "UAR" and len(lines) > 3
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("short", ["short"]),
+        ("two short words", ["two short", "words"]),
+        ("user/some-model_name", ["user/some-", "model_name"]),
+        ("in user/model@main", ["in user/", "model@main"]),
+        ("C:\\models\\speech", ["C:\\models\\", "speech"]),
+        ("abcdefghijklmnopqrstuvw", ["abcdefghij", "klmnopqrst", "uvw"]),
+        ("a abcdefghijklm", ["a", "abcdefghij", "klm"]),
+        ("exactly/10 more", ["exactly/10", "more"]),
+        ("", [""]),
+    ],
+)
+def test_lines_break_at_separators(text, lines):
+    assert wrapped(text, 10).split("\n") == lines
+
+
+def test_names_in_titles_break_behind_a_separator(figure, tmp_path):
+    name = "organisation/model" * 7
+    confusion_picture([[3, 1], [0, 4]], ["sad", "happy"], f"Confusion\n{name}", tmp_path / "x.png")
+    lines = figure[0].get_suptitle().splitlines()
+    assert "".join(lines[1:]) == name and all(line.endswith("/") for line in lines[1:-1]) and len(lines) > 3
+
+
 def test_dollars_in_names_are_no_formula(figure, tmp_path):
     confusion_picture([[3, 1], [0, 4]], [r"a $\nonsense$", "b"], r"$HOME/model $\x$", tmp_path / "x.png")
     assert figure[0].get_suptitle() == r"$HOME/model $\x$"
@@ -121,10 +147,43 @@ def test_reliability_draws_the_bins_that_have_clips(figure, tmp_path):
     assert upper.get_title() == "expected calibration error 0.367"
 
 
+def large_marks(axes: Axes) -> tuple[list, list]:
+    """Faces and outlines of texts."""
+    large = [each for each in axes.collections if each.get_sizes()[0] > 100]
+    return [each for each in large if len(each.get_facecolor())], [
+        each for each in large if not len(each.get_facecolor())
+    ]
+
+
+def test_texts_of_a_map_that_fall_together_all_show(figure, tmp_path):
+    places = np.zeros((8, 2))
+    emotion_map_picture(places, places, (1, 0), np.arange(8), [str(i) for i in range(8)], "Title", tmp_path / "x.png")
+    faces, outlines = large_marks(figure[0].axes[0])
+    assert len(faces) == len(outlines) == 8
+    sizes = [each.get_sizes()[0] for each in faces]
+    assert all(one > other for one, other in pairwise(sizes))  # drawn in this order, the larger first
+    assert all(each.get_facecolor()[0, 3] < 1 for each in faces)
+    assert min(each.get_zorder() for each in outlines) > max(each.get_zorder() for each in faces)
+    shapes = {each.get_paths()[0].vertices.tobytes() for each in outlines}
+    assert len(shapes) == 8 and {tuple(each.get_edgecolor()[0]) for each in outlines} == {(0, 0, 0, 1)}
+
+
+def test_no_colour_is_too_faint_on_white():
+    """At least 1.6 to 1 by the formula of the WCAG, as pale sand on white was not."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    assert 1.05 / (luminance("#DDCC77") + 0.05) < 1.65
+    assert min(1.05 / (luminance(colour) + 0.05) for colour in pictures.COLOURS) > 1.65
+
+
 def test_a_map_has_small_clips_and_large_texts_of_the_same_look(figure, tmp_path):
     DRAWN["map"](tmp_path / "x.png")
     axes = figure[0].axes[0]
-    large, small = ([each for each in axes.collections if (each.get_sizes()[0] > 100) == big] for big in (True, False))
+    (large, _), small = large_marks(axes), [each for each in axes.collections if each.get_sizes()[0] < 100]
     assert [each.get_offsets().tolist() for each in large] == [[[0.5, 0.5]], [[1.5, 0.2]]]
     assert [sorted(each.get_offsets().tolist()) for each in small] == [[[0, 0]], [[1, 1], [2, 0]]]
     for one, other in zip(large, small, strict=True):
@@ -156,13 +215,14 @@ def test_as_many_classes_as_there_are_looks_look_different(figure, tmp_path):
     classes = [f"class {label}" for label in range(12)]
     places = np.random.default_rng(0).normal(size=(12, 2))
     emotion_map_picture(places, places, (0.5, 0.25), np.arange(12), classes, "Title", tmp_path / "x.png")
-    large = [each for each in figure[0].axes[0].collections if each.get_sizes()[0] > 100]
+    large, _ = large_marks(figure[0].axes[0])
     looks = {(each.get_paths()[0].vertices.tobytes(), each.get_facecolor().tobytes()) for each in large}
     assert len(looks) == 12
 
 
 def test_similarities_stand_against_distances_each_with_its_name(figure, tmp_path):
-    circumplex_picture(PAIRS, PAIRS[:3], "Title", tmp_path / "x.png")
+    far = [pair._replace(distance=1.0) for pair in PAIRS]
+    circumplex_picture(PAIRS, far[:6], "Title", tmp_path / "x.png")
     texts, clips = figure[0].axes
     assert sorted(words(texts)) == sorted(f"{pair.first} – {pair.second}" for pair in PAIRS)
     np.testing.assert_allclose(texts.collections[0].get_offsets(), [(pair.distance, pair.cosine) for pair in PAIRS])
@@ -174,7 +234,14 @@ def test_similarities_stand_against_distances_each_with_its_name(figure, tmp_pat
     assert len(extents) == 21
     assert not any(one.overlaps(other) for one, other in pairwise(extents))
     assert texts.get_title().startswith("texts: Spearman's ρ = ") and texts.get_title().endswith(", 21 pairs")
-    assert clips.get_title() == "centres of clips: Spearman's ρ = undefined, 3 pairs"
+    assert clips.get_title() == "centres of clips: Spearman's ρ = undefined, 6 pairs"
+
+
+def test_of_too_few_pairs_no_correlation_is_shown(figure, tmp_path):
+    circumplex_picture(PAIRS[5:11], PAIRS[5:10], "Title", tmp_path / "x.png")
+    texts, clips = figure[0].axes
+    assert texts.get_title() == f"texts: Spearman's ρ = {pair_correlation(PAIRS[5:11]):.2f}, 6 pairs"
+    assert clips.get_title() == "centres of clips: too few pairs to mean anything (5)"
 
 
 def test_labels_move_apart_no_more_than_they_must():

@@ -4,7 +4,15 @@ import re
 import pytest
 
 from smoothclap_trainer.evaluation.report import card_table, summary_table, write_report
-from smoothclap_trainer.evaluation.report_cells import against_chance, judged, table, with_interval
+from smoothclap_trainer.evaluation.report_cells import (
+    NO_WIDTH,
+    against_chance,
+    doubtful_clips,
+    image,
+    judged,
+    table,
+    with_interval,
+)
 from tests.trainer.evaluation.made_up_results import made_up_arrays, made_up_results
 
 
@@ -125,6 +133,74 @@ def test_a_figure_without_an_interval_says_so():
 
 def test_cells_cannot_break_a_table():
     assert table(["a"], [["x | y\nz"]]) == "| a |\n| --- |\n| x \\| y z |\n"
+
+
+def test_a_picture_keeps_its_link_and_its_words():
+    assert image("Map [1]", "a b/(c).png") == "![Map (1)](a%20b/%28c%29.png)"
+
+
+def test_doubtful_clips_are_told_where_they_were_counted():
+    assert doubtful_clips({}) == ""
+    assert doubtful_clips({"doubtful": {}}) == "Doubtful clips, judged all the same: none."
+    found = doubtful_clips({"doubtful": {"silent": 1, "too short": 2000}})
+    assert found == "Doubtful clips, judged all the same: silent: 1; too short: 2,000."
+
+
+def report_of(results, folder):
+    write_report(results, made_up_arrays(), folder)
+    return (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_report_tells_of_doubtful_clips_and_of_labels_that_are_the_classes_names(tmp_path):
+    results = copy.deepcopy(RESULTS)
+    results["tasks"][0]["data"]["doubtful"] = {"silent": 1}
+    results["tasks"][1]["data"]["doubtful"] = {}
+    results["tasks"][0]["protocol"]["labels"] = {"sadness": "sadness", "hap": "happy"}
+    results["tasks"][1]["protocol"]["labels"] = {"intoxicated": "intoxicated", "not intoxicated": "not intoxicated"}
+    text = report_of(results, tmp_path)
+    first, second = section(text, "Sessions 4"), section(text, "Made up 2 (SYNTHETIC)")
+    assert "Clips left out: frustration: 3. Doubtful clips, judged all the same: silent: 1.\n" in first
+    assert "- Labels of the corpus: `hap` is happy; others are the classes' names.\n" in first
+    assert "Clips left out: none. Doubtful clips, judged all the same: none.\n" in second
+    assert "- Labels of the corpus: they are the classes' names.\n" in second
+
+
+def test_intervals_without_width_are_explained_under_their_table(tmp_path):
+    assert NO_WIDTH not in report_of(RESULTS, tmp_path / "as it was")
+    results = copy.deepcopy(RESULTS)
+    first, second = (task["results"][0] for task in results["tasks"])
+    first["per_class_recall"]["anger"] = {"value": 0.0, "low": 0.0, "high": 0.0}
+    first["per_class_recall"]["happy"] = {"value": None, "low": None, "high": None}
+    second["figures"]["uar"] = {"value": 1.0, "low": 1.0, "high": 1.0}
+    text = report_of(results, tmp_path)
+    recalls = section(text, "`user/name` in Sessions 4").split("| class | clips | recall |")[1]
+    assert recalls.split("\n\n")[1] == NO_WIDTH and text.count(NO_WIDTH) == 3
+    figures = section(text, "`user/name` in Made up 2 (SYNTHETIC)").split("| figure | value")[1]
+    assert figures.split("\n\n")[1] == NO_WIDTH
+    assert summary_table(results).endswith(f"- {NO_WIDTH}\n")
+    assert card_table(results, "user/name").endswith(f"- {NO_WIDTH}\n")
+    assert NO_WIDTH not in card_table(results, "/a/b")
+
+
+def test_tasks_that_share_a_title_are_told_apart_by_name(tmp_path):
+    results = copy.deepcopy(RESULTS)
+    results["tasks"][1]["protocol"]["title"] = "Sessions 4"
+    summary, card = summary_table(results), card_table(results, "/a/b")
+    assert [row[0] for row in cells(summary)[2:]] == ["Sessions 4 `sessions-4` (en)", "Sessions 4 `Made up/2` (de)"]
+    assert "† `/a/b` in Sessions 4 `sessions-4`: not zero-shot" in summary
+    assert [row[0] for row in cells(card)[2:]] == ["Sessions 4 `sessions-4` (en)", "Sessions 4 `Made up/2` (de)"]
+    assert "‡ Sessions 4 `Made up/2`: unknown" in card
+    text = report_of(results, tmp_path)
+    assert "\n## Sessions 4 `Made up/2`\n" in text and "\n### `/a/b` in Sessions 4 `sessions-4`\n" in text
+
+
+def test_too_few_pairs_get_no_correlation(tmp_path):
+    results = copy.deepcopy(RESULTS)
+    found = results["tasks"][0]["results"][0]["valence_arousal"]
+    found["classes"] = found["classes"][:3]
+    said = section(report_of(results, tmp_path), "`user/name` in Sessions 4")
+    assert "3 classes have a published place. That is too few pairs to mean anything (3), so no correlation" in said
+    assert "Spearman" not in said and "so left out: sadness." in said
 
 
 def test_report_is_written_with_its_pictures(written):

@@ -1,7 +1,7 @@
 import pytest
 
 from smoothclap_trainer.evaluation import report_pictures
-from smoothclap_trainer.evaluation.report_pictures import draw_pictures, file_stems
+from smoothclap_trainer.evaluation.report_pictures import captions, draw_pictures, file_stems
 from tests.trainer.evaluation.made_up_results import made_up_arrays, made_up_results
 
 
@@ -24,6 +24,18 @@ def test_names_of_files_are_safe_and_differ(pairs, stems):
 def test_long_names_are_cut():
     (stem,) = file_stems([("t", "x" * 5000)]).values()
     assert stem == f"t-{'x' * 118}"
+
+
+def test_every_picture_has_its_caption_by_its_name(tmp_path):
+    results = made_up_results()
+    told = captions(results)
+    assert len(told) == 2 * 2 * 4
+    assert told["sessions-4-a-b-map.png"] == "Emotion map of /a/b in Sessions 4: clips and text queries on one plane"
+    task = results["tasks"][0]
+    stem = file_stems([("sessions-4", "/a/b")])["sessions-4", "/a/b"]
+    drawn = draw_pictures(task, task["results"][1], made_up_arrays()["sessions-4", "/a/b"], tmp_path, stem)
+    assert [picture.alt for picture in drawn] == [told[picture.path.name] for picture in drawn]
+    assert len(drawn) == 4
 
 
 def test_titles_say_what_is_shown_and_how_sure_it_is(monkeypatch, tmp_path):

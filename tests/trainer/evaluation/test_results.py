@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smoothclap_trainer.evaluation.results import describe_data, file_hashes, ready_for_json, versions, write_results
+from smoothclap_trainer.evaluation.results import (
+    describe_data,
+    file_hashes,
+    ready_for_json,
+    versions,
+    write_results,
+    write_whole,
+)
 
 
 @pytest.fixture
@@ -22,8 +29,8 @@ def rows(tmp_path):
     return made
 
 
-def described(frame):
-    return describe_data(frame, ("happy", "sad", "calm"), file_hashes(frame["path"]))
+def described(frame, doubtful=None):
+    return describe_data(frame, ("happy", "sad", "calm"), file_hashes(frame["path"]), doubtful or {})
 
 
 def test_what_was_judged(rows):
@@ -34,6 +41,7 @@ def test_what_was_judged(rows):
         "per_class": {"happy": 1, "sad": 2, "calm": 0},
         "speakers": 1,
         "left_out": {"label frustrated": 7},
+        "doubtful": {},
     }
     assert list(found["per_class"]) == ["happy", "sad", "calm"]
     json.dumps(found)
@@ -46,6 +54,15 @@ def test_what_was_judged(rows):
         {"ids": ("b", "a", "c")},
     ]
     assert len({digest, *(described(rows(**change))["sha256"] for change in changes)}) == 5
+
+
+def test_doubtful_clips_are_counted(rows):
+    frame = rows()
+    doubtful = dict(zip(frame["path"], ("silent", "too short", "silent"), strict=True)) | {"another task's": "silent"}
+    found = described(frame, doubtful)
+    assert list(found["doubtful"].items()) == [("too short", 1), ("silent", 2)]
+    assert list(found) == ["clips", "per_class", "speakers", "left_out", "doubtful", "sha256"]
+    assert found["clips"] == 3 and found["sha256"] == described(frame)["sha256"]
 
 
 def test_unknown_speakers_and_nothing_left_out(rows):
@@ -91,3 +108,5 @@ def test_written_whole_or_not_at_all(tmp_path):
             write_results(bad, path)
     assert "Fröhlich" in path.read_text(encoding="utf-8")
     assert [each.name for each in path.parent.iterdir()] == ["results.json"]
+    write_whole("a\nb", tmp_path / "deep" / "text")
+    assert (tmp_path / "deep" / "text").read_bytes() == b"a\nb"

@@ -1,6 +1,7 @@
 import json
 import weakref
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,12 @@ from smoothclap_trainer.evaluation import embed_files, results, zero_shot_evalua
 from smoothclap_trainer.evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from smoothclap_trainer.evaluation.own_task import Task
 from smoothclap_trainer.evaluation.protocol import Protocol
-from smoothclap_trainer.evaluation.zero_shot_evaluator import answer, evaluate_models, parse_model
+from smoothclap_trainer.evaluation.zero_shot_evaluator import answer, evaluate_models
 from tests import tiny
 from tests.trainer.evaluation.tiny_clap import clap
+
+
+NAMES = ["smoothclap", "clap"]
 
 
 def protocol(name, words, **changes):
@@ -74,7 +78,7 @@ def models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     tiny.checkpoint(folder / "smoothclap", "whisper")
     clap(folder / "clap")
-    return [str(folder / "smoothclap"), str(folder / "clap")]
+    return [str(folder / name) for name in NAMES]
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +86,10 @@ def evaluation(tasks, models):
     return evaluate_models(models, tasks, batch_size=5, bootstrap_samples=50)
 
 
-def test_figures_are_scikit_learns(evaluation, tasks, models):
+def test_figures_are_scikit_learns(evaluation, tasks):
     assert [task["protocol"]["name"] for task in evaluation.results["tasks"]] == ["four", "two", "grouped"]
     for task, found in zip(tasks, evaluation.results["tasks"], strict=True):
-        assert [result["model"] for result in found["results"]] == models
+        assert [result["model"] for result in found["results"]] == NAMES
         for result in found["results"]:
             answers = evaluation.answers[task.protocol.name, result["model"]]
             true, predicted = answers.true, answers.predicted
@@ -116,12 +120,12 @@ def test_figures_are_scikit_learns(evaluation, tasks, models):
             assert len(prompts["variants"]) == (4 if task.protocol.name == "four" else 2)
 
 
-def test_results_are_as_agreed(evaluation, models):
+def test_results_are_as_agreed(evaluation, models, tasks):
     found = evaluation.results
     assert list(found) == ["format", "models", "tasks", "settings", "versions", "times"]
     task = found["tasks"][0]
     assert list(task) == ["protocol", "licence", "data", "results"]
-    assert list(task["data"]) == ["clips", "per_class", "speakers", "left_out", "sha256"]
+    assert list(task["data"]) == ["clips", "per_class", "speakers", "left_out", "doubtful", "sha256"]
     assert task["data"]["clips"] == 24 and task["data"]["speakers"] == 7
     assert task["data"]["per_class"] == dict.fromkeys(("happy", "sad", "angry", "neutral"), 6)
     assert list(task["results"][0]) == [
@@ -135,17 +139,19 @@ def test_results_are_as_agreed(evaluation, models):
     assert found["tasks"][1]["results"][0]["valence_arousal"]["clips"] is None  # two classes are one pair
     assert -1 <= task["results"][0]["valence_arousal"]["texts"] <= 1
     assert found["settings"] == {"seed": 0, "bootstrap_samples": 50, "batch_size": 5}
-    assert [model["name"] for model in found["models"]] == models
+    assert [model["name"] for model in found["models"]] == NAMES
     assert [model["class"] for model in found["models"]] == ["SmoothCLAPModel", "ClapModel"]
-    assert set(found["times"]["seconds"]) == set(models)
+    assert set(found["times"]["seconds"]) == set(NAMES)
     assert task["results"][0]["zero_shot"]["status"] == "unknown"
     assert found == json.loads(json.dumps(found, allow_nan=False))
+    folders = [str(Path(path).parent) for path in (models[0], tasks[0].rows["path"][0])]
+    assert not any(folder in json.dumps(found) for folder in folders)  # where things lie is nobody's business
 
 
 def test_probabilities_are_the_models_own(evaluation, tasks, models):
-    for name in models:
+    for name, folder in zip(NAMES, models, strict=True):
         answers = evaluation.answers["four", name]
-        encoder = load_dual_encoder(name)
+        encoder = load_dual_encoder(folder)
         logits = encoder.logit_scale * answers.audio_embeds.astype(float) @ answers.class_embeds.T
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
@@ -195,8 +201,8 @@ def test_other_seeds_draw_other_samples(evaluation, tasks, models):
 
 def test_everything_is_embedded_and_hashed_once(tasks, models, monkeypatch):
     read, hashed, asked = Counter(), Counter(), Counter()
-    real_read, real_hash, real_texts = embed_files.read_clip, results.file_sha256, DualEncoder.embed_texts
-    monkeypatch.setattr(embed_files, "read_clip", lambda row, rate: read.update([row["path"]]) or real_read(row, rate))
+    real_read, real_hash, real_texts = embed_files.decode_clip_of, results.file_sha256, DualEncoder.embed_texts
+    monkeypatch.setattr(embed_files, "decode_clip_of", lambda row: read.update([row["path"]]) or real_read(row))
     monkeypatch.setattr(results, "file_sha256", lambda path: hashed.update([path]) or real_hash(path))
     monkeypatch.setattr(DualEncoder, "embed_texts", lambda self, texts: asked.update(texts) or real_texts(self, texts))
     evaluate_models(models[:1], tasks, bootstrap_samples=1)
@@ -220,7 +226,7 @@ def test_only_one_model_is_in_memory(tasks, models, monkeypatch):
 
 def test_every_model_is_looked_up_before_the_first_runs(tasks, models, tmp_path, monkeypatch):
     monkeypatch.setattr(zero_shot_evaluator, "load_dual_encoder", lambda *_: pytest.fail("a model was loaded"))
-    with pytest.raises(ValueError, match=r"'.+mistyped' could not be loaded"):
+    with pytest.raises(ValueError, match=r"'.+mistyped' is no checkpoint: there is no such folder"):
         evaluate_models([models[0], str(tmp_path / "mistyped")], tasks)
 
 
@@ -241,25 +247,36 @@ def test_what_cannot_be_evaluated(tasks, models):
         evaluate_models([], tasks)
     with pytest.raises(ValueError, match="There is no task to evaluate"):
         evaluate_models(models, [])
-    with pytest.raises(ValueError, match=r"The model '.+clap' is named twice; results are told apart by name"):
+    with pytest.raises(ValueError, match=r"Two models are called 'clap', but .+ by name: write NAME=MODEL to call"):
         evaluate_models([models[1], models[0], models[1]], tasks)
-    with pytest.raises(ValueError, match="The task 'two' is named twice"):
+    with pytest.raises(
+        ValueError, match=r"Two tasks are called 'two', but .+ by name: give each once, or change `name`"
+    ):
         evaluate_models(models, [tasks[1], tasks[1]])
 
 
-def test_a_model_may_be_given_a_name_and_a_revision(tmp_path):
-    assert parse_model("user/model") == ("user/model", "user/model", None)
-    assert parse_model("user/model@v2") == ("user/model@v2", "user/model", "v2")
-    assert parse_model("ours=user/model@v2") == ("ours", "user/model", "v2")
-    (tmp_path / "lr=1@2").mkdir()
-    folder = str(tmp_path / "lr=1@2")
-    assert parse_model(folder) == (folder, folder, None)  # an equals sign and an at sign of its own
-    assert parse_model(f"ours={folder}") == ("ours", folder, None)
-    (tmp_path / "run@2").mkdir()
-    assert parse_model(f"ours={tmp_path / 'run@2'}") == ("ours", str(tmp_path / "run@2"), None)
+def test_models_of_one_name_are_told_apart_by_the_user(tasks, models, tmp_path):
+    other = tiny.checkpoint(tmp_path / "smoothclap", "wav2vec2")
+    with pytest.raises(ValueError, match="Two models are called 'smoothclap'"):
+        evaluate_models([models[0], str(other)], tasks[:1])
+    found = evaluate_models([models[0], f"waves={other}"], tasks[:1], bootstrap_samples=1)
+    assert [model["name"] for model in found.results["models"]] == ["smoothclap", "waves"]
 
 
-@pytest.mark.parametrize("asked", ["", "=user/model", "ours=", "user/model@"])
-def test_what_names_no_model_is_refused(asked):
-    with pytest.raises(ValueError, match="names no model: write a Hub id or a folder, as NAME=MODEL"):
-        parse_model(asked)
+def test_doubtful_clips_are_judged_counted_and_named(tasks, models, tmp_path, logs):
+    rows = tasks[0].rows[:12].copy()
+    for index in range(7):
+        path = tmp_path / f"bad-{index}.wav"
+        clip = np.sin(np.arange(900)) if index == 3 else np.zeros(2400)
+        sf.write(path, clip, 24000)  # a rate of neither model
+        rows.loc[index, "path"] = str(path)
+    others = Task(protocol("others", tasks[0].protocol.words), tasks[0].rows[12:].reset_index(drop=True), "none")
+    found = evaluate_models(models, [Task(tasks[0].protocol, rows, "none"), others], bootstrap_samples=1).results
+    first, second = found["tasks"]
+    assert first["data"]["doubtful"] == {"too short": 1, "silent": 6} and second["data"]["doubtful"] == {}
+    assert first["data"]["clips"] == 12 == np.sum(first["results"][1]["confusion"])
+    (told,) = [record.getMessage() for record in logs.records if "doubtful" in record.getMessage()]
+    named = [
+        f"{str(tmp_path / f'bad-{index}.wav')!r} is {'too short' if index == 3 else 'silent'}" for index in range(5)
+    ]
+    assert told == f"doubtful clips are judged all the same: {', '.join(named)}, and 2 more"

@@ -1,5 +1,6 @@
 """What a card says was measured, and how it is not to be misread."""
 
+import json
 import re
 
 import pytest
@@ -27,6 +28,31 @@ def test_zero_shot_tasks_come_with_intervals_prompts_and_status(whole):
     )
     assert "from 2,000 bootstrap samples; seed 0, transformers 5.23.0" in told
     assert "0.26" not in told  # the other model's
+
+
+def test_only_doubtful_clips_that_there_are_are_told(tmp_path):
+    folder = folders.whole(tmp_path)
+    assert "Doubtful" not in flat(figures.zero_shot_tasks(folders.facts(folder)))
+    results = json.loads((folder / "zero_shot.json").read_text())
+    results["tasks"][0]["data"]["doubtful"] = {"silent": 1}
+    results["tasks"][1]["data"]["doubtful"] = {}
+    (folder / "zero_shot.json").write_text(json.dumps(results))
+    told = flat(figures.zero_shot_tasks(folders.facts(folder)))
+    assert "5 units make a rough interval. Doubtful clips, judged all the same: silent: 1." in told
+    assert told.count("Doubtful") == 1
+
+
+def test_pictures_are_told_in_words_and_found(tmp_path):
+    folder = folders.whole(tmp_path)
+    for path in (folder / "pictures").iterdir():
+        path.unlink()
+    for name in ("sessions-4-user-name-confusion.png", "my own [1]-plot_of_it.png"):
+        (folder / "pictures" / name).write_bytes(b"")
+    assert figures.pictures(folders.facts(folder), "at/").split("\n\n") == [
+        "![my own (1) plot of it](at/pictures/my%20own%20%5B1%5D-plot_of_it.png)",
+        "![Confusion matrix of user/name in Sessions 4: rows are true classes, columns predicted]"
+        "(at/pictures/sessions-4-user-name-confusion.png)",
+    ]
 
 
 def test_without_an_evaluation_there_are_no_tasks(tmp_path):

@@ -12,6 +12,7 @@ from smoothclap_trainer.search.clip_folder import (
     content_digests,
     find_audio,
     find_bad_clips,
+    refuse_another_folder,
     refuse_or_leave_out,
 )
 from tests import tiny
@@ -102,12 +103,20 @@ def bad_clips(count):
     return [{"name": f"{number}.wav", "problem": "silent", "detail": "why"} for number in range(count)]
 
 
+def test_another_folder_is_refused_and_the_same_is_not(tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "link").symlink_to("clips")
+    refuse_another_folder(tmp_path / "clips", tmp_path / "link")
+    with pytest.raises(ValueError, match=r"is of '.*clips', and none of its clips is in '.*other': all of it would"):
+        refuse_another_folder(tmp_path / "clips", tmp_path / "other")
+
+
 def test_bad_clips_are_refused_or_left_out(logs):
     refuse_or_leave_out([], 3, "raise")
     refuse_or_leave_out(bad_clips(2) + [{"name": "x", "problem": "empty", "detail": ""}], 4, "skip")
     assert "3 of 4 clips are left out: 2 silent, 1 empty" in logs.text
     with pytest.raises(
-        ValueError, match=r"2 of 3 clips are bad; mend them, or .* 'skip':\n  0\.wav: silent \(why\)\n  1"
+        ValueError, match=r"2 of 3 clips are bad; mend them, or .* \(--bad-clips skip\):\n  0\.wav: silent \(why\)\n  1"
     ):
         refuse_or_leave_out(bad_clips(2), 3, "raise")
     with pytest.raises(ValueError, match="3 of 3 clips are bad; mend them:\n"):

@@ -152,10 +152,15 @@ def test_it_moves_with_its_clips(folder, tmp_path, monkeypatch, place):
 
 
 def test_clips_that_moved_apart_are_asked_for(folder, tmp_path):
-    SpeechIndex.build(OnACircle(), folder).save(tmp_path / "index")
+    SpeechIndex.build(OnACircle(), folder, ["20", "90"]).save(tmp_path / "index")
     folder.rename(tmp_path / "moved")
-    with pytest.raises(ValueError, match=r"There is no folder '.*clips' with the clips of '.*index'; say where"):
-        SpeechIndex.load(tmp_path / "index", OnACircle())
+    apart = SpeechIndex.load(tmp_path / "index", OnACircle())
+    said = r"not where they were: there is no folder '.*clips'\. Say where they are now, with `clips` \(--folder\)"
+    with pytest.raises(ValueError, match=said):
+        apart.find_clips(["0"])
+    with pytest.raises(ValueError, match=said):
+        apart.find_similar([at(10)])
+    assert apart.find_texts([at(10)])[0][0][0] == "20"  # which needs no clips
     loaded = SpeechIndex.load(tmp_path / "index", OnACircle(), tmp_path / "moved")
     assert loaded.find_clips(["0"], k=1)[0][0][0] == tmp_path / "moved" / "a.wav"
 
@@ -173,6 +178,21 @@ def test_building_again_hears_only_what_is_new(folder, tmp_path):
     assert index.texts == ["0"]
     assert SpeechIndex.build(encoder, folder, ["60", "90"], earlier=index).texts == ["60", "90"]
     assert encoder.heard == 2
+
+
+def test_an_index_is_not_lost_to_another_folder(folder, tmp_path):
+    encoder = OnACircle()
+    index = SpeechIndex.build(encoder, folder)
+    write(tmp_path / "other" / "a.wav", 20)
+    with pytest.raises(ValueError, match=r"is of '.*clips', and none of its clips is in '.*other'.*\(--index\), or"):
+        SpeechIndex.build(encoder, tmp_path / "other", earlier=index)
+    assert encoder.heard == 3
+    shutil.copy(folder / "b/d.wav", tmp_path / "other")  # the folder has moved, and lost clips
+    assert list(SpeechIndex.build(encoder, tmp_path / "other", earlier=index).clips) == ["a.wav", "d.wav"]
+    for path in folder.rglob("*.wav"):
+        path.unlink()
+    write(folder / "new.wav", 33)  # the same folder, all of it new
+    assert list(SpeechIndex.build(encoder, folder, earlier=index).clips) == ["new.wav"]
 
 
 def test_bad_clips(folder, logs):
@@ -215,7 +235,7 @@ def test_a_model_that_moved(tmp_path, folder):
     SpeechIndex.build(load_dual_encoder(str(checkpoint)), folder).save(tmp_path / "index")
     checkpoint.rename(tmp_path / "moved")
     with pytest.raises(
-        ValueError, match=r"model of the index cannot be loaded from where it was; say .*model' could not"
+        ValueError, match=r"model of the index cannot be loaded from where it was; say .*model' is no checkpoint"
     ):
         SpeechIndex.load(tmp_path / "index")
     loaded = SpeechIndex.load(tmp_path / "index", str(tmp_path / "moved"))
