@@ -1,12 +1,14 @@
 """SmoothCLAP for Hugging Face Transformers: how well do free-text descriptions fit the way something is said?
 
-Importing this package registers its classes with `AutoConfig`, `AutoModel`, `AutoFeatureExtractor` and `AutoProcessor`.
+Importing this package registers its classes with `AutoConfig`, `AutoModel`, `AutoModelForAudioClassification`,
+`AutoFeatureExtractor` and `AutoProcessor`.
 """
 
 from pathlib import Path
 
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoProcessor
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, AutoProcessor
 
+from .classification_smoothclap import SmoothCLAPForAudioClassification
 from .configuration_smoothclap import SmoothCLAPConfig
 from .feature_extraction_smoothclap import ShortClipWarning, SmoothCLAPFeatureExtractor
 from .modeling_smoothclap import SmoothCLAPModel, SmoothCLAPOutput
@@ -20,12 +22,14 @@ SMOOTHCLAP_TINY = str(Path(__file__).parent / "checkpoints" / "smoothclap-tiny")
 
 AutoConfig.register(SmoothCLAPConfig.model_type, SmoothCLAPConfig)
 AutoModel.register(SmoothCLAPConfig, SmoothCLAPModel)
+AutoModelForAudioClassification.register(SmoothCLAPConfig, SmoothCLAPForAudioClassification)
 AutoFeatureExtractor.register(SmoothCLAPConfig, SmoothCLAPFeatureExtractor)
 AutoProcessor.register(SmoothCLAPConfig, SmoothCLAPProcessor)
 
 # A saved checkpoint carries the code it needs, for machines without this package.
 SmoothCLAPConfig.register_for_auto_class()
 SmoothCLAPModel.register_for_auto_class("AutoModel")
+SmoothCLAPForAudioClassification.register_for_auto_class("AutoModelForAudioClassification")
 SmoothCLAPFeatureExtractor.register_for_auto_class("AutoFeatureExtractor")
 SmoothCLAPProcessor.register_for_auto_class("AutoProcessor")
 
@@ -34,6 +38,7 @@ __all__ = [
     "ShortClipWarning",
     "SmoothCLAPConfig",
     "SmoothCLAPFeatureExtractor",
+    "SmoothCLAPForAudioClassification",
     "SmoothCLAPModel",
     "SmoothCLAPOutput",
     "SmoothCLAPProcessor",

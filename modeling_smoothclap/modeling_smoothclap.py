@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -100,23 +100,12 @@ class SmoothCLAPLogitScale(nn.Module):
         return self.weight.clamp(max=MAX_LOGIT_SCALE).exp()
 
 
-class SmoothCLAPModel(PreTrainedModel):
-    r"""
-    A contrastive language-audio model: both towers are Hugging Face encoders, each followed by a projection head.
-
-    An audio embedding is the projected mean over time of the audio tower's last hidden states; a text embedding is the
-    projected first token of the text tower's. Both are scaled to unit length, so their dot product is a cosine.
-
-    Args:
-        config ([`SmoothCLAPConfig`]): Architecture. Weights are random; see [`~PreTrainedModel.from_pretrained`] and
-            [`~SmoothCLAPModel.from_audio_text_pretrained`].
-    """
+class SmoothCLAPPreTrainedModel(PreTrainedModel):
+    """What all SmoothCLAP models share: how clips are embedded, how weights begin, and how frozen towers rest."""
 
     config: SmoothCLAPConfig
     config_class = SmoothCLAPConfig
     base_model_prefix = "smoothclap"
-    main_input_name = "input_ids"
-    input_modalities = ["audio", "text"]
     supports_gradient_checkpointing = True
     # Whether an attention implementation is available is the towers' to say, and each is asked when it is built.
     _supports_sdpa = True
@@ -125,67 +114,24 @@ class SmoothCLAPModel(PreTrainedModel):
     # The loss is a mean over the batch already and must be divided by the number of accumulation steps.
     accepts_loss_kwargs = False
 
-    def __init__(self, config: SmoothCLAPConfig):
-        super().__init__(config)
-        self.audio_input_name = audio_input_name(config.audio_config)
-        self.audio_model = build_audio_tower(config.audio_config)
-        self.text_model = build_text_tower(config.text_config)
-        dim, dropout = config.projection_dim, config.projection_dropout
-        self.audio_projection = SmoothCLAPProjection(config.audio_config.hidden_size, dim, dropout)
-        self.text_projection = SmoothCLAPProjection(config.text_config.hidden_size, dim, dropout)
-        self.logit_scale = SmoothCLAPLogitScale(config.logit_scale_init_value)
-        self.post_init()
+    audio_input_name: str
+    audio_model: PreTrainedModel
+    audio_projection: SmoothCLAPProjection
 
     def _init_weights(self, module: nn.Module):
         super()._init_weights(module)
         if isinstance(module, SmoothCLAPLogitScale):
             init.constant_(module.weight, self.config.logit_scale_init_value)
 
-    @classmethod
-    def from_audio_text_pretrained(cls, audio: str, text: str, **config) -> "SmoothCLAPModel":
-        r"""
-        Build a model from two pretrained encoders. The projection heads and the scale are new and must be trained.
-
-        LayerDrop and SpecAugment of the audio tower, which its configuration may carry from pretraining, are turned
-        off; set them on `audio_config` and rebuild if they are wanted.
-
-        Args:
-            audio (`str`): Hub id or directory of the audio encoder, e.g. `"microsoft/wavlm-base-plus"`.
-            text (`str`): Hub id or directory of the text encoder, e.g. `"google-bert/bert-base-uncased"`.
-            **config: Further fields of [`SmoothCLAPConfig`], e.g. `projection_dim=256`.
-
-        Raises:
-            ValueError: if an encoder belongs to no supported family.
-        """
-        audio_config, text_config = AutoConfig.from_pretrained(audio), AutoConfig.from_pretrained(text)
-        audio_config = without_training_noise(audio_config)
-        model = cls(SmoothCLAPConfig(audio_config=audio_config, text_config=text_config, **config))
-        model.audio_model = load_audio_tower(audio, model.config.audio_config)
-        model.text_model = load_text_tower(text, model.config.text_config)
-        # Loading copies a configuration; the model's is to be the towers' own, as in a model that was just built.
-        model.config.audio_config, model.config.text_config = model.audio_model.config, model.text_model.config
-        logger.warning(
-            "The projection heads and the logit scale are new: ['audio_projection', 'text_projection', "
-            "'logit_scale']. Train this model before its scores mean anything."
-        )
-        return model.eval()
-
-    def train(self, mode: bool = True) -> "SmoothCLAPModel":
+    def train(self, mode: bool = True) -> Self:
         """Set training mode. A tower whose parameters are all frozen stays in evaluation mode, without dropout."""
         super().train(mode)
         freeze_constants(self.audio_model)  # here, because `from_pretrained` thaws them and ends with `eval()`
-        for tower in (self.audio_model, self.text_model):
-            if not any(parameter.requires_grad for parameter in tower.parameters()):
+        for tower in self.children():
+            frozen = not any(parameter.requires_grad for parameter in tower.parameters())
+            if frozen and isinstance(tower, PreTrainedModel):
                 tower.eval()
         return self
-
-    def get_input_embeddings(self) -> nn.Module:
-        """The text tower's token embeddings."""
-        return self.text_model.get_input_embeddings()
-
-    def set_input_embeddings(self, value: nn.Module) -> None:
-        """Replace the text tower's token embeddings."""
-        self.text_model.set_input_embeddings(value)
 
     @can_return_tuple
     def get_audio_features(
@@ -226,6 +172,70 @@ class SmoothCLAPModel(PreTrainedModel):
             )
         output, pooled = run_audio_tower(self.audio_model, audio, audio_attention_mask, **kwargs)
         return _with_embedding(output, self.audio_projection(pooled))
+
+
+class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
+    r"""
+    A contrastive language-audio model: both towers are Hugging Face encoders, each followed by a projection head.
+
+    An audio embedding is the projected mean over time of the audio tower's last hidden states; a text embedding is the
+    projected first token of the text tower's. Both are scaled to unit length, so their dot product is a cosine.
+
+    Args:
+        config ([`SmoothCLAPConfig`]): Architecture. Weights are random; see [`~PreTrainedModel.from_pretrained`] and
+            [`~SmoothCLAPModel.from_audio_text_pretrained`].
+    """
+
+    main_input_name = "input_ids"
+    input_modalities = ["audio", "text"]
+
+    def __init__(self, config: SmoothCLAPConfig):
+        super().__init__(config)
+        self.audio_input_name = audio_input_name(config.audio_config)
+        self.audio_model = build_audio_tower(config.audio_config)
+        self.text_model = build_text_tower(config.text_config)
+        dim, dropout = config.projection_dim, config.projection_dropout
+        self.audio_projection = SmoothCLAPProjection(config.audio_config.hidden_size, dim, dropout)
+        self.text_projection = SmoothCLAPProjection(config.text_config.hidden_size, dim, dropout)
+        self.logit_scale = SmoothCLAPLogitScale(config.logit_scale_init_value)
+        self.post_init()
+
+    @classmethod
+    def from_audio_text_pretrained(cls, audio: str, text: str, **config) -> "SmoothCLAPModel":
+        r"""
+        Build a model from two pretrained encoders. The projection heads and the scale are new and must be trained.
+
+        LayerDrop and SpecAugment of the audio tower, which its configuration may carry from pretraining, are turned
+        off; set them on `audio_config` and rebuild if they are wanted.
+
+        Args:
+            audio (`str`): Hub id or directory of the audio encoder, e.g. `"microsoft/wavlm-base-plus"`.
+            text (`str`): Hub id or directory of the text encoder, e.g. `"google-bert/bert-base-uncased"`.
+            **config: Further fields of [`SmoothCLAPConfig`], e.g. `projection_dim=256`.
+
+        Raises:
+            ValueError: if an encoder belongs to no supported family.
+        """
+        audio_config, text_config = AutoConfig.from_pretrained(audio), AutoConfig.from_pretrained(text)
+        audio_config = without_training_noise(audio_config)
+        model = cls(SmoothCLAPConfig(audio_config=audio_config, text_config=text_config, **config))
+        model.audio_model = load_audio_tower(audio, model.config.audio_config)
+        model.text_model = load_text_tower(text, model.config.text_config)
+        # Loading copies a configuration; the model's is to be the towers' own, as in a model that was just built.
+        model.config.audio_config, model.config.text_config = model.audio_model.config, model.text_model.config
+        logger.warning(
+            "The projection heads and the logit scale are new: ['audio_projection', 'text_projection', "
+            "'logit_scale']. Train this model before its scores mean anything."
+        )
+        return model.eval()
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The text tower's token embeddings."""
+        return self.text_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the text tower's token embeddings."""
+        self.text_model.set_input_embeddings(value)
 
     @can_return_tuple
     def get_text_features(  # type: ignore[misc]  # position_ids are the text tower's alone

@@ -1,0 +1,173 @@
+"""Audio classification with a SmoothCLAP audio tower: cosines with one weight vector per class, and no text tower."""
+
+import copy
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers.modeling_outputs import SequenceClassifierOutput
+from transformers.utils import can_return_tuple
+
+from .configuration_smoothclap import SmoothCLAPConfig
+from .loss_smoothclap import cosines
+from .modeling_smoothclap import (
+    MAX_LOGIT_SCALE,
+    SmoothCLAPLogitScale,
+    SmoothCLAPModel,
+    SmoothCLAPPreTrainedModel,
+    SmoothCLAPProjection,
+)
+from .towers_smoothclap import audio_input_name, build_audio_tower
+
+
+class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
+    r"""
+    The audio half of a [`SmoothCLAPModel`] with a cosine classifier, for `pipeline("audio-classification")`.
+
+    The logit of a class is the scale times the cosine between the clip's embedding and the class's weights. There is no
+    bias, and the length of the weights has no effect: they are brought to unit length in every forward pass. Weights
+    that were trained on embeddings of texts serve clips as they are, which is what
+    [`~SmoothCLAPForAudioClassification.from_dual_encoder`] is for (the third stage of CLEP-DG, after PromptStyler).
+
+    The parameters of the audio half have the names that they have in a dual encoder, so `from_pretrained` takes a dual
+    encoder's checkpoint, too, with a new classifier, which is then to be trained.
+
+    Args:
+        config ([`SmoothCLAPConfig`]): Architecture; `num_labels` or `id2label` say how many classes there are. Its
+            text tower is not built.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPForAudioClassification, SmoothCLAPModel
+    >>> dual_encoder = SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY)
+    >>> names = {0: "low", 1: "high"}
+    >>> weights = torch.randn(2, dual_encoder.config.projection_dim)  # trained ones go here
+    >>> model = SmoothCLAPForAudioClassification.from_dual_encoder(dual_encoder, weights, names)
+    >>> model.config.label2id, hasattr(model, "text_model")
+    ({'low': 0, 'high': 1}, False)
+
+    ```
+    """
+
+    main_input_name = "input_values"
+    input_modalities = ["audio"]
+    _keys_to_ignore_on_load_unexpected = [r"^text_model\.", r"^text_projection\."]
+
+    def __init__(self, config: SmoothCLAPConfig):
+        super().__init__(config)
+        self.audio_input_name = self.main_input_name = audio_input_name(config.audio_config)
+        self.audio_model = build_audio_tower(config.audio_config)
+        self.audio_projection = SmoothCLAPProjection(
+            config.audio_config.hidden_size, config.projection_dim, config.projection_dropout
+        )
+        self.logit_scale = SmoothCLAPLogitScale(config.logit_scale_init_value)
+        self.classifier = nn.Linear(config.projection_dim, config.num_labels or 0, bias=False)
+        self.post_init()
+
+    @classmethod
+    def from_dual_encoder(
+        cls,
+        model: SmoothCLAPModel,
+        class_weights: torch.Tensor,
+        id2label: Mapping[int, str],
+        scale: float = 5.0,
+    ) -> "SmoothCLAPForAudioClassification":
+        r"""
+        Join a dual encoder's audio half, which is copied, and the weights of a classifier.
+
+        Save the dual encoder's feature extractor beside the result, and the pipeline finds all it needs.
+
+        Args:
+            model ([`SmoothCLAPModel`]): The dual encoder in whose space the classifier was trained.
+            class_weights (`torch.Tensor` of shape `(classes, projection_dim)`): One vector per class, of any length.
+            id2label (`Mapping[int, str]`): The classes' names, by their row in `class_weights`.
+            scale (`float`, defaults to 5.0): The factor between cosine and logit, at most 100. It decides how sharp
+                the pipeline's scores are, never which is the largest (5 is PromptStyler's in training; to use it for
+                scores is ours).
+
+        Returns:
+            [`SmoothCLAPForAudioClassification`]: In evaluation mode, of the dual encoder's type and on its device.
+
+        Raises:
+            ValueError: if the model is no SmoothCLAP dual encoder, the weights do not fit it, a class lacks its name
+                or shares it, or the scale is out of range.
+        """
+        _check(model, class_weights, id2label, scale)
+        config = copy.deepcopy(model.config)
+        config.id2label = {index: id2label[index] for index in range(len(class_weights))}
+        config.label2id = {name: index for index, name in config.id2label.items()}
+        config.logit_scale_init_value = math.log(scale)
+        config.auto_map = None  # the dual encoder's classes; saving names these
+        classifier: Any = cls(config)
+        classifier.to(device=model.device, dtype=model.dtype)
+        for part in ("audio_model", "audio_projection"):
+            getattr(classifier, part).load_state_dict(getattr(model, part).state_dict())
+        with torch.no_grad():
+            classifier.classifier.weight.copy_(class_weights)
+        return classifier.eval()
+
+    @can_return_tuple
+    def forward(
+        self,
+        input_values: torch.Tensor | None = None,
+        input_features: torch.Tensor | None = None,
+        audio_attention_mask: torch.Tensor | None = None,
+        pooled_audio: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> SequenceClassifierOutput:
+        r"""
+        Classify clips.
+
+        Args:
+            input_values, input_features, audio_attention_mask, pooled_audio: See
+                [`~SmoothCLAPPreTrainedModel.get_audio_features`].
+            labels (`torch.Tensor` of shape `(batch,)`, *optional*): Class ids, for the loss: cross-entropy in nats.
+
+        Returns:
+            [`SequenceClassifierOutput`]: `logits` of shape `(batch, classes)`, and `loss` if there are labels.
+
+        Raises:
+            ValueError: if the audio is not what the tower takes.
+        """
+        kwargs["return_dict"] = True
+        output = self.get_audio_features(input_values, input_features, audio_attention_mask, pooled_audio, **kwargs)
+        embeds = output.pooler_output
+        weights = F.normalize(self.classifier.weight, dim=-1)
+        logits = cosines(embeds, weights) * self.logit_scale().to(embeds.dtype)  # (batch, classes)
+        return SequenceClassifierOutput(
+            loss=None if labels is None else F.cross_entropy(logits.float(), labels),
+            logits=logits,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
+        )
+
+
+def _check(model: SmoothCLAPModel, class_weights: torch.Tensor, id2label: Mapping[int, str], scale: float) -> None:
+    if model.config.model_type != SmoothCLAPConfig.model_type:
+        raise ValueError(
+            f"The audio half of a {type(model).__name__} does not fit here: pass a SmoothCLAPModel. The weights of "
+            "another dual encoder's classifier are to be compared with its audio embeddings, by cosine."
+        )
+    if class_weights.ndim != 2 or class_weights.shape[1] != model.config.projection_dim:
+        raise ValueError(
+            f"`class_weights` are one vector per class in the space of the model, (classes, "
+            f"{model.config.projection_dim}); got {tuple(class_weights.shape)}."
+        )
+    if sorted(id2label) != list(range(len(class_weights))):
+        raise ValueError(
+            f"`id2label` names the rows of `class_weights`, 0 to {len(class_weights) - 1}; got the ids "
+            f"{list(id2label)}."
+        )
+    if len(set(id2label.values())) < len(id2label):
+        raise ValueError(f"Classes share a name in {dict(id2label)}; give each its own.")
+    if not 0 < scale <= math.exp(MAX_LOGIT_SCALE) * (1 + 1e-9):  # of rounding: 100 itself is allowed
+        raise ValueError(f"`scale` is a positive factor of at most 100, got {scale}; the usual value is 5.")
+
+
+__all__ = ["SmoothCLAPForAudioClassification"]

@@ -1,0 +1,240 @@
+"""The audio half with a cosine classifier: its logits, how it is made, its pipeline, and both ways to load it."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from transformers import AutoModelForAudioClassification, ClapConfig, ClapModel, pipeline
+
+from modeling_smoothclap import SmoothCLAPForAudioClassification, SmoothCLAPModel
+from tests import tiny
+from tests.clean_process import run_without_packages
+
+
+NAMES = {0: "sad", 1: "pleasantly surprised", 2: "wütend"}
+each_family = pytest.mark.parametrize("family", ["wav2vec2", "data2vec-audio", "whisper"])
+
+
+def weights() -> torch.Tensor:
+    return torch.randn(3, 16, generator=torch.Generator().manual_seed(1)) * torch.tensor([[0.1], [1.0], [20.0]])
+
+
+def classifier(family: str = "wav2vec2", **changes) -> SmoothCLAPForAudioClassification:
+    return SmoothCLAPForAudioClassification.from_dual_encoder(tiny.model(family), weights(), NAMES, **changes)
+
+
+def inputs(family: str = "wav2vec2"):
+    extractor = tiny.processor(family).feature_extractor
+    return extractor(tiny.clips(0.05, 0.03, 0.1), sampling_rate=16000, return_tensors="pt")
+
+
+def save(folder, family: str = "wav2vec2"):
+    classifier(family).save_pretrained(folder)
+    tiny.processor(family).feature_extractor.save_pretrained(folder)
+    return folder
+
+
+# The model
+
+
+@each_family
+@torch.no_grad()
+def test_logits_are_the_scale_times_the_cosines_of_the_dual_encoders_embeddings(family):
+    embeds = tiny.model(family).get_audio_features(**inputs(family)).pooler_output
+    expected = 7 * F.cosine_similarity(embeds[:, None], weights()[None], dim=-1)
+    torch.testing.assert_close(classifier(family, scale=7.0)(**inputs(family)).logits, expected)
+
+
+def test_there_is_no_text_tower():
+    parts = {name.split(".")[0] for name in classifier().state_dict()}
+    assert parts == {"audio_model", "audio_projection", "classifier", "logit_scale"}
+
+
+def test_it_is_a_copy_that_leaves_the_dual_encoder_alone():
+    dual_encoder = tiny.model()
+    before = {name: tensor.clone() for name, tensor in dual_encoder.state_dict().items()}
+    fields = dual_encoder.config.to_dict()
+    model = SmoothCLAPForAudioClassification.from_dual_encoder(dual_encoder, weights(), NAMES)
+    for parameter in model.parameters():
+        parameter.data += 1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in dual_encoder.state_dict().items())
+    assert dual_encoder.config.to_dict() == fields
+    assert not model.training
+
+
+def test_names_and_scale_are_in_the_configuration_and_the_weights():
+    model = classifier()
+    assert model.config.id2label == NAMES
+    assert model.config.label2id == {name: index for index, name in NAMES.items()}
+    assert model.config.num_labels == 3
+    assert model.logit_scale().item() == pytest.approx(5)
+    assert classifier(scale=100).logit_scale().item() == pytest.approx(100)
+
+
+def test_a_dual_encoder_in_half_precision_gives_a_classifier_in_half_precision():
+    dual_encoder = tiny.model().to(torch.bfloat16)
+    model = SmoothCLAPForAudioClassification.from_dual_encoder(dual_encoder, weights(), NAMES)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    with torch.no_grad():
+        logits = model(inputs()["input_values"].bfloat16()).logits
+    assert logits.dtype == torch.bfloat16 and logits.isfinite().all()
+
+
+def test_pooled_audio_takes_the_place_of_audio():
+    model, pooled = classifier(), torch.randn(2, 32)
+    with torch.no_grad():
+        expected = 5 * F.cosine_similarity(model.audio_projection(pooled)[:, None], weights()[None], dim=-1)
+        torch.testing.assert_close(model(pooled_audio=pooled).logits, expected)
+
+
+def test_the_loss_is_cross_entropy_and_trains_the_classifier():
+    model, labels = classifier(), torch.tensor([0, 2, 1])
+    output = model(**inputs(), labels=labels)
+    logits = output.logits.detach()
+    expected = -(logits - logits.logsumexp(dim=1, keepdim=True))[torch.arange(3), labels].mean()
+    torch.testing.assert_close(output.loss.detach(), expected)
+    output.loss.backward()
+    assert model.classifier.weight.grad.abs().sum() > 0
+    # A step along the weights themselves changes nothing: only their direction counts.
+    along = (model.classifier.weight.grad * model.classifier.weight).sum(dim=1)
+    torch.testing.assert_close(along, torch.zeros(3), atol=1e-6, rtol=0)
+
+
+def test_a_frozen_tower_rests_while_the_classifier_trains():
+    model = classifier()
+    model.audio_model.requires_grad_(False)
+    model.train()
+    assert model.training and model.audio_projection.training and not model.audio_model.training
+
+
+def test_outputs_as_tuples_and_with_hidden_states():
+    model = classifier()
+    with torch.no_grad():
+        output = model(**inputs(), output_hidden_states=True)
+        logits, hidden = model(**inputs(), output_hidden_states=True, return_dict=False)
+        model.config.return_dict = False
+        assert torch.equal(model(**inputs())[0], logits)
+    assert torch.equal(logits, output.logits)
+    assert len(hidden) == len(output.hidden_states) == 3  # of two layers, and before them
+
+
+def test_the_wrong_audio_is_refused():
+    with pytest.raises(ValueError, match="A wav2vec2 tower takes `input_values`"):
+        classifier()(input_features=torch.zeros(1, 40, 20))
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"class_weights": torch.zeros(3, 15)}, r"\(classes, 16\); got \(3, 15\)"),
+        ({"class_weights": torch.zeros(16)}, r"\(classes, 16\); got \(16,\)"),
+        ({"id2label": {0: "a", 1: "b"}}, r"0 to 2; got the ids \[0, 1\]"),
+        ({"id2label": {1: "a", 2: "b", 3: "c"}}, r"0 to 2; got the ids \[1, 2, 3\]"),
+        ({"id2label": {0: "a", 1: "b", 2: "a"}}, r"Classes share a name in \{0: 'a', 1: 'b', 2: 'a'\}"),
+        ({"scale": 0.0}, "positive factor of at most 100, got 0.0"),
+        ({"scale": 101.0}, "positive factor of at most 100, got 101.0"),
+        ({"scale": math.nan}, "positive factor of at most 100, got nan"),
+    ],
+)
+def test_what_does_not_fit_is_refused(changes, wanted):
+    given = {"class_weights": weights(), "id2label": NAMES} | changes
+    with pytest.raises(ValueError, match=wanted):
+        SmoothCLAPForAudioClassification.from_dual_encoder(tiny.model(), **given)
+
+
+def test_transformers_own_clap_is_refused():
+    clap = ClapModel.__new__(ClapModel)
+    torch.nn.Module.__init__(clap)
+    clap.config = ClapConfig()
+    with pytest.raises(ValueError, match="audio half of a ClapModel does not fit here: pass a SmoothCLAPModel"):
+        SmoothCLAPForAudioClassification.from_dual_encoder(clap, weights(), NAMES)
+
+
+# Saved and loaded
+
+
+@each_family
+def test_a_dual_encoders_checkpoint_loads_with_a_new_classifier(family, tmp_path):
+    dual_encoder = tiny.model(family)
+    dual_encoder.save_pretrained(tmp_path)
+    model, report = AutoModelForAudioClassification.from_pretrained(tmp_path, num_labels=4, output_loading_info=True)
+    assert type(model) is SmoothCLAPForAudioClassification and model.classifier.weight.shape == (4, 16)
+    assert set(report["missing_keys"]) == {"classifier.weight"} and not report["unexpected_keys"]
+    with torch.no_grad():
+        expected = dual_encoder.get_audio_features(**inputs(family)).pooler_output
+        assert torch.equal(model.get_audio_features(**inputs(family)).pooler_output, expected)
+
+
+def test_a_classifiers_checkpoint_names_its_own_class_and_no_other(tmp_path):
+    tiny.model().save_pretrained(tmp_path / "dual")
+    dual_encoder = SmoothCLAPModel.from_pretrained(tmp_path / "dual")  # whose configuration names itself
+    SmoothCLAPForAudioClassification.from_dual_encoder(dual_encoder, weights(), NAMES).save_pretrained(tmp_path / "c")
+    config = json.loads((tmp_path / "c" / "config.json").read_text())
+    assert config["architectures"] == ["SmoothCLAPForAudioClassification"]
+    assert config["auto_map"] == {
+        "AutoConfig": "configuration_smoothclap.SmoothCLAPConfig",
+        "AutoModelForAudioClassification": "classification_smoothclap.SmoothCLAPForAudioClassification",
+    }
+
+
+@each_family
+def test_the_stock_pipeline_gives_the_softmax_of_the_logits(family, tmp_path, logs):
+    pipe = pipeline("audio-classification", model=str(save(tmp_path, family)))
+    assert type(pipe.model) is SmoothCLAPForAudioClassification
+    clip = tiny.clips(0.1)[0]
+    found = {each["label"]: each["score"] for each in pipe(clip)}
+    extracted = pipe.feature_extractor(clip, sampling_rate=16000, return_tensors="pt")
+    with torch.no_grad():
+        expected = classifier(family)(**extracted).logits.softmax(dim=-1)[0]
+    assert found == pytest.approx(dict(zip(NAMES.values(), expected.tolist(), strict=True)), abs=1e-6)
+    assert "not supported" not in logs.text
+
+
+def test_a_batch_in_the_pipeline_gives_each_clip_what_it_gives_alone(tmp_path):
+    pipe = pipeline("audio-classification", model=str(save(tmp_path)))
+    clips = tiny.clips(0.11, 0.05, 0.2)
+    for one, many in zip([pipe(clip) for clip in clips], pipe(clips, batch_size=3), strict=True):
+        assert {e["label"]: e["score"] for e in many} == pytest.approx({e["label"]: e["score"] for e in one}, abs=1e-6)
+
+
+# Without the package
+
+CLASSIFY = """
+import numpy as np
+from transformers import pipeline
+
+source, target = sys.argv[1:]
+pipe = pipeline("audio-classification", model=source, trust_remote_code=True)
+result = {
+    "scores": {each["label"]: each["score"] for each in pipe(np.load("clip.npy"))},
+    "modules": [type(part).__module__ for part in (pipe.model, pipe.model.config, pipe.feature_extractor)],
+    "packages": [name for name in sys.modules if name.split(".")[0] in ("modeling_smoothclap", "smoothclap_trainer")],
+}
+pipe.model.save_pretrained(target)
+pipe.feature_extractor.save_pretrained(target)
+"""
+FILES = {
+    f"{name}_smoothclap.py"
+    for name in ("classification", "configuration", "feature_extraction", "loss", "modeling", "towers")
+}
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+def test_a_checkpoint_brings_its_code_through_two_generations(family, tmp_path):
+    save(tmp_path / "first", family)
+    np.save(tmp_path / "clip.npy", tiny.clips(0.1)[0])
+    pipe = pipeline("audio-classification", model=str(tmp_path / "first"))
+    expected = {each["label"]: each["score"] for each in pipe(tiny.clips(0.1)[0])}
+    for source, target in (("first", "second"), ("second", "third")):
+        cache = tmp_path / f"modules-{source}"
+        found = run_without_packages(CLASSIFY, tmp_path, source, target, modules_cache=cache)
+        assert found["packages"] == []
+        assert all(name.startswith("transformers_modules.") for name in found["modules"]), found["modules"]
+        assert found["scores"] == pytest.approx(expected, abs=1e-6)
+        assert {path.name for path in (tmp_path / target).glob("*.py")} == FILES
+        for name in (*FILES, "model.safetensors"):
+            assert (tmp_path / target / name).read_bytes() == (tmp_path / "first" / name).read_bytes(), name
+    assert type(AutoModelForAudioClassification.from_pretrained(tmp_path / "third")) is SmoothCLAPForAudioClassification
