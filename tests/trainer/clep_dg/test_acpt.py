@@ -1,0 +1,269 @@
+"""The two objectives against formulas, and the fit: what it changes, what it leaves alone, and how it goes on."""
+
+import math
+import signal
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from smoothclap_trainer.clep_dg import acpt
+from smoothclap_trainer.clep_dg.acpt import ACPTSettings, content_loss, fit_contexts, style_loss, untrained_bank
+from smoothclap_trainer.clep_dg.context_bank import CONTEXTS_FILE, RECORD_FILE, AcousticContextBank
+from tests import processes
+from tests.trainer.clep_dg import encoders
+from tests.trainer.clep_dg.encoders import NAMES, SHORT
+
+
+QUICK = ACPTSettings(num_contexts=3, context_length=2, steps=3, learning_rate=0.5)
+each_kind = pytest.mark.parametrize("kind", encoders.KINDS)
+
+
+def fit(folder, encoder=None, settings=QUICK, templates=SHORT, names=NAMES):
+    return fit_contexts(encoder or encoders.encoder(), templates, names, settings, folder)
+
+
+# Objectives
+
+
+def test_style_loss_by_hand():
+    feature = torch.tensor([2.0, 0.0])
+    earlier = torch.tensor([[1.0, 1.0], [-3.0, 4.0], [0.0, 7.0]])  # cosines 1/sqrt(2), -3/5 and 0
+    assert style_loss(feature, earlier).item() == pytest.approx((1 / math.sqrt(2) + 0.6 + 0) / 3)
+
+
+def test_style_loss_of_the_first_context_is_zero_and_has_a_gradient_of_zero():
+    feature = torch.randn(4, requires_grad=True)
+    loss = style_loss(feature, torch.empty(0, 4))
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(feature.grad, torch.zeros(4))
+
+
+def test_content_loss_is_cross_entropy_of_the_similarity_matrix_with_arange():
+    rng = np.random.default_rng(0)
+    joint, content = rng.normal(size=(2, 4, 6))
+    cosine = (joint @ content.T) / np.outer(np.linalg.norm(joint, axis=1), np.linalg.norm(content, axis=1))
+    expected = np.mean([np.log(np.exp(row).sum()) - row[m] for m, row in enumerate(cosine)])
+    assert content_loss(torch.tensor(joint), torch.tensor(content)).item() == pytest.approx(expected)
+    unit = torch.tensor(cosine)
+    assert F.cross_entropy(unit, torch.arange(4)).item() == pytest.approx(expected)
+
+
+def test_content_loss_of_classes_that_are_all_alike_is_log_n():
+    same = torch.ones(5, 3)
+    assert content_loss(same, same).item() == pytest.approx(math.log(5))
+
+
+# Settings and initial contexts
+
+
+def test_defaults_are_promptstylers():
+    assert asdict(ACPTSettings()) == {
+        "num_contexts": 80, "context_length": 1, "steps": 100, "learning_rate": 0.002, "momentum": 0.9,
+        "init_std": 0.02, "style_loss": True, "content_loss": True, "seed": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"num_contexts": 0}, "`num_contexts` counts from 1, got 0"),
+        ({"context_length": 0}, "`context_length` counts from 1, got 0"),
+        ({"steps": 0}, "`steps` counts from 1, got 0"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
+        ({"init_std": -1.0}, "`init_std` must be positive, got -1.0"),
+        ({"momentum": 1.0}, "`momentum` is at least 0 and less than 1, got 1.0"),
+        ({"seed": -1}, "`seed` must not be negative, got -1"),
+        ({"style_loss": False, "content_loss": False}, "nothing to fit; see `untrained_bank`"),
+    ],
+)
+def test_settings_that_make_no_sense(changes, wanted):
+    with pytest.raises(ValueError, match=wanted):
+        ACPTSettings(**changes)
+
+
+def test_untrained_contexts_are_normal_and_each_has_a_seed_of_its_own():
+    encoder = encoders.encoder()
+    settings = ACPTSettings(num_contexts=60, context_length=5)
+    drawn = untrained_bank(encoder, SHORT, settings).contexts
+    assert drawn.shape == (60, 5, 24)
+    assert drawn.mean().abs() < 0.001 and drawn.std().item() == pytest.approx(0.02, rel=0.03)
+    assert len({each.numpy().tobytes() for each in drawn}) == 60
+    fewer = untrained_bank(encoder, SHORT, replace(settings, num_contexts=2)).contexts
+    assert torch.equal(fewer, drawn[:2])
+    assert not torch.equal(untrained_bank(encoder, SHORT, replace(settings, seed=1)).contexts, drawn)
+
+
+# The fit
+
+
+@each_kind
+def test_two_steps_against_the_formulas(kind, tmp_path):
+    encoder = encoders.encoder(kind)
+    settings = replace(QUICK, num_contexts=2, steps=2)
+    start = untrained_bank(encoder, SHORT, settings).contexts
+    fitted = fit(tmp_path, encoder, settings).contexts
+
+    def features(prompts, context=None):
+        tokens = encoder.tokenize(prompts, 2)
+        return encoder.embed(tokens, None if context is None else context.expand(len(prompts), -1, -1))
+
+    for number in (0, 1):
+        context, velocity = start[number].clone(), 0
+        for _ in range(2):
+            context.requires_grad_()
+            cosine = features([f"{name} in a <ctx> room" for name in NAMES], context) @ features(NAMES).detach().T
+            loss = -cosine.log_softmax(dim=1).diagonal().mean()
+            if number:  # the first context, as it was fitted, is a constant
+                earlier = features(["a <ctx> room"], fitted[0]).detach()[0]
+                loss = loss + (features(["a <ctx> room"], context)[0] @ earlier).abs()
+            (slope,) = torch.autograd.grad(loss, context)
+            velocity = 0.9 * velocity + slope  # from nothing for each context: its optimiser is its own
+            context = (context - 0.5 * velocity).detach()
+        torch.testing.assert_close(fitted[number], context, atol=1e-5, rtol=1e-4)
+        assert (fitted[number] - start[number]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", ["style_loss", "content_loss"])
+def test_a_loss_that_is_off_is_not_asked(name, tmp_path, monkeypatch):
+    asked = []
+    for each in ("style_loss", "content_loss"):
+        loss = getattr(acpt, each)
+        monkeypatch.setattr(acpt, each, lambda *args, loss=loss, each=each: asked.append(each) or loss(*args))
+    fit(tmp_path, settings=replace(QUICK, **{name: False}))
+    assert set(asked) == {"style_loss", "content_loss"} - {name}
+
+
+def test_the_style_loss_spreads_contexts_and_its_absence_does_not(tmp_path):
+    encoder = encoders.encoder()
+    settings = ACPTSettings(num_contexts=4, steps=40, learning_rate=0.05)
+
+    def likeness(bank):
+        with torch.no_grad():
+            features = encoder.embed(encoder.tokenize([SHORT.context] * 4), bank.contexts)
+        return (features @ features.T).abs().triu(1).sum().item() / 6
+
+    untrained = likeness(untrained_bank(encoder, SHORT, settings))
+    apart = likeness(fit(tmp_path / "both", encoder, settings))
+    without = likeness(fit(tmp_path / "content", encoder, replace(settings, style_loss=False)))
+    assert apart < 0.5 * untrained
+    assert without > 2 * apart
+
+
+@each_kind
+def test_the_model_is_bit_identical_afterwards(kind, tmp_path):
+    encoder = encoders.encoder(kind)
+    encoder.model.train()
+    before = {name: tensor.clone() for name, tensor in encoder.model.state_dict().items()}
+    fit(tmp_path, encoder)
+    after = encoder.model.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+    assert encoder.model.training
+    assert all(parameter.grad is None for parameter in encoder.model.parameters())
+
+
+def test_only_its_own_context_changes_in_each_step(tmp_path, monkeypatch):
+    saved = []
+    write = acpt.write_contexts
+    monkeypatch.setattr(acpt, "write_contexts", lambda folder, x: saved.append(x.clone()) or write(folder, x))
+    encoder = encoders.encoder()
+    bank = fit(tmp_path, encoder)
+    assert [len(each) for each in saved] == [1, 2, 3]
+    for each in saved:
+        assert torch.equal(each, bank.contexts[: len(each)])  # what was finished stays
+    more = fit(tmp_path / "more", encoder, replace(QUICK, num_contexts=4))
+    assert torch.equal(more.contexts[:3], bank.contexts)  # later ones have no part in earlier ones
+
+
+def test_the_bank_says_what_it_was_fitted_with_and_is_in_the_folder(tmp_path):
+    encoder = encoders.encoder()
+    bank = fit(tmp_path, encoder)
+    assert bank.fitted_with == {"settings": asdict(QUICK), "class_names": NAMES}
+    saved = AcousticContextBank.from_pretrained(tmp_path, encoder)
+    assert torch.equal(saved.contexts, bank.contexts)
+    assert saved.record == bank.record
+    assert {path.name for path in tmp_path.iterdir()} == {CONTEXTS_FILE, RECORD_FILE}
+
+
+def test_a_finished_fit_is_not_made_again(tmp_path, monkeypatch):
+    bank = fit(tmp_path)
+    monkeypatch.setattr(acpt, "_fit_one", None)
+    assert torch.equal(fit(tmp_path).contexts, bank.contexts)
+
+
+FITS = """
+import sys
+from smoothclap_trainer.clep_dg.acpt import ACPTSettings, fit_contexts
+from tests.trainer.clep_dg import encoders
+fit_contexts(encoders.encoder(), encoders.SHORT, encoders.NAMES, ACPTSettings(num_contexts=6), sys.argv[1])
+"""
+
+
+def test_killed_again_and_again_it_ends_with_the_same_contexts(tmp_path):
+    path = tmp_path / "fit.py"
+    path.write_text(FITS)
+    settings, folder = ACPTSettings(num_contexts=6), tmp_path / "killed"
+    expected = fit(tmp_path / "whole", settings=settings).contexts
+
+    def finished():
+        return len(load_file(folder / CONTEXTS_FILE)["contexts"]) if (folder / CONTEXTS_FILE).is_file() else 0
+
+    for count in (1, 3):
+        with processes.script(path, [str(folder)], tmp_path / f"logs-{count}") as script:
+            script.wait_for(lambda count=count: finished() >= count)
+            script.kill(signal.SIGKILL)
+            assert script.end() == [-signal.SIGKILL]
+        assert count <= finished() < 6
+    with pytest.raises(ValueError, match=r"holds contexts of shape .* where \[6, 1, 24\] are to be.*it goes on"):
+        AcousticContextBank.from_pretrained(folder, encoders.encoder())
+    assert torch.equal(fit(folder, settings=settings).contexts, expected)
+    assert torch.equal(load_file(folder / CONTEXTS_FILE)["contexts"], expected)
+
+
+def test_a_fit_that_was_killed_before_its_first_context_begins(tmp_path):
+    expected = fit(tmp_path / "whole").contexts
+    fit(tmp_path / "early")
+    (tmp_path / "early" / CONTEXTS_FILE).unlink()
+    assert torch.equal(fit(tmp_path / "early").contexts, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"settings": replace(QUICK, seed=1)}, "fitted_with.settings.seed is 0 there and 1 now"),
+        ({"settings": replace(QUICK, num_contexts=4)}, "fitted_with.settings.num_contexts is 3 there and 4 now"),
+        ({"names": ["sad", "glad"]}, r"fitted_with.class_names is \['sad', 'glad', 'mad'\] there"),
+        ({"templates": replace(SHORT, content="a {emotion}")}, "templates.content is '{emotion}' there and 'a {emo"),
+        ({"encoder": "roberta"}, "fingerprints.encoder is '[0-9a-f]{64}' there and"),
+    ],
+)
+def test_a_folder_with_another_fit_is_refused(changes, wanted, tmp_path):
+    fit(tmp_path)
+    if "encoder" in changes:
+        changes = {"encoder": encoders.encoder(changes["encoder"])}
+    with pytest.raises(ValueError, match=f"holds the contexts of another fit: .*{wanted}"):
+        fit(tmp_path, **changes)
+
+
+def test_contexts_of_unknown_origin_are_refused(tmp_path):
+    fit(tmp_path)
+    (tmp_path / RECORD_FILE).unlink()
+    with pytest.raises(ValueError, match="contexts that do not say how they were made"):
+        fit(tmp_path)
+
+
+def test_a_single_class_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"name at least two; got \['sad'\]"):
+        fit(tmp_path / "one", names=["sad"])
+    assert not (tmp_path / "one").exists()
+
+
+def test_a_loss_that_is_not_finite_is_named(tmp_path):
+    encoder = encoders.encoder()
+    encoder.model.text_projection.linear1.weight.data[0, 0] = math.nan
+    with pytest.raises(ValueError, match=r"The loss of context 0 is nan\. Lower `learning_rate`, which is 0\.5"):
+        fit(tmp_path, encoder)

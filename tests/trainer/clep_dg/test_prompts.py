@@ -1,0 +1,60 @@
+"""The wordings: what the defaults say, and templates and class names that do not do."""
+
+import pytest
+
+from smoothclap_trainer.clep_dg.prompts import ENGLISH, GERMAN, PromptTemplates
+
+
+@pytest.mark.parametrize(
+    ("templates", "joint", "content"),
+    [
+        (ENGLISH, "sad speech recorded in a <ctx> acoustic environment", "sad speech"),
+        (
+            GERMAN,
+            "Sprache, die sad klingt, aufgenommen in einer <ctx> akustischen Umgebung",
+            "Sprache, die sad klingt",
+        ),
+    ],
+)
+def test_each_class_gets_its_prompts_in_order(templates, joint, content):
+    names = ["sad", "very {happy}"]
+    assert templates.joint_prompts(names) == [joint, joint.replace("sad", "very {happy}")]
+    assert templates.content_prompts(names) == [content, content.replace("sad", "very {happy}")]
+
+
+def test_the_slot_may_stand_anywhere():
+    assert PromptTemplates("<ctx>", "<ctx> {emotion}", "{emotion}").joint_prompts(["sad"]) == ["<ctx> sad"]
+    assert PromptTemplates("in <ctx>", "{emotion}, <ctx>.", "{emotion}").joint_prompts(["sad"]) == ["sad, <ctx>."]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"context": "a room"}, "context template must have one <ctx> and no {emotion}; got 'a room'"),
+        ({"context": "{emotion} <ctx>"}, "context template must have one <ctx> and no {emotion}"),
+        ({"joint": "{emotion} <ctx> <ctx>"}, "joint template must have one <ctx> and one {emotion}"),
+        ({"joint": "a <ctx>"}, "joint template must have one <ctx> and one {emotion}"),
+        ({"content": "speech"}, "content template must have no <ctx> and one {emotion}"),
+        ({"content": "{emotion} <ctx>"}, "content template must have no <ctx> and one {emotion}"),
+    ],
+)
+def test_a_template_with_other_slots_is_refused(changes, wanted):
+    with pytest.raises(ValueError) as caught:
+        PromptTemplates(**changes)
+    assert wanted in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        ([], r"at least one name, got \[\]"),
+        ("sad", "a list of at least one name, got 'sad'"),
+        (["sad", " "], r"these are not: \[' '\]"),
+        (["sad", "in <ctx>"], r"these are not: \['in <ctx>'\]"),
+        (["sad", "sad"], r"some are the same in \['sad', 'sad'\]"),
+    ],
+)
+def test_class_names_that_do_not_do(names, wanted):
+    for prompts in (ENGLISH.joint_prompts, ENGLISH.content_prompts):
+        with pytest.raises(ValueError, match=wanted):
+            prompts(names)

@@ -1,0 +1,225 @@
+"""Acoustic Context Prompt Tuning, the second stage of CLEP-DG: contexts fitted one after the other, on text alone.
+
+Every equation and default is PromptStyler's (Cho et al., ICCV 2023), the published method that the paper's three stages
+match; of the CLEP-DG paper (arXiv 2507.04048) only the abstract was at hand. T(.) is the frozen text tower with its
+projection, at unit length; P_k is the prompt of context k, P_n that of emotion n, and P_k o P_n the joint one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers.utils import logging
+
+from modeling_smoothclap.loss_smoothclap import cosines
+
+from .context_bank import (
+    AcousticContextBank,
+    read_contexts,
+    read_record,
+    record_differences,
+    write_contexts,
+    write_record,
+)
+from .prompt_encoder import PromptEncoder, PromptTokens
+from .prompts import PromptTemplates
+
+
+@dataclass(frozen=True)
+class ACPTSettings:
+    """How contexts are fitted. Either loss may be turned off, for ablations, but not both."""
+
+    num_contexts: int = field(default=80, metadata={"help": "K, the number of contexts (PromptStyler's)."})
+    context_length: int = field(default=1, metadata={"help": "M, the vectors of a context (PromptStyler's)."})
+    steps: int = field(default=100, metadata={"help": "Steps of SGD for each context (PromptStyler's)."})
+    learning_rate: float = field(default=0.002, metadata={"help": "Rate of SGD (PromptStyler's)."})
+    momentum: float = field(default=0.9, metadata={"help": "Momentum of SGD (PromptStyler's)."})
+    init_std: float = field(
+        default=0.02, metadata={"help": "Standard deviation that contexts are drawn with (PromptStyler's)."}
+    )
+    style_loss: bool = field(default=True, metadata={"help": "Keep each context apart from those before it."})
+    content_loss: bool = field(default=True, metadata={"help": "Keep emotions recognisable in every context."})
+    seed: int = field(default=0, metadata={"help": "Of the contexts' initial values (ours)."})
+
+    def __post_init__(self) -> None:
+        for name in ("num_contexts", "context_length", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` counts from 1, got {getattr(self, name)}.")
+        for name in ("learning_rate", "init_std"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"`momentum` is at least 0 and less than 1, got {self.momentum}.")
+        if self.seed < 0:
+            raise ValueError(f"`seed` must not be negative, got {self.seed}.")
+        if not (self.style_loss or self.content_loss):
+            raise ValueError("Without `style_loss` and `content_loss` there is nothing to fit; see `untrained_bank`.")
+
+
+def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
+    """
+    `1/(k-1) * sum_{j<k} |cos(T(P_k), T(P_j))|`: how much a context resembles those before it; zero for the first.
+
+    Args:
+        feature (`torch.Tensor` of shape `(width,)`): Embedding of the context's prompt.
+        earlier (`torch.Tensor` of shape `(k-1, width)`): Embeddings of the earlier contexts' prompts.
+
+    Returns:
+        `torch.Tensor` of shape `()`: Between 0 and 1.
+    """
+    if not len(earlier):
+        return feature.sum() * 0  # a zero that one can call backward() on
+    return cosines(F.normalize(feature, dim=-1)[None], F.normalize(earlier, dim=-1)).abs().mean()
+
+
+def content_loss(joint: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
+    """
+    `-1/N * sum_m log softmax_n(cos(T(P_k o P_m), T(P_n)))[m]`: whether an emotion in a context is still that emotion.
+
+    Args:
+        joint (`torch.Tensor` of shape `(N, width)`): Embeddings of the emotions' prompts with the context.
+        content (`torch.Tensor` of shape `(N, width)`): Embeddings of the emotions' prompts without, in the same order.
+
+    Returns:
+        `torch.Tensor` of shape `()` in nats. The cosines are not scaled, so it is never close to zero.
+    """
+    logits = cosines(F.normalize(joint, dim=-1), F.normalize(content, dim=-1))  # (N, N)
+    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
+
+
+def untrained_bank(encoder: PromptEncoder, templates: PromptTemplates, settings: ACPTSettings) -> AcousticContextBank:
+    """
+    The random contexts that a fit with these settings starts from; a baseline for what fitting does.
+
+    Each is drawn from N(0, init_std^2) with a seed of its own, so that it does not depend on the others.
+    """
+    shape = (settings.context_length, encoder.token_width)
+    drawn = []
+    for number in range(settings.num_contexts):
+        seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
+        drawn.append(torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * settings.init_std)
+    return AcousticContextBank(torch.stack(drawn), templates, encoder.fingerprints)
+
+
+def fit_contexts(
+    encoder: PromptEncoder,
+    templates: PromptTemplates,
+    class_names: Sequence[str],
+    settings: ACPTSettings,
+    folder: str | Path,
+) -> AcousticContextBank:
+    """
+    Fit a bank of contexts, each with SGD of its own while those before it stay as they are.
+
+    After each context the vectors are written to `folder`. A fit that was killed goes on there when it is called again
+    and ends with the same contexts, bit for bit on one machine with the same number of threads. A finished bank is
+    read and returned. The model's weights, mode and `requires_grad` are afterwards what they were.
+
+    Args:
+        encoder ([`PromptEncoder`]): The dual encoder's text half.
+        templates ([`PromptTemplates`]): The wordings.
+        class_names (`Sequence[str]`): The emotions, at least two, in words that fit the templates.
+        settings ([`ACPTSettings`]): How.
+        folder (`str` or `Path`): Where the bank goes. It is created if need be.
+
+    Returns:
+        [`AcousticContextBank`]
+
+    Raises:
+        ValueError: if there are fewer than two classes, the folder holds contexts of another fit, or a loss is not
+            finite.
+
+    Example:
+
+    ```python
+    >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
+    >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings, fit_contexts
+    >>> from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH
+    >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
+    >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
+    >>> settings = ACPTSettings(num_contexts=3, steps=2)
+    >>> fit_contexts(encoder, ENGLISH, ["happy", "sad"], settings, "contexts").contexts.shape
+    torch.Size([3, 1, 256])
+
+    ```
+    """
+    joint_prompts, content_prompts = templates.joint_prompts(class_names), templates.content_prompts(class_names)
+    if len(class_names) < 2:
+        raise ValueError(f"Contexts are fitted to tell emotions apart, so name at least two; got {list(class_names)}.")
+    start = untrained_bank(encoder, templates, settings)
+    fitted_with = {"settings": asdict(settings), "class_names": list(class_names)}
+    target = AcousticContextBank(start.contexts, templates, start.fingerprints, fitted_with)
+    done = list(_begin_or_resume(Path(folder), target))
+    with encoder.frozen():
+        prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
+        with torch.no_grad():
+            content = encoder.embed(encoder.tokenize(content_prompts))  # (N, width)
+        earlier = [_context_feature(encoder, prompts, each) for each in done]
+        total, missing = len(target), len(target) - len(done)
+        with logging.tqdm(
+            total=total, initial=len(done), desc="Acoustic contexts", unit="context", disable=not missing
+        ) as progress:
+            for number in range(len(done), total):
+                constants = (content, torch.stack(earlier) if earlier else content[:0])
+                done.append(_fit_one(encoder, prompts, target.contexts[number], constants, settings, number))
+                write_contexts(Path(folder), torch.stack(done))
+                # Alone, as when a fit is resumed: in a batch of others the last bits could differ.
+                earlier.append(_context_feature(encoder, prompts, done[-1]))
+                progress.update()
+    return AcousticContextBank(torch.stack(done), templates, target.fingerprints, fitted_with)
+
+
+def _fit_one(
+    encoder: PromptEncoder,
+    prompts: PromptTokens,
+    initial: torch.Tensor,
+    constants: tuple[torch.Tensor, torch.Tensor],
+    settings: ACPTSettings,
+    number: int,
+) -> torch.Tensor:
+    """One context, (M, D), on the CPU. The first prompt is the context's, the others are the joint ones."""
+    content, earlier = constants
+    context = initial.to(content.device).clone().requires_grad_()
+    optimizer = torch.optim.SGD([context], lr=settings.learning_rate, momentum=settings.momentum)
+    for _ in range(settings.steps):
+        features = encoder.embed(prompts, context.expand(len(prompts.ids), -1, -1))  # (1 + N, width)
+        loss = features.new_zeros(())
+        if settings.style_loss:
+            loss = loss + style_loss(features[0], earlier)
+        if settings.content_loss:
+            loss = loss + content_loss(features[1:], content)
+        if not loss.isfinite():
+            raise ValueError(
+                f"The loss of context {number} is {loss.item()}. Lower `learning_rate`, which is "
+                f"{settings.learning_rate}, or see whether the model's weights are finite."
+            )
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return context.detach().cpu()
+
+
+@torch.no_grad()
+def _context_feature(encoder: PromptEncoder, prompts: PromptTokens, context: torch.Tensor) -> torch.Tensor:
+    """Embedding of a context's own prompt, (width,)."""
+    return encoder.embed(PromptTokens(prompts.ids[:1], prompts.mask[:1]), context[None])[0]
+
+
+def _begin_or_resume(folder: Path, target: AcousticContextBank) -> torch.Tensor:
+    """The contexts that a folder has already, (k, M, D), of a fit with the record of `target`."""
+    record, contexts = read_record(folder), read_contexts(folder)
+    if record is None:
+        if contexts is not None:
+            raise ValueError(f"{str(folder)!r} holds contexts that do not say how they were made; choose another.")
+        write_record(folder, target.record)
+        return target.contexts[:0]
+    if differing := record_differences(record, target.record):
+        raise ValueError(
+            f"{str(folder)!r} holds the contexts of another fit: {'; '.join(differing)}. Choose another folder, or "
+            "delete this one."
+        )
+    return target.contexts[:0] if contexts is None else contexts

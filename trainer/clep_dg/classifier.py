@@ -1,0 +1,144 @@
+"""The third stage of CLEP-DG: a cosine classifier that is trained on embeddings of texts and applied to those of audio.
+
+Equations and defaults are PromptStyler's (Cho et al., ICCV 2023), the published method that the paper's stages match.
+
+What is trained is one vector per class, and that is what comes back. For a SmoothCLAP encoder it becomes a model of its
+own, by [`SmoothCLAPForAudioClassification.from_dual_encoder`]. For any other dual encoder, such as transformers'
+ClapModel, the vectors are the result: the class of a clip is that of the largest cosine with its audio embedding, which
+is what [`~smoothclap_trainer.evaluation.zero_shot.zero_shot_predictions`] finds when given them in place of texts.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+
+from modeling_smoothclap.loss_smoothclap import cosines
+
+
+LOSSES = ("arcface", "softmax")
+
+
+@dataclass(frozen=True)
+class ClassifierSettings:
+    """How the classifier is trained."""
+
+    loss: str = field(
+        default="arcface",
+        metadata={"help": "arcface, with a margin in training (PromptStyler's), or softmax.", "choices": list(LOSSES)},
+    )
+    scale: float = field(default=5.0, metadata={"help": "s, the factor between cosine and logit (PromptStyler's)."})
+    margin: float = field(default=0.5, metadata={"help": "m, ArcFace's angle in radians (PromptStyler's)."})
+    epochs: int = field(default=50, metadata={"help": "Passes over the features (PromptStyler's)."})
+    learning_rate: float = field(default=0.005, metadata={"help": "Rate of SGD (PromptStyler's)."})
+    momentum: float = field(default=0.9, metadata={"help": "Momentum of SGD (PromptStyler's)."})
+    batch_size: int = field(default=128, metadata={"help": "Features per step (PromptStyler's)."})
+    seed: int = field(default=0, metadata={"help": "Of the initial weights and of the order (ours)."})
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise ValueError(f"`loss` is one of {', '.join(LOSSES)}, not {self.loss!r}.")
+        for name in ("scale", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"`{name}` counts from 1, got {getattr(self, name)}.")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"`momentum` is at least 0 and less than 1, got {self.momentum}.")
+        if not 0 <= self.margin < math.pi / 2:
+            raise ValueError(
+                f"`margin` is an angle from 0 to less than pi/2, got {self.margin}; the usual value is 0.5."
+            )
+
+
+def arcface_logits(
+    features: torch.Tensor, weights: torch.Tensor, labels: torch.Tensor, scale: float = 5.0, margin: float = 0.5
+) -> torch.Tensor:
+    """
+    Scaled cosines, with an angular margin at the true class: `s cos(theta + m)` there and `s cos(theta)` elsewhere.
+
+    Where `theta + m` would pass pi and the cosine rise again, the true class gets `s (cos(theta) - m sin(m))`, as in
+    ArcFace's own code (arXiv 1801.07698). Gradients are finite for any angle. With a margin of 0 these are the logits
+    of softmax cross-entropy.
+
+    Args:
+        features (`torch.Tensor` of shape `(batch, width)`): Of any length.
+        weights (`torch.Tensor` of shape `(classes, width)`): Of any length.
+        labels (`torch.Tensor` of shape `(batch,)`): Class ids.
+        scale (`float`, defaults to 5.0): s.
+        margin (`float`, defaults to 0.5): m, in radians.
+
+    Returns:
+        `torch.Tensor` of shape `(batch, classes)`.
+    """
+    cosine = cosines(F.normalize(features, dim=-1), F.normalize(weights, dim=-1))  # (batch, classes)
+    true = cosine.gather(1, labels[:, None])  # (batch, 1)
+    # The sine's slope is infinite where the angle is 0 or pi; within the floor it is constant.
+    sine = (1 - true * true).clamp(min=1e-7).sqrt()
+    moved = true * math.cos(margin) - sine * math.sin(margin)
+    moved = torch.where(true > -math.cos(margin), moved, true - margin * math.sin(margin))
+    return scale * cosine.scatter(1, labels[:, None], moved)
+
+
+def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: ClassifierSettings) -> torch.Tensor:
+    """
+    Train a bias-free cosine classifier.
+
+    Args:
+        features (`torch.Tensor` of shape `(n, width)`): Embeddings, of texts or of audio; their length has no effect.
+        labels (`torch.Tensor` of shape `(n,)`): Class ids from 0; each class up to the largest occurs.
+        settings ([`ClassifierSettings`]): How.
+
+    Returns:
+        `torch.Tensor` of shape `(classes, width)`: Unit-length weights, float32, on the features' device.
+
+    Raises:
+        ValueError: if features and labels differ in number, a feature is not finite, or a class has no feature.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
+    >>> features = torch.tensor([[1.0, 0.1], [0.1, 1.0]])
+    >>> weights = train_classifier(features, torch.tensor([0, 1]), ClassifierSettings())
+    >>> (features @ weights.T).argmax(dim=1)
+    tensor([0, 1])
+
+    ```
+    """
+    classes = _check(features, labels)
+    features = features.detach().float()
+    generator = torch.Generator().manual_seed(settings.seed)
+    # Directions are all that counts; the length, of about one, decides how fast they turn (ours).
+    initial = torch.randn(classes, features.shape[1], generator=generator)
+    weights = F.normalize(initial, dim=-1).to(features.device).requires_grad_()
+    optimizer = torch.optim.SGD([weights], lr=settings.learning_rate, momentum=settings.momentum)
+    margin = settings.margin if settings.loss == "arcface" else 0.0
+    for _ in range(settings.epochs):
+        for chosen in torch.randperm(len(features), generator=generator).split(settings.batch_size):
+            chosen = chosen.to(features.device)
+            logits = arcface_logits(features[chosen], weights, labels[chosen], settings.scale, margin)
+            optimizer.zero_grad()
+            F.cross_entropy(logits, labels[chosen]).backward()
+            optimizer.step()
+    return F.normalize(weights.detach(), dim=-1)
+
+
+def _check(features: torch.Tensor, labels: torch.Tensor) -> int:
+    """The number of classes."""
+    if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
+        raise ValueError(
+            f"Features are (n, width) and labels (n,) with n of at least 1; got {tuple(features.shape)} and "
+            f"{tuple(labels.shape)}."
+        )
+    if bad := int((~features.isfinite().all(dim=1)).sum()):
+        raise ValueError(f"{bad} of {len(features)} features are not finite; see what they were computed with.")
+    if labels.min() < 0:
+        raise ValueError(f"Class ids count from 0, got {int(labels.min())}; leave out what has no class.")
+    classes = int(labels.max()) + 1
+    if absent := sorted(set(range(classes)) - set(labels.tolist())):
+        raise ValueError(f"The classes {absent} have no feature to be learned from; number those that have from 0.")
+    return classes

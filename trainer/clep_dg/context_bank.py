@@ -1,0 +1,190 @@
+"""Acoustic contexts with all that says what they are good for: kept in two files, refused by a foreign encoder."""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import CommitInfo, HfApi, snapshot_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from .prompt_encoder import PromptEncoder
+from .prompts import PromptTemplates
+
+
+CONTEXTS_FILE = "contexts.safetensors"
+RECORD_FILE = "context_bank.json"
+
+
+@dataclass(frozen=True, eq=False)
+class AcousticContextBank:
+    """
+    K acoustic contexts of M vectors each, which stand for words in prompts to one text encoder and no other.
+
+    Args:
+        contexts (`torch.Tensor` of shape `(K, M, D)`): In float32; D is the width of the encoder's token embeddings.
+        templates ([`PromptTemplates`]): The wordings they are for.
+        fingerprints (`Mapping[str, str]`): Of the encoder, from [`PromptEncoder.fingerprints`].
+        fitted_with (`Mapping[str, Any]`): The settings and the class names of the fit; empty if there was none.
+    """
+
+    contexts: torch.Tensor
+    templates: PromptTemplates
+    fingerprints: Mapping[str, str]
+    fitted_with: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """K, the number of contexts."""
+        return len(self.contexts)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All but the vectors, as plain JSON gives it back."""
+        record = {
+            "shape": list(self.contexts.shape),
+            "templates": asdict(self.templates),
+            "fingerprints": dict(self.fingerprints),
+            "fitted_with": dict(self.fitted_with),
+        }
+        return dict(json.loads(json.dumps(record)))
+
+    def check(self, encoder: PromptEncoder) -> None:
+        """
+        Refuse an encoder that the contexts were not made for.
+
+        Raises:
+            ValueError: if its text tower, its projection or its tokenizer is another.
+        """
+        present = encoder.fingerprints
+        if foreign := [part for part, value in self.fingerprints.items() if present[part] != value]:
+            parts = {"encoder": "text tower or projection", "tokenizer": "tokenizer"}
+            raise ValueError(
+                f"These contexts belong to another encoder: its {' and its '.join(parts[each] for each in foreign)} "
+                "differs from this one's. Load the encoder they were fitted on, or fit new ones."
+            )
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """
+        Write the bank as two files, `contexts.safetensors` and `context_bank.json`, each whole or not at all.
+
+        Args:
+            folder (`str` or `Path`): It is created if need be.
+        """
+        folder = Path(folder)
+        (folder / CONTEXTS_FILE).unlink(missing_ok=True)  # another bank's must not be there with this one's record
+        write_record(folder, self.record)
+        write_contexts(folder, self.contexts)
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path, encoder: PromptEncoder, revision: str | None = None
+    ) -> "AcousticContextBank":
+        """
+        Read a bank.
+
+        Args:
+            name_or_path (`str` or `Path`): A folder, or the name of a repository on the Hub.
+            encoder ([`PromptEncoder`]): What the contexts are to be used with.
+            revision (`str`, *optional*): Branch, tag or commit of the repository.
+
+        Returns:
+            [`AcousticContextBank`]: With its vectors on the CPU.
+
+        Raises:
+            ValueError: if a file is missing or damaged, the fit was not finished, or the contexts belong to another
+                encoder.
+        """
+        folder = Path(name_or_path)
+        if not folder.is_dir():
+            files = [CONTEXTS_FILE, RECORD_FILE]
+            folder = Path(snapshot_download(str(name_or_path), revision=revision, allow_patterns=files))
+        record, contexts = read_record(folder), read_contexts(folder)
+        if record is None or contexts is None:
+            missing = RECORD_FILE if record is None else CONTEXTS_FILE
+            raise ValueError(f"{str(name_or_path)!r} holds no finished context bank: it has no {missing}.")
+        if list(contexts.shape) != record["shape"]:
+            raise ValueError(
+                f"{str(name_or_path)!r} holds contexts of shape {list(contexts.shape)} where {record['shape']} are to "
+                "be. If their fitting was interrupted, run it again with this folder: it goes on."
+            )
+        templates = PromptTemplates(**record["templates"])
+        bank = cls(contexts, templates, record["fingerprints"], record["fitted_with"])
+        bank.check(encoder)
+        return bank
+
+    def push_to_hub(self, repo_id: str) -> CommitInfo:
+        """
+        Upload the two files to a model repository on the Hub, in one commit; the repository is made if need be.
+
+        Args:
+            repo_id (`str`): For instance `"me/my-contexts"`.
+        """
+        api = HfApi()
+        api.create_repo(repo_id, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            return api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload acoustic contexts")
+
+
+def write_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write what a bank says of itself, whole or not at all, into a folder that is created if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{RECORD_FILE}.part"
+    partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(folder / RECORD_FILE)
+
+
+def write_contexts(folder: Path, contexts: torch.Tensor) -> None:
+    """Write the vectors, (K, M, D), whole or not at all."""
+    partial = folder / f"{CONTEXTS_FILE}.part"
+    save_file({"contexts": contexts.detach().float().cpu().contiguous()}, partial)
+    partial.replace(folder / CONTEXTS_FILE)
+
+
+def read_contexts(folder: Path) -> torch.Tensor | None:
+    """The vectors in a folder, (K, M, D), or `None` if there is no such file.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    path = folder / CONTEXTS_FILE
+    if not path.is_file():
+        return None
+    try:
+        return load_file(path)["contexts"]
+    except (SafetensorError, KeyError) as error:
+        raise ValueError(f"{path} is damaged or holds something else ({error}); delete it.") from error
+
+
+def read_record(folder: Path) -> dict[str, Any] | None:
+    """What a folder's bank says of itself, or `None` if there is no such file.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    path = folder / RECORD_FILE
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it.") from error
+    if not isinstance(record, dict) or not {"shape", "templates", "fingerprints", "fitted_with"} <= set(record):
+        raise ValueError(f"{path} is not the record of a context bank; delete it.")
+    return record
+
+
+def record_differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """In words, what differs between two records, by dotted name."""
+    found = []
+    for name in dict.fromkeys([*there, *here]):
+        old, new = there.get(name), here.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            found += record_differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name} is {old!r} there and {new!r} now")
+    return found
