@@ -183,15 +183,18 @@ def _fit_one(
 ) -> torch.Tensor:
     """One context, (M, D), on the CPU. The first prompt is the context's, the others are the joint ones."""
     content, earlier = constants
+    # Only what a loss asks for is embedded: one prompt where the content loss is off.
+    asked = slice(0 if settings.style_loss else 1, None if settings.content_loss else 1)
+    prompts = PromptTokens(prompts.ids[asked], prompts.mask[asked])
     context = initial.to(content.device).clone().requires_grad_()
     optimizer = torch.optim.SGD([context], lr=settings.learning_rate, momentum=settings.momentum)
     for _ in range(settings.steps):
-        features = encoder.embed(prompts, context.expand(len(prompts.ids), -1, -1))  # (1 + N, width)
+        features = encoder.embed(prompts, context.expand(len(prompts.ids), -1, -1))  # (up to 1 + N, width)
         loss = features.new_zeros(())
         if settings.style_loss:
             loss = loss + style_loss(features[0], earlier)
         if settings.content_loss:
-            loss = loss + content_loss(features[1:], content)
+            loss = loss + content_loss(features[-len(content) :], content)
         if not loss.isfinite():
             raise ValueError(
                 f"The loss of context {number} is {loss.item()}. Lower `learning_rate`, which is "
