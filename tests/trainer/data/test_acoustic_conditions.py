@@ -1,0 +1,252 @@
+"""Acoustic conditions of clips and of tables: what they depend on, and what is refused."""
+
+import sys
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from smoothclap_trainer.data import acoustic_conditions
+from smoothclap_trainer.data.acoustic_conditions import (
+    CONDITIONS,
+    Condition,
+    apply_condition,
+    condition_named,
+    degrade,
+    random_condition,
+)
+from smoothclap_trainer.data.acoustic_effects import Clipping, Noise
+from smoothclap_trainer.data.clips import read_clip
+from tests import tiny
+
+
+RATE = 16000
+NOISY = CONDITIONS["noise-10db"]
+CLIP = tiny.clips(0.5)[0]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    table = pd.DataFrame({"id": list("abc"), "label": ["x", "y", "x"]}, index=[4, 2, 9])
+    table["path"] = [str(tmp_path / f"{name}.wav") for name in table["id"]]
+    for path, clip in zip(table["path"], tiny.clips(0.3, 0.2, 0.25), strict=True):
+        soundfile.write(path, clip, RATE, subtype="FLOAT")
+    table.attrs["left_out"] = {"another split": 3}
+    return table
+
+
+@pytest.fixture
+def writes(monkeypatch):
+    """The files that are written."""
+    written, write = [], acoustic_conditions._write
+    monkeypatch.setattr(acoustic_conditions, "_write", lambda file, *args: (written.append(file), write(file, *args)))
+    return written
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_a_clip_stays_a_clip_and_the_same_in_every_run(name):
+    before = CLIP.copy()
+    state = np.random.get_state()[1].copy()
+    heard = apply_condition(CONDITIONS[name], CLIP, RATE, "a")
+    assert heard.shape == CLIP.shape
+    assert heard.dtype == np.float32
+    assert np.isfinite(heard).all()
+    np.testing.assert_array_equal(CLIP, before)
+    np.testing.assert_array_equal(heard, apply_condition(CONDITIONS[name], CLIP, RATE, "a"))
+    assert np.array_equal(heard, CLIP) == (name == "clean")
+    assert not np.shares_memory(heard, CLIP)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_a_short_clip_of_low_rate_can_be_heard_too(name):
+    clip = tiny.clips(0.03)[0]  # 60 ms at 8 kHz
+    assert apply_condition(CONDITIONS[name], clip, 8000, "a").shape == clip.shape
+
+
+def test_noise_depends_on_clip_and_seed_alone_and_is_only_louder_at_a_lower_ratio():
+    heard = apply_condition(NOISY, CLIP, RATE, "a", seed=1)
+    assert not np.array_equal(heard, apply_condition(NOISY, CLIP, RATE, "b", seed=1))
+    assert not np.array_equal(heard, apply_condition(NOISY, CLIP, RATE, "a", seed=2))
+    louder = apply_condition(CONDITIONS["noise-0db"], CLIP, RATE, "a", seed=1)
+    np.testing.assert_allclose(louder - CLIP, (heard - CLIP) * 10**0.5, atol=1e-5)
+
+
+def test_noise_is_the_same_on_every_machine():
+    """As once computed; a version of numpy that draws otherwise is noticed."""
+    tone = np.sin(np.arange(1600) * 0.3).astype(np.float32)
+    noise = apply_condition(NOISY, tone, RATE, "clip-7", seed=3) - tone
+    np.testing.assert_allclose(noise[:3], [-0.156817, -0.367551, -0.348352], atol=1e-5)
+
+
+def test_conditions_describe_themselves_with_units():
+    assert [CONDITIONS[name].name for name in CONDITIONS] == list(CONDITIONS)
+    assert CONDITIONS["clean"].describe() == {
+        "name": "clean",
+        "title": "as recorded",
+        "effect": None,
+        "parameters": {},
+    }
+    assert CONDITIONS["room-small"].describe()["parameters"] == {
+        "size_m": (4.0, 3.5, 2.6),
+        "rt60_s": 0.4,
+        "distance_m": 1.0,
+    }
+    assert NOISY.describe()["effect"] == "noise"
+    assert condition_named("noise-10db") is NOISY
+
+
+def test_random_conditions_are_drawn_evenly_and_anew_in_every_epoch():
+    names = ["clean", "clipping"]
+    clip = CLIP[:1000]
+    drawn = [
+        np.array_equal(random_condition(clip, RATE, names, f"clip-{number}", epoch), clip)
+        for number in range(50)
+        for epoch in range(20)
+    ]
+    assert abs(sum(drawn) - 500) < 4 * 15.8  # four standard deviations of a fair coin
+    assert len({tuple(drawn[start : start + 20]) for start in range(0, 1000, 20)}) == 50
+
+
+def test_a_random_condition_depends_on_its_arguments_alone():
+    heard = random_condition(CLIP, RATE, ["noise-0db"], "a", 3, seed=1)
+    np.testing.assert_array_equal(heard, random_condition(CLIP, RATE, ["noise-0db"], "a", 3, seed=1))
+    for clip_id, epoch, seed in (("b", 3, 1), ("a", 4, 1), ("a", 3, 2)):
+        assert not np.array_equal(heard, random_condition(CLIP, RATE, ["noise-0db"], clip_id, epoch, seed))
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_table_sounds_like_its_clips_one_by_one(rows, tmp_path, num_workers):
+    degraded = degrade(rows, NOISY, tmp_path / "out", seed=5, num_workers=num_workers)
+    for row, source in zip(degraded.to_dict("records"), rows.to_dict("records"), strict=True):
+        wanted = apply_condition(NOISY, read_clip(source, RATE), RATE, row["id"], seed=5)
+        np.testing.assert_array_equal(read_clip(row, RATE), wanted)
+        assert (tmp_path / "out" / "noise-10db").samefile(row["path"].rpartition("/")[0])
+    pd.testing.assert_frame_equal(degraded.drop(columns="path"), rows.drop(columns="path"))
+    assert degraded.attrs == rows.attrs
+    assert len(list((tmp_path / "out").rglob("*"))) == 1 + 3  # nothing unfinished is left
+
+
+def test_what_is_there_is_used_again_and_nothing_outdated(rows, tmp_path, writes, monkeypatch):
+    first = degrade(rows, NOISY, tmp_path / "out")
+    assert sorted(map(str, writes)) == sorted(first["path"])
+
+    def new(table=rows, condition=NOISY, seed=0):
+        """How many files another call writes."""
+        before = len(writes)
+        degrade(table, condition, tmp_path / "out", seed)
+        return len(writes) - before
+
+    assert new() == 0
+    assert new(condition=Condition(NOISY.name, "another title", NOISY.effect)) == 0
+    assert new(seed=1) == 3
+    assert new(condition=Condition(NOISY.name, NOISY.title, Noise(11))) == 3
+    assert new(condition=Condition(NOISY.name, NOISY.title, Clipping(0.5))) == 3
+    assert new(rows.assign(id=["a", "b", "other"])) == 1
+    soundfile.write(rows["path"].iloc[0], CLIP, RATE, subtype="FLOAT")
+    assert new() == 1
+    monkeypatch.setattr(acoustic_conditions, "version", lambda name: "another")
+    assert new() == 3
+
+
+def test_files_are_written_whole_and_alike(rows, tmp_path, monkeypatch):
+    paths = [degrade(rows, NOISY, tmp_path / out)["path"] for out in ("one", "two")]
+    for one, two in zip(*paths, strict=True):
+        with open(one, "rb") as first, open(two, "rb") as second:
+            assert first.read() == second.read()
+
+    def killed(file, rate, samples):
+        file.write_bytes(b"RIFF")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(acoustic_conditions, "_wavfile", lambda: type("Broken", (), {"write": staticmethod(killed)}))
+    with pytest.raises(KeyboardInterrupt):
+        degrade(rows, NOISY, tmp_path / "three", num_workers=1)
+    assert not list((tmp_path / "three").rglob("*.wav"))
+
+
+def test_stereo_is_averaged_rates_are_kept_and_nothing_is_clipped(tmp_path):
+    path = tmp_path / "stereo.wav"
+    stereo = np.stack([CLIP, 0.5 * CLIP], axis=1) / np.abs(CLIP).max()
+    soundfile.write(path, stereo, 22050, subtype="FLOAT")
+    rows = pd.DataFrame({"id": ["s"], "path": [str(path)]})
+    samples, rate = soundfile.read(degrade(rows, CONDITIONS["noise-0db"], tmp_path)["path"][0], dtype="float32")
+    assert rate == 22050
+    np.testing.assert_array_equal(
+        samples, apply_condition(CONDITIONS["noise-0db"], read_clip({"path": path}, 22050), 22050, "s")
+    )
+    assert np.abs(samples).max() > 1
+
+
+def test_clean_rows_keep_their_files(rows, tmp_path):
+    clean = degrade(rows, CONDITIONS["clean"], tmp_path / "out")
+    pd.testing.assert_frame_equal(clean, rows)
+    assert clean is not rows
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_bad_clips_are_named_at_once(rows, tmp_path, monkeypatch):
+    monkeypatch.setattr(acoustic_conditions, "SHOWN", 3)
+    paths = iter(f"{tmp_path}/bad-{number}.wav" for number in range(9))
+    silent, empty, nan, broken = islice(paths, 4)
+    soundfile.write(silent, np.full(8000, 0.1), RATE, subtype="FLOAT")
+    soundfile.write(empty, np.zeros(0), RATE)
+    soundfile.write(nan, np.array([0.0, np.nan] * 4000), RATE, subtype="FLOAT")
+    with open(broken, "w") as file:
+        file.write("no audio")
+    bad = pd.DataFrame({"id": list("defghi"), "path": [silent, empty, nan, broken, str(tmp_path / "none"), None]})
+    with pytest.raises(ValueError, match=r"(?s)6 of 9 clips cannot be degraded; mend.*'d' is silent.*and 3 more"):
+        degrade(pd.concat([rows, bad]), NOISY, tmp_path / "out")
+    for number, message in enumerate(
+        (
+            "'d' is silent",
+            "'e' has 0 samples",
+            "'f' holds samples that are not",
+            "'g' cannot be read",
+            "'h'.*none",
+            "'i'",
+        )
+    ):
+        with pytest.raises(ValueError, match=rf"(?s)1 of 1 clips.*{message}"):
+            degrade(bad.iloc[[number]], NOISY, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("clip", "rate", "message"),
+    [
+        (CLIP.astype(np.float64), RATE, r"'a' is float64 of shape \(8000,\); give float32"),
+        (np.stack([CLIP, CLIP]), RATE, r"is float32 of shape \(2, 8000\); .* averaged"),
+        (CLIP, 7999, "has a rate of 7999 Hz; .* at least 8000"),
+        (CLIP[:959], RATE, "has 959 samples at 16000 Hz; .* 0.06 s"),
+        (CLIP[:0], RATE, "has 0 samples"),
+        (np.where(np.arange(8000) == 5, np.float32("inf"), CLIP), RATE, "not finite"),
+        (np.zeros(8000, dtype=np.float32), RATE, "is silent, all its samples are equal"),
+    ],
+)
+def test_a_clip_that_cannot_be_heard_is_refused_under_every_condition(clip, rate, message):
+    for condition in CONDITIONS.values():
+        with pytest.raises(ValueError, match=message):
+            apply_condition(condition, clip, rate, "a")
+
+
+def test_unknown_names_and_columns_are_refused(rows, tmp_path):
+    with pytest.raises(ValueError, match=r"no acoustic condition 'rain'; there are \['clean', 'noise-20db'"):
+        condition_named("rain")
+    with pytest.raises(ValueError, match="no acoustic condition 'rain'"):
+        random_condition(CLIP, RATE, ["clean", "rain"], "a", 0)
+    with pytest.raises(ValueError, match=r"no conditions to draw from: name some of \['clean'"):
+        random_condition(CLIP, RATE, [], "a", 0)
+    with pytest.raises(ValueError, match=r"lack \['id'\]; they have \['label', 'path'\]"):
+        degrade(rows.drop(columns="id"), NOISY, tmp_path)
+    for name in ("../up", ""):
+        with pytest.raises(ValueError, match=f"`name` is '{name}'; .* letters, digits and '-'"):
+            Condition(name, "no folder", None)
+
+
+def test_a_missing_library_is_named_with_its_extra(rows, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    with pytest.raises(ImportError, match=r"written by SciPy: pip install 'smoothclap\[acoustics\]'"):
+        degrade(rows, NOISY, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,294 @@
+"""
+Acoustic conditions: the same clips heard in noise, in a room, by telephone, so that figures can be compared.
+
+What a clip becomes depends on the clip, its id, the condition and the seed alone. No global random state is read or
+touched, so order, number of workers and what else was degraded make no difference. To the last bit this holds for the
+same versions of the libraries on the same kind of processor.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import soundfile
+from transformers.utils import logging
+
+from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone
+from .clips import MIN_SECONDS, ClipError, decode_clip_of
+from .workers import ordered_map
+
+
+FORMAT = 1
+"""Part of a degraded file's name: to be raised when an effect computes something else under the same parameters."""
+LOWEST_RATE = 8000
+SHOWN = 20
+"""At most this many bad clips are listed in an error."""
+
+Effect = Noise | Room | Telephone | Codec | Clipping
+
+
+@dataclass(frozen=True)
+class Condition:
+    """
+    Under what circumstances clips are heard.
+
+    Args:
+        name (`str`): On a command line and of a folder: letters, digits and `-`.
+        title (`str`): In words, with units, for a table.
+        effect ([`~smoothclap_trainer.data.acoustic_effects.Noise`], `Room`, `Telephone`, `Codec` or `Clipping`,
+            *optional*): What it does, and how much; `None` leaves clips as they are.
+
+    Raises:
+        ValueError: if `name` has other characters.
+    """
+
+    name: str
+    title: str
+    effect: Effect | None
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("-", "").isalnum():
+            raise ValueError(f"`name` is {self.name!r}; a condition's name is made of letters, digits and '-'.")
+
+    def describe(self) -> dict[str, Any]:
+        """
+        Say for a report what the condition is.
+
+        Returns:
+            `dict[str, Any]`: `name`, `title`, `effect` (`None` for clean clips) and `parameters`, whose names end with
+            their units.
+        """
+        kind = None if self.effect is None else type(self.effect).__name__.lower()
+        parameters = {} if self.effect is None else asdict(self.effect)
+        return {"name": self.name, "title": self.title, "effect": kind, "parameters": parameters}
+
+
+CONDITIONS: dict[str, Condition] = {
+    condition.name: condition
+    for condition in (
+        Condition("clean", "as recorded", None),
+        Condition("noise-20db", "pink noise, 20 dB SNR", Noise(snr_db=20)),
+        Condition("noise-10db", "pink noise, 10 dB SNR", Noise(snr_db=10)),
+        Condition("noise-0db", "pink noise, 0 dB SNR", Noise(snr_db=0)),
+        Condition("room-small", "office, RT60 0.4 s, at 1 m", Room((4.0, 3.5, 2.6), rt60_s=0.4, distance_m=1.0)),
+        Condition("room-large", "hall, RT60 1.2 s, at 4 m", Room((15.0, 12.0, 9.0), rt60_s=1.2, distance_m=4.0)),
+        Condition("telephone", "telephone, 300-3400 Hz, mu-law", Telephone()),
+        Condition("codec", "Opus, 6 kbit/s", Codec()),
+        Condition("clipping", "clipped at 20 % of the peak", Clipping()),
+    )
+}
+"""The conditions by name. That these, and how strong they are, is this project's choice."""
+
+
+def condition_named(name: str) -> Condition:
+    """
+    Looks up one of [`CONDITIONS`].
+
+    Args:
+        name (`str`): Its name.
+
+    Returns:
+        [`Condition`]
+
+    Raises:
+        ValueError: if there is none of this name.
+    """
+    if name not in CONDITIONS:
+        raise ValueError(f"There is no acoustic condition {name!r}; there are {list(CONDITIONS)}.")
+    return CONDITIONS[name]
+
+
+def apply_condition(
+    condition: Condition, clip: np.ndarray, sampling_rate: int, clip_id: str, seed: int = 0
+) -> np.ndarray:
+    """
+    Lets a clip be heard under a condition. Levels: noise is added to a voice that keeps its own; a room keeps the
+    clip's root mean square; telephone and codec keep what they let through; clipping lowers the peak. Samples beyond
+    full scale are not clipped.
+
+    Args:
+        condition ([`Condition`]): One of [`CONDITIONS`], or your own.
+        clip (`np.ndarray` of shape `(samples,)`): float32 mono waveform.
+        sampling_rate (`int`): Its rate in Hz, at least 8000.
+        clip_id (`str`): Another id, another noise. At every SNR a clip gets the same noise, only louder.
+        seed (`int`, defaults to 0): Another seed, another noise.
+
+    Returns:
+        `np.ndarray` of shape `(samples,)`: float32; a new array, of the same rate.
+
+    Raises:
+        ValueError: if the clip is not a float32 mono waveform, is shorter than 60 ms, not finite, or silent (all
+            samples equal), or the rate is lower.
+        ImportError: The extra `acoustics` is not installed, and the condition needs it (rooms and telephone do).
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from smoothclap_trainer.data.acoustic_conditions import CONDITIONS, apply_condition
+    >>> voice = np.sin(np.arange(16000) * 0.05).astype(np.float32)
+    >>> noisy = apply_condition(CONDITIONS["noise-10db"], voice, 16000, "clip-7")
+    >>> print(f"{10 * np.log10(np.mean(voice**2) / np.mean((noisy - voice) ** 2)):.1f} dB")
+    10.0 dB
+
+    ```
+    """
+    _check(clip, sampling_rate, clip_id)
+    if condition.effect is None:
+        return clip.copy()
+    generator = _generator(seed, type(condition.effect).__name__, clip_id)
+    return condition.effect(clip, sampling_rate, generator).astype(np.float32)
+
+
+def random_condition(
+    clip: np.ndarray, sampling_rate: int, names: Sequence[str], clip_id: str, epoch: int, seed: int = 0
+) -> np.ndarray:
+    """
+    Lets a training clip be heard under a condition that is drawn anew in every epoch, each as likely as any other.
+
+    Args:
+        clip (`np.ndarray` of shape `(samples,)`): float32 mono waveform.
+        sampling_rate (`int`): Its rate in Hz.
+        names (`Sequence[str]`): Of [`CONDITIONS`]; `"clean"` among them leaves a share of the clips as they are.
+        clip_id (`str`): The clip's id.
+        epoch (`int`): Of the training.
+        seed (`int`, defaults to 0): Another seed, other draws.
+
+    Returns:
+        `np.ndarray` of shape `(samples,)`: float32. It depends on the arguments alone, as with
+        [`~smoothclap_trainer.data.crops.Crops`].
+
+    Raises:
+        ValueError: if there are no names, or one is unknown; and as [`apply_condition`].
+    """
+    if not names:
+        raise ValueError(f"There are no conditions to draw from: name some of {list(CONDITIONS)}.")
+    conditions = [condition_named(name) for name in names]
+    drawn = int(_generator(seed, f"epoch/{epoch}", clip_id).integers(len(conditions)))
+    return apply_condition(conditions[drawn], clip, sampling_rate, f"{epoch}/{clip_id}", seed)
+
+
+def degrade(
+    rows: pd.DataFrame, condition: Condition, folder: str | Path, seed: int = 0, num_workers: int = 2
+) -> pd.DataFrame:
+    """
+    Writes what clips sound like under a condition, with a progress bar. What `folder` has already is used again: a
+    file's name is made from the bytes of its source, the clip's id, the condition's parameters, the seed and the
+    versions of the libraries. A file appears whole or not at all, and always with the same bytes.
+
+    Files are mono WAV at the clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale where
+    a clip nearly reaches it.
+
+    Args:
+        rows (`pd.DataFrame`): With `id` and `path`, an audio file; for instance the rows of a
+            [`~smoothclap_trainer.evaluation.own_task.Task`].
+        condition ([`Condition`]): One of [`CONDITIONS`], or your own.
+        folder (`str` or `Path`): Where to; it gets a folder named like the condition.
+        seed (`int`, defaults to 0): See [`apply_condition`].
+        num_workers (`int`, defaults to 2): Threads.
+
+    Returns:
+        `pd.DataFrame`: A copy of the rows, whose `path` is that of the new file. The condition without an effect writes
+        nothing and leaves paths as they are.
+
+    Raises:
+        ValueError: if there is no column `id` or `path`, or clips cannot be read or degraded, see [`apply_condition`];
+            these are all found before the error is raised.
+        ImportError: The extra `acoustics` is not installed.
+    """
+    if absent := [name for name in ("id", "path") if name not in rows.columns]:
+        raise ValueError(f"Rows of clips to degrade lack {absent}; they have {list(rows.columns)}.")
+    if condition.effect is None:
+        return rows.copy()
+    what_computes = _what_computes(condition.effect)
+    folder = Path(folder) / condition.name
+    folder.mkdir(parents=True, exist_ok=True)
+    write = partial(_degraded_file, condition, folder, seed, what_computes)
+    clips = zip(rows["id"], rows["path"], strict=True)
+    found = ordered_map(write, clips, num_workers, threads=True)
+    results = list(logging.tqdm(found, total=len(rows), desc=condition.title, unit="clip"))
+    if bad := [str(each) for each in results if isinstance(each, ValueError)]:
+        more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        listed = "\n  ".join(bad[:SHOWN])
+        raise ValueError(
+            f"{len(bad)} of {len(rows)} clips cannot be degraded; mend them or leave them out:\n  {listed}{more}"
+        )
+    return rows.assign(path=results)
+
+
+def _check(clip: np.ndarray, sampling_rate: int, clip_id: str) -> None:
+    fault = None
+    if clip.ndim != 1 or clip.dtype != np.float32:
+        fault = f"is {clip.dtype} of shape {clip.shape}; give float32 of shape (samples,), channels averaged"
+    elif sampling_rate < LOWEST_RATE:
+        fault = f"has a rate of {sampling_rate} Hz; the conditions need at least {LOWEST_RATE}"
+    elif len(clip) < MIN_SECONDS * sampling_rate:
+        fault = f"has {len(clip)} samples at {sampling_rate} Hz; the conditions need {MIN_SECONDS:g} s"
+    elif not np.isfinite(clip).all():
+        fault = "holds samples that are not finite (NaN or infinite); mend it"
+    elif clip.min() == clip.max():
+        fault = "is silent, all its samples are equal; nothing can be heard under any condition, so leave it out"
+    if fault:
+        raise ValueError(f"The clip {clip_id!r} {fault}.")
+
+
+def _generator(seed: int, what: str, clip_id: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}/{what}/{clip_id}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
+
+
+def _what_computes(effect: Effect) -> str:
+    """The effect's parameters and the libraries' versions: what the result depends on besides clip and seed."""
+    _wavfile()  # whose version is asked for
+    packages = ["numpy", "scipy", "soundfile", "soxr", *(["pyroomacoustics"] if isinstance(effect, Room) else [])]
+    libraries = {name: version(name) for name in packages} | {"libsndfile": soundfile.__libsndfile_version__}
+    return json.dumps([FORMAT, type(effect).__name__, asdict(effect), libraries])
+
+
+def _degraded_file(
+    condition: Condition, folder: Path, seed: int, what_computes: str, clip: tuple[str, str]
+) -> str | ValueError:
+    """The path of a clip's file, which is written unless it is there; or what is wrong with the clip."""
+    clip_id, path = clip
+    try:
+        data = _encoded(clip_id, path)
+        source = hashlib.sha256(data).hexdigest()
+        key = hashlib.sha256(json.dumps([what_computes, seed, clip_id, source]).encode()).hexdigest()
+        file = folder / f"{key[:32]}.wav"
+        if not file.exists():
+            samples, rate = decode_clip_of({"id": clip_id, "audio": data})
+            _write(file, apply_condition(condition, samples, rate, clip_id, seed), rate)
+    except ValueError as error:
+        return error
+    return str(file)
+
+
+def _encoded(clip_id: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (OSError, TypeError) as error:  # a path that is missing is no text
+        raise ClipError("missing", f"clip {clip_id!r} ({path!r}) cannot be read: {error}") from error
+
+
+def _write(file: Path, samples: np.ndarray, sampling_rate: int) -> None:
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix="unfinished-") as scratch:
+        unfinished = Path(scratch) / file.name
+        # Not by libsndfile: it writes the time of day into a WAV file of floats.
+        _wavfile().write(unfinished, sampling_rate, samples)
+        unfinished.replace(file)
+
+
+def _wavfile() -> Any:
+    try:
+        from scipy.io import wavfile
+    except ImportError as error:
+        raise ImportError("Degraded clips are written by SciPy: pip install 'smoothclap[acoustics]'.") from error
+    return wavfile
