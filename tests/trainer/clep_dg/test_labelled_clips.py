@@ -1,0 +1,172 @@
+"""Clips with labels: the classes that all corpora have by hand, thirds by numpy, and what is left out is counted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from datasets import Dataset
+
+from smoothclap_trainer.clep_dg.labelled_clips import read_corpora, read_labelled
+from smoothclap_trainer.clep_dg.settings import CorpusSettings
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
+from tests.corpus_trees import build_tree
+
+
+ROWS = [
+    ("b.wav", "happy", "1", "test", "1", 4.0),
+    ("a.wav", "sad", "2", "test", "2", 1.0),
+    ("c.wav", "sad", None, "test", "2", 5.0),
+    ("d.wav", "other", "2", "test", "1", 2.0),
+    ("e.wav", None, "2", "test", "1", None),
+    ("f.wav", "angry", "4", "train", "1", 3.0),
+    ("g.wav", "bored", "3", "test", "1", 6.0),
+]
+
+
+@pytest.fixture
+def manifest(tmp_path, monkeypatch):
+    """Seven clips in a CSV file."""
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+    table = pd.DataFrame(ROWS, columns=["path", "emotion", "speaker", "split", "session", "level"])
+    for path in table["path"]:
+        (tmp_path / path).touch()
+    table.to_csv(tmp_path / "clips.csv", index=False)
+    return tmp_path / "clips.csv"
+
+
+def own(manifest, name="mine", **changes):
+    return CorpusSettings(name, manifest=str(manifest), **{"language": "en", "licence": "mine alone"} | changes)
+
+
+def problem(settings):
+    with pytest.raises(ValueError) as caught:
+        read_labelled(settings)
+    return str(caught.value)
+
+
+# Manifests
+
+
+def test_labels_of_a_manifest_are_classes_and_the_rest_is_counted(manifest):
+    corpus = read_labelled(own(manifest))
+    assert corpus.classes == ("bored", "happy", "sad")
+    rows = corpus.rows
+    assert list(rows.columns) == ["id", "path", "label", "speaker", "corpus", "language"]
+    assert rows["id"].tolist() == ["a.wav", "b.wav", "c.wav", "g.wav"]
+    assert rows["label"].tolist() == ["sad", "happy", "sad", "bored"]
+    assert [each if isinstance(each, str) else None for each in rows["speaker"]] == ["2", "1", None, "3"]
+    assert set(rows["corpus"]) == {"mine"} and set(rows["language"]) == {"en"}
+    assert rows["path"].tolist() == [str(manifest.parent / name) for name in rows["id"]]
+    assert rows.attrs["left_out"] == {"another split": 1, "no class": 2}
+    assert (corpus.title, corpus.licence) == ("mine", "mine alone")
+
+
+def test_labels_are_mapped_and_clips_chosen(manifest):
+    labels = {"happy": "pleasant", "bored": "unpleasant", "other": "unpleasant", "angry": "unpleasant"}
+    corpus = read_labelled(own(manifest, labels=labels, where={"session": "1"}, split="all", synthetic=True))
+    assert corpus.classes == ("pleasant", "unpleasant")
+    assert dict(zip(corpus.rows["id"], corpus.rows["label"], strict=True)) == {
+        "b.wav": "pleasant", "d.wav": "unpleasant", "f.wav": "unpleasant", "g.wav": "unpleasant",
+    }  # fmt: skip
+    assert corpus.rows.attrs["left_out"] == {"not session 1": 2, "no class": 1}
+    assert corpus.title == "mine (SYNTHETIC)"
+    some = read_labelled(own(manifest, labels={"happy": "x"}, where={"session": ["1", "2"]}))
+    assert some.rows["id"].tolist() == ["b.wav"]
+    assert some.rows.attrs["left_out"] == {
+        "another split": 1, "no class": 2, "label 'bored'": 1, "label 'sad'": 2,
+    }  # fmt: skip
+
+
+def test_thirds_of_a_functional_are_numpys(manifest):
+    corpus = read_labelled(own(manifest, thirds_of="level", labels={"low": "soft", "high": "loud"}, split="all"))
+    values = np.array([row[-1] for row in ROWS if row[-1] is not None])
+    low, high = np.quantile(values, [1 / 3, 2 / 3])
+    expected = {row[0]: "loud" if row[-1] >= high else "soft" for row in ROWS
+                if row[-1] is not None and (row[-1] >= high or row[-1] <= low)}  # fmt: skip
+    assert dict(zip(corpus.rows["id"], corpus.rows["label"], strict=True)) == expected
+    assert expected == {"a.wav": "soft", "d.wav": "soft", "c.wav": "loud", "g.wav": "loud"}
+    assert corpus.classes == ("soft", "loud")
+    assert corpus.rows.attrs["left_out"] == {"in the middle third of level, or without a value": 3}
+    chosen = read_labelled(own(manifest, thirds_of="level", where={"session": "2"}))  # thirds are of the chosen clips
+    assert dict(zip(chosen.rows["id"], chosen.rows["label"], strict=True)) == {"a.wav": "low", "c.wav": "high"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"split": "validation"}, "'mine' has no split 'validation'; its manifest has ['train', 'test', 'all']."),
+        (
+            {"label_column": "mood", "where": {"room": "1"}},
+            "The manifest of 'mine' has no columns ['mood', 'room'], on",
+        ),
+        (
+            {"labels": {"hapy": "happy"}},
+            "`labels` of 'mine' has ['hapy'], which no clip is labelled; there are ['bored",
+        ),
+        ({"where": {"session": "9"}}, "'mine' has no clip with a class; left out are {'another split': 1, 'not sess"),
+        ({"thirds_of": "emotion"}, "'mine': `thirds_of` needs numbers, but 'emotion' has could not convert"),
+        ({"thirds_of": "level", "where": {"path": "nowhere"}}, "has 0 different values in 0 clips, which make no thir"),
+    ],
+)
+def test_what_cannot_be_labelled(changes, wanted, manifest):
+    assert wanted in problem(own(manifest, **changes))
+
+
+def test_a_functional_that_is_mostly_one_value_has_no_thirds(manifest):
+    table = pd.read_csv(manifest)
+    table["level"] = [1, 1, 1, 1, 1, 1, 2]
+    table.to_csv(manifest, index=False)
+    assert "a third of 'level' or more is one value, 1." in problem(own(manifest, thirds_of="level"))
+
+
+def test_clips_must_be_files(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+    soundfile.write(tmp_path / "a.wav", np.zeros(3200), 16000)
+    held = {"path": None, "audio": {"bytes": (tmp_path / "a.wav").read_bytes(), "path": None}, "emotion": "sad"}
+    named = {"path": str(tmp_path / "a.wav"), "audio": {"bytes": None, "path": None}, "emotion": "happy"}
+    Dataset.from_list([held, named]).to_parquet(tmp_path / "clips.parquet")
+    settings = CorpusSettings(
+        "mine", manifest=str(tmp_path / "clips.parquet"), split="train", language="en", licence="mine"
+    )
+    assert "'mine': 1 clips are bytes; write them to files." in problem(settings)
+
+
+# Known corpora and the classes that they share
+
+
+def test_a_known_corpus_is_that_of_its_protocol(tmp_path):
+    root = build_tree("emodb", tmp_path, takes=1)
+    corpus = read_labelled(CorpusSettings("emodb", data_root=str(root)))
+    expected = read_task(PROTOCOLS["emodb-7"], root)
+    assert corpus.classes == PROTOCOLS["emodb-7"].classes
+    pd.testing.assert_frame_equal(corpus.rows[["id", "path", "label", "speaker"]],
+                                  expected[["id", "path", "label", "speaker"]])  # fmt: skip
+    assert corpus.rows.attrs["left_out"] == expected.attrs["left_out"]
+    assert (corpus.title, corpus.language) == ("EmoDB", "de")
+    root = build_tree("fau-aibo", tmp_path, takes=1)
+    two = CorpusSettings("fau-aibo", data_root=str(root), protocol="fau-aibo-2")
+    assert read_labelled(two).classes == ("non-negative", "negative")
+
+
+def test_five_corpora_share_four_emotions(tmp_path):
+    names = ["ravdess", "crema-d", "tess", "iemocap", "emodb"]
+    settings = [CorpusSettings(name, data_root=str(build_tree(name, tmp_path, takes=1))) for name in names]
+    corpora = read_corpora(settings)
+    assert [corpus.name for corpus in corpora] == names
+    for corpus in corpora:
+        assert corpus.classes == ("neutral", "happy", "sad", "angry")
+        assert set(corpus.rows["label"]) == set(corpus.classes)
+        single = read_labelled(next(each for each in settings if each.name == corpus.name)).rows
+        lost = single["label"].value_counts().drop(list(corpus.classes))
+        assert len(corpus.rows) == len(single) - lost.sum()
+        for name, count in lost.items():
+            assert corpus.rows.attrs["left_out"][f"class {name!r}, which not all corpora have"] == count
+
+
+def test_corpora_that_share_less_than_two_classes_are_refused(manifest, tmp_path):
+    both = [own(manifest), own(manifest, "other", labels={"sad": "sad", "angry": "cross"}, split="all")]
+    with pytest.raises(ValueError) as caught:
+        read_corpora(both)
+    told = str(caught.value)
+    assert told.startswith("The corpora share 1 classes, but there must be two to tell apart")
+    assert "\n  mine: bored, happy, sad\n  other: sad, cross" in told

@@ -1,0 +1,190 @@
+"""The clips that CLEP-DG is judged on: of several corpora, labelled with the classes that all of them have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ..data.emotion_corpora import EMOTION_CORPORA
+from ..data.labels import CLASSLESS
+from ..data.manifest_cells import as_text
+from ..data.own_manifest import load_manifest
+from ..evaluation.attributes import thirds
+from ..evaluation.protocols import PROTOCOLS, read_task
+from .settings import CorpusSettings
+
+
+SYNTHETIC = " (SYNTHETIC)"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledCorpus:
+    """
+    A corpus with labels.
+
+    Args:
+        name (`str`): As the settings name it.
+        title (`str`): For people; of synthetic speech it says so.
+        language (`str`): BCP-47 tag of the speech.
+        licence (`str`): Of the clips.
+        source (`str`): What the classes are, in a sentence.
+        classes (`tuple[str, ...]`): Each has clips.
+        rows (`pd.DataFrame`): One row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker`
+            (text, or `None` where it is unknown), `corpus` and `language`; `attrs["left_out"]` has reasons and counts.
+    """
+
+    name: str
+    title: str
+    language: str
+    licence: str
+    source: str
+    classes: tuple[str, ...]
+    rows: pd.DataFrame
+
+
+def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
+    """
+    Reads corpora and leaves them the classes that all have.
+
+    Args:
+        settings (`Sequence[CorpusSettings]`): At least one corpus.
+
+    Returns:
+        `list[LabelledCorpus]`: In the order of the settings; `classes` are the same in all, in the order of the first.
+
+    Raises:
+        ValueError: if a corpus cannot be read or labelled, or fewer than two classes are in all of them.
+    """
+    corpora = [read_labelled(each) for each in settings]
+    shared = tuple(name for name in corpora[0].classes if all(name in corpus.classes for corpus in corpora))
+    if len(shared) < 2:
+        lines = "\n  ".join(f"{corpus.name}: {', '.join(corpus.classes)}" for corpus in corpora)
+        raise ValueError(
+            f"The corpora share {len(shared)} classes, but there must be two to tell apart; map their labels to "
+            f"common classes by `labels`. They have:\n  {lines}"
+        )
+    return [_restricted(corpus, shared) for corpus in corpora]
+
+
+def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
+    """
+    Reads one corpus, with all classes that it has.
+
+    Args:
+        settings ([`CorpusSettings`]): Which, and how it is labelled.
+
+    Returns:
+        [`LabelledCorpus`]
+
+    Raises:
+        ValueError: if the folder does not hold the corpus; or the manifest is faulty, lacks a column or a split, has
+            labels that `labels` does not find, or no labelled clip.
+    """
+    corpus = _known(settings) if settings.data_root is not None else _own(settings)
+    corpus.rows["corpus"], corpus.rows["language"] = corpus.name, corpus.language
+    return corpus
+
+
+def _known(settings: CorpusSettings) -> LabelledCorpus:
+    protocols = [each for each in PROTOCOLS.values() if each.corpus == settings.name]
+    protocol = protocols[0] if settings.protocol is None else PROTOCOLS[settings.protocol]
+    known = EMOTION_CORPORA[settings.name]
+    rows = read_task(protocol, str(settings.data_root))
+    left_out = rows.attrs["left_out"]
+    rows = rows[["id", "path", "label", "speaker"]]
+    rows.attrs["left_out"] = left_out
+    source = f"Classes of the protocol {protocol.title}; clips: {protocol.split}."
+    return LabelledCorpus(known.name, known.title, known.language, known.licence, source, protocol.classes, rows)
+
+
+def _own(settings: CorpusSettings) -> LabelledCorpus:
+    column = settings.thirds_of or settings.label_column or "emotion"
+    cells, left_out = _chosen(settings, column)
+    if settings.thirds_of:
+        labels, source = _thirds(cells[column], settings), f"Classes are the top and the bottom third of {column}."
+        unlabelled = f"in the middle third of {column}, or without a value"
+    else:
+        labels, source = _texts(cells[column]), f"Classes are from the column {column}."
+        unlabelled = "no class"
+        labels[labels.isin(set(CLASSLESS) - set(settings.labels))] = None
+    if absent := sorted(set(settings.labels) - set(labels.dropna())):
+        raise ValueError(f"`labels` of {settings.name!r} has {absent}, which no clip is labelled; there are "
+                         f"{sorted(set(labels.dropna()))}.")  # fmt: skip
+    classes = labels.map(settings.labels).astype(object) if settings.labels else labels
+    others = labels[classes.isna() & labels.notna()]
+    left_out |= {unlabelled: int(labels.isna().sum())}
+    left_out |= {f"label {label!r}": int(count) for label, count in others.value_counts().sort_index().items()}
+    rows = pd.DataFrame({"id": cells["id"], "path": cells["path"], "label": classes, "speaker": cells["speaker"]})
+    rows = rows[classes.notna()].sort_values("id", ignore_index=True)
+    if rows.empty:
+        raise ValueError(f"{settings.name!r} has no clip with a class; left out are {left_out}.")
+    if rows["path"].isna().any():
+        raise ValueError(f"{settings.name!r}: {int(rows['path'].isna().sum())} clips are bytes; write them to files.")
+    rows.attrs["left_out"] = {reason: count for reason, count in left_out.items() if count}
+    found = set(rows["label"])
+    order = tuple(dict.fromkeys(settings.labels.values())) if settings.labels else tuple(sorted(found))
+    title = settings.name + (SYNTHETIC if settings.synthetic else "")
+    return LabelledCorpus(
+        settings.name, title, str(settings.language), str(settings.licence), source,
+        tuple(name for name in order if name in found), rows,
+    )  # fmt: skip
+
+
+def _chosen(settings: CorpusSettings, column: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The clips of a manifest that split and `where` ask for, and how many were left out for which reason."""
+    splits = load_manifest(str(settings.manifest))
+    chosen = list(splits) if settings.split == "all" else [settings.split]
+    if not set(chosen) <= set(splits):
+        raise ValueError(f"{settings.name!r} has no split {settings.split!r}; its manifest has {[*splits, 'all']}.")
+    names = next(iter(splits.values())).column_names
+    needed = list(dict.fromkeys(["path", column, *settings.where]))
+    if absent := [name for name in needed if name not in names]:
+        raise ValueError(f"The manifest of {settings.name!r} has no columns {absent}, only {names}.")
+    wanted = list(dict.fromkeys(["id", *needed, *(["speaker"] if "speaker" in names else [])]))
+    cells = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
+    left_out = {"another split": sum(len(part) for name, part in splits.items() if name not in chosen)}
+    for name, value in settings.where.items():
+        values = [value] if isinstance(value, str) else value
+        fits = _texts(cells[name]).isin(values)
+        left_out[f"not {name} {' or '.join(values)}"] = int((~fits).sum())
+        cells = cells[fits].reset_index(drop=True)
+    if "speaker" not in cells:
+        cells["speaker"] = None
+    for name in ("id", "path", "speaker"):
+        cells[name] = _texts(cells[name])
+    return cells, left_out
+
+
+def _thirds(column: pd.Series, settings: CorpusSettings) -> pd.Series:
+    """High, low, or `None` for the middle third and where there is no value."""
+    try:
+        values = column.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{settings.name!r}: `thirds_of` needs numbers, but {column.name!r} has {error}.") from error
+    values = values.where(np.isfinite(values))
+    labels = pd.Series([None] * len(values), index=values.index, dtype=object)
+    if (known := values.dropna()).nunique() < 2:
+        raise ValueError(f"{settings.name!r}: {column.name!r} has {known.nunique()} different values in "
+                         f"{len(values)} clips, which make no thirds.")  # fmt: skip
+    top, bottom = thirds(known.to_numpy())
+    if (top & bottom).any():
+        raise ValueError(f"{settings.name!r}: a third of {column.name!r} or more is one value, {known[top].min():g}.")
+    labels[known.index[top]], labels[known.index[bottom]] = "high", "low"
+    return labels
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """A column as text, where 1.0 is 1 and what is missing `None`."""
+    cells = [None if pd.api.types.is_scalar(cell) and pd.isna(cell) else as_text(cell) for cell in column]
+    return pd.Series(cells, index=column.index, dtype=object)
+
+
+def _restricted(corpus: LabelledCorpus, classes: tuple[str, ...]) -> LabelledCorpus:
+    fits = corpus.rows["label"].isin(classes)
+    others = corpus.rows["label"][~fits].value_counts().sort_index()
+    rows = corpus.rows[fits].reset_index(drop=True)
+    rows.attrs["left_out"] = corpus.rows.attrs["left_out"] | {
+        f"class {name!r}, which not all corpora have": int(count) for name, count in others.items()
+    }
+    return replace(corpus, classes=classes, rows=rows)
