@@ -1,0 +1,38 @@
+"""A saved classifier gives what its vectors give: as a model in the stock pipeline, or as two files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import pipeline
+
+from smoothclap_trainer.clep_dg.saved_classifier import RECORD_FILE, WEIGHTS_FILE, save_classifier
+from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
+from tests import tiny
+from tests.trainer.evaluation.tiny_clap import clap
+
+
+def test_a_smoothclap_becomes_a_model_for_the_stock_pipeline(tmp_path):
+    encoder = load_dual_encoder(str(tiny.checkpoint(tmp_path / "encoder")))
+    weights = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
+    save_classifier(encoder, weights, ["sad", "glad", "mad"], 4.0, tmp_path / "classifier")
+    clip = tiny.clips(0.3)[0]
+    found = pipeline("audio-classification", model=str(tmp_path / "classifier"))(clip)
+    unit = torch.nn.functional.normalize(weights, dim=-1).numpy()
+    logits = 4 * encoder.embed_clips([clip])[0] @ unit.T
+    expected = dict(zip(["sad", "glad", "mad"], np.exp(logits) / np.exp(logits).sum(), strict=True))
+    assert {each["label"]: each["score"] for each in found} == pytest.approx(expected, abs=1e-5)
+
+
+def test_of_clap_the_vectors_are_kept_with_what_they_are_for(tmp_path):
+    encoder = load_dual_encoder(str(clap(tmp_path / "clap")))
+    weights = torch.randn(4, 2, generator=torch.Generator().manual_seed(0)).T  # not contiguous
+    save_classifier(encoder, weights, ["traurig", "wütend"], 5.0, tmp_path / "new" / "classifier")
+    folder = tmp_path / "new" / "classifier"
+    assert torch.equal(load_file(folder / WEIGHTS_FILE)["weights"], weights)
+    record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    assert (record["id2label"], record["scale"]) == ({"0": "traurig", "1": "wütend"}, 5.0)
+    assert record["encoder"] == {name: encoder.describe()[name] for name in record["encoder"]}
+    assert set(record["encoder"]) == {"name", "revision", "weights_sha256", "class"}

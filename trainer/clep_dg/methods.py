@@ -1,0 +1,161 @@
+"""The methods that are compared: ways from an encoder and the names of the classes to one vector for each class.
+
+All get the same words and hear nothing. What is compared with a clip's embedding, by cosine, is the vectors.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from .acpt import ACPTSettings, fit_contexts, untrained_bank
+from .classifier import ClassifierSettings, train_classifier
+from .prompt_encoder import PromptEncoder
+from .prompts import PromptTemplates
+from .text_features import as_training_set, content_features, ensemble_prototypes, joint_features
+
+
+NO_CONTEXTS, UNTRAINED = "none", "untrained"
+
+
+@dataclass(frozen=True)
+class Method:
+    """
+    One way to a vector for each class.
+
+    Args:
+        name (`str`): In results and folders.
+        title (`str`): In tables.
+        meaning (`str`): What it is, in a sentence.
+        contexts (`str`): [`NO_CONTEXTS`], [`UNTRAINED`], or what fitted ones are called, which names their folder.
+        trained (`bool`): Whether a classifier is trained on the embeddings; else they are the prototypes, averaged
+            over the contexts.
+        losses (`dict[str, bool]`): Fields of [`ACPTSettings`] that fitting changes.
+    """
+
+    name: str
+    title: str
+    meaning: str
+    contexts: str
+    trained: bool
+    losses: dict[str, bool] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_random(self) -> bool:
+        """Whether seeds make a difference."""
+        return self.trained or self.contexts != NO_CONTEXTS
+
+
+ZERO_SHOT = Method(
+    "zero-shot",
+    "zero-shot text prototypes",
+    "The embeddings of the content prompts themselves.",
+    contexts=NO_CONTEXTS,
+    trained=False,
+)
+ENSEMBLE = Method(
+    "prompt-ensemble",
+    "prompt ensemble over the contexts",
+    "Of each class, the mean embedding of its joint prompts over the contexts of CLEP-DG.",
+    contexts="both-losses",
+    trained=False,
+)
+CONTEXT_FREE = Method(
+    "context-free",
+    "classifier on context-free prompts",
+    "Trained on the content prompts, each as many times as there are contexts, so that the steps are as many.",
+    contexts=NO_CONTEXTS,
+    trained=True,
+)
+RANDOM_CONTEXTS = Method(
+    "untrained-contexts",
+    "classifier on untrained contexts",
+    "Trained on the joint prompts with the random contexts that fitting starts from: CLEP-DG without ACPT.",
+    contexts=UNTRAINED,
+    trained=True,
+)
+WITHOUT_STYLE = Method(
+    "without-style-loss",
+    "CLEP-DG without style loss",
+    "Trained on the joint prompts with contexts that were fitted by the content loss alone.",
+    contexts="content-loss-only",
+    trained=True,
+    losses={"style_loss": False},
+)
+WITHOUT_CONTENT = Method(
+    "without-content-loss",
+    "CLEP-DG without content loss",
+    "Trained on the joint prompts with contexts that were fitted by the style loss alone.",
+    contexts="style-loss-only",
+    trained=True,
+    losses={"content_loss": False},
+)
+CLEP_DG = Method(
+    "clep-dg",
+    "CLEP-DG",
+    "Trained on the joint prompts with contexts that were fitted by both losses.",
+    contexts="both-losses",
+    trained=True,
+)
+METHODS = (ZERO_SHOT, ENSEMBLE, CONTEXT_FREE, RANDOM_CONTEXTS, WITHOUT_STYLE, WITHOUT_CONTENT, CLEP_DG)
+"""The method with all the baselines and ablations that it is reported beside."""
+
+
+def class_weights(
+    method: Method,
+    encoder: PromptEncoder,
+    templates: PromptTemplates,
+    words: Sequence[str],
+    acpt: ACPTSettings,
+    classifier: ClassifierSettings,
+    folder: str | Path,
+) -> torch.Tensor:
+    """
+    Goes a method's way.
+
+    Args:
+        method ([`Method`]): Which.
+        encoder ([`PromptEncoder`]): The dual encoder's text half.
+        templates ([`PromptTemplates`]): The wordings.
+        words (`Sequence[str]`): What templates call each of the classes, two or more.
+        acpt ([`ACPTSettings`]), classifier ([`ClassifierSettings`]): How contexts are fitted and the classifier is
+            trained, each with its seed.
+        folder (`str` or `Path`): Fitted contexts are kept there, in a folder for each kind. What is there is not fitted
+            again; a fit that was interrupted goes on.
+
+    Returns:
+        `torch.Tensor` of shape `(classes, width)`: Unit-length vectors on the CPU, float32.
+
+    Raises:
+        ValueError: as [`~acpt.fit_contexts`].
+
+    Example:
+
+    ```python
+    >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
+    >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings
+    >>> from smoothclap_trainer.clep_dg.classifier import ClassifierSettings
+    >>> from smoothclap_trainer.clep_dg.methods import CLEP_DG, class_weights
+    >>> from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH
+    >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
+    >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
+    >>> settings = ACPTSettings(num_contexts=2, steps=2), ClassifierSettings()
+    >>> class_weights(CLEP_DG, encoder, ENGLISH, ["happy", "sad"], *settings, "contexts").shape
+    torch.Size([2, 256])
+
+    ```
+    """
+    if method.contexts == NO_CONTEXTS:
+        joint = content_features(encoder, templates, words).expand(acpt.num_contexts, -1, -1)
+    else:
+        if method.contexts == UNTRAINED:
+            bank = untrained_bank(encoder, templates, acpt)
+        else:
+            settings = replace(acpt, **method.losses)
+            bank = fit_contexts(encoder, templates, words, settings, Path(folder) / method.contexts)
+        joint = joint_features(encoder, bank, words)
+    if not method.trained:
+        return ensemble_prototypes(joint).cpu()
+    return train_classifier(*as_training_set(joint.cpu()), classifier)
