@@ -16,7 +16,9 @@ from tests import tiny
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-RECIPES = sorted(path for path in (EXAMPLES / "configs").glob("*.yaml") if not path.stem.startswith("own_task"))
+OTHERS = ("own_task", "clep_dg")
+"""What the files that are not for training begin with."""
+RECIPES = sorted(path for path in (EXAMPLES / "configs").glob("*.yaml") if not path.stem.startswith(OTHERS))
 LAUNCH_FILES = sorted((EXAMPLES / "accelerate_configs").glob("*.yaml"))
 
 

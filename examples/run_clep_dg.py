@@ -1,0 +1,45 @@
+"""
+Fits acoustic contexts and a classifier from text alone, and judges them on speech: CLEP-DG's stages 2 and 3.
+
+    python examples/run_clep_dg.py examples/configs/clep_dg.yaml
+
+The configuration names a dual encoder, such as what examples/configs/clep.yaml trains (stage 1), and the corpora. Its
+output folder gets results.json and report.md, the fitted contexts, and the classifier. A run that was interrupted goes
+on with the contexts that it had fitted.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from transformers.utils import logging
+
+from smoothclap_trainer.clep_dg.experiment import run_experiment
+from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
+from smoothclap_trainer.clep_dg.settings import GENERALISATION, read_settings
+from smoothclap_trainer.evaluation.results import write_results
+
+
+def main() -> None:
+    """Read the configuration, run, write, and say where the results are."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", help="YAML file; examples/configs/clep_dg.yaml says what it holds.")
+    arguments = parser.parse_args()
+    try:
+        settings = read_settings(arguments.config)
+        output = Path(settings.output)
+        results = run_experiment(settings)
+        write_results(results, output / "results.json")
+        report = write_report(results, output)
+    except (ValueError, OSError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    if results[GENERALISATION]:
+        print(f"UAR, leave one corpus out:\n\n{generalisation_table(results)}")
+    print(
+        f"The figures are in {output / 'results.json'}, the report in {report}, the classifier and the contexts beside."
+    )
+
+
+if __name__ == "__main__":
+    logging.set_verbosity_error()  # what is warned of is in the report
+    main()

@@ -1,0 +1,137 @@
+"""A whole experiment on tiny encoders and corpora: every figure by hand, and what it does and does not depend on."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+from smoothclap_trainer.clep_dg import experiment as under_test
+from smoothclap_trainer.clep_dg.experiment import run_experiment
+from smoothclap_trainer.clep_dg.methods import METHODS
+from smoothclap_trainer.clep_dg.protocols import AUDIO_TRAINED
+from smoothclap_trainer.clep_dg.settings import read_settings
+from smoothclap_trainer.data.clips import read_clip
+from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
+from tests import tiny
+from tests.trainer.clep_dg.made_up_corpora import experiment, write
+from tests.trainer.evaluation.tiny_clap import clap
+
+
+SHARED = ("angry", "disgusted", "fearful", "happy", "sad", "neutral")  # in the order of EmoDB, without its boredom
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("experiment")
+
+
+def run(folder, **changes):
+    return run_experiment(read_settings(write(experiment(folder, **changes), folder / "it.yaml")))
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    return run(folder, conditions=["clean", "noise-0db"])
+
+
+def without_times(results):
+    return json.dumps({name: value for name, value in results.items() if name != "times"})
+
+
+def test_what_is_judged(results):
+    assert tuple(results["classes"]) == SHARED and set(results["classes"].values()) == set(SHARED)
+    assert results["chance"] == pytest.approx(1 / 6, abs=1e-6)
+    assert [each["name"] for each in results["corpora"]] == ["emodb", "tess"]
+    assert "class 'bored', which not all corpora have" in results["corpora"][0]["data"]["left_out"]
+    assert [each["name"] for each in results["conditions"]] == ["clean", "noise-0db"]
+    names = [method.name for method in METHODS]
+    assert [each["name"] for each in results["methods"]] == names
+    entries = results["generalisation"]
+    assert [(each["corpus"], each["condition"]) for each in entries] == [
+        (corpus, condition) for corpus in ("emodb", "tess") for condition in ("clean", "noise-0db")
+    ]
+    for entry in entries:
+        assert [each["method"] for each in entry["methods"]] == names
+        assert entry["zero_shot"]["status"] == "unknown"  # the tiny checkpoint has no record
+    assert len({entry["sha256"] for entry in entries}) == 4
+    first, second, refused = results["supervised"]
+    assert [each["condition"] for each in (first, second)] == ["clean", "noise-0db"]
+    assert [each["method"] for each in first["methods"]] == [*names, AUDIO_TRAINED]
+    assert refused["corpus"] == "tess" and refused["refused"].startswith("2 speakers are known, and 4 are needed")
+    assert results["settings"]["acpt"]["num_contexts"] == 2
+    json.dumps(results)
+
+
+def test_zero_shot_figures_by_hand(results, folder):
+    encoder = load_dual_encoder(str(folder / "encoder"))
+    texts = encoder.embed_texts(SHARED)
+    for entry in results["generalisation"][::2]:
+        rows = read_task(PROTOCOLS["emodb-7" if entry["corpus"] == "emodb" else "tess-7"], folder / entry["corpus"])
+        rows = rows[rows["label"].isin(SHARED)]
+        audio = encoder.embed_clips([read_clip({"path": path}, 16000) for path in rows["path"]])
+        answers = [SHARED[index] for index in (audio @ texts.T).argmax(axis=1)]
+        figures = entry["methods"][0]["figures"]
+        assert figures["uar"]["value"] == pytest.approx(balanced_accuracy_score(rows["label"], answers), abs=1e-6)
+        assert figures["accuracy"]["value"] == pytest.approx(accuracy_score(rows["label"], answers), abs=1e-6)
+        assert figures["uar"]["sd"] is None and entry["methods"][-1]["figures"]["uar"]["sd"] is not None
+
+
+def test_the_same_again_elsewhere_and_from_contexts_that_were_moved(results, folder, monkeypatch):
+    shutil.copytree(folder / "out" / "contexts", folder / "moved" / "contexts")
+    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_one", None)  # nothing is fitted
+    again = run(folder, conditions=["clean", "noise-0db"], output=str(folder / "moved"))
+    assert without_times(again) == without_times(results)
+    one, other = (load_file(folder / each / "classifier" / "model.safetensors") for each in ("out", "moved"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_labels_of_speech_do_nothing_but_score(results, folder, monkeypatch):
+    def shuffled(settings):
+        corpora = read_corpora(settings)
+        for each in corpora:
+            each.rows["label"] = np.random.default_rng(0).permutation(each.rows["label"])
+        return corpora
+
+    read_corpora = under_test.read_corpora
+    monkeypatch.setattr(under_test, "read_corpora", shuffled)
+    again = run(folder, output=str(folder / "shuffled"), protocols=["generalisation"])
+    assert again["encoders"] == results["encoders"]  # with the hashes of all contexts
+    for name in ("contexts/seed-0/both-losses/contexts.safetensors", "classifier/model.safetensors"):
+        assert (folder / "shuffled" / name).read_bytes() == (folder / "out" / name).read_bytes()
+    assert again["generalisation"][0]["methods"] != results["generalisation"][0]["methods"]
+    assert again["supervised"] == []
+
+
+def test_a_checkpoint_for_each_corpus_and_what_it_has_heard(folder):
+    clap(folder / "clap")
+    recorded = tiny.model()
+    recorded.config.training_corpora = ["emodb"]
+    recorded.save_pretrained(folder / "heard")
+    tiny.processor().save_pretrained(folder / "heard")
+    encoders = {"emodb": str(folder / "clap"), "tess": str(folder / "heard")}
+    found = run(folder, encoder=encoders, output=str(folder / "two"), protocols=["generalisation"])
+    assert [(each["class"], each["corpora"]) for each in found["encoders"]] == [
+        ("ClapModel", ["emodb"]),
+        ("SmoothCLAPModel", ["tess"]),
+    ]
+    assert [each["zero_shot"]["status"] for each in found["generalisation"]] == ["unknown", "zero-shot"]
+    assert {path.name for path in (folder / "two" / "contexts").iterdir()} == {"emodb", "tess"}
+    assert (folder / "two" / "classifier" / "emodb" / "classifier.safetensors").is_file()
+    assert (folder / "two" / "classifier" / "tess" / "model.safetensors").is_file()
+    both = run(folder, encoder=str(folder / "heard"), output=str(folder / "one"), protocols=["generalisation"], seeds=0)
+    assert [each["zero_shot"]["status"] for each in both["generalisation"]] == ["not zero-shot", "zero-shot"]
+    assert [each["seeds"] for each in both["generalisation"][0]["methods"]][-1][0]["seed"] == 0
+
+
+def test_what_cannot_be_run(results, folder):
+    with pytest.raises(
+        ValueError, match=r"`words` has \['bored'\], but the classes that all corpora have are \['angry"
+    ):
+        run(folder, words={"bored": "dull"})
+    with pytest.raises(ValueError, match=r"holds the contexts of another fit: fitted_with\.class_names is"):
+        run(folder, words={"sad": "gloomy"})

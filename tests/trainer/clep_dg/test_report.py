@@ -1,0 +1,161 @@
+"""The report of made-up results: what each table says, and that nothing in it can be misread."""
+
+import copy
+import re
+
+import pytest
+
+from smoothclap_trainer.clep_dg.methods import METHODS
+from smoothclap_trainer.clep_dg.prompts import ENGLISH
+from smoothclap_trainer.clep_dg.protocols import AUDIO_TRAINED
+from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
+
+
+WHY = {"zero-shot": "", "not zero-shot": "It was trained on it.", "unknown": "Nobody knows."}
+
+
+def figures(value, sd=0.0125, low=0.4, high=0.6):
+    return {name: {"value": value + shift, "sd": sd, "low": low, "high": high}
+            for name, shift in (("uar", 0), ("accuracy", 0.1))}  # fmt: skip
+
+
+def entry(corpus, status="zero-shot", condition="clean", names=tuple(method.name for method in METHODS), **changes):
+    methods = [{"method": name, "figures": figures(0.41 + place / 100, None if not place else 0.0125)}
+               for place, name in enumerate(names)]  # fmt: skip
+    for each in methods:
+        each["figures"]["uar"] |= changes.get(each["method"].replace("-", "_"), {})
+    return {"corpus": corpus, "condition": condition, "zero_shot": {"status": status, "why": WHY[status]},
+            "clips": 1234, "methods": methods}  # fmt: skip
+
+
+def corpus(name, title):
+    data = {
+        "clips": 1234,
+        "speakers": None,
+        "per_class": {"sad": 1000, "glad": 234},
+        "left_out": {},
+        "sha256": "a" * 64,
+    }
+    return {"name": name, "title": title, "language": "en", "licence": "none", "source": "Classes are said.",
+            "data": data}  # fmt: skip
+
+
+@pytest.fixture
+def results():
+    at_chance = {"low": 0.3, "high": 0.4}
+    return {
+        "classes": {"sad": "sad", "glad": "cheerful"},
+        "chance": 0.35,
+        "methods": [{name: getattr(each, name) for name in ("name", "title", "meaning")} for each in METHODS],
+        "conditions": [{"name": "clean", "title": "as recorded"}],
+        "corpora": [corpus("one", "One"), corpus("two", "Two")],
+        "encoders": [
+            {
+                "name": "folder",
+                "class": "SmoothCLAPModel",
+                "weights_sha256": "b" * 64,
+                "training_corpora": ["queen"],
+                "corpora": ["one", "two"],
+            }
+        ],
+        "generalisation": [entry("one", "not zero-shot"), entry("two", "unknown", zero_shot=at_chance)],
+        "supervised": [],
+        "settings": {
+            "seeds": [0, 1],
+            "templates": vars(ENGLISH),
+            "acpt": {"num_contexts": 80, "seed": 0},
+            "classifier": {"loss": "arcface", "seed": 0},
+        },
+        "versions": {"torch": "2"},
+    }
+
+
+def report(results, tmp_path):
+    return write_report(results, tmp_path / "new").read_text(encoding="utf-8")
+
+
+def test_the_table_has_all_methods_with_spread_marks_and_a_word_on_chance(results):
+    lines = generalisation_table(results).splitlines()
+    assert lines[0] == "| method | One | Two |"
+    assert lines[2] == "| zero-shot text prototypes | 0.410 † | 0.410, at chance ‡ |"
+    assert lines[3] == "| prompt ensemble over the contexts | 0.420 ± 0.013 † | 0.420 ± 0.013 ‡ |"
+    assert lines[-1] == "| CLEP-DG | 0.470 ± 0.013 † | 0.470 ± 0.013 ‡ |"
+    assert len(lines) == 2 + 7
+    assert generalisation_table(results, "accuracy").splitlines()[2].startswith("| zero-shot text prototypes | 0.510 †")
+
+
+def test_notes_explain_marks_once_and_only_words_that_occur(results, tmp_path):
+    text = report(results, tmp_path)
+    assert text.count("- † One: not zero-shot. It was trained on it.\n") == 1
+    assert text.count("- ‡ Two: unknown whether it is zero-shot. Nobody knows.\n") == 1
+    assert "- At chance: the interval holds chance" in text and "- Below chance" not in text
+    results["generalisation"] = [entry("one", clep_dg={"low": 0.1, "high": 0.2})]
+    text = report(results, tmp_path)
+    assert "0.470 ± 0.013, below chance |" in text
+    assert "- Below chance: the whole interval is" in text and "- At chance" not in text and "†" not in text
+
+
+def test_the_head_says_what_figures_are(results, tmp_path):
+    text = report(results, tmp_path)
+    assert "for the 2 classes that all corpora have: sad (`sad`), glad (`cheerful`)." in text
+    assert "Guessing gives a UAR of 0.350." in text and "over the seeds 0, 1" in text
+    assert "after PromptStyler" in text and "SYNTHETIC" not in text and "## Supervised" not in text
+    results["corpora"][1]["title"] = "Two (SYNTHETIC)"
+    text = report(results, tmp_path)
+    assert "**Not people's speech: Two (SYNTHETIC).**" in text
+    assert "| method | One | Two (SYNTHETIC) |" in text
+
+
+def test_supervised_beside_and_what_was_refused(results, tmp_path):
+    names = (*(method.name for method in METHODS), AUDIO_TRAINED)
+    folds = {"folds": 5, "speakers": 10, "left_out": 3}
+    refused = {"corpus": "two", "zero_shot": {"status": "zero-shot", "why": ""}, "refused": "2 speakers are known"}
+    results["supervised"] = [entry("one", names=names) | folds, entry("one", condition="noise", names=names) | folds,
+                             refused]  # fmt: skip
+    text = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Clips")[0]
+    assert "- Two: not judged, because 2 speakers are known.\n" in text
+    assert "- One: 1,234 clips of 10 speakers in 5 folds; 3 clips of unknown speakers are left out.\n" in text
+    assert "| method | One |\n| --- | ---: |\n| classifier on audio of other speakers | 0.480 ± 0.013 |" in text
+    assert text.count("| CLEP-DG |") == 2  # UAR and WA, clean only
+    results["supervised"] = [refused]
+    alone = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Clips")[0]
+    assert "not judged" in alone and "| method |" not in alone
+    results["supervised"], results["generalisation"] = [entry("one", names=names) | folds | {"left_out": 0}], []
+    text = report(results, tmp_path)
+    assert "left out" not in text.split("## Clips")[0] and "## Leave one corpus out" not in text
+
+
+def test_conditions_are_shown_with_and_without_acpt(results, tmp_path):
+    assert "## Acoustic conditions" not in report(results, tmp_path)
+    results["conditions"].append({"name": "telephone", "title": "by telephone"})
+    lost = {"value": 0.123, "low": 0.3, "high": 0.4}
+    results["generalisation"] += [entry(name, condition="telephone", clep_dg=lost) for name in ("one", "two")]
+    text = report(results, tmp_path).split("## Acoustic conditions")[1].split("## Clips")[0]
+    head = "| condition | zero-shot text prototypes | classifier on untrained contexts | CLEP-DG |"
+    one, two = (part for part in re.split(r"### (?:One|Two)\n", text)[1:])
+    assert head in one and head in two
+    assert "| as recorded | 0.410 † | 0.440 ± 0.013 † | 0.470 ± 0.013 † |" in one
+    assert "| by telephone | 0.410 | 0.440 ± 0.013 | 0.123 ± 0.013, at chance |" in one
+    assert "- At chance" in text
+    table = report(results, tmp_path).split("## Leave one corpus out")[1].split("## Acoustic")[0]
+    assert "0.123" not in table  # which is of clean speech
+
+
+def test_clips_methods_and_how_it_was_run(results, tmp_path):
+    results["corpora"][0]["data"] |= {"speakers": 24, "left_out": {"no class": 1000, "another split": 2}}
+    text = report(results, tmp_path)
+    assert "| One | en | none | 1,234 | 24 | 1,000 | 234 | `aaaaaaaaaaaa` |" in text
+    assert "| Two | en | none | 1,234 | unknown | 1,000 | 234 |" in text
+    assert "- One: Classes are said. Clips left out: no class: 1,000; another split: 2.\n" in text
+    assert "- Two: Classes are said. Clips left out: none.\n" in text
+    for method in METHODS:
+        assert f"- **{method.title}**: {method.meaning}\n" in text
+    assert "- Joint prompt: `{emotion} speech recorded in a <ctx> acoustic environment`\n" in text
+    assert "`folder`, SmoothCLAPModel, weights `bbbbbbbbbbbb`; corpora trained on: queen.\n" in text
+    assert "- Stage 2 (ACPT): num_contexts 80.\n- Stage 3 (classifier): loss arcface.\n- Versions: torch 2.\n" in text
+    results["encoders"][0]["training_corpora"] = None
+    assert "corpora trained on: not recorded.\n" in report(results, tmp_path)
+
+
+def test_equal_results_give_equal_files(results, tmp_path):
+    assert report(copy.deepcopy(results), tmp_path / "a") == report(results, tmp_path / "b")

@@ -1,0 +1,145 @@
+"""An experiment with CLEP-DG: contexts and classifiers from text, then each corpus judged by all methods."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.utils import logging
+
+from ..data.acoustic_conditions import CONDITIONS, degrade
+from ..data.packages import file_sha256
+from ..evaluation.contamination import ZERO_SHOT, zero_shot_status
+from ..evaluation.dual_encoders import DualEncoder, load_dual_encoder
+from ..evaluation.embed_files import embed_files
+from ..evaluation.results import FORMAT, describe_data, file_hashes, ready_for_json, versions
+from .context_bank import CONTEXTS_FILE
+from .labelled_clips import LabelledCorpus, read_corpora
+from .methods import CLEP_DG, METHODS, class_weights
+from .prompt_encoder import PromptEncoder
+from .protocols import generalisation, supervised
+from .saved_classifier import save_classifier
+from .settings import GENERALISATION, SUPERVISED, ExperimentSettings
+
+
+logger = logging.get_logger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """An encoder; of each method the vectors of the classes, by seed; and hashes of the contexts they are made with."""
+
+    encoder: DualEncoder
+    weights: dict[str, dict[int | None, np.ndarray]]
+    contexts: list[dict[str, Any]]
+
+
+def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
+    """
+    Runs the second and the third stage for every method and seed, and judges all corpora.
+
+    Nothing that is fitted hears any audio, so no corpus takes part in it. Fitted contexts are kept in the output folder
+    under `contexts/`, and a run that was interrupted goes on with those. The classifier of CLEP-DG with the first seed
+    is saved under `classifier/`, see [`~saved_classifier.save_classifier`]; clips under acoustic conditions are kept
+    under `conditions/`. Where each corpus has a checkpoint of its own, `contexts/` and `classifier/` have a folder for
+    each checkpoint, named like the first corpus that it judges.
+
+    Args:
+        settings ([`ExperimentSettings`]): All that figures depend on.
+
+    Returns:
+        `dict[str, Any]`: The figures with all that they depend on, ready for JSON. Only `times` differs between equal
+        runs.
+
+    Raises:
+        ValueError: if a corpus cannot be read, `words` names a class that is not judged, a model cannot be loaded, the
+            output folder holds contexts of another fit, or clips cannot be read.
+        ImportError: if an acoustic condition needs a library that is not installed.
+    """
+    started = time.monotonic()
+    corpora = read_corpora(settings.corpora)
+    classes = corpora[0].classes
+    if strange := [name for name in settings.words if name not in classes]:
+        raise ValueError(f"`words` has {strange}, but the classes that all corpora have are {list(classes)}.")
+    results: dict[str, Any] = {
+        "format": FORMAT,
+        "classes": {name: settings.words.get(name, name) for name in classes},
+        "chance": 1 / len(classes),
+        "methods": [{name: getattr(each, name) for name in ("name", "title", "meaning")} for each in METHODS],
+        "conditions": [CONDITIONS[name].describe() for name in settings.conditions],
+        "corpora": [_described(corpus) for corpus in corpora],
+        "encoders": [],
+        GENERALISATION: [],
+        SUPERVISED: [],
+    }
+    checkpoints: dict[str, list[LabelledCorpus]] = {}
+    for corpus in corpora:
+        checkpoints.setdefault(settings.encoder_of(corpus.name), []).append(corpus)
+    for checkpoint, its_corpora in checkpoints.items():
+        judge = _prepare(checkpoint, its_corpora, results["classes"], settings)
+        names = [corpus.name for corpus in its_corpora]
+        results["encoders"].append(judge.encoder.describe() | {"corpora": names, "contexts": judge.contexts})
+        for corpus in its_corpora:
+            for protocol, entries in _judged(judge, corpus, settings).items():
+                results[protocol] += entries
+    times = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - started}
+    results |= {"settings": settings.describe(), "versions": versions(), "times": times}
+    return dict(ready_for_json(results))
+
+
+def _prepare(
+    checkpoint: str, corpora: list[LabelledCorpus], words: Mapping[str, str], settings: ExperimentSettings
+) -> _Judge:
+    """Everything that needs no audio."""
+    encoder = load_dual_encoder(checkpoint, device=settings.device)
+    prompts = PromptEncoder(encoder.model, encoder.processor.tokenizer)
+    of_its_own = corpora[0].name if isinstance(settings.encoder, dict) else ""
+    weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
+    contexts = []
+    for seed in settings.seeds:
+        folder = Path(settings.output) / "contexts" / of_its_own / f"seed-{seed}"
+        acpt, classifier = replace(settings.acpt, seed=seed), replace(settings.classifier, seed=seed)
+        for method in METHODS:
+            key = seed if method.is_random else None
+            if key not in weights[method.name]:
+                how = (settings.templates, list(words.values()), acpt, classifier, folder)
+                weights[method.name][key] = class_weights(method, prompts, *how).numpy()
+        kept = {path.parent.name: file_sha256(path) for path in sorted(folder.glob(f"*/{CONTEXTS_FILE}"))}
+        contexts.append({"seed": seed, "sha256": kept})
+    first = torch.from_numpy(weights[CLEP_DG.name][settings.seeds[0]])
+    folder = Path(settings.output) / "classifier" / of_its_own
+    save_classifier(encoder, first, [*words], settings.classifier.scale, folder)
+    return _Judge(encoder, weights, contexts)
+
+
+def _judged(judge: _Judge, corpus: LabelledCorpus, settings: ExperimentSettings) -> dict[str, list[dict[str, Any]]]:
+    """What each protocol that is asked for gives on a corpus, one entry for each condition."""
+    status, why = zero_shot_status(judge.encoder.training_corpora, corpus.name)
+    if status != ZERO_SHOT:
+        logger.warning(f"{judge.encoder.name} on {corpus.title}: {status}. {why}")
+    about = {"corpus": corpus.name, "zero_shot": {"status": status, "why": why}}
+    embeds, sha256 = {}, {}
+    for condition in settings.conditions:
+        rows = degrade(corpus.rows, CONDITIONS[condition], Path(settings.output) / "conditions")
+        embeds[condition] = embed_files(judge.encoder, rows["path"].tolist())
+        sha256[condition] = describe_data(rows, corpus.classes, file_hashes(rows["path"]))["sha256"]
+    found = {}
+    if GENERALISATION in settings.protocols:
+        found[GENERALISATION] = [
+            {**about, "condition": condition, "sha256": sha256[condition]}
+            | generalisation(corpus, embeds[condition], judge.weights)
+            for condition in settings.conditions
+        ]
+    if SUPERVISED in settings.protocols:
+        entries = supervised(corpus, embeds, judge.weights, settings.seeds, settings.classifier)
+        found[SUPERVISED] = [about | entry for entry in entries]
+    return found
+
+
+def _described(corpus: LabelledCorpus) -> dict[str, Any]:
+    fields = {name: getattr(corpus, name) for name in ("name", "title", "language", "licence", "source")}
+    return fields | {"data": describe_data(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]))}

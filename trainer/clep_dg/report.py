@@ -1,0 +1,226 @@
+"""The report of an experiment with CLEP-DG, in Markdown."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..evaluation.report_cells import MARKS, against_chance, code, footnotes, number, table
+from .methods import CLEP_DG, RANDOM_CONTEXTS, ZERO_SHOT
+from .protocols import AUDIO_TRAINED
+from .settings import CLEAN, GENERALISATION, SUPERVISED
+
+
+AUDIO_TITLE = "classifier on audio of other speakers"
+BY_CONDITION = (ZERO_SHOT.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
+"""Whose UAR the report shows under each acoustic condition."""
+
+PLACES = {
+    "at chance": "- At chance: the interval holds chance, so the mean does not differ from guessing.\n",
+    "below chance": "- Below chance: the whole interval is; clips are taken for other classes than by guessing.\n",
+}
+NO_INTERVAL = {"low": None, "high": None}
+
+
+def generalisation_table(results: Mapping[str, Any], figure: str = "uar") -> str:
+    """
+    Writes the table of all methods on all corpora, clean.
+
+    Args:
+        results (`Mapping[str, Any]`): From [`~experiment.run_experiment`].
+        figure (`str`, defaults to `"uar"`): Or `"accuracy"`.
+
+    Returns:
+        `str`: A Markdown table of one row a method and one column a target corpus.
+    """
+    entries = [entry for entry in results[GENERALISATION] if entry["condition"] == CLEAN]
+    return _by_corpus(results, entries, [method["name"] for method in results["methods"]], figure)
+
+
+def write_report(results: Mapping[str, Any], folder: str | Path) -> Path:
+    """
+    Writes `report.md`. Nothing in it says when it was written: equal results give equal files.
+
+    Args:
+        results (`Mapping[str, Any]`): From [`~experiment.run_experiment`].
+        folder (`str` or `Path`): Where to; it is made.
+
+    Returns:
+        `Path`: The file.
+    """
+    sections = [_head(results), _generalisation(results), _supervised(results), _conditions(results), _data(results)]
+    sections += [_methods(results), _foot(results)]
+    path = Path(folder) / "report.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(section for section in sections if section), encoding="utf-8")
+    return path
+
+
+def _head(results: Mapping[str, Any]) -> str:
+    classes = ", ".join(f"{name} ({code(word)})" for name, word in results["classes"].items())
+    seeds = results["settings"]["seeds"]
+    synthetic = [corpus["title"] for corpus in results["corpora"] if "SYNTHETIC" in corpus["title"]]
+    warning = f"\n**Not people's speech: {', '.join(synthetic)}.** What holds there need not hold for people.\n"
+    return f"""# CLEP-DG: a classifier learned from text and applied to speech
+
+The second and the third stage of CLEP-DG, after PromptStyler: acoustic contexts are fitted to a frozen text encoder,
+a classifier is trained on embeddings of texts alone, and speech is given to it. Every method gets the same encoder and
+the same words for the {len(results["classes"])} classes that all corpora have: {classes}.
+{warning if synthetic else ""}
+UAR is unweighted average recall, the mean of the classes' recalls; WA is weighted accuracy, the share of right clips.
+Guessing gives a UAR of {number(results["chance"])}. Figures are means over the seeds {", ".join(map(str, seeds))}, ±
+the standard deviation over them; where nothing is random there is none. A seed draws the contexts a fit begins with and
+the classifier's first weights and order. "At chance" says that the 95% interval of the mean, over speakers or clips
+drawn anew, holds chance, "below chance" that it lies below; the intervals are in `results.json`.
+"""
+
+
+def _generalisation(results: Mapping[str, Any]) -> str:
+    if not results[GENERALISATION]:
+        return ""
+    entries = [entry for entry in results[GENERALISATION] if entry["condition"] == CLEAN]
+    return f"""## Leave one corpus out
+
+What stands in a column was made without the corpus that it is judged on: these methods hear no audio whatever, and
+labels of speech only score. Whether the encoder had heard the corpus is taken from what its checkpoint records. No
+method and no setting was selected by these figures.
+
+UAR:
+
+{generalisation_table(results)}
+WA:
+
+{generalisation_table(results, "accuracy")}
+{_notes(results, entries)}"""
+
+
+def _supervised(results: Mapping[str, Any]) -> str:
+    if not results[SUPERVISED]:
+        return ""
+    refused = [entry for entry in results[SUPERVISED] if "refused" in entry]
+    entries = [entry for entry in results[SUPERVISED] if entry.get("condition") == CLEAN]
+    titles = _titles(results)
+    lines = [f"- {titles[entry['corpus']]}: not judged, because {entry['refused']}.\n" for entry in refused]
+    for each in entries:
+        unknown = f"; {each['left_out']:,} clips of unknown speakers are left out" if each["left_out"] else ""
+        lines.append(
+            f"- {titles[each['corpus']]}: {each['clips']:,} clips of {each['speakers']:,} speakers in "
+            f"{each['folds']} folds{unknown}.\n"
+        )
+    methods = [AUDIO_TRAINED, *(method["name"] for method in results["methods"])]
+    tables = (
+        f"\nUAR:\n\n{_by_corpus(results, entries, methods, 'uar')}\nWA:\n\n"
+        f"{_by_corpus(results, entries, methods, 'accuracy')}\n{_notes(results, entries)}"
+        if entries
+        else ""
+    )
+    return f"""## Supervised, inside a corpus
+
+In the first row the same kind of classifier is trained on labelled speech of the corpus, in folds: it is tested on
+speakers that it has not heard. The other rows are the methods from above, which hear none, on the same clips. Figures
+are those of all folds' clips together.
+
+{"".join(lines)}{tables}"""
+
+
+def _conditions(results: Mapping[str, Any]) -> str:
+    if len(results["conditions"]) < 2 or not results[GENERALISATION]:
+        return ""
+    titles, method_titles = _titles(results), _method_titles(results)
+    parts = ["## Acoustic conditions\n", "UAR of the same clips, leave one corpus out, as they are heard under each "
+             "condition. Nothing is trained again: contexts and classifiers are those from above. CLEP-DG with ACPT is "
+             "the last column; the one before it is the same without, its contexts being random.\n"]  # fmt: skip
+    for corpus, title in titles.items():
+        entries = {entry["condition"]: entry for entry in results[GENERALISATION] if entry["corpus"] == corpus}
+        rows = [
+            [condition["title"], *(_cell(_method(entries[condition["name"]], name), results, entries[condition["name"]],
+                                         "uar") for name in BY_CONDITION)]
+            for condition in results["conditions"]
+        ]  # fmt: skip
+        head = ["condition", *(method_titles[name] for name in BY_CONDITION)]
+        parts.append(f"### {title}\n\n{table(head, rows)}")
+    return "\n".join([*parts, _notes(results, results[GENERALISATION], BY_CONDITION)])
+
+
+def _data(results: Mapping[str, Any]) -> str:
+    head = ["corpus", "language", "licence", "clips", "speakers", *results["classes"], "SHA-256"]
+    rows, lines = [], []
+    for corpus in results["corpora"]:
+        data = corpus["data"]
+        speakers = "unknown" if data["speakers"] is None else f"{data['speakers']:,}"
+        per_class = [f"{data['per_class'][name]:,}" for name in results["classes"]]
+        hashed = code(data["sha256"][:12])
+        rows.append([corpus["title"], corpus["language"], corpus["licence"], f"{data['clips']:,}", speakers,
+                     *per_class, hashed])  # fmt: skip
+        left_out = "; ".join(f"{reason}: {count:,}" for reason, count in data["left_out"].items()) or "none"
+        lines.append(f"- {corpus['title']}: {corpus['source']} Clips left out: {left_out}.\n")
+    return f"## Clips\n\n{table(head, rows, words=3)}\n{''.join(lines)}"
+
+
+def _methods(results: Mapping[str, Any]) -> str:
+    templates = results["settings"]["templates"]
+    wordings = "".join(f"- {name.capitalize()} prompt: {code(text)}\n" for name, text in templates.items())
+    lines = "".join(f"- **{method['title']}**: {method['meaning']}\n" for method in results["methods"])
+    return f"## Methods\n\n{lines}\n{wordings}"
+
+
+def _foot(results: Mapping[str, Any]) -> str:
+    lines = []
+    for each in results["encoders"]:
+        heard = "not recorded" if each["training_corpora"] is None else ", ".join(each["training_corpora"])
+        lines.append(
+            f"- Encoder of {', '.join(each['corpora'])}: {code(each['name'])}, {each['class']}, weights "
+            f"{code(each['weights_sha256'][:12])}; corpora trained on: {heard}.\n"
+        )
+    for stage, name in (("2 (ACPT)", "acpt"), ("3 (classifier)", "classifier")):
+        set_here = ("seed", "style_loss", "content_loss")
+        said = {key: value for key, value in results["settings"][name].items() if key not in set_here}
+        lines.append(f"- Stage {stage}: {', '.join(f'{key} {value}' for key, value in said.items())}.\n")
+    versions = ", ".join(f"{name} {value}" for name, value in results["versions"].items())
+    return f"## How it was run\n\n{''.join(lines)}- Versions: {versions}.\n"
+
+
+def _by_corpus(
+    results: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], methods: Sequence[str], figure: str
+) -> str:
+    titles, method_titles = _titles(results), _method_titles(results)
+    rows = [
+        [method_titles[name], *(_cell(_method(entry, name), results, entry, figure) for entry in entries)]
+        for name in methods
+    ]
+    return table(["method", *(titles[entry["corpus"]] for entry in entries)], rows)
+
+
+def _cell(found: Mapping[str, Any], results: Mapping[str, Any], entry: Mapping[str, Any], figure: str) -> str:
+    """A figure with its spread, a word unless UAR is above chance, and the mark of what the encoder has heard."""
+    value = found["figures"][figure]
+    spread = "" if value["sd"] is None else f" ± {number(value['sd'])}"
+    place = against_chance(value, results["chance"])
+    said = f", {place}" if figure == "uar" and place != "above chance" else ""
+    return f"{number(value['value'])}{spread}{said}{MARKS[entry['zero_shot']['status']]}"
+
+
+def _notes(results: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], methods: Sequence[str] = ()) -> str:
+    """What the marks and the words in tables mean; of some methods, or of all."""
+    titles, marked, places = _titles(results), {}, set()
+    for entry in entries:
+        shown = [each["figures"]["uar"] for each in entry["methods"] if not methods or each["method"] in methods]
+        places |= {against_chance(uar, results["chance"]) for uar in shown}
+        marked[titles[entry["corpus"]]] = {
+            "zero_shot": entry["zero_shot"],
+            "figures": {"uar": NO_INTERVAL},
+            "chance": 1,
+        }
+    lines = [sentence for place, sentence in PLACES.items() if place in places]
+    return footnotes(list(marked.items())) + "".join(lines)
+
+
+def _method(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    return next(each for each in entry["methods"] if each["method"] == name)
+
+
+def _titles(results: Mapping[str, Any]) -> dict[str, str]:
+    return {corpus["name"]: corpus["title"] for corpus in results["corpora"]}
+
+
+def _method_titles(results: Mapping[str, Any]) -> dict[str, str]:
+    return {method["name"]: method["title"] for method in results["methods"]} | {AUDIO_TRAINED: AUDIO_TITLE}
