@@ -64,14 +64,15 @@ ENSEMBLE = Method(
 CONTEXT_FREE = Method(
     "context-free",
     "classifier on context-free prompts",
-    "Trained on the content prompts, each as many times as there are contexts, so that the steps are as many.",
+    "CLEP-DG without ACPT, its second stage: trained on the content prompts, each as many times as there would be "
+    "contexts, so that the steps are as many.",
     contexts=NO_CONTEXTS,
     trained=True,
 )
 RANDOM_CONTEXTS = Method(
     "untrained-contexts",
     "classifier on untrained contexts",
-    "Trained on the joint prompts with the random contexts that fitting starts from: CLEP-DG without ACPT.",
+    "Trained on the joint prompts with the random contexts that fitting starts from.",
     contexts=UNTRAINED,
     trained=True,
 )

@@ -5,14 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.report_cells import MARKS, against_chance, code, footnotes, number, table
-from .methods import CLEP_DG, RANDOM_CONTEXTS, ZERO_SHOT
+from .methods import CLEP_DG, CONTEXT_FREE, RANDOM_CONTEXTS, ZERO_SHOT
 from .protocols import AUDIO_TRAINED
 from .settings import CLEAN, GENERALISATION, SUPERVISED
 
 
 AUDIO_TITLE = "classifier on audio of other speakers"
-BY_CONDITION = (ZERO_SHOT.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
+BY_CONDITION = (ZERO_SHOT.name, CONTEXT_FREE.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
 """Whose UAR the report shows under each acoustic condition."""
+CONDITIONS_EXPLAINED = """## Acoustic conditions
+
+UAR of the same clips, leave one corpus out, as they are heard under each condition. Nothing is trained again: contexts
+and classifiers are those from above. The last column is CLEP-DG with ACPT, its second stage. The two before it are the
+same third stage without: on prompts that have no contexts, and on contexts that are random.
+"""
 
 PLACES = {
     "at chance": "- At chance: the interval holds chance, so the mean does not differ from guessing.\n",
@@ -126,16 +132,14 @@ def _conditions(results: Mapping[str, Any]) -> str:
     if len(results["conditions"]) < 2 or not results[GENERALISATION]:
         return ""
     titles, method_titles = _titles(results), _method_titles(results)
-    parts = ["## Acoustic conditions\n", "UAR of the same clips, leave one corpus out, as they are heard under each "
-             "condition. Nothing is trained again: contexts and classifiers are those from above. CLEP-DG with ACPT is "
-             "the last column; the one before it is the same without, its contexts being random.\n"]  # fmt: skip
+    parts = [CONDITIONS_EXPLAINED]
     for corpus, title in titles.items():
         entries = {entry["condition"]: entry for entry in results[GENERALISATION] if entry["corpus"] == corpus}
-        rows = [
-            [condition["title"], *(_cell(_method(entries[condition["name"]], name), results, entries[condition["name"]],
-                                         "uar") for name in BY_CONDITION)]
-            for condition in results["conditions"]
-        ]  # fmt: skip
+        rows = []
+        for condition in results["conditions"]:
+            entry = entries[condition["name"]]
+            cells = [_cell(_method(entry, name), results, entry, "uar") for name in BY_CONDITION]
+            rows.append([condition["title"], *cells])
         head = ["condition", *(method_titles[name] for name in BY_CONDITION)]
         parts.append(f"### {title}\n\n{table(head, rows)}")
     return "\n".join([*parts, _notes(results, results[GENERALISATION], BY_CONDITION)])

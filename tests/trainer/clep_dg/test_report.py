@@ -131,11 +131,14 @@ def test_conditions_are_shown_with_and_without_acpt(results, tmp_path):
     lost = {"value": 0.123, "low": 0.3, "high": 0.4}
     results["generalisation"] += [entry(name, condition="telephone", clep_dg=lost) for name in ("one", "two")]
     text = report(results, tmp_path).split("## Acoustic conditions")[1].split("## Clips")[0]
-    head = "| condition | zero-shot text prototypes | classifier on untrained contexts | CLEP-DG |"
+    head = (
+        "| condition | zero-shot text prototypes | classifier on context-free prompts | "
+        "classifier on untrained contexts | CLEP-DG |"
+    )
     one, two = (part for part in re.split(r"### (?:One|Two)\n", text)[1:])
     assert head in one and head in two
-    assert "| as recorded | 0.410 † | 0.440 ± 0.013 † | 0.470 ± 0.013 † |" in one
-    assert "| by telephone | 0.410 | 0.440 ± 0.013 | 0.123 ± 0.013, at chance |" in one
+    assert "| as recorded | 0.410 † | 0.430 ± 0.013 † | 0.440 ± 0.013 † | 0.470 ± 0.013 † |" in one
+    assert "| by telephone | 0.410 | 0.430 ± 0.013 | 0.440 ± 0.013 | 0.123 ± 0.013, at chance |" in one
     assert "- At chance" in text
     table = report(results, tmp_path).split("## Leave one corpus out")[1].split("## Acoustic")[0]
     assert "0.123" not in table  # which is of clean speech
