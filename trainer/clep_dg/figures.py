@@ -1,4 +1,4 @@
-"""Figures over seeds: mean and spread of UAR and weighted accuracy, with an interval over speakers or clips."""
+"""Figures over seeds: mean and spread of UAR and weighted accuracy, with an interval that spans those of all seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,21 +29,32 @@ def figures_over_seeds(
 
     Returns:
         `dict[str, Any]`: Not rounded. `figures`: `uar` and `accuracy`, each with `value` (the mean over seeds), `sd`
-        (over seeds, with one degree of freedom less; `None` for one seed), and `low` and `high`, the ends of a 95%
-        bootstrap interval of that mean; `per_class_recall`, means over seeds; `seeds`, the figures of each.
+        (over seeds, with one degree of freedom less; `None` for one seed), and `low` and `high`, which span the 95%
+        bootstrap intervals of all seeds; `per_class_recall`, means over seeds; `seeds`, the figures of each.
     """
-    count = len(predicted)
-    # As all seeds judge the same clips, the figures of all taken together are the means of theirs.
-    pooled = _judged(np.concatenate(list(predicted.values())), np.tile(true, count), len(classes), [*units] * count)
-    single = [_judged(each, true, len(classes), units, samples=1) for each in predicted.values()]
-    by_seed = [{name: each["figures"][name]["value"] for name in FIGURES} for each in single]
-    deviation = {name: float(np.std([each[name] for each in by_seed], ddof=1)) if count > 1 else None
-                 for name in FIGURES}  # fmt: skip
-    recalls = [each["value"] for each in pooled["per_class_recall"]]
+    found = {
+        seed: figures_with_intervals(each, true, len(classes), units, samples=SAMPLES)
+        for seed, each in predicted.items()
+    }
+    recalls = [[each["value"] for each in of_seed["per_class_recall"]] for of_seed in found.values()]
     return {
-        "figures": {name: pooled["figures"][name] | {"sd": deviation[name]} for name in FIGURES},
-        "per_class_recall": dict(zip(classes, recalls, strict=True)),
-        "seeds": [{"seed": seed, **each} for seed, each in zip(predicted, by_seed, strict=True)],
+        "figures": {name: _over_seeds([of_seed["figures"][name] for of_seed in found.values()]) for name in FIGURES},
+        "per_class_recall": dict(zip(classes, np.mean(recalls, axis=0).tolist(), strict=True)),
+        "seeds": [
+            {"seed": seed, **{name: of_seed["figures"][name]["value"] for name in FIGURES}}
+            for seed, of_seed in found.items()
+        ],
+    }
+
+
+def _over_seeds(figures: list[dict[str, float]]) -> dict[str, float | None]:
+    values = [figure["value"] for figure in figures]
+    return {
+        "value": float(np.mean(values)),
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        # Not the narrower interval of the mean: that says nothing of other seeds than these few.
+        "low": min(figure["low"] for figure in figures),
+        "high": max(figure["high"] for figure in figures),
     }
 
 
@@ -67,9 +78,3 @@ def units_of(ids: Sequence[str], speakers: Sequence[str | None]) -> tuple[list[s
     ]
     named = "speakers" if by_speaker else "clips"
     return units, {"level": LEVEL, "unit": named, "units": len(set(units)), "samples": SAMPLES}
-
-
-def _judged(
-    predicted: np.ndarray, true: np.ndarray, classes: int, units: Sequence[str], samples: int = SAMPLES
-) -> dict[str, Any]:
-    return figures_with_intervals(predicted, true, classes, units, samples=samples)

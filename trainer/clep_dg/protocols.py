@@ -65,11 +65,13 @@ def supervised(
 
     Returns:
         `list[dict[str, Any]]`: For each condition, as of [`generalisation`], with `condition`, `folds`, `speakers` and
-        `left_out` (the number of clips of unknown speakers). If the speakers make no folds: one entry, `refused`, with
+        `left_out` (the number of clips of unknown speakers). If the known speakers make no folds, or lack a class: one entry, `refused`, with
         the reason.
     """
     known = corpus.rows["speaker"].notna().to_numpy()
     speakers, true = corpus.rows["speaker"][known].tolist(), _class_ids(corpus)[known]
+    if absent := [name for number, name in enumerate(corpus.classes) if number not in true]:
+        return [{"refused": f"the classes {absent} have no clip of a known speaker"}]
     try:
         folds = speaker_folds(speakers, true)
     except ValueError as error:

@@ -21,7 +21,7 @@ same third stage without: on prompts that have no contexts, and on contexts that
 """
 
 PLACES = {
-    "at chance": "- At chance: the interval holds chance, so the mean does not differ from guessing.\n",
+    "at chance": "- At chance: the interval holds chance, so the figure does not differ from guessing.\n",
     "below chance": "- Below chance: the whole interval is; clips are taken for other classes than by guessing.\n",
 }
 NO_INTERVAL = {"low": None, "high": None}
@@ -75,8 +75,9 @@ the same words for the {len(results["classes"])} classes that all corpora have: 
 UAR is unweighted average recall, the mean of the classes' recalls; WA is weighted accuracy, the share of right clips.
 Guessing gives a UAR of {number(results["chance"])}. Figures are means over the seeds {", ".join(map(str, seeds))}, ±
 the standard deviation over them; where nothing is random there is none. A seed draws the contexts a fit begins with and
-the classifier's first weights and order. "At chance" says that the 95% interval of the mean, over speakers or clips
-drawn anew, holds chance, "below chance" that it lies below; the intervals are in `results.json`.
+the classifier's first weights and order. The interval of a figure, which is in `results.json`, spans the 95% intervals
+of all seeds over speakers drawn anew; where fewer than five are known clips are drawn, which makes it too narrow. "At
+chance" says that it holds chance, "below chance" that it lies below.
 """
 
 

@@ -74,7 +74,8 @@ def test_supervised_trains_on_clean_clips_of_other_speakers(unknown):
 
 
 def test_supervised_is_refused_where_speakers_make_no_folds():
-    for speakers, unknown, told in ((3, 0, "3 speakers are known"), (6, 60, "0 speakers are known")):
-        target = corpus(speakers, unknown=unknown)
+    nobody = "the classes ['a'] have no clip of a known speaker"
+    for speakers, clips, unknown, told in ((3, 60, 0, "3 speakers are known"), (6, 18, 6, nobody)):
+        target = corpus(speakers, clips, unknown)
         (found,) = supervised(target, {"clean": embeddings(target)}, WEIGHTS, [0], SETTINGS)
         assert set(found) == {"refused"} and found["refused"].startswith(told)
