@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import CommitInfo, HfApi, snapshot_download
+from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ..hub import check_name, explained
 from .prompt_encoder import PromptEncoder
 from .prompts import PromptTemplates
 
@@ -122,12 +123,17 @@ class AcousticContextBank:
 
         Args:
             repo_id (`str`): For instance `"me/my-contexts"`.
+
+        Raises:
+            ValueError: if the Hub refuses; says what to do.
         """
+        check_name(repo_id)
         api = HfApi()
-        api.create_repo(repo_id, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, explained(repo_id):
             self.save_pretrained(folder)
-            return api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload acoustic contexts")
+            api.create_repo(repo_id, exist_ok=True)
+            files = [CommitOperationAdd(name, f"{folder}/{name}") for name in (RECORD_FILE, CONTEXTS_FILE)]
+            return api.create_commit(repo_id, files, commit_message="Upload acoustic contexts")
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:

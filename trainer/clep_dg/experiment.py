@@ -16,6 +16,7 @@ from ..data.packages import file_sha256
 from ..evaluation.contamination import ZERO_SHOT, zero_shot_status
 from ..evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from ..evaluation.embed_files import embed_files
+from ..evaluation.named_checkpoint import parse_model
 from ..evaluation.results import FORMAT, describe_data, file_hashes, ready_for_json, versions
 from .context_bank import CONTEXTS_FILE
 from .labelled_clips import LabelledCorpus, read_corpora
@@ -71,7 +72,7 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
         "chance": 1 / len(classes),
         "methods": [{name: getattr(each, name) for name in ("name", "title", "meaning")} for each in METHODS],
         "conditions": [CONDITIONS[name].describe() for name in settings.conditions],
-        "corpora": [_described(corpus) for corpus in corpora],
+        "corpora": [],
         "encoders": [],
         GENERALISATION: [],
         SUPERVISED: [],
@@ -84,8 +85,12 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
         names = [corpus.name for corpus in its_corpora]
         results["encoders"].append(judge.encoder.describe() | {"corpora": names, "contexts": judge.contexts})
         for corpus in its_corpora:
-            for protocol, entries in _judged(judge, corpus, settings).items():
+            doubtful: dict[str, str] = {}
+            for protocol, entries in _judged(judge, corpus, settings, doubtful).items():
                 results[protocol] += entries
+            results["corpora"].append(_described(corpus, doubtful))
+    order = [corpus.name for corpus in corpora]
+    results["corpora"].sort(key=lambda corpus: order.index(corpus["name"]))
     times = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - started}
     results |= {"settings": settings.describe(), "versions": versions(), "times": times}
     return dict(ready_for_json(results))
@@ -95,7 +100,9 @@ def _prepare(
     checkpoint: str, corpora: list[LabelledCorpus], words: Mapping[str, str], settings: ExperimentSettings
 ) -> _Judge:
     """Everything that needs no audio."""
-    encoder = load_dual_encoder(checkpoint, device=settings.device)
+    named = parse_model(checkpoint)
+    encoder = load_dual_encoder(named.checkpoint, named.revision, device=settings.device)
+    encoder.name = named.name
     prompts = PromptEncoder(encoder.model, encoder.processor.tokenizer)
     of_its_own = corpora[0].name if isinstance(settings.encoder, dict) else ""
     weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
@@ -116,8 +123,10 @@ def _prepare(
     return _Judge(encoder, weights, contexts)
 
 
-def _judged(judge: _Judge, corpus: LabelledCorpus, settings: ExperimentSettings) -> dict[str, list[dict[str, Any]]]:
-    """What each protocol that is asked for gives on a corpus, one entry for each condition."""
+def _judged(
+    judge: _Judge, corpus: LabelledCorpus, settings: ExperimentSettings, doubtful: dict[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    """What each protocol that is asked for gives on a corpus, one entry for each condition; fills `doubtful`."""
     status, why = zero_shot_status(judge.encoder.training_corpora, corpus.name)
     if status != ZERO_SHOT:
         logger.warning(f"{judge.encoder.name} on {corpus.title}: {status}. {why}")
@@ -125,8 +134,8 @@ def _judged(judge: _Judge, corpus: LabelledCorpus, settings: ExperimentSettings)
     embeds, sha256 = {}, {}
     for condition in settings.conditions:
         rows = degrade(corpus.rows, CONDITIONS[condition], Path(settings.output) / "conditions")
-        embeds[condition] = embed_files(judge.encoder, rows["path"].tolist())
-        sha256[condition] = describe_data(rows, corpus.classes, file_hashes(rows["path"]))["sha256"]
+        embeds[condition] = embed_files(judge.encoder, rows["path"].tolist(), doubtful=doubtful)
+        sha256[condition] = describe_data(rows, corpus.classes, file_hashes(rows["path"]), {})["sha256"]
     found = {}
     if GENERALISATION in settings.protocols:
         found[GENERALISATION] = [
@@ -140,6 +149,6 @@ def _judged(judge: _Judge, corpus: LabelledCorpus, settings: ExperimentSettings)
     return found
 
 
-def _described(corpus: LabelledCorpus) -> dict[str, Any]:
+def _described(corpus: LabelledCorpus, doubtful: Mapping[str, str]) -> dict[str, Any]:
     fields = {name: getattr(corpus, name) for name in ("name", "title", "language", "licence", "source")}
-    return fields | {"data": describe_data(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]))}
+    return fields | {"data": describe_data(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful)}

@@ -65,8 +65,8 @@ def supervised(
 
     Returns:
         `list[dict[str, Any]]`: For each condition, as of [`generalisation`], with `condition`, `folds`, `speakers` and
-        `left_out` (the number of clips of unknown speakers). If the known speakers make no folds, or lack a class: one entry, `refused`, with
-        the reason.
+        `left_out` (the number of clips of unknown speakers). If the known speakers make no folds, or lack a class: one
+        entry, `refused`, with the reason.
     """
     known = corpus.rows["speaker"].notna().to_numpy()
     speakers, true = corpus.rows["speaker"][known].tolist(), _class_ids(corpus)[known]

@@ -23,7 +23,8 @@ from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
 from smoothclap_trainer.clep_dg.text_features import joint_features
 from tests import tiny
 from tests.clean_process import run_python
-from tests.trainer.clep_dg import encoders, hub_server
+from tests.hub.server import ANN, hub
+from tests.trainer.clep_dg import encoders
 
 
 def bank(encoder=None) -> AcousticContextBank:
@@ -164,47 +165,34 @@ def test_of_a_repository_it_asks_for_its_two_files_at_the_revision(saved, monkey
     assert torch.equal(loaded.contexts, bank().contexts)
 
 
-def test_a_push_makes_the_repository_and_one_commit_of_the_two_files(monkeypatch):
-    calls = []
-
-    class Api:
-        def create_repo(self, name, exist_ok):
-            calls.append(("create", name, exist_ok))
-
-        def upload_folder(self, repo_id, folder_path, commit_message):
-            calls.append(("upload", repo_id, sorted(path.name for path in Path(folder_path).iterdir())))
-            return "the commit"
-
-    monkeypatch.setattr("smoothclap_trainer.clep_dg.context_bank.HfApi", Api)
-    assert bank().push_to_hub("someone/contexts") == "the commit"
-    assert calls == [
-        ("create", "someone/contexts", True),
-        ("upload", "someone/contexts", [RECORD_FILE, CONTEXTS_FILE]),
-    ]
-
-
 PUSH_AND_PULL = """
 import sys
 from smoothclap_trainer.clep_dg.context_bank import AcousticContextBank
 from tests.trainer.clep_dg import encoders
 
 encoder = encoders.encoder()
-AcousticContextBank.from_pretrained(sys.argv[1], encoder).push_to_hub("someone/contexts")
-AcousticContextBank.from_pretrained("someone/contexts", encoder).save_pretrained(sys.argv[2])
+AcousticContextBank.from_pretrained(sys.argv[1], encoder).push_to_hub("ann/contexts")
+AcousticContextBank.from_pretrained("ann/contexts", encoder).save_pretrained(sys.argv[2])
 """
 
 
 def test_it_travels_to_a_hub_and_back_in_one_commit(saved, tmp_path):
-    root = Path(__file__).parents[3]
-    package = Path(smoothclap_trainer.__file__).parents[1]
-    with hub_server.serve() as hub:
-        environment = {"HF_ENDPOINT": hub.url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "home")}
-        environment |= {"HF_TOKEN": "hf_loopback", "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
-        environment["PYTHONPATH"] = os.pathsep.join([str(root), str(package)])
+    paths = [Path(__file__).parents[3], Path(smoothclap_trainer.__file__).parents[1]]
+    with hub() as server:
+        environment = {"HF_ENDPOINT": server.url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "home")}
+        environment |= {"HF_TOKEN": ANN, "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, paths))
         run_python(["-c", PUSH_AND_PULL, str(saved), str(tmp_path / "pulled")], tmp_path, **environment)
-    assert hub.commits == [("someone/contexts", [RECORD_FILE, CONTEXTS_FILE])]
+    pushed = server.repositories["ann/contexts"]
+    assert len(pushed.titles) == 2  # the first is what every repository begins with
+    assert set(pushed.trees[pushed.branches["main"]]) == {".gitattributes", RECORD_FILE, CONTEXTS_FILE}
     for name in (RECORD_FILE, CONTEXTS_FILE):
         assert (tmp_path / "pulled" / name).read_bytes() == (saved / name).read_bytes()
+
+
+def test_a_push_to_an_impossible_name_is_refused(saved):
+    with pytest.raises(ValueError, match="my contexts"):
+        bank().push_to_hub("my contexts")
 
 
 def test_the_classes_of_the_package_do_not_matter(saved):
