@@ -9,7 +9,6 @@ same versions of the libraries on the same kind of processor.
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -88,24 +87,6 @@ CONDITIONS: dict[str, Condition] = {
 """The conditions by name. That these, and how strong they are, is this project's choice."""
 
 
-def condition_named(name: str) -> Condition:
-    """
-    Looks up one of [`CONDITIONS`].
-
-    Args:
-        name (`str`): Its name.
-
-    Returns:
-        [`Condition`]
-
-    Raises:
-        ValueError: if there is none of this name.
-    """
-    if name not in CONDITIONS:
-        raise ValueError(f"There is no acoustic condition {name!r}; there are {list(CONDITIONS)}.")
-    return CONDITIONS[name]
-
-
 def apply_condition(
     condition: Condition, clip: np.ndarray, sampling_rate: int, clip_id: str, seed: int = 0
 ) -> np.ndarray:
@@ -146,34 +127,6 @@ def apply_condition(
         return clip.copy()
     generator = _generator(seed, type(condition.effect).__name__, clip_id)
     return condition.effect(clip, sampling_rate, generator).astype(np.float32)
-
-
-def random_condition(
-    clip: np.ndarray, sampling_rate: int, names: Sequence[str], clip_id: str, epoch: int, seed: int = 0
-) -> np.ndarray:
-    """
-    Lets a training clip be heard under a condition that is drawn anew in every epoch, each as likely as any other.
-
-    Args:
-        clip (`np.ndarray` of shape `(samples,)`): float32 mono waveform.
-        sampling_rate (`int`): Its rate in Hz.
-        names (`Sequence[str]`): Of [`CONDITIONS`]; `"clean"` among them leaves a share of the clips as they are.
-        clip_id (`str`): The clip's id.
-        epoch (`int`): Of the training.
-        seed (`int`, defaults to 0): Another seed, other draws.
-
-    Returns:
-        `np.ndarray` of shape `(samples,)`: float32. It depends on the arguments alone, as with
-        [`~smoothclap_trainer.data.crops.Crops`].
-
-    Raises:
-        ValueError: if there are no names, or one is unknown; and as [`apply_condition`].
-    """
-    if not names:
-        raise ValueError(f"There are no conditions to draw from: name some of {list(CONDITIONS)}.")
-    conditions = [condition_named(name) for name in names]
-    drawn = int(_generator(seed, f"epoch/{epoch}", clip_id).integers(len(conditions)))
-    return apply_condition(conditions[drawn], clip, sampling_rate, f"{epoch}/{clip_id}", seed)
 
 
 def degrade(

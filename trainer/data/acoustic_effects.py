@@ -2,10 +2,9 @@
 What happens to a voice between mouth and recording: noise, a room, a telephone, a codec, a clipping amplifier.
 
 Well-kept libraries do the work: pyroomacoustics (MIT) simulates rooms, libsndfile codes (Opus, mu-law), soxr resamples,
-SciPy filters. The libraries made for augmentation were left aside: they draw from global random states, so that the
-noise of a clip would depend on what was drawn before. Also, audiomentations brings librosa with numba and LLVM;
-torch-audiomentations needs a torchaudio that fits torch, and has neither simulated rooms nor codecs. MP3 was left aside
-because encoding and decoding shift a clip by some 70 ms; Opus keeps it in place.
+SciPy filters. audiomentations, which is made for augmentation, was left aside: it draws from global random states, so
+that the noise of a clip would depend on what was drawn before, and brings librosa with numba and LLVM. So was
+torch-audiomentations, which needs a torchaudio that fits torch. MP3 shifts a clip in time; Opus keeps it in place.
 
 Which effects there are, and how strong they are by default, is this project's choice.
 """

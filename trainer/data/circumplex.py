@@ -12,7 +12,6 @@ RUSSELL_DEGREES = {
     "alarmed": 96.5,
     "angry": 99.0,
     "afraid": 116.0,
-    "frustrated": 141.0,
     "miserable": 188.7,
     "sad": 207.5,
     "bored": 242.0,
@@ -21,8 +20,8 @@ RUSSELL_DEGREES = {
     "serene": 328.6,
     "pleased": 353.2,
 }
-"""Where Russell (1980) found words on his circle: degrees from pleasure (0) towards arousal (90). These are those of
-his 28 words that corpora of emotional speech may use."""
+"""Where Russell (1980) found words on his circle: degrees from pleasure (0) towards arousal (90). These are some
+of his 28 words; what is not here has no place."""
 
 RUSSELL_WORDS = {word: word for word in RUSSELL_DEGREES} | {
     "happiness": "happy",
@@ -36,7 +35,6 @@ RUSSELL_WORDS = {word: word for word in RUSSELL_DEGREES} | {
     "fearful": "afraid",
     "anxious": "afraid",
     "anxiety": "afraid",
-    "frustration": "frustrated",
     "sadness": "sad",
     "boredom": "bored",
     "calmness": "calm",

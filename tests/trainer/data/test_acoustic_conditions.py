@@ -13,9 +13,7 @@ from smoothclap_trainer.data.acoustic_conditions import (
     CONDITIONS,
     Condition,
     apply_condition,
-    condition_named,
     degrade,
-    random_condition,
 )
 from smoothclap_trainer.data.acoustic_effects import Clipping, Noise
 from smoothclap_trainer.data.clips import read_clip
@@ -95,26 +93,6 @@ def test_conditions_describe_themselves_with_units():
         "distance_m": 1.0,
     }
     assert NOISY.describe()["effect"] == "noise"
-    assert condition_named("noise-10db") is NOISY
-
-
-def test_random_conditions_are_drawn_evenly_and_anew_in_every_epoch():
-    names = ["clean", "clipping"]
-    clip = CLIP[:1000]
-    drawn = [
-        np.array_equal(random_condition(clip, RATE, names, f"clip-{number}", epoch), clip)
-        for number in range(50)
-        for epoch in range(20)
-    ]
-    assert abs(sum(drawn) - 500) < 4 * 15.8  # four standard deviations of a fair coin
-    assert len({tuple(drawn[start : start + 20]) for start in range(0, 1000, 20)}) == 50
-
-
-def test_a_random_condition_depends_on_its_arguments_alone():
-    heard = random_condition(CLIP, RATE, ["noise-0db"], "a", 3, seed=1)
-    np.testing.assert_array_equal(heard, random_condition(CLIP, RATE, ["noise-0db"], "a", 3, seed=1))
-    for clip_id, epoch, seed in (("b", 3, 1), ("a", 4, 1), ("a", 3, 2)):
-        assert not np.array_equal(heard, random_condition(CLIP, RATE, ["noise-0db"], clip_id, epoch, seed))
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
@@ -231,13 +209,7 @@ def test_a_clip_that_cannot_be_heard_is_refused_under_every_condition(clip, rate
             apply_condition(condition, clip, rate, "a")
 
 
-def test_unknown_names_and_columns_are_refused(rows, tmp_path):
-    with pytest.raises(ValueError, match=r"no acoustic condition 'rain'; there are \['clean', 'noise-20db'"):
-        condition_named("rain")
-    with pytest.raises(ValueError, match="no acoustic condition 'rain'"):
-        random_condition(CLIP, RATE, ["clean", "rain"], "a", 0)
-    with pytest.raises(ValueError, match=r"no conditions to draw from: name some of \['clean'"):
-        random_condition(CLIP, RATE, [], "a", 0)
+def test_strange_names_and_missing_columns_are_refused(rows, tmp_path):
     with pytest.raises(ValueError, match=r"lack \['id'\]; they have \['label', 'path'\]"):
         degrade(rows.drop(columns="id"), NOISY, tmp_path)
     for name in ("../up", ""):
