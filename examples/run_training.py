@@ -41,7 +41,7 @@ def main() -> None:
     try:
         settings, said = read_settings(sys.argv[1], sys.argv[2:])
         trainer = run_training(settings, said)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         sys.exit(f"error: {error}")
     output = Path(str(trainer.args.output_dir))
     if trainer.stop.stopped:

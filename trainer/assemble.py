@@ -11,6 +11,7 @@ from transformers import AutoModel, AutoProcessor
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 
 from .arguments import SmoothCLAPTrainingArguments
+from .data.augmentation import Augmentation
 from .data.captions import language_data, phrases, row_levels, select_levels
 from .data.collator import SmoothCLAPCollator
 from .data.crops import Crops
@@ -19,9 +20,10 @@ from .data.frozen_encoder import FrozenSpeechEncoder
 from .data.opensmile_features import functional_names
 from .data.standardisation import Standardisation
 from .data.thresholds import Thresholds
+from .data_settings import DataSettings
 from .lora import LoraSettings, add_lora
 from .prepare import needs_functionals
-from .settings import DataSettings, ModelSettings
+from .settings import ModelSettings
 
 
 def make_model(settings: ModelSettings, lora: LoraSettings, arguments: SmoothCLAPTrainingArguments) -> tuple[Any, Any]:
@@ -89,7 +91,12 @@ def make_batches(
 
     Raises:
         ValueError: A setting does not fit the model or the clips.
+        ImportError: An acoustic condition needs the extra `acoustics`, which is not installed.
     """
+    augmentation = None
+    if settings.acoustic_conditions:
+        augmentation = Augmentation(tuple(settings.acoustic_conditions), arguments.seed)
+        augmentation.try_out(processor.feature_extractor.sampling_rate)
     targets = arguments.targets if arguments.beta > 0 else []
     train = splits["train"].select_columns([name for name in splits["train"].column_names if name != "audio"])
     table = train.to_pandas()
@@ -112,6 +119,7 @@ def make_batches(
         crops,
         labels,
         functionals,
+        augmentation,
         seed=arguments.seed,
     )
     encoders = _frozen_encoders(model, processor, settings, lora, arguments)

@@ -8,6 +8,8 @@ from datasets import Dataset, DatasetDict, concatenate_datasets, load_from_disk
 from transformers.utils import logging
 
 from .arguments import SmoothCLAPTrainingArguments
+from .data.acoustic_conditions import LOWEST_RATE
+from .data.augmentation import Augmentation
 from .data.build import PITCH_COLUMN, build_dataset
 from .data.clip_checks import check_clips
 from .data.corpora import CORPORA
@@ -16,7 +18,7 @@ from .data.opensmile_features import add_functionals, functional_names
 from .data.own_manifest import load_manifest
 from .data.packages import fetch_package
 from .data.thresholds import ACOUSTIC_GROUPS
-from .settings import DataSettings
+from .data_settings import DataSettings
 
 
 logger = logging.get_logger(__name__)
@@ -41,7 +43,10 @@ def load_clips(settings: DataSettings, arguments: SmoothCLAPTrainingArguments, w
 
     Raises:
         ValueError: A manifest or a clip is faulty, or there is nothing to train on.
+        ImportError: An acoustic condition needs the extra `acoustics`, which is not installed.
     """
+    if settings.acoustic_conditions:
+        Augmentation(tuple(settings.acoustic_conditions)).try_out(LOWEST_RATE)  # are the libraries there?
     with arguments.main_process_first(local=False, desc="preparing the clips"):
         if arguments.process_index == 0:
             shutil.rmtree(work / "clips", ignore_errors=True)

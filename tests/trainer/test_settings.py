@@ -54,6 +54,15 @@ def test_the_command_line_takes_precedence(tmp_path):
         (["--languages", "fr"], "no wordings in language 'fr'"),
         (["--languages", "[]"], "`languages` is empty"),
         (["--caption_groups", "[pitch, mood]"], r"unknown caption groups \['mood'\]"),
+        (
+            ["--acoustic_conditions", "[clean, rain]"],
+            r"`acoustic_conditions` .* some of \['clean', .*\('clean', 'rain'\)",
+        ),
+        (["--acoustic_conditions", "[codec, codec]"], r"`acoustic_conditions` .* each once, not \('codec', 'codec'\)"),
+        (
+            ["--acoustic_conditions", "rain", "--cache_audio_tower", "true", "--crop_seconds", "0.05"],
+            r"\('rain',\)\.\n.*`cache_audio_tower` keeps one output.*\n.*`crop_seconds` of at least 0\.06, not 0\.05",
+        ),
         (["--columns", "[{emotion: E}, {}]"], "`columns` lists 2 mappings for 1 manifests in `dataset`"),
     ],
 )
@@ -103,7 +112,8 @@ def test_one_value_is_a_list_of_one(tmp_path):
     (_, data, lora, arguments), _ = read_settings(config(tmp_path), [*overrides, "--lora_towers", "audio"])
     assert (data.languages, data.corpora, data.caption_groups) == (["de"], ["drascula"], ["emotion"])
     assert (arguments.targets, lora.lora_towers) == (["tags"], ["audio"])
-    assert DataSettings(dataset="d", languages="de").languages == ["de"]
+    one = DataSettings(dataset="d", languages="de", acoustic_conditions="telephone")
+    assert (one.languages, one.acoustic_conditions) == (["de"], ["telephone"])
 
 
 def test_text_stays_as_it_is_written(tmp_path):
@@ -161,6 +171,9 @@ SOFT = ["target_weights", "gamma", "audio_temperature", "tag_temperature", "func
         ),
         ({"lora_towers": "text", "lora_rank": 4, "lora_save": "adapter"}, {}),
         ({"lora_rank": 4, "lora_save": "adapter"}, dict.fromkeys(["lora_rank", "lora_save"], "`lora_towers`")),
+        ({"acoustic_conditions": "clean"}, {"acoustic_conditions": "as recorded"}),
+        ({"acoustic_conditions": ["clean", "codec"], "crop_seconds": 0.06}, {}),
+        ({"acoustic_conditions": [], "cache_audio_tower": True, "crops_per_clip": 4}, {}),
         ({"crops_per_clip": 4}, {}),
         ({"crops_per_clip": 4, "crop_seconds": None}, {"crops_per_clip": "crop_seconds: null"}),
     ],

@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 import torch
 
+from .augmentation import Augmentation
 from .captions import caption, full_caption, language_data, row_levels, select_levels, tag_text
 from .clips import read_clip
 from .crops import Crops
@@ -30,7 +31,7 @@ class SmoothCLAPCollator:
 
     In training each clip gives one of its crops and gets a new caption in every epoch. What is drawn depends on `seed`,
     `epoch` and the row's `id` alone, so that a resumed run, another batch size or another number of workers gets the
-    same. In evaluation clips are whole and captions the same in all epochs.
+    same. In evaluation clips are whole and as recorded, and captions the same in all epochs.
 
     Args:
         processor (`ProcessorMixin`): The model's; it has a `feature_extractor` and a `tokenizer`.
@@ -44,7 +45,10 @@ class SmoothCLAPCollator:
         label_names (`tuple[str, ...]`, defaults to none): Classes; a row's `label` becomes its place among them.
         functionals ([`Standardisation`], *optional*): Of the functionals, fitted on the training rows, for targets that
             compare them.
-        training (`bool`, defaults to `True`): Whether to crop, and to draw anew in every epoch.
+        augmentation ([`Augmentation`], *optional*): Acoustic conditions that training clips are heard under; by default
+            they are heard as recorded. Captions, tags, `local_features` and functionals describe the clip as recorded
+            all the same, because they speak of the voice, which no channel changes (ours).
+        training (`bool`, defaults to `True`): Whether to crop and to augment, and to draw anew in every epoch.
         seed (`int`, defaults to 0): Another seed, other captions.
         epoch (`int`, defaults to 0): Kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
 
@@ -64,6 +68,7 @@ class SmoothCLAPCollator:
     crops: Crops = field(default_factory=Crops)
     label_names: tuple[str, ...] = ()
     functionals: Standardisation | None = None
+    augmentation: Augmentation | None = None
     training: bool = True
     seed: int = 0
     epoch: int = 0
@@ -141,15 +146,22 @@ class SmoothCLAPCollator:
 
     def _clips(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         if "pooled_audio" in rows[0]:
+            if self.training and self.augmentation is not None:
+                raise ValueError(
+                    "Rows have `pooled_audio`, which was computed from clips as recorded: leave out that column or the "
+                    "augmentation."
+                )
             return {"pooled_audio": self._features(rows, "pooled_audio")}
         extractor = self.processor.feature_extractor
         rate = extractor.sampling_rate
         clips = [read_clip(row, rate) for row in rows]
         if self.training:
-            clips = [
-                self.crops.cut(clip, rate, row["id"], self._number(row)) for row, clip in zip(rows, clips, strict=True)
-            ]
+            clips = [self._heard(row["id"], clip, rate) for row, clip in zip(rows, clips, strict=True)]
         return dict(extractor(clips, sampling_rate=rate, return_tensors="pt"))
+
+    def _heard(self, row_id: str, clip: np.ndarray, rate: int) -> np.ndarray:
+        crop = self.crops.cut(clip, rate, row_id, self.crops.number(row_id, self.epoch))
+        return crop if self.augmentation is None else self.augmentation.apply(crop, rate, row_id, self.epoch)
 
 
 def _identity(text: str) -> int:

@@ -2,9 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
 from transformers.audio_utils import load_audio
 
+from smoothclap_trainer.data.augmentation import Augmentation
 from smoothclap_trainer.data.captions import LANGUAGES, full_caption, row_levels, tag_text
 from smoothclap_trainer.data.crops import Crops
 from smoothclap_trainer.data.standardisation import Standardisation
@@ -68,6 +70,59 @@ def test_crops_are_pieces_of_the_clip(data):
     whole = load_audio(data[3]["path"], sampling_rate=16000)
     windows = np.lib.stride_tricks.sliding_window_view(whole, len(made))
     assert (np.abs(windows - made).max(axis=1) == 0).sum() == 1
+
+
+def test_training_hears_crops_under_the_condition_of_the_epoch(data):
+    """Whatever else is in the batch, and also where every epoch hears the same crop."""
+    augmentation = Augmentation(("noise-0db", "noise-10db"), seed=2)
+    crops = Crops(0.1, per_clip=1)
+    plain, augmented = rows.collator(data, crops=crops), rows.collator(data, crops=crops, augmentation=augmentation)
+    heard = []
+    for epoch in range(3):
+        plain.epoch = augmented.epoch = epoch
+        recorded = batch(plain, data, 3)["input_values"][0].numpy()
+        expected = augmentation.apply(recorded, 16000, "clip-3", epoch)
+        made = batch(augmented, data, 0, 3)
+        np.testing.assert_array_equal(made["input_values"][1].numpy(), expected)
+        assert not np.array_equal(expected, recorded)
+        heard.append(expected)
+    assert not np.array_equal(heard[0], heard[1]) and not np.array_equal(heard[1], heard[2])
+
+
+def test_what_else_a_batch_says_is_of_the_clip_as_recorded(data):
+    functionals = Standardisation.fit(data.to_pandas(), ["duration", "loudnessPeaksPerSec"])
+    collator = rows.collator(data, functionals=functionals, augmentation=Augmentation(("noise-0db",)))
+    made = batch(collator, data, *range(8))
+    recorded = batch(dataclasses.replace(collator, augmentation=None), data, *range(8))
+    assert {name for name in made if not torch.equal(made[name], recorded[name])} == {"input_values"}
+
+
+def test_evaluation_hears_clips_as_recorded(data):
+    collator = rows.collator(data, training=False, augmentation=Augmentation(("noise-0db",)))
+    recorded = load_audio(data[2]["path"], sampling_rate=16000)
+    np.testing.assert_array_equal(batch(collator, data, 2)["input_values"][0].numpy(), recorded)
+
+
+def test_a_pause_in_a_clip_does_not_stop_training(data, tmp_path):
+    """Its crops that lie in the pause stay silent."""
+    path = tmp_path / "pause.wav"
+    sf.write(path, np.append(tiny.clips(0.08)[0], np.zeros(4000)), 16000, subtype="FLOAT")
+    collator = rows.collator(data, crops=Crops(0.06), augmentation=Augmentation(("noise-0db", "room-small", "codec")))
+    row = data[0] | {"path": str(path)}
+    silent = []
+    for collator.epoch in range(12):
+        crop = collator([row])["input_values"]
+        assert torch.isfinite(crop).all()
+        silent.append(not crop.any())
+    assert any(silent) and not all(silent)
+
+
+def test_cached_tower_output_cannot_be_augmented(data):
+    cached = data.add_column("pooled_audio", list(np.ones((8, 32), dtype=np.float32)))
+    collator = rows.collator(cached, augmentation=Augmentation(("clean",)))
+    with pytest.raises(ValueError, match=r"`pooled_audio`, .* as recorded: leave out that column or the augmentation"):
+        batch(collator, cached, 0)
+    assert "pooled_audio" in batch(dataclasses.replace(collator, training=False), cached, 0)
 
 
 def test_evaluation_takes_whole_clips_and_one_caption_per_clip(data):
