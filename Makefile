@@ -23,7 +23,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 test docs-check bench: export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs-check bench train judge card compare venv clean distclean
+.PHONY: help demo test lint format docs-check bench train judge card clep-dg compare venv clean distclean
 
 help: ## list what one can do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -84,6 +84,16 @@ judge: build/expressive/dataset_dict.json ## judge the default checkpoint on syn
 
 card: | $(DEV) ## write the default checkpoint's card, model_card.md, again from what lies beside the weights
 	$(BIN)/python examples/write_model_card.py
+
+build/clep-synthetic/README.md: build/expressive/dataset_dict.json
+	$(BIN)/python examples/run_training.py examples/configs/clep_synthetic.yaml
+
+clep-dg: build/speech-600/dataset_dict.json build/clep-synthetic/README.md ## run all three stages of CLEP-DG on data that is built here, and write the pages in docs/clep-dg
+	@set -e; for name in attributes synthetic tuned; do \
+		$(BIN)/python examples/run_clep_dg.py examples/configs/clep_dg_$$name.yaml; \
+		rm -rf docs/clep-dg/$$name; mkdir -p docs/clep-dg/$$name; \
+		cp -r build/clep-dg-$$name/report.md build/clep-dg-$$name/pictures docs/clep-dg/$$name; \
+	done
 
 compare: build/speech-600/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## train with every objective, five seeds each, and write docs/objectives.md (an hour)
 	$(BIN)/python examples/compare_objectives.py examples/configs/comparison.yaml

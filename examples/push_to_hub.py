@@ -4,7 +4,8 @@ Shows what of a checkpoint would go to the Hub, and with --push uploads it, in o
     python examples/push_to_hub.py build/my-model user/my-model
     python examples/push_to_hub.py build/my-model user/my-model --private --push
 
-A model that is there already is replaced only with --overwrite. Log in with `hf auth login`, or set HF_TOKEN.
+A checkpoint is what training leaves, or the classifier/ that examples/run_clep_dg.py leaves. A model that is on the Hub
+already is replaced only with --overwrite. Log in with `hf auth login`, or set HF_TOKEN.
 """
 
 import argparse

@@ -4,8 +4,8 @@ Fits acoustic contexts and a classifier from text alone, and judges them on spee
     python examples/run_clep_dg.py examples/configs/clep_dg.yaml
 
 The configuration names a dual encoder, such as what examples/configs/clep.yaml trains (stage 1), and the corpora. Its
-output folder gets results.json and report.md, the fitted contexts, and the classifier. A run that was interrupted goes
-on with the contexts that it had fitted.
+output folder gets results.json, report.md with its pictures, the fitted contexts, and the classifier. A run that was
+interrupted goes on with the contexts that it had fitted.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from transformers.utils import logging
 from smoothclap_trainer.clep_dg.experiment import run_experiment
 from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
 from smoothclap_trainer.clep_dg.settings import GENERALISATION, read_settings
+from smoothclap_trainer.evaluation.pictures import check_matplotlib
 from smoothclap_trainer.evaluation.results import write_results
 
 
@@ -27,6 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = read_settings(arguments.config)
+        check_matplotlib()  # before the long work
         output = Path(settings.output)
         results = run_experiment(settings)
         write_results(results, output / "results.json")

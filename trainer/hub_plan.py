@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import torch
 import yaml
-from transformers import AutoModel, AutoProcessor
 from transformers.dynamic_module_utils import get_relative_imports
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 
-import modeling_smoothclap  # noqa: F401  importing it registers the classes that a checkpoint is tried with
-
 from .data.thresholds import Thresholds
+from .hub_kinds import EXTRACTOR_FILES, CheckpointKind, kind_of
 
 
 CARD = "README.md"
@@ -24,12 +21,10 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
-EXTRACTOR_FILES = ("processor_config.json", "preprocessor_config.json")
 TOKENIZER_FILES = (
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
     *("vocab.txt", "merges.txt", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"),
 )
-VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model")
 RECORDS = {
     "LICENSE": "licence",
     "thresholds.json": "thresholds of the captions",
@@ -50,6 +45,12 @@ RECORDS = {
 LINKED_KINDS = (".csv", ".json", ".md", ".png", ".svg", ".txt", ".yaml")
 """What a card may show or link to in its own folder, and take along."""
 ACCESS_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
+NO_CHECKPOINTS = {
+    "classifier.safetensors": "the class vectors of a classifier for an encoder of another kind than SmoothCLAP, which "
+    "no pipeline loads: `hf upload user/name FOLDER` uploads its files as they are",
+    "contexts.safetensors": "acoustic contexts: load them and call their `push_to_hub`",
+}
+"""What else this project leaves in folders of its own, by a file in them, and how it is shared."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,15 @@ def plan(folder: str | Path) -> Plan:
     """
     What of `folder` would be uploaded, after making sure that it is a whole checkpoint that loads.
 
+    It is one of a dual encoder, or of a [`SmoothCLAPForAudioClassification`], which has no tokenizer.
+
     A file goes only if it is known: configuration, weights that the index names, processor, the code that `auto_map`
     names with what it imports, the card and what the card links to, and the records of training and evaluation.
     Training checkpoints, optimiser states, pickles, `work/`, caches and anything else stay.
 
     Args:
-        folder (`str` or `Path`): What [`~smoothclap_trainer.run.run_training`] wrote, or `save_pretrained` with a card.
+        folder (`str` or `Path`): What [`~smoothclap_trainer.run.run_training`] wrote, or the `classifier/` of
+            [`~smoothclap_trainer.clep_dg.experiment.run_experiment`], or `save_pretrained` with a card.
 
     Raises:
         ValueError: Something is missing, damaged, names code of another repository, or holds an access token.
@@ -123,17 +127,21 @@ def plan(folder: str | Path) -> Plan:
     if not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is no folder: name the one that holds config.json and the weights.")
     kinds = {CONFIG: "configuration", CARD: "model card"}
+    other = next((what for name, what in NO_CHECKPOINTS.items() if (folder / name).is_file()), None)
+    if other and not (folder / CONFIG).is_file():
+        raise ValueError(f"{str(folder)!r} is no checkpoint. It holds {other}.")
     _need(folder, CONFIG, "save the model there with `save_pretrained`")
+    kind = kind_of(_json(folder / CONFIG))
     kinds |= dict.fromkeys(_weights(folder), "weights")
-    kinds |= dict.fromkeys(_processor(folder), "processor")
-    kinds |= dict.fromkeys(_code(folder), "code that loads it")
-    _need(folder, CARD, "write its card with examples/write_model_card.py")
+    kinds |= dict.fromkeys(_processor(folder, kind), "processor")
+    kinds |= dict.fromkeys(_code(folder, kind), "code that loads it")
+    _need(folder, CARD, kind.card)
     kinds |= {name: what for name, what in RECORDS.items() if (folder / name).is_file()}
     kinds |= {name: "shown by the card" for name in _linked(folder) if name not in kinds}
     _check_thresholds(folder)
     files = tuple(PlannedFile(name, (folder / name).resolve(), kinds[name]) for name in sorted(kinds))
     _check_tokens(files)
-    _check_loading(folder)
+    kind.check_loading(folder)
     present = (f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
     going = {file.name for file in files} | {f"{file.name.split('/')[0]}/" for file in files}
     return Plan(folder, files, tuple(sorted(set(present) - going)))
@@ -162,9 +170,10 @@ def _weights(folder: Path) -> list[str]:
     return names
 
 
-def _processor(folder: Path) -> list[str]:
-    names = [name for name in (*EXTRACTOR_FILES, *TOKENIZER_FILES) if (folder / name).is_file()]
-    for one_of, part in ((EXTRACTOR_FILES, "feature extractor"), (VOCABULARIES, "tokenizer")):
+def _processor(folder: Path, kind: CheckpointKind) -> list[str]:
+    known = (*EXTRACTOR_FILES, *(TOKENIZER_FILES if "tokenizer" in kind.parts else ()))
+    names = [name for name in known if (folder / name).is_file()]
+    for part, one_of in kind.parts.items():
         if not set(one_of) & set(names):
             raise ValueError(
                 f"{str(folder)!r} is not a whole checkpoint: of its {part} it has none of {', '.join(one_of)}; save "
@@ -173,7 +182,7 @@ def _processor(folder: Path) -> list[str]:
     return names
 
 
-def _code(folder: Path) -> list[str]:
+def _code(folder: Path, kind: CheckpointKind) -> list[str]:
     """The modules that a machine without this package needs: those that `auto_map` names, and their siblings."""
     maps = {
         name: dict(_auto_maps(_json(folder / name)))
@@ -181,13 +190,12 @@ def _code(folder: Path) -> list[str]:
         if (folder / name).is_file()
     }
     named = {auto: reference for entries in maps.values() for auto, reference in entries.items()}
-    if _json(folder / CONFIG).get("model_type") not in CONFIG_MAPPING_NAMES:
-        needed = {"AutoConfig", "AutoModel", "AutoProcessor", "AutoFeatureExtractor"}
-        if missing := sorted(needed - set(named)):
-            raise ValueError(
-                f"{str(folder)!r} would load only where this package is installed: no `auto_map` names the code of "
-                f"{', '.join(missing)}. Load model and processor with the package and save both again."
-            )
+    missing = sorted(kind.code - set(named))
+    if missing and _json(folder / CONFIG).get("model_type") not in CONFIG_MAPPING_NAMES:
+        raise ValueError(
+            f"{str(folder)!r} would load only where this package is installed: no `auto_map` names the code of "
+            f"{', '.join(missing)}. Load model and processor with the package and save both again."
+        )
     found: list[str] = []
     for name, entries in maps.items():
         for reference in entries.values():
@@ -250,20 +258,3 @@ def _check_tokens(files: tuple[PlannedFile, ...]) -> None:
     for file in files:
         if file.what != "weights" and ACCESS_TOKEN.search(file.path.read_text(encoding="utf-8", errors="ignore")):
             raise ValueError(f"{file.name} holds what looks like an access token of the Hub (hf_...): take it out.")
-
-
-def _check_loading(folder: Path) -> None:
-    """Load everything once, with the package's own classes, as a user would."""
-    locally: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        with torch.random.fork_rng(devices=[]):  # loading draws numbers, which training may be in the midst of
-            _, found = AutoModel.from_pretrained(folder, output_loading_info=True, **locally)
-        AutoProcessor.from_pretrained(folder, **locally)
-    except Exception as error:  # of truncated and foreign files: too many classes to name
-        raise ValueError(f"{str(folder)!r} cannot be loaded, so nothing is uploaded: {error}") from error
-    for problem in ("missing_keys", "unexpected_keys"):
-        if names := sorted(found[problem]):
-            raise ValueError(
-                f"The weights in {str(folder)!r} do not fit its configuration: {problem.replace('_', ' ')} "
-                f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. Save the model again."
-            )

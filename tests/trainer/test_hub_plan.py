@@ -10,10 +10,13 @@ from safetensors.torch import load_file, save_file
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
+from smoothclap_trainer.clep_dg.acpt import ACPTSettings, untrained_bank
 from smoothclap_trainer.hub_plan import plan
 from smoothclap_trainer.lora import LoraSettings, add_lora, save_lora
 from tests import tiny
 from tests.hub.here import CARD, FILES, whole_checkpoint
+from tests.trainer.clep_dg import encoders, judged_classifiers
+from tests.trainer.evaluation.tiny_clap import clap
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +210,73 @@ def test_looking_draws_no_random_numbers(folder):
     before = torch.get_rng_state()
     plan(folder)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# Classifiers
+
+
+@pytest.fixture(scope="module")
+def saved_classifier(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classifier")
+    judged_classifiers.save(tiny.checkpoint(folder / "encoder"), folder / "classifier")
+    (folder / "classifier" / "README.md").write_text(CARD)
+    (folder / "classifier" / "tokenizer.json").write_text("{}")  # of something that lay there before
+    return folder / "classifier"
+
+
+@pytest.fixture
+def classifier(saved_classifier, tmp_path):
+    return Path(shutil.copytree(saved_classifier, tmp_path / "classifier"))
+
+
+def test_a_classifier_goes_with_its_feature_extractor_and_its_code_and_no_tokenizer(classifier):
+    upload = plan(classifier)
+    names = {file.name for file in upload.files}
+    assert {name for name in names if not name.endswith(".py")} == {
+        *("README.md", "config.json", "model.safetensors", "preprocessor_config.json"),
+    }
+    assert {"classification_smoothclap.py", "feature_extraction_smoothclap.py"} < names
+    assert "processing_smoothclap.py" not in names
+    assert upload.left_out == ("tokenizer.json",)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("preprocessor_config.json", "of its feature extractor it has none of .*save the processor there"),
+        (
+            "README.md",
+            r"no README\.md; examples/run_clep_dg\.py writes those of its classifiers; write that",
+        ),
+        ("classification_smoothclap.py", r"it has no classification_smoothclap\.py; load"),
+    ],
+)
+def test_a_part_that_a_classifier_lacks_is_named(classifier, name, said):
+    (classifier / name).unlink()
+    with pytest.raises(ValueError, match=said):
+        plan(classifier)
+
+
+def test_a_classifier_is_tried_before_it_goes(classifier):
+    weights = load_file(classifier / "model.safetensors")
+    del weights["classifier.weight"]
+    save_file(weights, classifier / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"do not fit its configuration: missing keys classifier\.weight"):
+        plan(classifier)
+
+
+def test_a_classifier_without_code_is_refused(classifier):
+    change(classifier / "config.json", auto_map={"AutoConfig": "configuration_smoothclap.SmoothCLAPConfig"})
+    with pytest.raises(ValueError, match=r"no `auto_map` names the code of AutoModelForAudioClassification\. Load"):
+        plan(classifier)
+
+
+def test_what_is_shared_otherwise_is_told_how(tmp_path):
+    judged_classifiers.save(clap(tmp_path / "clap"), tmp_path / "vectors")
+    with pytest.raises(
+        ValueError, match=r"vectors' is no checkpoint\. It holds the class vectors .*`hf upload user/name"
+    ):
+        plan(tmp_path / "vectors")
+    untrained_bank(encoders.encoder(), encoders.SHORT, ACPTSettings(num_contexts=1)).save_pretrained(tmp_path / "bank")
+    with pytest.raises(ValueError, match=r"bank' is no checkpoint\. It holds acoustic contexts: .*their `push_to_hub`"):
+        plan(tmp_path / "bank")

@@ -13,6 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..hub import check_name, explained
+from ..hub_plan import CARD
+from .cards.contexts import contexts_card
 from .prompt_encoder import PromptEncoder
 from .prompts import PromptTemplates
 
@@ -70,7 +72,8 @@ class AcousticContextBank:
 
     def save_pretrained(self, folder: str | Path) -> None:
         """
-        Write the bank as two files, `contexts.safetensors` and `context_bank.json`, each whole or not at all.
+        Write the bank as two files, `contexts.safetensors` and `context_bank.json`, each whole or not at all, and a
+        card beside them, `README.md`.
 
         Args:
             folder (`str` or `Path`): It is created if need be.
@@ -79,6 +82,7 @@ class AcousticContextBank:
         (folder / CONTEXTS_FILE).unlink(missing_ok=True)  # another bank's must not be there with this one's record
         write_record(folder, self.record)
         write_contexts(folder, self.contexts)
+        (folder / CARD).write_text(contexts_card(self.record), encoding="utf-8")
 
     @classmethod
     def from_pretrained(
@@ -119,7 +123,8 @@ class AcousticContextBank:
 
     def push_to_hub(self, repo_id: str) -> CommitInfo:
         """
-        Upload the two files to a model repository on the Hub, in one commit; the repository is made if need be.
+        Upload the two files and their card to a model repository on the Hub, in one commit, over what is called so
+        there; the repository is made if need be.
 
         Args:
             repo_id (`str`): For instance `"me/my-contexts"`.
@@ -132,7 +137,7 @@ class AcousticContextBank:
         with tempfile.TemporaryDirectory() as folder, explained(repo_id):
             self.save_pretrained(folder)
             api.create_repo(repo_id, exist_ok=True)
-            files = [CommitOperationAdd(name, f"{folder}/{name}") for name in (RECORD_FILE, CONTEXTS_FILE)]
+            files = [CommitOperationAdd(name, f"{folder}/{name}") for name in (RECORD_FILE, CONTEXTS_FILE, CARD)]
             return api.create_commit(repo_id, files, commit_message="Upload acoustic contexts")
 
 

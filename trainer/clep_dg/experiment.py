@@ -12,19 +12,20 @@ import torch
 from transformers.utils import logging
 
 from ..data.acoustic_conditions import CONDITIONS, degrade
-from ..data.packages import file_sha256
 from ..evaluation.contamination import ZERO_SHOT, zero_shot_status
 from ..evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from ..evaluation.embed_files import embed_files
 from ..evaluation.named_checkpoint import parse_model
 from ..evaluation.results import FORMAT, describe_data, file_hashes, ready_for_json, versions
-from .context_bank import CONTEXTS_FILE
+from .cards.classifier import write_cards
 from .labelled_clips import LabelledCorpus, read_corpora
-from .methods import CLEP_DG, METHODS, class_weights
+from .methods import CLEP_DG, METHODS
+from .pictures import contexts_picture, draw_contexts
 from .prompt_encoder import PromptEncoder
 from .protocols import generalisation, supervised
 from .saved_classifier import save_classifier
 from .settings import GENERALISATION, SUPERVISED, ExperimentSettings
+from .text_stages import text_stages
 
 
 logger = logging.get_logger(__name__)
@@ -32,7 +33,7 @@ logger = logging.get_logger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class _Judge:
-    """An encoder; of each method the vectors of the classes, by seed; and hashes of the contexts they are made with."""
+    """An encoder; of each method the vectors of the classes, by seed; and what is to be said of the contexts."""
 
     encoder: DualEncoder
     weights: dict[str, dict[int | None, np.ndarray]]
@@ -45,9 +46,9 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
 
     Nothing that is fitted hears any audio, so no corpus takes part in it. Fitted contexts are kept in the output folder
     under `contexts/`, and a run that was interrupted goes on with those. The classifier of CLEP-DG with the first seed
-    is saved under `classifier/`, see [`~saved_classifier.save_classifier`]; clips under acoustic conditions are kept
-    under `conditions/`. Where each corpus has a checkpoint of its own, `contexts/` and `classifier/` have a folder for
-    each checkpoint, named like the first corpus that it judges.
+    is saved under `classifier/` with its card, see [`~saved_classifier.save_classifier`]; clips under acoustic
+    conditions are kept under `conditions/`. Where each corpus has a checkpoint of its own, `contexts/` and
+    `classifier/` have a folder for each checkpoint, named like the first corpus that it judges.
 
     Args:
         settings ([`ExperimentSettings`]): All that figures depend on.
@@ -93,7 +94,9 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     results["corpora"].sort(key=lambda corpus: order.index(corpus["name"]))
     times = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - started}
     results |= {"settings": settings.describe(), "versions": versions(), "times": times}
-    return dict(ready_for_json(results))
+    ready = dict(ready_for_json(results))
+    write_cards(ready, settings.output)
+    return ready
 
 
 def _prepare(
@@ -108,15 +111,14 @@ def _prepare(
     weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
     contexts = []
     for seed in settings.seeds:
-        folder = Path(settings.output) / "contexts" / of_its_own / f"seed-{seed}"
         acpt, classifier = replace(settings.acpt, seed=seed), replace(settings.classifier, seed=seed)
+        folder = Path(settings.output) / "contexts" / of_its_own / f"seed-{seed}"
+        stages = text_stages(prompts, settings.templates, list(words.values()), acpt, classifier, folder)
         for method in METHODS:
-            key = seed if method.is_random else None
-            if key not in weights[method.name]:
-                how = (settings.templates, list(words.values()), acpt, classifier, folder)
-                weights[method.name][key] = class_weights(method, prompts, *how).numpy()
-        kept = {path.parent.name: file_sha256(path) for path in sorted(folder.glob(f"*/{CONTEXTS_FILE}"))}
-        contexts.append({"seed": seed, "sha256": kept})
+            weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
+        contexts += [{"seed": seed, **each} for each in stages.contexts]
+        if seed == settings.seeds[0]:
+            draw_contexts(stages, [*words], named.name, Path(settings.output) / contexts_picture(of_its_own))
     first = torch.from_numpy(weights[CLEP_DG.name][settings.seeds[0]])
     folder = Path(settings.output) / "classifier" / of_its_own
     save_classifier(encoder, first, [*words], settings.classifier.scale, folder)

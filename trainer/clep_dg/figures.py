@@ -47,11 +47,16 @@ def figures_over_seeds(
     }
 
 
+def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
+    """The mean over seeds and the standard deviation, with one degree of freedom less; of one seed there is none."""
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
 def _over_seeds(figures: list[dict[str, float]]) -> dict[str, float | None]:
-    values = [figure["value"] for figure in figures]
+    mean, sd = mean_and_sd([figure["value"] for figure in figures])
     return {
-        "value": float(np.mean(values)),
-        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "value": mean,
+        "sd": sd,
         # Not the narrower interval of the mean: that says nothing of other seeds than these few.
         "low": min(figure["low"] for figure in figures),
         "high": max(figure["high"] for figure in figures),

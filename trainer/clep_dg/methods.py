@@ -11,9 +11,10 @@ import torch
 
 from .acpt import ACPTSettings, fit_contexts, untrained_bank
 from .classifier import ClassifierSettings, train_classifier
+from .context_bank import AcousticContextBank
 from .prompt_encoder import PromptEncoder
 from .prompts import PromptTemplates
-from .text_features import as_training_set, content_features, ensemble_prototypes, joint_features
+from .text_features import as_training_set, ensemble_prototypes
 
 
 NO_CONTEXTS, UNTRAINED = "none", "untrained"
@@ -103,60 +104,52 @@ METHODS = (ZERO_SHOT, ENSEMBLE, CONTEXT_FREE, RANDOM_CONTEXTS, WITHOUT_STYLE, WI
 """The method with all the baselines and ablations that it is reported beside."""
 
 
-def class_weights(
+def context_bank(
     method: Method,
     encoder: PromptEncoder,
     templates: PromptTemplates,
     words: Sequence[str],
     acpt: ACPTSettings,
-    classifier: ClassifierSettings,
     folder: str | Path,
-) -> torch.Tensor:
+) -> AcousticContextBank:
     """
-    Goes a method's way.
+    The contexts of a method that has some.
 
     Args:
         method ([`Method`]): Which.
         encoder ([`PromptEncoder`]): The dual encoder's text half.
         templates ([`PromptTemplates`]): The wordings.
         words (`Sequence[str]`): What templates call each of the classes, two or more.
-        acpt ([`ACPTSettings`]), classifier ([`ClassifierSettings`]): How contexts are fitted and the classifier is
-            trained, each with its seed.
+        acpt ([`ACPTSettings`]): How contexts are fitted, or drawn.
         folder (`str` or `Path`): Fitted contexts are kept there, in a folder for each kind. What is there is not fitted
             again; a fit that was interrupted goes on.
 
     Returns:
-        `torch.Tensor` of shape `(classes, width)`: Unit-length vectors on the CPU, float32.
+        [`AcousticContextBank`]
 
     Raises:
-        ValueError: as [`~acpt.fit_contexts`].
-
-    Example:
-
-    ```python
-    >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-    >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings
-    >>> from smoothclap_trainer.clep_dg.classifier import ClassifierSettings
-    >>> from smoothclap_trainer.clep_dg.methods import CLEP_DG, class_weights
-    >>> from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
-    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH
-    >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
-    >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
-    >>> settings = ACPTSettings(num_contexts=2, steps=2), ClassifierSettings()
-    >>> class_weights(CLEP_DG, encoder, ENGLISH, ["happy", "sad"], *settings, "contexts").shape
-    torch.Size([2, 256])
-
-    ```
+        ValueError: if the method has no contexts, or as [`~acpt.fit_contexts`].
     """
     if method.contexts == NO_CONTEXTS:
-        joint = content_features(encoder, templates, words).expand(acpt.num_contexts, -1, -1)
-    else:
-        if method.contexts == UNTRAINED:
-            bank = untrained_bank(encoder, templates, acpt)
-        else:
-            settings = replace(acpt, **method.losses)
-            bank = fit_contexts(encoder, templates, words, settings, Path(folder) / method.contexts)
-        joint = joint_features(encoder, bank, words)
+        raise ValueError(f"The method {method.name!r} has no contexts.")
+    if method.contexts == UNTRAINED:
+        return untrained_bank(encoder, templates, acpt)
+    return fit_contexts(encoder, templates, words, replace(acpt, **method.losses), Path(folder) / method.contexts)
+
+
+def class_weights(method: Method, joint: torch.Tensor, classifier: ClassifierSettings) -> torch.Tensor:
+    """
+    From embeddings of texts to what judges audio.
+
+    Args:
+        method ([`Method`]): Which.
+        joint (`torch.Tensor` of shape `(K, N, width)`): Embeddings of the N classes in each of the method's contexts;
+            of a method that has none, the same ones K times.
+        classifier ([`ClassifierSettings`]): How the classifier is trained, if there is one.
+
+    Returns:
+        `torch.Tensor` of shape `(N, width)`: Unit-length vectors, float32.
+    """
     if not method.trained:
-        return ensemble_prototypes(joint).cpu()
-    return train_classifier(*as_training_set(joint.cpu()), classifier)
+        return ensemble_prototypes(joint)
+    return train_classifier(*as_training_set(joint), classifier)

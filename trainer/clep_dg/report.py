@@ -5,14 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.report_cells import MARKS, against_chance, code, footnotes, number, table
-from .methods import CLEP_DG, CONTEXT_FREE, RANDOM_CONTEXTS, ZERO_SHOT
+from .figures import mean_and_sd
+from .methods import METHODS, NO_CONTEXTS
+from .pictures import BY_CONDITION, conditions_picture, contexts_picture, draw_conditions
 from .protocols import AUDIO_TRAINED
 from .settings import CLEAN, GENERALISATION, SUPERVISED
 
 
 AUDIO_TITLE = "classifier on audio of other speakers"
-BY_CONDITION = (ZERO_SHOT.name, CONTEXT_FREE.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
-"""Whose UAR the report shows under each acoustic condition."""
+CONTEXTS_EXPLAINED = """## Contexts
+
+What fitting does to prompts, whatever speech there is. Similarity is the mean |cosine| between the prompts of two
+contexts that name no class, which the style loss lowers. Classes kept is the share of joint prompts that are nearest to
+the content prompt of their own class, which the content loss raises.
+"""
 CONDITIONS_EXPLAINED = """## Acoustic conditions
 
 UAR of the same clips, leave one corpus out, as they are heard under each condition. Nothing is trained again: contexts
@@ -44,7 +50,8 @@ def generalisation_table(results: Mapping[str, Any], figure: str = "uar") -> str
 
 def write_report(results: Mapping[str, Any], folder: str | Path) -> Path:
     """
-    Writes `report.md`. Nothing in it says when it was written: equal results give equal files.
+    Writes `report.md`, and pictures of the acoustic conditions. Nothing in them says when they were written: equal
+    results give equal files.
 
     Args:
         results (`Mapping[str, Any]`): From [`~experiment.run_experiment`].
@@ -52,9 +59,16 @@ def write_report(results: Mapping[str, Any], folder: str | Path) -> Path:
 
     Returns:
         `Path`: The file.
+
+    Raises:
+        ImportError: matplotlib is not installed.
     """
-    sections = [_head(results), _generalisation(results), _supervised(results), _conditions(results), _data(results)]
-    sections += [_methods(results), _foot(results)]
+    if shown := _shows_conditions(results):
+        for corpus in results["corpora"]:
+            draw_conditions(results, corpus["name"], Path(folder) / conditions_picture(corpus["name"]))
+    sections = [_head(results), _generalisation(results), _supervised(results)]
+    sections += [_conditions(results)] if shown else []
+    sections += [_contexts(results), _data(results), _methods(results), _foot(results)]
     path = Path(folder) / "report.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(section for section in sections if section), encoding="utf-8")
@@ -129,9 +143,11 @@ are those of all folds' clips together.
 {"".join(lines)}{tables}"""
 
 
+def _shows_conditions(results: Mapping[str, Any]) -> bool:
+    return len(results["conditions"]) > 1 and bool(results[GENERALISATION])
+
+
 def _conditions(results: Mapping[str, Any]) -> str:
-    if len(results["conditions"]) < 2 or not results[GENERALISATION]:
-        return ""
     titles, method_titles = _titles(results), _method_titles(results)
     parts = [CONDITIONS_EXPLAINED]
     for corpus, title in titles.items():
@@ -142,8 +158,32 @@ def _conditions(results: Mapping[str, Any]) -> str:
             cells = [_cell(_method(entry, name), results, entry, "uar") for name in BY_CONDITION]
             rows.append([condition["title"], *cells])
         head = ["condition", *(method_titles[name] for name in BY_CONDITION)]
-        parts.append(f"### {title}\n\n{table(head, rows)}")
+        picture = f"![UAR on {title} under each acoustic condition]({conditions_picture(corpus)})\n"
+        parts.append(f"### {title}\n\n{table(head, rows)}\n{picture}")
     return "\n".join([*parts, _notes(results, results[GENERALISATION], BY_CONDITION)])
+
+
+def _contexts(results: Mapping[str, Any]) -> str:
+    parts = [CONTEXTS_EXPLAINED]
+    of_their_own = isinstance(results["settings"]["encoder"], Mapping)
+    for encoder in results["encoders"]:
+        rows = []
+        for method in (each for each in METHODS if each.trained and each.contexts != NO_CONTEXTS):
+            of_seeds = [each for each in encoder["contexts"] if each["kind"] == method.contexts]
+            measures = [[each[name] for each in of_seeds] for name in ("similarity", "emotions_kept")]
+            rows.append([method.title, *map(_mean, measures)])
+        name = f"{encoder['name']}, which judges {', '.join(encoder['corpora'])}," if of_their_own else encoder["name"]
+        picture = contexts_picture(encoder["corpora"][0] if of_their_own else "")
+        head = ["contexts of", "similarity", "classes kept"]
+        parts.append(f"{table(head, rows)}\n![Prompts of {name} with and without contexts]({picture})\n")
+    return "\n".join(parts)
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    if None in values:
+        return "one context"
+    mean, sd = mean_and_sd([value for value in values if value is not None])
+    return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
 
 
 def _data(results: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """A classifier that was trained on texts, kept for use on audio."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def save_classifier(
     if isinstance(encoder.model, SmoothCLAPModel):
         model = SmoothCLAPForAudioClassification.from_dual_encoder(encoder.model, weights, id2label, scale)
         model.save_pretrained(folder)
-        encoder.processor.feature_extractor.save_pretrained(folder)
+        extractor = copy.copy(encoder.processor.feature_extractor)
+        extractor.auto_map = None  # names the processor's code, which does not go along; saving names its own
+        extractor.save_pretrained(folder)
         return
     folder.mkdir(parents=True, exist_ok=True)
     described = encoder.describe()

@@ -52,6 +52,26 @@ def content_features(encoder: PromptEncoder, templates: PromptTemplates, class_n
         return encoder.embed(encoder.tokenize(prompts))
 
 
+def context_features(encoder: PromptEncoder, bank: AcousticContextBank) -> torch.Tensor:
+    """
+    The contexts' own prompts, which name no class.
+
+    Args:
+        encoder ([`PromptEncoder`]): The one that the contexts belong to.
+        bank ([`AcousticContextBank`]): K contexts.
+
+    Returns:
+        `torch.Tensor` of shape `(K, width)`: Unit-length embeddings, float32.
+
+    Raises:
+        ValueError: if the contexts belong to another encoder.
+    """
+    bank.check(encoder)
+    with encoder.frozen(), torch.no_grad():
+        tokens = encoder.tokenize([bank.templates.context], bank.contexts.shape[1])
+        return torch.cat([encoder.embed(tokens, each[None]) for each in bank.contexts])
+
+
 def ensemble_prototypes(joint: torch.Tensor) -> torch.Tensor:
     """
     The prompt ensemble: one prototype per class, the mean of its embeddings over the contexts.

@@ -66,7 +66,7 @@ def confusion_picture(
     shares = counts / np.where(sums > 0, sums, 1)  # (classes, classes)
     size = 2.6 + 0.85 * len(classes)
     names = [wrapped(name, NAME_WIDTH) for name in classes]
-    with _canvas(max(6.2, size + 0.9), size, title, path) as figure:
+    with canvas(max(6.2, size + 0.9), size, title, path) as figure:
         axes = figure.add_subplot()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         places = range(len(classes))
@@ -101,7 +101,7 @@ def reliability_picture(part: dict[str, Any], title: str, path: str | Path) -> N
     widths = [each["high"] - each["low"] for each in bins]
     counts = [each["clips"] for each in bins]
     confidence, accuracy = ([each[name] for each in bins] for name in ("confidence", "accuracy"))
-    with _canvas(5.8, 6.2, title, path) as figure:
+    with canvas(5.8, 6.2, title, path) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.bar(lows, accuracy, widths, align="edge", color="#88CCEE", edgecolor="white", label="accuracy of the bin")
         upper.plot((0, 1), (0, 1), color="0.4", linestyle="--", linewidth=1, label="confidence = accuracy")
@@ -153,7 +153,7 @@ def emotion_map_picture(
         )
     shown = np.random.default_rng(0).permutation(len(clips))[:MAX_POINTS]
     number = f"{len(clips):,} clips" if len(shown) == len(clips) else f"{len(shown):,} of {len(clips):,} clips, drawn"
-    with _canvas(8.2, 6.2, title, path) as figure:
+    with canvas(8.2, 6.2, title, path) as figure:
         axes = figure.add_subplot()
         sizes = np.linspace(*TEXT_SIZES, len(classes))
         for label, name in enumerate(classes):
@@ -194,7 +194,7 @@ def circumplex_picture(texts: Sequence[Pair], clips: Sequence[Pair], title: str,
             f"There are {len(texts)} pairs of texts and {len(clips)} of clips; a picture needs some of both."
         )
     height = max(4.6, 1.4 + max(len(texts), len(clips)) / PAIRS_PER_INCH)
-    with _canvas(12, height, title, path) as figure:
+    with canvas(12, height, title, path) as figure:
         series = (("texts", texts, COLOURS[0], "o"), ("centres of clips", clips, COLOURS[5], "D"))
         for axes, (name, pairs, colour, marker) in zip(figure.subplots(1, 2), series, strict=True):
             rho = pair_correlation(pairs)
@@ -209,8 +209,18 @@ def circumplex_picture(texts: Sequence[Pair], clips: Sequence[Pair], title: str,
 
 
 @contextmanager
-def _canvas(width: float, height: float, title: str, path: str | Path) -> Iterator[Any]:
-    """A figure of so many inches, in matplotlib's own style, that is saved under its title in the end."""
+def canvas(width: float, height: float, title: str, path: str | Path) -> Iterator[Any]:
+    """
+    A figure of so many inches, in matplotlib's own style, that is saved under its title in the end.
+
+    Args:
+        width, height (`float`): In inches.
+        title (`str`): Stands above it; long lines are broken.
+        path (`str` or `Path`): The PNG to write.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
     check_matplotlib()
     from matplotlib import style
     from matplotlib.figure import Figure

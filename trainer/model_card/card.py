@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard
+from modeling_smoothclap import SmoothCLAPForAudioClassification
 
 from . import figures, making
 from .facts import Facts
-from .front_matter import front_matter
+from .front_matter import front_matter, with_front_matter
 from .markdown import bullets, paragraph, sections
 from .prose import BIBTEX, CAUTIONS, INDEPENDENCE, INTENDED, OUT_OF_SCOPE
 from .use import example
@@ -44,9 +44,14 @@ def model_card(
         `str`: Markdown with front matter, which the Hub's own client has read back.
 
     Raises:
-        ValueError: There is no model in the folder, a file is damaged, or figures are of other weights.
+        ValueError: There is no model in the folder, or a classifier; a file is damaged; figures are of other weights.
     """
     facts = Facts(Path(folder), name or Path(folder).resolve().name)
+    if SmoothCLAPForAudioClassification.__name__ in (facts.config.get("architectures") or ()):
+        raise ValueError(
+            f"{str(folder)!r} holds a classifier, which ranks no descriptions. examples/run_clep_dg.py writes the card "
+            "of those that it makes; write that of another one yourself."
+        )
     _, introduction, notes = facts.notes
     use = f"## How to use it\n\n{example(facts, opening)}"
     tail = sections(
@@ -65,9 +70,7 @@ def model_card(
         ]
     )
     body = "\n\n".join(part for part in (f"# {facts.title}", introduction, use, notes, tail) if part)
-    text = f"---\n{front_matter(facts, front).to_yaml().strip()}\n---\n\n{body}\n"
-    ModelCard(text)  # raises where the Hub would not read it
-    return text
+    return with_front_matter(front_matter(facts, front), body)
 
 
 def write_model_card(folder: str | Path, name: str | None = None, front: Mapping[str, Any] | None = None) -> Path:

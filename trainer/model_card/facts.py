@@ -18,7 +18,7 @@ from ..evaluation.results import FORMAT
 NOTES = "notes.md"
 SETTINGS = "training_config.yaml"
 ZERO_SHOT = "zero_shot.json"
-PARTS = {"audio_model": "audio tower", "text_model": "text tower"}
+PARTS = {"audio_model": "audio tower", "text_model": "text tower", "classifier": "classifier"}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from huggingface_hub import EvalResult, ModelCardData
+from huggingface_hub import CardData, EvalResult, ModelCard, ModelCardData
 
 from .facts import Facts
 from .figures import results_of
@@ -46,6 +46,22 @@ def front_matter(facts: Facts, given: Mapping[str, Any] | None = None) -> ModelC
         entries |= said
         entries["tags"] = list(dict.fromkeys([*entries["tags"], *([tags] if isinstance(tags, str) else tags)]))
     return ModelCardData(**entries)
+
+
+def with_front_matter(data: CardData, body: str) -> str:
+    """
+    A whole card.
+
+    Args:
+        data (`CardData`): The front matter.
+        body (`str`): Markdown.
+
+    Returns:
+        `str`: Markdown with front matter, which the Hub's own client has read back.
+    """
+    text = f"---\n{data.to_yaml().strip()}\n---\n\n{body}\n"
+    ModelCard(text)  # raises where the Hub would not read it
+    return text
 
 
 def _languages(facts: Facts) -> list[str] | None:

@@ -20,6 +20,7 @@ def architecture(facts: Facts) -> list[str]:
         "audio tower": _tower(config.get("audio_config") or {}),
         "text tower": _tower(text, text.get("vocab_size")),
         "projection heads and scale": f"{config.get('projection_dim')} wide",
+        "classifier": f"a vector for each of {len(config.get('id2label') or ())} classes",
     }
     lines = [[part, told[part], f"{count[part]:,}"] for part in told if count[part]]
     origin = facts.json("origin.json") or {}

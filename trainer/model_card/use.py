@@ -1,4 +1,4 @@
-"""How to use the model: an example that runs."""
+"""How to use the model: examples that run."""
 
 from .facts import Facts
 
@@ -29,5 +29,30 @@ def example(facts: Facts, opening: str | None = None) -> str:
         "",
         f'classify = pipeline("zero-shot-audio-classification", model=checkpoint{remote})',
         'print(classify(clip, candidate_labels=texts, hypothesis_template="{}"))',
+    ]
+    return "\n".join(["```python", *lines, "```"])
+
+
+def classification(rate: int) -> str:
+    """
+    Python that classifies a clip, where the package is installed and where it is not.
+
+    Args:
+        rate (`int`): Samples a second that the model takes.
+    """
+    lines = [
+        "import numpy as np",
+        "from transformers import pipeline",
+        "",
+        'checkpoint = "user/name"  # on the Hub, or the folder of this card',
+        f"clip = np.random.default_rng(0).normal(0, 0.1, {rate}).astype(np.float32)  # yours: mono, {rate:,} Hz",
+        "",
+        'classify = pipeline("audio-classification", model=checkpoint, trust_remote_code=True)',
+        "print(classify(clip))",
+        "",
+        "import modeling_smoothclap  # where the package is installed, no code of the checkpoint needs to run",
+        "",
+        'classify = pipeline("audio-classification", model=checkpoint)',
+        "print(classify(clip))",
     ]
     return "\n".join(["```python", *lines, "```"])

@@ -50,7 +50,7 @@ def test_the_round_trip_keeps_everything(saved):
     assert loaded.templates == expected.templates
     assert loaded.record == expected.record
     assert len(loaded) == 3
-    assert {path.name for path in saved.iterdir()} == {CONTEXTS_FILE, RECORD_FILE}
+    assert {path.name for path in saved.iterdir()} == {CONTEXTS_FILE, RECORD_FILE, "README.md"}
 
 
 def test_the_record_is_readable(saved):
@@ -185,8 +185,8 @@ def test_it_travels_to_a_hub_and_back_in_one_commit(saved, tmp_path):
         run_python(["-c", PUSH_AND_PULL, str(saved), str(tmp_path / "pulled")], tmp_path, **environment)
     pushed = server.repositories["ann/contexts"]
     assert len(pushed.titles) == 2  # the first is what every repository begins with
-    assert set(pushed.trees[pushed.branches["main"]]) == {".gitattributes", RECORD_FILE, CONTEXTS_FILE}
-    for name in (RECORD_FILE, CONTEXTS_FILE):
+    assert set(pushed.trees[pushed.branches["main"]]) == {".gitattributes", RECORD_FILE, CONTEXTS_FILE, "README.md"}
+    for name in (RECORD_FILE, CONTEXTS_FILE, "README.md"):
         assert (tmp_path / "pulled" / name).read_bytes() == (saved / name).read_bytes()
 
 

@@ -1,6 +1,7 @@
 """The report of made-up results: what each table says, and that nothing in it can be misread."""
 
 import copy
+import hashlib
 import re
 
 import pytest
@@ -56,11 +57,22 @@ def results():
                 "weights_sha256": "b" * 64,
                 "training_corpora": ["queen"],
                 "corpora": ["one", "two"],
+                "contexts": [
+                    {"seed": seed, "kind": kind, "similarity": 0.5 + seed / 10, "emotions_kept": kept}
+                    for seed in (0, 1)
+                    for kind, kept in (
+                        ("both-losses", 1),
+                        ("untrained", 0.5),
+                        ("content-loss-only", 0.25),
+                        ("style-loss-only", 0.125),
+                    )
+                ],
             }
         ],
         "generalisation": [entry("one", "not zero-shot"), entry("two", "unknown", zero_shot=at_chance)],
         "supervised": [],
         "settings": {
+            "encoder": "folder",
             "seeds": [0, 1],
             "templates": vars(ENGLISH),
             "acpt": {"num_contexts": 80, "seed": 0},
@@ -112,13 +124,13 @@ def test_supervised_beside_and_what_was_refused(results, tmp_path):
     refused = {"corpus": "two", "zero_shot": {"status": "zero-shot", "why": ""}, "refused": "2 speakers are known"}
     results["supervised"] = [entry("one", names=names) | folds, entry("one", condition="noise", names=names) | folds,
                              refused]  # fmt: skip
-    text = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Clips")[0]
+    text = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Contexts")[0]
     assert "- Two: not judged, because 2 speakers are known.\n" in text
     assert "- One: 1,234 clips of 10 speakers in 5 folds; 3 clips of unknown speakers are left out.\n" in text
     assert "| method | One |\n| --- | ---: |\n| classifier on audio of other speakers | 0.480 ± 0.013 |" in text
     assert text.count("| CLEP-DG |") == 2  # UAR and WA, clean only
     results["supervised"] = [refused]
-    alone = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Clips")[0]
+    alone = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Contexts")[0]
     assert "not judged" in alone and "| method |" not in alone
     results["supervised"], results["generalisation"] = [entry("one", names=names) | folds | {"left_out": 0}], []
     text = report(results, tmp_path)
@@ -140,8 +152,36 @@ def test_conditions_are_shown_with_and_without_acpt(results, tmp_path):
     assert "| as recorded | 0.410 † | 0.430 ± 0.013 † | 0.440 ± 0.013 † | 0.470 ± 0.013 † |" in one
     assert "| by telephone | 0.410 | 0.430 ± 0.013 | 0.440 ± 0.013 | 0.123 ± 0.013, at chance |" in one
     assert "- At chance" in text
+    assert "![UAR on One under each acoustic condition](pictures/conditions-one.png)" in one
+    assert (tmp_path / "new" / "pictures" / "conditions-two.png").is_file()
     table = report(results, tmp_path).split("## Leave one corpus out")[1].split("## Acoustic")[0]
     assert "0.123" not in table  # which is of clean speech
+
+
+def test_what_contexts_do_to_prompts(results, tmp_path):
+    part = report(results, tmp_path).split("## Contexts")[1].split("## Clips")[0]
+    rows = [line for line in part.splitlines() if line.startswith(("| C", "| classifier"))]
+    assert rows == [
+        "| classifier on untrained contexts | 0.550 ± 0.071 | 0.500 ± 0.000 |",
+        "| CLEP-DG without style loss | 0.550 ± 0.071 | 0.250 ± 0.000 |",
+        "| CLEP-DG without content loss | 0.550 ± 0.071 | 0.125 ± 0.000 |",
+        "| CLEP-DG | 0.550 ± 0.071 | 1.000 ± 0.000 |",
+    ]
+    assert part.endswith("\n![Prompts of folder with and without contexts](pictures/contexts.png)\n\n")
+    for each in results["encoders"][0]["contexts"]:
+        each["similarity"] = None
+    assert "| CLEP-DG | one context | 1.000 ± 0.000 |" in report(results, tmp_path)
+    results["encoders"][0]["contexts"] = results["encoders"][0]["contexts"][:4]
+    assert "| CLEP-DG without style loss | one context | 0.250 |" in report(results, tmp_path)
+
+
+def test_each_checkpoint_has_its_contexts(results, tmp_path):
+    first = results["encoders"][0]
+    results["settings"]["encoder"] = {"one": "folder", "two": "other"}
+    results["encoders"] = [first | {"corpora": ["one"]}, first | {"name": "other", "corpora": ["two"]}]
+    text = report(results, tmp_path)
+    assert "![Prompts of folder, which judges one, with and without contexts](pictures/contexts-one.png)" in text
+    assert "![Prompts of other, which judges two, with and without contexts](pictures/contexts-two.png)" in text
 
 
 def test_clips_methods_and_how_it_was_run(results, tmp_path):
@@ -161,4 +201,11 @@ def test_clips_methods_and_how_it_was_run(results, tmp_path):
 
 
 def test_equal_results_give_equal_files(results, tmp_path):
-    assert report(copy.deepcopy(results), tmp_path / "a") == report(results, tmp_path / "b")
+    results["conditions"].append({"name": "telephone", "title": "by telephone"})
+    results["generalisation"] += [entry(name, condition="telephone") for name in ("one", "two")]
+    written = []
+    for name in ("a", "b"):
+        write_report(copy.deepcopy(results), tmp_path / name)
+        files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
+        written.append([(path.name, hashlib.sha256(path.read_bytes()).digest()) for path in files])
+    assert len(written[0]) == 3 and written[0] == written[1]

@@ -26,6 +26,19 @@ def test_a_smoothclap_becomes_a_model_for_the_stock_pipeline(tmp_path):
     assert {each["label"]: each["score"] for each in found} == pytest.approx(expected, abs=1e-5)
 
 
+def test_every_class_that_the_folder_names_has_its_code_there(tmp_path):
+    encoder = load_dual_encoder(str(tiny.checkpoint(tmp_path / "encoder")))
+    extractor = encoder.processor.feature_extractor
+    assert "AutoProcessor" in extractor.auto_map  # as it was loaded with its processor, whose code does not go along
+    save_classifier(encoder, torch.eye(2, 16), ["sad", "glad"], 4.0, tmp_path / "classifier")
+    maps = [json.loads((tmp_path / "classifier" / f"{name}config.json").read_text())["auto_map"]
+            for name in ("", "preprocessor_")]  # fmt: skip
+    assert [set(each) for each in maps] == [{"AutoConfig", "AutoModelForAudioClassification"}, {"AutoFeatureExtractor"}]
+    for reference in (*maps[0].values(), *maps[1].values()):
+        assert (tmp_path / "classifier" / f"{reference.split('.')[0]}.py").is_file()
+    assert "AutoProcessor" in extractor.auto_map  # the encoder's own is as it was
+
+
 def test_of_clap_the_vectors_are_kept_with_what_they_are_for(tmp_path):
     encoder = load_dual_encoder(str(clap(tmp_path / "clap")))
     weights = torch.randn(4, 2, generator=torch.Generator().manual_seed(0)).T  # not contiguous

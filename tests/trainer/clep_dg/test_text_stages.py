@@ -1,4 +1,4 @@
-"""Each method's vectors against what they are said to be."""
+"""Each method's vectors, and what is said of the contexts, against what they are said to be."""
 
 from dataclasses import replace
 
@@ -18,8 +18,9 @@ from smoothclap_trainer.clep_dg.methods import (
     WITHOUT_CONTENT,
     WITHOUT_STYLE,
     ZERO_SHOT,
-    class_weights,
 )
+from smoothclap_trainer.clep_dg.text_stages import text_stages
+from smoothclap_trainer.data.packages import file_sha256
 from tests.trainer.clep_dg import encoders
 from tests.trainer.clep_dg.encoders import NAMES, SHORT
 
@@ -28,8 +29,9 @@ ACPT = ACPTSettings(num_contexts=3, steps=3, learning_rate=0.5)
 CLASSIFIER = ClassifierSettings(epochs=4, batch_size=4)
 
 
-def weights(method, folder, encoder, acpt=ACPT):
-    return class_weights(method, encoder, SHORT, NAMES, acpt, CLASSIFIER, folder)
+def stages(folder, encoder, seed=0):
+    acpt, classifier = replace(ACPT, seed=seed), replace(CLASSIFIER, seed=seed)
+    return text_stages(encoder, SHORT, NAMES, acpt, classifier, folder)
 
 
 def embedded(encoder, prompts, context=None):
@@ -46,7 +48,7 @@ def trained(encoder, contexts):
 @pytest.mark.parametrize("kind", ["bert", "clap"])
 def test_all_methods_by_hand(kind, tmp_path):
     encoder = encoders.encoder(kind)
-    found = {method: weights(method, tmp_path / "kept", encoder) for method in METHODS}
+    found = stages(tmp_path / "kept", encoder).weights
     content = embedded(encoder, NAMES)
     fitted = {
         method: fit_contexts(encoder, SHORT, NAMES, replace(ACPT, **changes), tmp_path / method.name).contexts
@@ -63,20 +65,22 @@ def test_all_methods_by_hand(kind, tmp_path):
         CONTEXT_FREE: train_classifier(content.repeat(3, 1), torch.arange(3).repeat(3), CLASSIFIER),
         RANDOM_CONTEXTS: trained(encoder, untrained_bank(encoder, SHORT, ACPT).contexts),
     } | {method: trained(encoder, contexts) for method, contexts in fitted.items()}
-    assert set(expected) == set(found) == set(METHODS)
+    assert list(found) == [method.name for method in METHODS] and set(expected) == set(METHODS)
     for method, value in expected.items():
-        torch.testing.assert_close(found[method], value, atol=1e-6, rtol=0, msg=method.name)
-    ways = [found[method] for method in METHODS]
+        torch.testing.assert_close(found[method.name], value, atol=1e-6, rtol=0, msg=method.name)
+    ways = list(found.values())
     assert all((one - other).abs().max() > 1e-5 for n, one in enumerate(ways) for other in ways[:n])
 
 
 def test_contexts_are_kept_by_kind_and_not_fitted_again(tmp_path):
     encoder = encoders.encoder()
-    first = {method: weights(method, tmp_path, encoder) for method in METHODS}
+    first = stages(tmp_path, encoder)
     kinds = {path.name for path in tmp_path.iterdir()}
     assert kinds == {"both-losses", "content-loss-only", "style-loss-only"}
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/contexts.safetensors")}
-    assert all(torch.equal(weights(method, tmp_path, encoder), first[method]) for method in METHODS)
+    again = stages(tmp_path, encoder)
+    assert all(torch.equal(again.weights[method.name], first.weights[method.name]) for method in METHODS)
+    assert again.contexts == first.contexts
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/contexts.safetensors")}
     for kind, losses in (("both-losses", (True, True)), ("content-loss-only", (False, True)),
                          ("style-loss-only", (True, False))):  # fmt: skip
@@ -86,23 +90,37 @@ def test_contexts_are_kept_by_kind_and_not_fitted_again(tmp_path):
 
 def test_a_bank_that_was_moved_gives_the_same_classifier(tmp_path):
     encoder = encoders.encoder()
-    first = weights(CLEP_DG, tmp_path / "here", encoder)
+    first = stages(tmp_path / "here", encoder).weights[CLEP_DG.name]
     (tmp_path / "here").rename(tmp_path / "there")
-    moved = weights(CLEP_DG, tmp_path / "there", encoders.encoder())
+    moved = stages(tmp_path / "there", encoders.encoder()).weights[CLEP_DG.name]
     torch.testing.assert_close(moved, first, atol=1e-6, rtol=0)
+
+
+def test_contexts_are_described(tmp_path):
+    encoder = encoders.encoder()
+    found = stages(tmp_path, encoder)
+    content = embedded(encoder, NAMES)
+    assert [each["kind"] for each in found.contexts] == [
+        "both-losses", "untrained", "content-loss-only", "style-loss-only"
+    ]  # fmt: skip
+    for each in found.contexts:
+        file = tmp_path / each["kind"] / "contexts.safetensors"
+        assert each["sha256"] == (None if each["kind"] == "untrained" else file_sha256(file))
+        bank = untrained_bank(encoder, SHORT, ACPT) if each["sha256"] is None else (
+            AcousticContextBank.from_pretrained(file.parent, encoder)
+        )  # fmt: skip
+        one, two, three = (embedded(encoder, ["a <ctx> room"], context)[0] for context in bank.contexts)
+        cosines = [abs(float(a @ b)) for a, b in ((one, two), (one, three), (two, three))]
+        assert each["similarity"] == pytest.approx(sum(cosines) / 3, abs=1e-5)
+        right = [
+            int((embedded(encoder, [f"{name} in a <ctx> room"], context) @ content.T).argmax()) == NAMES.index(name)
+            for context in bank.contexts for name in NAMES
+        ]  # fmt: skip
+        assert each["emotions_kept"] == pytest.approx(sum(right) / 9)
 
 
 def test_only_where_something_is_random_do_seeds_matter(tmp_path):
     encoder = encoders.encoder()
+    one, other = (stages(tmp_path / str(seed), encoder, seed).weights for seed in (0, 1))
     for method in METHODS:
-        one, other = (
-            class_weights(method, encoder, SHORT, NAMES, replace(ACPT, seed=seed), replace(CLASSIFIER, seed=seed),
-                          tmp_path / str(seed))
-            for seed in (0, 1)
-        )  # fmt: skip
-        assert torch.equal(one, other) is not method.is_random, method.name
-
-
-def test_names_are_unique_and_clep_dg_comes_last():
-    assert len({method.name for method in METHODS}) == len({method.title for method in METHODS}) == 7
-    assert METHODS[-1] is CLEP_DG
+        assert torch.equal(one[method.name], other[method.name]) is not method.is_random, method.name

@@ -6,7 +6,6 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
@@ -35,20 +34,6 @@ DRAWN = {
     "map": lambda path: emotion_map_picture(CLIPS, TEXTS, (0.5, 0.25), np.array([0, 1, 1]), LONG, "Title", path),
     "circumplex": lambda path: circumplex_picture(PAIRS[:3], PAIRS[3:6], "Title", path),
 }
-
-
-@pytest.fixture
-def figure(monkeypatch) -> list[Figure]:
-    """Gets the figures that are saved, which have the objects that pixels no longer tell apart."""
-    saved: list[Figure] = []
-    save = Figure.savefig
-
-    def keep(self: Figure, *arguments, **options):
-        save(self, *arguments, **options)
-        saved.append(self)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return saved
 
 
 def words(axes: Axes) -> list[str]:

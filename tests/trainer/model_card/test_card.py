@@ -7,6 +7,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from smoothclap_trainer.model_card import model_card, write_model_card
+from tests import tiny
+from tests.trainer.clep_dg import judged_classifiers
 from tests.trainer.model_card import folders
 
 
@@ -134,3 +136,11 @@ def test_lines_of_prose_are_readable(whole):
 def test_links_of_a_card_lead_into_its_folder(whole):
     targets = re.findall(r"\]\(([^)]+)\)", model_card(whole))
     assert targets and all((Path(whole) / target).is_file() for target in targets)
+
+
+def test_a_classifier_is_refused_and_keeps_the_card_that_it_has(tmp_path):
+    folder = judged_classifiers.save(tiny.checkpoint(tmp_path / "encoder"), tmp_path / "classifier")
+    (folder / "README.md").write_text("the experiment's")
+    with pytest.raises(ValueError, match=r"holds a classifier, which ranks no descriptions\. examples/run_clep"):
+        write_model_card(folder)
+    assert (folder / "README.md").read_text() == "the experiment's"

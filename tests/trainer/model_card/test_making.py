@@ -5,6 +5,8 @@ import re
 import pytest
 
 from smoothclap_trainer.model_card import making
+from tests import tiny
+from tests.trainer.clep_dg import judged_classifiers
 from tests.trainer.model_card import folders
 
 
@@ -48,6 +50,13 @@ def test_what_trained_is_said_where_it_is_known(tmp_path, settings, said):
     if settings is not None:
         folders.write(tmp_path, training_config_yaml=settings)
     assert making.architecture(folders.facts(tmp_path))[1] == said
+
+
+def test_of_a_classifier_the_vectors_are_a_part_and_there_is_no_text_tower(tmp_path):
+    folder = judged_classifiers.save(tiny.checkpoint(tmp_path / "encoder"), tmp_path / "classifier")
+    parts = [line.split(" | ") for line in making.architecture(folders.facts(folder))[0].splitlines()[2:]]
+    assert [part[0] for part in parts] == ["| audio tower", "| projection heads and scale", "| classifier"]
+    assert parts[-1][1:] == ["a vector for each of 2 classes", "32 |"]
 
 
 def test_without_weights_there_are_no_sizes(tmp_path):

@@ -1,0 +1,1 @@
+"""Model cards of what CLEP-DG makes: classifiers, and banks of contexts."""

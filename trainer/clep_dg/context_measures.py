@@ -1,0 +1,41 @@
+"""What contexts do to prompts, in two numbers: whether they differ, and whether emotions survive them."""
+
+import torch
+import torch.nn.functional as F
+
+from modeling_smoothclap.loss_smoothclap import cosines
+
+
+def prompt_similarity(features: torch.Tensor) -> float | None:
+    """
+    How much contexts resemble each other: the mean |cosine| of their prompts, over all pairs. It is what the style loss
+    lowers.
+
+    Args:
+        features (`torch.Tensor` of shape `(K, width)`): From [`~text_features.context_features`].
+
+    Returns:
+        `float`: Between 0, for prompts at right angles, and 1; `None` for a single context.
+    """
+    if len(features) < 2:
+        return None
+    units = F.normalize(features, dim=-1)
+    pairs = torch.triu_indices(len(units), len(units), offset=1, device=units.device)
+    return float(cosines(units, units)[*pairs].abs().mean())
+
+
+def emotions_kept(joint: torch.Tensor, content: torch.Tensor) -> float:
+    """
+    Whether emotions are recognised in the contexts: the share of joint prompts that are nearest to the content prompt
+    of their own emotion. It is what the content loss raises.
+
+    Args:
+        joint (`torch.Tensor` of shape `(K, N, width)`): From [`~text_features.joint_features`].
+        content (`torch.Tensor` of shape `(N, width)`): From [`~text_features.content_features`], in the same order.
+
+    Returns:
+        `float`: Between 0 and 1; by chance 1/N.
+    """
+    similarity = cosines(F.normalize(joint, dim=-1).flatten(0, 1), F.normalize(content, dim=-1))  # (K * N, N)
+    true = torch.arange(len(content), device=joint.device).repeat(len(joint))
+    return float((similarity.argmax(dim=1) == true).float().mean())
