@@ -6,6 +6,10 @@ Fits acoustic contexts and a classifier from text alone, and judges them on spee
 The configuration names a dual encoder, such as what examples/configs/clep.yaml trains (stage 1), and the corpora. Its
 output folder gets results.json, report.md with its pictures, the fitted contexts, and the classifier. A run that was
 interrupted goes on with the contexts that it had fitted.
+
+Pictures need the extra `plots`, acoustic conditions the extra `acoustics`:
+
+    pip install -c constraints.txt -e ".[acoustics,plots]"
 """
 
 import argparse

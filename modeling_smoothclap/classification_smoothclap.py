@@ -94,8 +94,8 @@ class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
             [`SmoothCLAPForAudioClassification`]: In evaluation mode, of the dual encoder's type and on its device.
 
         Raises:
-            ValueError: if the model is no SmoothCLAP dual encoder, the weights do not fit it, a class lacks its name
-                or shares it, or the scale is out of range.
+            ValueError: if the model is no SmoothCLAP dual encoder, the weights do not fit it or are not finite, a class
+                lacks its name or shares it, or the scale is out of range.
         """
         _check(model, class_weights, id2label, scale)
         config = copy.deepcopy(model.config)
@@ -159,6 +159,8 @@ def _check(model: SmoothCLAPModel, class_weights: torch.Tensor, id2label: Mappin
             f"`class_weights` are one vector per class in the space of the model, (classes, "
             f"{model.config.projection_dim}); got {tuple(class_weights.shape)}."
         )
+    if faulty := (~class_weights.isfinite().all(dim=1)).nonzero().flatten().tolist():
+        raise ValueError(f"`class_weights` must be finite; NaN or infinity is in the rows {faulty}. Train them anew.")
     if sorted(id2label) != list(range(len(class_weights))):
         raise ValueError(
             f"`id2label` names the rows of `class_weights`, 0 to {len(class_weights) - 1}; got the ids "

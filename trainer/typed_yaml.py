@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -47,7 +48,8 @@ def read_mapping(text: str, hints: Mapping[str, Any]) -> Any:
 
     Args:
         text (`str`): The YAML.
-        hints (`Mapping[str, Any]`): Type hints of the keys that are known.
+        hints (`Mapping[str, Any]`): Type hints of the keys that are known. A dataclass stands for a mapping, whose
+            keys are its fields.
 
     Returns:
         What it says; it need not be a mapping.
@@ -57,8 +59,8 @@ def read_mapping(text: str, hints: Mapping[str, Any]) -> Any:
     """
 
     def mark(node: yaml.Node) -> None:
-        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
-            _keep_text(value, hints.get(key.value, Any))
+        if isinstance(node, yaml.MappingNode):
+            _keep_fields(node, hints)
 
     return _read(text, mark)
 
@@ -87,7 +89,8 @@ def fitted(said: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         said (`Mapping[str, Any]`): Names to values.
         hints (`Mapping[str, Any]`): Type hints of all the names. Whole numbers are numbers, true and false are not.
-            What is neither text, a number, a truth value, null, a list nor a mapping is not judged.
+            Of a dataclass only that it is a mapping is judged. What is neither text, a number, a truth value, null, a
+            list nor a mapping is not judged.
 
     Returns:
         `dict[str, Any]`: Names to values that fit.
@@ -103,8 +106,7 @@ def fitted(said: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
         if _fits([value], hints[name]):
             values[name] = [value]
         else:
-            takes = " or ".join(dict.fromkeys(_described(kind) for kind in _kinds(hints[name])))
-            problems.append(f"`{name}` takes {takes}, not {value!r}.")
+            problems.append(f"`{name}` takes {_described(hints[name])}, not {value!r}.")
     if problems:
         raise ValueError("\n".join(problems))
     return values
@@ -129,15 +131,24 @@ def _keep_text(node: yaml.Node, hint: Any) -> None:
     if isinstance(node, yaml.ScalarNode) and str in kinds:
         if node.tag in _TAKERS and not _TAKERS[node.tag] & set(kinds):
             node.tag = _TEXT
-    elif isinstance(node, yaml.MappingNode):
-        for key_hint, value_hint in [get_args(kind) for kind in kinds if get_origin(kind) is dict]:
-            for key, value in node.value:
-                _keep_text(key, key_hint)
-                _keep_text(value, value_hint)
-    else:
-        for child in node.value if isinstance(node, yaml.SequenceNode) else [node]:  # one may stand for a list of one
-            for element in elements:
-                _keep_text(child, element)
+        return
+    if isinstance(node, yaml.MappingNode):
+        for kind in kinds:
+            if is_dataclass(kind):
+                _keep_fields(node, get_type_hints(kind))
+            elif get_origin(kind) is dict:
+                key_hint, value_hint = get_args(kind)
+                for key, value in node.value:
+                    _keep_text(key, key_hint)
+                    _keep_text(value, value_hint)
+    for child in node.value if isinstance(node, yaml.SequenceNode) else [node]:  # one may stand for a list of one
+        for element in elements:
+            _keep_text(child, element)
+
+
+def _keep_fields(node: yaml.MappingNode, hints: Mapping[str, Any]) -> None:
+    for key, value in node.value:
+        _keep_text(value, hints.get(key.value, Any))
 
 
 def _kinds(hint: Any) -> tuple[Any, ...]:
@@ -154,7 +165,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _is(value: Any, kind: Any) -> bool:
-    plain, inner = get_origin(kind) or kind, get_args(kind)
+    plain, inner = _plain(kind), get_args(kind)
     if plain not in _WORDS:
         return True
     if isinstance(value, bool):
@@ -168,9 +179,17 @@ def _is(value: Any, kind: Any) -> bool:
     return True
 
 
-def _described(kind: Any, several: bool = False) -> str:
-    plain, inner = get_origin(kind) or kind, get_args(kind)
-    words = _WORDS.get(plain, ("anything", "anything"))[several]
-    if inner and plain in (list, dict):
-        words += " of " + " to ".join(_described(each, several=True) for each in inner)
-    return words
+def _plain(kind: Any) -> Any:
+    return dict if is_dataclass(kind) else get_origin(kind) or kind
+
+
+def _described(hint: Any, several: bool = False) -> str:
+    described = []
+    for kind in _kinds(hint):
+        words = _WORDS.get(_plain(kind), ("anything", "anything"))[several]
+        if is_dataclass(kind):
+            words += f" with the keys {', '.join(get_type_hints(kind))}"
+        elif _plain(kind) in (list, dict) and get_args(kind):
+            words += " of " + " to ".join(_described(each, several=True) for each in get_args(kind))
+        described.append(words)
+    return " or ".join(dict.fromkeys(described))

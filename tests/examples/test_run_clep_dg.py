@@ -35,7 +35,7 @@ def main(monkeypatch, *arguments):
 
 
 def config(folder, name, **changes):
-    changes = {"output": str(folder / name), "acpt": {"num_contexts": 6, "steps": 40}, "seeds": 0} | changes
+    changes = {"output": str(folder / name), "acpt": {"num_contexts": 6, "steps": 40}, "seeds": [0]} | changes
     return write(experiment(folder, **changes), folder / f"{name}.yaml")
 
 

@@ -54,7 +54,7 @@ def server():
 def classifier(tmp_path_factory):
     """The folder that the experiment leaves."""
     folder = tmp_path_factory.mktemp("experiment")
-    changes = {"protocols": "generalisation", "seeds": 0, "acpt": {"num_contexts": 1, "steps": 1}}
+    changes = {"protocols": "generalisation", "seeds": [0], "acpt": {"num_contexts": 1, "steps": 1}}
     run_experiment(read_settings(write(experiment(folder, **changes), folder / "it.yaml")))
     return folder / "out" / "classifier"
 

@@ -121,6 +121,10 @@ def test_outputs_as_tuples_and_with_hidden_states():
     assert len(hidden) == len(output.hidden_states) == 3  # of two layers, and before them
 
 
+def faulty(row, value):
+    return weights().index_put((torch.tensor([row]), torch.tensor([0])), torch.tensor(value))
+
+
 def test_the_wrong_audio_is_refused():
     with pytest.raises(ValueError, match="A wav2vec2 tower takes `input_values`"):
         classifier()(input_features=torch.zeros(1, 40, 20))
@@ -131,6 +135,8 @@ def test_the_wrong_audio_is_refused():
     [
         ({"class_weights": torch.zeros(3, 15)}, r"\(classes, 16\); got \(3, 15\)"),
         ({"class_weights": torch.zeros(16)}, r"\(classes, 16\); got \(16,\)"),
+        ({"class_weights": faulty(1, math.nan)}, r"must be finite; NaN or infinity is in the rows \[1\]"),
+        ({"class_weights": faulty(2, -math.inf)}, r"must be finite; NaN or infinity is in the rows \[2\]"),
         ({"id2label": {0: "a", 1: "b"}}, r"0 to 2; got the ids \[0, 1\]"),
         ({"id2label": {1: "a", 2: "b", 3: "c"}}, r"0 to 2; got the ids \[1, 2, 3\]"),
         ({"id2label": {0: "a", 1: "b", 2: "a"}}, r"Classes share a name in \{0: 'a', 1: 'b', 2: 'a'\}"),

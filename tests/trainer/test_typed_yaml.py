@@ -1,5 +1,6 @@
 """YAML for settings of known types."""
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
@@ -11,6 +12,13 @@ from smoothclap_trainer.typed_yaml import fitted, read_mapping, read_value
 
 class Kind(Enum):
     ONE = "one"
+
+
+@dataclass
+class Part:
+    name: str
+    heard: bool = False
+    words: dict[str, str | list[str]] | None = None
 
 
 @pytest.mark.parametrize(
@@ -48,6 +56,14 @@ def test_what_is_no_float_stays_text(text):
         ("{no: 1, b: x}", dict[str, str], {"no": "1", "b": "x"}),
         ("{no: 1}", dict, {False: 1}),
         ("[{1: 2}, {}]", dict[str, str] | list[dict[str, str]], [{"1": "2"}, {}]),
+        ("{no: on}", list[dict[str, str]], {"no": "on"}),
+        (
+            "{name: no, heard: no, words: {no: [on]}, other: no}",
+            Part,
+            {"name": "no", "heard": False, "words": {"no": ["on"]}, "other": False},
+        ),
+        ("[{name: 1}]", str | list[Part], [{"name": "1"}]),
+        ("{name: 1}", list[Part] | None, {"name": "1"}),
         ("yes", Any, True),
         ("", str, None),
     ],
@@ -82,6 +98,8 @@ def test_each_key_of_a_mapping_has_its_type():
         (["a"], list),
         ([], list[str]),
         (["a", None], list[str | None]),
+        ({"name": 1}, Part),
+        ([{}], list[Part] | None),
     ],
 )
 def test_what_fits_stays_as_it_is(value, hint):
@@ -107,6 +125,9 @@ def test_one_value_for_a_list_is_a_list_of_one():
         ([1], list[str], "a list of texts"),
         ({"a": 1}, dict[str, bool], "a mapping of texts to values true or false"),
         ("a", dict, "a mapping"),
+        ("a", Part, "a mapping with the keys name, heard, words"),
+        (["a"], list[Part] | str, "a list of mappings with the keys name, heard, words or text"),
+        (1, dict[str, str | list[str]], "a mapping of texts to texts or lists of texts"),
         ({1: "a"}, dict[str, Kind] | str, "a mapping of texts to anything or text"),
         ({1: "a"}, dict[str, str] | list[int] | None, "a mapping of texts to texts or a list of whole numbers or null"),
     ],

@@ -5,6 +5,7 @@ match; of the CLEP-DG paper (arXiv 2507.04048) only the abstract was at hand. T(
 projection, at unit length; P_k is the prompt of context k, P_n that of emotion n, and P_k o P_n the joint one.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -49,8 +50,8 @@ class ACPTSettings:
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` counts from 1, got {getattr(self, name)}.")
         for name in ("learning_rate", "init_std"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"`{name}` must be positive and finite, got {getattr(self, name)}.")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"`momentum` is at least 0 and less than 1, got {self.momentum}.")
         if self.seed < 0:
@@ -129,8 +130,8 @@ def fit_contexts(
         [`AcousticContextBank`]
 
     Raises:
-        ValueError: if there are fewer than two classes, the folder holds contexts of another fit, or a loss is not
-            finite.
+        ValueError: if there are fewer than two classes, a prompt is too long, the folder holds contexts of another fit,
+            or a loss is not finite.
 
     Example:
 
@@ -153,11 +154,13 @@ def fit_contexts(
     start = untrained_bank(encoder, templates, settings)
     fitted_with = {"settings": asdict(settings), "class_names": list(class_names)}
     target = AcousticContextBank(start.contexts, templates, start.fingerprints, fitted_with)
+    # Before anything is written, for a prompt may be too long.
+    prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
+    content_tokens = encoder.tokenize(content_prompts)
     done = list(_begin_or_resume(Path(folder), target))
     with encoder.frozen():
-        prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
         with torch.no_grad():
-            content = encoder.embed(encoder.tokenize(content_prompts))  # (N, width)
+            content = encoder.embed(content_tokens)  # (N, width)
         earlier = [_context_feature(encoder, prompts, each) for each in done]
         total, missing = len(target), len(target) - len(done)
         with logging.tqdm(
@@ -214,15 +217,16 @@ def _context_feature(encoder: PromptEncoder, prompts: PromptTokens, context: tor
 
 def _begin_or_resume(folder: Path, target: AcousticContextBank) -> torch.Tensor:
     """The contexts that a folder has already, (k, M, D), of a fit with the record of `target`."""
-    record, contexts = read_record(folder), read_contexts(folder)
-    if record is None:
-        if contexts is not None:
-            raise ValueError(f"{str(folder)!r} holds contexts that do not say how they were made; choose another.")
+    contexts = read_contexts(folder)
+    if contexts is None:  # a record alone is of a fit that failed or was killed before its first context
         write_record(folder, target.record)
         return target.contexts[:0]
+    record = read_record(folder)
+    if record is None:
+        raise ValueError(f"{str(folder)!r} holds contexts that do not say how they were made; choose another.")
     if differing := record_differences(record, target.record):
         raise ValueError(
             f"{str(folder)!r} holds the contexts of another fit: {'; '.join(differing)}. Choose another folder, or "
             "delete this one."
         )
-    return target.contexts[:0] if contexts is None else contexts
+    return contexts

@@ -15,9 +15,12 @@ import torch
 import torch.nn.functional as F
 
 from modeling_smoothclap.loss_smoothclap import cosines
+from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
 
 LOSSES = ("arcface", "softmax")
+MAX_SCALE = math.exp(MAX_LOGIT_SCALE)
+"""What a saved classifier can have."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,15 @@ class ClassifierSettings:
     learning_rate: float = field(default=0.005, metadata={"help": "Rate of SGD (PromptStyler's)."})
     momentum: float = field(default=0.9, metadata={"help": "Momentum of SGD (PromptStyler's)."})
     batch_size: int = field(default=128, metadata={"help": "Features per step (PromptStyler's)."})
-    seed: int = field(default=0, metadata={"help": "Of the initial weights and of the order (ours)."})
+    seed: int = field(default=0, metadata={"help": "Of the order of the features (ours)."})
 
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise ValueError(f"`loss` is one of {', '.join(LOSSES)}, not {self.loss!r}.")
-        for name in ("scale", "learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"`{name}` must be positive, got {getattr(self, name)}.")
+        if not 0 < self.scale <= MAX_SCALE:
+            raise ValueError(f"`scale` must be positive and at most {MAX_SCALE:g}, got {self.scale}.")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"`learning_rate` must be positive and finite, got {self.learning_rate}.")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"`{name}` counts from 1, got {getattr(self, name)}.")
@@ -86,6 +90,10 @@ def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: Cla
     """
     Train a bias-free cosine classifier.
 
+    The weights begin as the classes' mean features (ours; PromptStyler draws them). Texts of a model that knows few
+    words are nearly parallel. From random directions, each class is then pushed away from what all texts share faster
+    than its own texts pull it, to where ArcFace's slope vanishes, at an angle of pi - m, and stays there.
+
     Args:
         features (`torch.Tensor` of shape `(n, width)`): Embeddings, of texts or of audio; their length has no effect.
         labels (`torch.Tensor` of shape `(n,)`): Class ids from 0; each class up to the largest occurs.
@@ -112,9 +120,7 @@ def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: Cla
     classes = _check(features, labels)
     features = features.detach().float()
     generator = torch.Generator().manual_seed(settings.seed)
-    # Directions are all that counts; the length, of about one, decides how fast they turn (ours).
-    initial = torch.randn(classes, features.shape[1], generator=generator)
-    weights = F.normalize(initial, dim=-1).to(features.device).requires_grad_()
+    weights = _class_means(features, labels, classes).requires_grad_()
     optimizer = torch.optim.SGD([weights], lr=settings.learning_rate, momentum=settings.momentum)
     margin = settings.margin if settings.loss == "arcface" else 0.0
     for _ in range(settings.epochs):
@@ -125,6 +131,12 @@ def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: Cla
             F.cross_entropy(logits, labels[chosen]).backward()
             optimizer.step()
     return F.normalize(weights.detach(), dim=-1)
+
+
+def _class_means(features: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Unit-length directions, (classes, width): the length decides how fast they turn, and one is ours."""
+    sums = features.new_zeros(classes, features.shape[1])
+    return F.normalize(sums.index_add(0, labels, F.normalize(features, dim=-1)), dim=-1)
 
 
 def _check(features: torch.Tensor, labels: torch.Tensor) -> int:

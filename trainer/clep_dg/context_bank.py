@@ -2,7 +2,8 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,13 +101,12 @@ class AcousticContextBank:
             [`AcousticContextBank`]: With its vectors on the CPU.
 
         Raises:
-            ValueError: if a file is missing or damaged, the fit was not finished, or the contexts belong to another
-                encoder.
+            ValueError: if there is no such folder nor repository, a file is missing or damaged, the fit was not
+                finished, or the contexts belong to another encoder.
         """
         folder = Path(name_or_path)
         if not folder.is_dir():
-            files = [CONTEXTS_FILE, RECORD_FILE]
-            folder = Path(snapshot_download(str(name_or_path), revision=revision, allow_patterns=files))
+            folder = _downloaded(str(name_or_path), revision)
         record, contexts = read_record(folder), read_contexts(folder)
         if record is None or contexts is None:
             missing = RECORD_FILE if record is None else CONTEXTS_FILE
@@ -144,16 +144,23 @@ class AcousticContextBank:
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write what a bank says of itself, whole or not at all, into a folder that is created if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{RECORD_FILE}.part"
-    partial.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(folder / RECORD_FILE)
+    with _whole(folder / RECORD_FILE) as unfinished:
+        unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_contexts(folder: Path, contexts: torch.Tensor) -> None:
     """Write the vectors, (K, M, D), whole or not at all."""
-    partial = folder / f"{CONTEXTS_FILE}.part"
-    save_file({"contexts": contexts.detach().float().cpu().contiguous()}, partial)
-    partial.replace(folder / CONTEXTS_FILE)
+    with _whole(folder / CONTEXTS_FILE) as unfinished:
+        save_file({"contexts": contexts.detach().float().cpu().contiguous()}, unfinished)
+
+
+@contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Where to write a file's content, which then takes its place at once. Two runs do not get in each other's way."""
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix="unfinished-") as scratch:
+        unfinished = Path(scratch) / file.name
+        yield unfinished
+        unfinished.replace(file)
 
 
 def read_contexts(folder: Path) -> torch.Tensor | None:
@@ -187,6 +194,19 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     if not isinstance(record, dict) or not {"shape", "templates", "fingerprints", "fitted_with"} <= set(record):
         raise ValueError(f"{path} is not the record of a context bank; delete it.")
     return record
+
+
+def _downloaded(name: str, revision: str | None) -> Path:
+    """The folder in the cache with a repository's two files."""
+    try:
+        check_name(name)
+        with explained(name if revision is None else f"{name} at {revision}", looking=True):
+            files = [CONTEXTS_FILE, RECORD_FILE]
+            return Path(snapshot_download(name, revision=revision, allow_patterns=files))
+    except ValueError as error:
+        raise ValueError(
+            f"There is no folder {name!r}, nor can a repository of that name be read from the Hub: {error}"
+        ) from error
 
 
 def record_differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> list[str]:

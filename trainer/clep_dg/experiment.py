@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from transformers.utils import logging
 
@@ -22,29 +23,45 @@ from .labelled_clips import LabelledCorpus, read_corpora
 from .methods import CLEP_DG, METHODS
 from .pictures import contexts_picture, draw_contexts
 from .prompt_encoder import PromptEncoder
-from .protocols import generalisation, supervised
-from .saved_classifier import save_classifier
-from .settings import GENERALISATION, SUPERVISED, ExperimentSettings
+from .protocols import AUDIO_OF_OTHERS, generalisation, supervised, trained_on_others
+from .saved_classifier import check_no_adapters, save_classifier
+from .settings import CLEAN, GENERALISATION, SUPERVISED, ExperimentSettings
 from .text_stages import text_stages
 
 
 logger = logging.get_logger(__name__)
 
 
+Heard = dict[str, dict[str, pd.DataFrame]]
+"""Corpus to acoustic condition to rows of clips, whose paths are those of the files to be heard."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Judge:
-    """An encoder; of each method the vectors of the classes, by seed; and what is to be said of the contexts."""
+    """An encoder; of each method the vectors of the classes, by seed; and what is to be said of its texts."""
 
     encoder: DualEncoder
     weights: dict[str, dict[int | None, np.ndarray]]
-    contexts: list[dict[str, Any]]
+    texts: list[dict[str, Any]]
+    heard: Heard
+    doubtful: dict[str, dict[str, str]] = field(default_factory=dict)  # corpus to path to problem
+    _embeds: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+
+    def embeddings(self, corpus: str, condition: str) -> np.ndarray:
+        """Of a corpus's clips under a condition, (clips, width); computed once."""
+        key = (corpus, condition)
+        if key not in self._embeds:
+            doubtful = self.doubtful.setdefault(corpus, {})
+            paths = self.heard[corpus][condition]["path"].tolist()
+            self._embeds[key] = embed_files(self.encoder, paths, doubtful=doubtful)
+        return self._embeds[key]
 
 
 def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     """
     Runs the second and the third stage for every method and seed, and judges all corpora.
 
-    Nothing that is fitted hears any audio, so no corpus takes part in it. Fitted contexts are kept in the output folder
+    Stages 2 and 3 hear no audio, so no corpus takes part in them. Fitted contexts are kept in the output folder
     under `contexts/`, and a run that was interrupted goes on with those. The classifier of CLEP-DG with the first seed
     is saved under `classifier/` with its card, see [`~saved_classifier.save_classifier`]; clips under acoustic
     conditions are kept under `conditions/`. Where each corpus has a checkpoint of its own, `contexts/` and
@@ -78,18 +95,25 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
         GENERALISATION: [],
         SUPERVISED: [],
     }
+    # First, because it finds out which clips cannot be read, and whether a library is missing.
+    folder = Path(settings.output) / "conditions"
+    heard: Heard = {
+        corpus.name: {name: degrade(corpus.rows, CONDITIONS[name], folder) for name in settings.conditions}
+        for corpus in corpora
+    }
     checkpoints: dict[str, list[LabelledCorpus]] = {}
     for corpus in corpora:
         checkpoints.setdefault(settings.encoder_of(corpus.name), []).append(corpus)
     for checkpoint, its_corpora in checkpoints.items():
-        judge = _prepare(checkpoint, its_corpora, results["classes"], settings)
+        judge = _prepare(checkpoint, its_corpora, results["classes"], heard, settings)
         names = [corpus.name for corpus in its_corpora]
-        results["encoders"].append(judge.encoder.describe() | {"corpora": names, "contexts": judge.contexts})
+        results["encoders"].append(judge.encoder.describe() | {"corpora": names, "texts": judge.texts})
         for corpus in its_corpora:
-            doubtful: dict[str, str] = {}
-            for protocol, entries in _judged(judge, corpus, settings, doubtful).items():
+            others = [each for each in corpora if each is not corpus]
+            for protocol, entries in _judged(judge, corpus, others, settings).items():
                 results[protocol] += entries
-            results["corpora"].append(_described(corpus, doubtful))
+            results["corpora"].append(_described(corpus, judge.doubtful[corpus.name]))
+        del judge  # or the next encoder would be loaded beside this one
     order = [corpus.name for corpus in corpora]
     results["corpora"].sort(key=lambda corpus: order.index(corpus["name"]))
     times = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - started}
@@ -100,55 +124,64 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
 
 
 def _prepare(
-    checkpoint: str, corpora: list[LabelledCorpus], words: Mapping[str, str], settings: ExperimentSettings
+    checkpoint: str,
+    corpora: list[LabelledCorpus],
+    words: Mapping[str, str],
+    heard: Heard,
+    settings: ExperimentSettings,
 ) -> _Judge:
     """Everything that needs no audio."""
     named = parse_model(checkpoint)
     encoder = load_dual_encoder(named.checkpoint, named.revision, device=settings.device)
     encoder.name = named.name
+    check_no_adapters(encoder)
     prompts = PromptEncoder(encoder.model, encoder.processor.tokenizer)
     of_its_own = corpora[0].name if isinstance(settings.encoder, dict) else ""
     weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
-    contexts = []
+    texts = []
     for seed in settings.seeds:
         acpt, classifier = replace(settings.acpt, seed=seed), replace(settings.classifier, seed=seed)
         folder = Path(settings.output) / "contexts" / of_its_own / f"seed-{seed}"
         stages = text_stages(prompts, settings.templates, list(words.values()), acpt, classifier, folder)
         for method in METHODS:
             weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
-        contexts += [{"seed": seed, **each} for each in stages.contexts]
+        texts += [{"seed": seed, "method": name, **each} for name, each in stages.measures.items()]
         if seed == settings.seeds[0]:
             draw_contexts(stages, [*words], named.name, Path(settings.output) / contexts_picture(of_its_own))
     first = torch.from_numpy(weights[CLEP_DG.name][settings.seeds[0]])
     folder = Path(settings.output) / "classifier" / of_its_own
     save_classifier(encoder, first, [*words], settings.classifier.scale, folder)
-    return _Judge(encoder, weights, contexts)
+    return _Judge(encoder, weights, texts, heard)
 
 
 def _judged(
-    judge: _Judge, corpus: LabelledCorpus, settings: ExperimentSettings, doubtful: dict[str, str]
+    judge: _Judge, corpus: LabelledCorpus, others: list[LabelledCorpus], settings: ExperimentSettings
 ) -> dict[str, list[dict[str, Any]]]:
-    """What each protocol that is asked for gives on a corpus, one entry for each condition; fills `doubtful`."""
+    """What each protocol that is asked for gives on a corpus, one entry for each condition."""
     status, why = zero_shot_status(judge.encoder.training_corpora, corpus.name)
     if status != ZERO_SHOT:
         logger.warning(f"{judge.encoder.name} on {corpus.title}: {status}. {why}")
     about = {"corpus": corpus.name, "zero_shot": {"status": status, "why": why}}
-    embeds, sha256 = {}, {}
-    for condition in settings.conditions:
-        rows = degrade(corpus.rows, CONDITIONS[condition], Path(settings.output) / "conditions")
-        embeds[condition] = embed_files(judge.encoder, rows["path"].tolist(), doubtful=doubtful)
-        sha256[condition] = describe_data(rows, corpus.classes, file_hashes(rows["path"]), {})["sha256"]
+    embeds = {condition: judge.embeddings(corpus.name, condition) for condition in settings.conditions}
     found = {}
     if GENERALISATION in settings.protocols:
+        weights = dict(judge.weights)
+        if others:
+            their_clips = [(other, judge.embeddings(other.name, CLEAN)) for other in others]
+            weights[AUDIO_OF_OTHERS] = trained_on_others(their_clips, settings.seeds, settings.classifier)
         found[GENERALISATION] = [
-            {**about, "condition": condition, "sha256": sha256[condition]}
-            | generalisation(corpus, embeds[condition], judge.weights)
+            {**about, "condition": condition, "sha256": _sha256(judge.heard[corpus.name][condition], corpus)}
+            | generalisation(corpus, embeds[condition], weights)
             for condition in settings.conditions
         ]
     if SUPERVISED in settings.protocols:
         entries = supervised(corpus, embeds, judge.weights, settings.seeds, settings.classifier)
         found[SUPERVISED] = [about | entry for entry in entries]
     return found
+
+
+def _sha256(rows: pd.DataFrame, corpus: LabelledCorpus) -> str:
+    return str(describe_data(rows, corpus.classes, file_hashes(rows["path"]), {})["sha256"])
 
 
 def _described(corpus: LabelledCorpus, doubtful: Mapping[str, str]) -> dict[str, Any]:

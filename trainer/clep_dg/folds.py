@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,22 +15,24 @@ MOST_FOLDS = 5
 FEWEST_SPEAKERS_A_SIDE = 2
 
 
-def speaker_folds(speakers: Sequence[str], labels: Sequence[int] | np.ndarray) -> np.ndarray:
+def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndarray) -> np.ndarray:
     """
-    Deals speakers to folds: by falling number of clips, then by name, one to each fold in turn.
+    Deals speakers to folds, one to each in turn: those who speak the same classes together, by falling number of clips,
+    then by name.
 
     There are up to five folds, as many as leave two speakers to each (ours). Nothing is drawn, so the folds are always
     the same.
 
     Args:
         speakers (`Sequence[str]`): Of each clip.
-        labels (`Sequence[int]`): Class id of each clip.
+        labels (`Sequence[str]` or `Sequence[int]`): Class of each clip, by name or id; errors say it as it is given.
 
     Returns:
         `np.ndarray` of shape `(clips,)`: The fold, from 0, that each clip is tested in.
 
     Raises:
-        ValueError: if there are fewer than four speakers, or the clips outside of a fold lack a class.
+        ValueError: if there are fewer than four speakers, or the clips outside of a fold lack a class. The text may
+            follow "because".
 
     Example:
 
@@ -40,6 +43,7 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[int] | np.ndarray) -
 
     ```
     """
+    given = np.asarray(labels).tolist()
     clips = Counter(speakers)
     count = min(MOST_FOLDS, len(clips) // FEWEST_SPEAKERS_A_SIDE)
     if count < 2:
@@ -47,14 +51,20 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[int] | np.ndarray) -
             f"{len(clips)} speakers are known, and {2 * FEWEST_SPEAKERS_A_SIDE} are needed: "
             f"{FEWEST_SPEAKERS_A_SIDE} to train on and {FEWEST_SPEAKERS_A_SIDE} to test on"
         )
-    dealt = sorted(clips, key=lambda speaker: (-clips[speaker], speaker))
+    spoken: dict[str, set[Any]] = {}
+    for speaker, label in zip(speakers, given, strict=True):
+        spoken.setdefault(speaker, set()).add(label)
+    # Where each speaks few classes, those who speak the same must not end up in one fold.
+    dealt = sorted(clips, key=lambda speaker: (sorted(spoken[speaker]), -clips[speaker], speaker))
     fold_of = {speaker: place % count for place, speaker in enumerate(dealt)}
     folds = np.array([fold_of[speaker] for speaker in speakers])
-    ids = np.asarray(labels)
     for fold in range(count):
-        if absent := sorted(set(ids.tolist()) - set(ids[folds != fold].tolist())):
-            raise ValueError(f"only speakers of fold {fold} have clips of the classes {absent}, so none is left to "
-                             "train on")  # fmt: skip
+        others = {label for label, its in zip(given, folds, strict=True) if its != fold}
+        if absent := sorted(set(given) - others):
+            raise ValueError(
+                f"all clips of the classes {absent} are from one speaker, or from speakers who are tested together, so "
+                "none is left to train on"
+            )
     return folds
 
 

@@ -11,6 +11,7 @@ from ..data.labels import CLASSLESS
 from ..data.manifest_cells import as_text
 from ..data.own_manifest import load_manifest
 from ..evaluation.attributes import thirds
+from ..evaluation.own_task import misnamed_corpora
 from ..evaluation.protocols import PROTOCOLS, read_task
 from .settings import CorpusSettings
 
@@ -79,7 +80,7 @@ def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
 
     Raises:
         ValueError: if the folder does not hold the corpus; or the manifest is faulty, lacks a column or a split, has
-            labels that `labels` does not find, or no labelled clip.
+            labels that `labels` does not find, no labelled clip, or labelled clips of corpora of another name.
     """
     corpus = _known(settings) if settings.data_root is not None else _own(settings)
     corpus.rows["corpus"], corpus.rows["language"] = corpus.name, corpus.language
@@ -115,12 +116,14 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
     others = labels[classes.isna() & labels.notna()]
     left_out |= {unlabelled: int(labels.isna().sum())}
     left_out |= {f"label {label!r}": int(count) for label, count in others.value_counts().sort_index().items()}
-    rows = pd.DataFrame({"id": cells["id"], "path": cells["path"], "label": classes, "speaker": cells["speaker"]})
+    rows = cells[["id", "path"]].assign(label=classes, speaker=cells["speaker"], corpus=cells["corpus"])
     rows = rows[classes.notna()].sort_values("id", ignore_index=True)
     if rows.empty:
         raise ValueError(f"{settings.name!r} has no clip with a class; left out are {left_out}.")
     if rows["path"].isna().any():
         raise ValueError(f"{settings.name!r}: {int(rows['path'].isna().sum())} clips are bytes; write them to files.")
+    if misnamed := misnamed_corpora(rows["corpus"], settings.name, "name"):
+        raise ValueError(f"{settings.name!r}: {misnamed[0]}.")
     rows.attrs["left_out"] = {reason: count for reason, count in left_out.items() if count}
     found = set(rows["label"])
     order = tuple(dict.fromkeys(settings.labels.values())) if settings.labels else tuple(sorted(found))
@@ -141,7 +144,7 @@ def _chosen(settings: CorpusSettings, column: str) -> tuple[pd.DataFrame, dict[s
     needed = list(dict.fromkeys(["path", column, *settings.where]))
     if absent := [name for name in needed if name not in names]:
         raise ValueError(f"The manifest of {settings.name!r} has no columns {absent}, only {names}.")
-    wanted = list(dict.fromkeys(["id", *needed, *(["speaker"] if "speaker" in names else [])]))
+    wanted = list(dict.fromkeys(["id", *needed, *(name for name in ("speaker", "corpus") if name in names)]))
     cells = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
     left_out = {"another split": sum(len(part) for name, part in splits.items() if name not in chosen)}
     for name, value in settings.where.items():
@@ -149,10 +152,8 @@ def _chosen(settings: CorpusSettings, column: str) -> tuple[pd.DataFrame, dict[s
         fits = _texts(cells[name]).isin(values)
         left_out[f"not {name} {' or '.join(values)}"] = int((~fits).sum())
         cells = cells[fits].reset_index(drop=True)
-    if "speaker" not in cells:
-        cells["speaker"] = None
-    for name in ("id", "path", "speaker"):
-        cells[name] = _texts(cells[name])
+    for name in ("id", "path", "speaker", "corpus"):
+        cells[name] = _texts(cells[name]) if name in cells else None
     return cells, left_out
 
 

@@ -56,7 +56,6 @@ def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: 
     axes = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(dim=1, keepdim=True)).sign()  # (2, width)
     shares = (sizes[:2].square() / sizes.square().sum()).tolist()
     small, large = (joint - centre) @ axes.T, (content - centre) @ axes.T  # (kinds, K, N, 2), (N, 2)
-    measures = {each["kind"]: each for each in stages.contexts}
     head = (
         f"Text embeddings of {title}; large: prompts without a context, small: with each of {joint.shape[1]} contexts"
     )
@@ -68,7 +67,7 @@ def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: 
                 axes_of.scatter(*places[:, label].T, s=22, alpha=0.7, linewidths=0, **look)
                 axes_of.scatter(*large[label].numpy(), s=150, edgecolors="black", linewidths=0.9, zorder=3, **look,
                                 label=wrapped(name, NAME_WIDTH))  # fmt: skip
-            found = measures[method.contexts]
+            found = stages.measures[method.name]
             similar = "" if found["similarity"] is None else f"mean |cosine| of contexts {found['similarity']:.2f}, "
             axes_of.set_title(f"{NAMES[method]}\n{similar}classes kept {found['emotions_kept']:.0%}", fontsize=10)
             axes_of.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")

@@ -8,7 +8,11 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from tokenizers import AddedToken
+from transformers import RobertaConfig
+
+from modeling_smoothclap.towers_smoothclap import check_text_length
 
 from ..data.frozen_encoder import CONFIG_ORIGINS
 from .prompts import SLOT
@@ -20,6 +24,9 @@ PROBES = (
     "грустный голос  悲しい声 صوت حزين 슬픈\n(unhappily) <ctx>",
 )
 """What a tokenizer makes of these is part of its fingerprint: case, accents, scripts, spaces, punctuation, the slot."""
+# Of a configuration: what other heads do with a tower's output, and what only training and bookkeeping look at.
+DECIDES_NOTHING = (*CONFIG_ORIGINS, "id2label", "label2id", "problem_type", "use_cache")
+DECIDES_NOTHING_IN = ("dropout", "initializer_", "output_")
 
 
 class PromptTokens(NamedTuple):
@@ -88,15 +95,25 @@ class PromptEncoder:
         """
         rows = self.tokenizer([prompt.replace(SLOT, SLOT * context_length) for prompt in prompts])["input_ids"]
         length = max(map(len, rows))
-        config = self.model.config.text_config
-        # SmoothCLAP's towers check for themselves; CLAP's positions start after the padding token's.
-        limit = config.max_position_embeddings - config.pad_token_id - 1
-        if config.model_type == "clap_text_model" and length > limit:
-            raise ValueError(f"A prompt has {length} tokens, but this CLAP takes at most {limit}. Shorten it.")
+        self._check_length(length, prompts[[len(row) for row in rows].index(length)])
         padding = self.tokenizer.pad_token_id
         ids = torch.tensor([[*row, *[padding] * (length - len(row))] for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
         return PromptTokens(ids.to(self.model.device), mask.to(self.model.device))
+
+    def _check_length(self, length: int, longest: str) -> None:
+        config = self.model.config.text_config
+        if config.model_type == "clap_text_model":  # a RoBERTa
+            positions, padding = config.max_position_embeddings, config.pad_token_id
+            config = RobertaConfig(max_position_embeddings=positions, pad_token_id=padding)
+        try:
+            check_text_length(config, torch.empty(1, length))
+        except ValueError as error:
+            # Its own cure, to have the tokenizer cut texts, would cut off slots and emotions.
+            fault = str(error).partition(" Shorten it")[0]
+            raise ValueError(
+                f"{fault} Shorten the prompt {longest!r}, or the context where it stands for several tokens."
+            ) from error
 
     def embed(self, tokens: PromptTokens, contexts: torch.Tensor | None = None) -> torch.Tensor:
         """
@@ -128,7 +145,7 @@ class PromptEncoder:
         embeds = embeds.masked_scatter(slots.unsqueeze(-1), contexts.to(embeds))
         # By name, because ClapModel has `input_ids` as an argument that must be there, and hands on what it has not.
         output = self.model.get_text_features(input_ids=None, attention_mask=tokens.mask, inputs_embeds=embeds)
-        return output.pooler_output.float()
+        return F.normalize(output.pooler_output.float(), dim=-1)  # in bfloat16, unit length is off by 1e-3
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -148,7 +165,8 @@ class PromptEncoder:
     def fingerprints(self) -> dict[str, str]:
         """
         What decides an embedding, as two SHA-256 in hexadecimal: `encoder` of the text tower and its projection,
-        weights and configuration, and `tokenizer` of the vocabulary and what is made of a few texts.
+        weights and configuration without dropout, initialisation and names of labels, and `tokenizer` of the vocabulary
+        and what is made of a few texts.
 
         They are the same wherever the model was loaded from. All weights are read each time. A tower in another
         precision is another encoder.
@@ -158,7 +176,11 @@ class PromptEncoder:
     def _encoder_fingerprint(self) -> str:
         # What differs from the defaults: a later version of transformers may have more fields.
         config = self.model.config.text_config.to_diff_dict()
-        kept = {name: value for name, value in config.items() if name not in CONFIG_ORIGINS}
+        kept = {
+            name: value
+            for name, value in config.items()
+            if name not in DECIDES_NOTHING and not any(part in name for part in DECIDES_NOTHING_IN)
+        }
         digest = hashlib.sha256(f"{self.model.config.model_type} {_json(kept)}".encode())
         for part in ("text_model", "text_projection"):
             for name, tensor in sorted(getattr(self.model, part).state_dict().items()):

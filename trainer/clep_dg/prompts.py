@@ -54,7 +54,7 @@ class PromptTemplates:
         """The joint template for each class, with its `<ctx>`.
 
         Raises:
-            ValueError: if there is no class, or a name is blank, not unique or holds `<ctx>`.
+            ValueError: if there is no class, or a name is no text, blank, not unique or holds `<ctx>`.
         """
         return _filled(self.joint, class_names)
 
@@ -79,7 +79,7 @@ GERMAN = PromptTemplates(
 def _filled(template: str, class_names: Sequence[str]) -> list[str]:
     if isinstance(class_names, str) or not len(class_names):
         raise ValueError(f"`class_names` is a list of at least one name, got {class_names!r}.")
-    if unfit := [name for name in class_names if not name.strip() or SLOT in name]:
+    if unfit := [name for name in class_names if not isinstance(name, str) or not name.strip() or SLOT in name]:
         raise ValueError(f"Class names are words without {SLOT}; these are not: {unfit}.")
     if len(set(class_names)) < len(class_names):
         raise ValueError(f"Each class has a name of its own; some are the same in {list(class_names)}.")

@@ -5,17 +5,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..evaluation.zero_shot import zero_shot_predictions
-from .classifier import ClassifierSettings
+from .classifier import ClassifierSettings, train_classifier
 from .figures import figures_over_seeds, units_of
 from .folds import predictions_by_fold, speaker_folds, weights_by_fold
 from .labelled_clips import LabelledCorpus
 from .settings import CLEAN
 
 
-AUDIO_TRAINED = "audio-trained"
-"""In results, the method that only the supervised protocol has."""
+AUDIO_OF_SPEAKERS, AUDIO_OF_OTHERS = "audio-of-other-speakers", "audio-of-other-corpora"
+"""In results, the methods that hear labelled clips: supervised, and where a corpus is left out."""
 Weights = Mapping[str, Mapping[int | None, np.ndarray]]
 """Method to seed (`None` where nothing is random) to one vector per class, `(classes, width)`."""
 Predicted = dict[str, dict[int | None, np.ndarray]]
@@ -26,19 +27,40 @@ def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: We
     Leave one corpus out: judges a corpus that no method has heard.
 
     Stages 2 and 3 hear no audio at all, so it is enough to judge; whether the encoder heard the corpus is another
-    question, see [`~smoothclap_trainer.evaluation.contamination.zero_shot_status`]. Labels only score.
+    question, see [`~smoothclap_trainer.evaluation.contamination.zero_shot_status`]. Its labels only score.
 
     Args:
         corpus ([`LabelledCorpus`]): The target.
         audio_embeds (`np.ndarray` of shape `(clips, width)`): Of its clips.
-        weights (`Mapping`): Of every method and seed.
+        weights (`Mapping`): Of every method and seed; those of the text methods, and of [`trained_on_others`].
 
     Returns:
         `dict[str, Any]`: `interval`, what is drawn for intervals; and `methods`, each with `method` and what
         [`~figures.figures_over_seeds`] returns.
     """
     every = np.ones(len(audio_embeds), bool)
-    return _compared(corpus, every, _text_trained(audio_embeds, weights))
+    return _compared(corpus, every, _predictions(audio_embeds, weights))
+
+
+def trained_on_others(
+    others: Sequence[tuple[LabelledCorpus, np.ndarray]], seeds: Sequence[int], settings: ClassifierSettings
+) -> dict[int | None, np.ndarray]:
+    """
+    The usual way to leave a corpus out, beside which those without audio are to be seen: the same cosine classifier,
+    trained on labelled clips of all other corpora.
+
+    Args:
+        others (`Sequence[tuple[LabelledCorpus, np.ndarray]]`): The other corpora, each with the embeddings of its
+            clips as recorded, `(clips, width)`.
+        seeds (`Sequence[int]`): Of the classifiers.
+        settings ([`ClassifierSettings`]): How these are trained, but for the seed.
+
+    Returns:
+        `dict[int | None, np.ndarray]`: Seed to one vector per class, `(classes, width)`.
+    """
+    features = torch.from_numpy(np.concatenate([embeds for _, embeds in others]))
+    labels = torch.from_numpy(np.concatenate([_class_ids(corpus) for corpus, _ in others]))
+    return {seed: train_classifier(features, labels, replace(settings, seed=seed)).numpy() for seed in seeds}
 
 
 def supervised(
@@ -73,7 +95,7 @@ def supervised(
     if absent := [name for number, name in enumerate(corpus.classes) if number not in true]:
         return [{"refused": f"the classes {absent} have no clip of a known speaker"}]
     try:
-        folds = speaker_folds(speakers, true)
+        folds = speaker_folds(speakers, corpus.rows["label"][known].tolist())
     except ValueError as error:
         return [{"refused": str(error)}]
     trained = {
@@ -82,8 +104,8 @@ def supervised(
     about = {"folds": int(folds.max()) + 1, "speakers": len(set(speakers)), "left_out": int((~known).sum())}
     found = []
     for condition, embeds in audio_embeds.items():
-        predicted = _text_trained(embeds[known], weights)
-        predicted[AUDIO_TRAINED] = {
+        predicted = _predictions(embeds[known], weights)
+        predicted[AUDIO_OF_SPEAKERS] = {
             seed: predictions_by_fold(embeds[known], folds, by_fold) for seed, by_fold in trained.items()
         }
         found.append({"condition": condition, **about, **_compared(corpus, known, predicted)})
@@ -94,7 +116,7 @@ def _class_ids(corpus: LabelledCorpus) -> np.ndarray:
     return corpus.rows["label"].map({name: number for number, name in enumerate(corpus.classes)}).to_numpy(int)
 
 
-def _text_trained(audio_embeds: np.ndarray, weights: Weights) -> Predicted:
+def _predictions(audio_embeds: np.ndarray, weights: Weights) -> Predicted:
     return {
         name: {seed: zero_shot_predictions(audio_embeds, vectors) for seed, vectors in by_seed.items()}
         for name, by_seed in weights.items()

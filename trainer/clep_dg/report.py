@@ -4,20 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.report_cells import MARKS, against_chance, code, footnotes, number, table
+from ..evaluation.report_cells import MARKS, against_chance, code, doubtful_clips, footnotes, image, number, table
 from .figures import mean_and_sd
-from .methods import METHODS, NO_CONTEXTS
 from .pictures import BY_CONDITION, conditions_picture, contexts_picture, draw_conditions
-from .protocols import AUDIO_TRAINED
+from .protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from .settings import CLEAN, GENERALISATION, SUPERVISED
 
 
-AUDIO_TITLE = "classifier on audio of other speakers"
-CONTEXTS_EXPLAINED = """## Contexts
+AUDIO_OF_SPEAKERS_TITLE = "classifier on audio of other speakers"
+AUDIO_OF_OTHERS_TITLE = "classifier on audio of the other corpora"
+TEXTS_EXPLAINED = """## Texts
 
-What fitting does to prompts, whatever speech there is. Similarity is the mean |cosine| between the prompts of two
+What the methods make of texts, whatever speech there is. Similarity is the mean |cosine| between the prompts of two
 contexts that name no class, which the style loss lowers. Classes kept is the share of joint prompts that are nearest to
-the content prompt of their own class, which the content loss raises.
+the content prompt of their own class, which the content loss raises. Texts right is the share of a method's texts that
+its own class vectors tell right.
 """
 CONDITIONS_EXPLAINED = """## Acoustic conditions
 
@@ -45,7 +46,7 @@ def generalisation_table(results: Mapping[str, Any], figure: str = "uar") -> str
         `str`: A Markdown table of one row a method and one column a target corpus.
     """
     entries = [entry for entry in results[GENERALISATION] if entry["condition"] == CLEAN]
-    return _by_corpus(results, entries, [method["name"] for method in results["methods"]], figure)
+    return _by_corpus(results, entries, [each["method"] for each in entries[0]["methods"]], figure)
 
 
 def write_report(results: Mapping[str, Any], folder: str | Path) -> Path:
@@ -68,7 +69,7 @@ def write_report(results: Mapping[str, Any], folder: str | Path) -> Path:
             draw_conditions(results, corpus["name"], Path(folder) / conditions_picture(corpus["name"]))
     sections = [_head(results), _generalisation(results), _supervised(results)]
     sections += [_conditions(results)] if shown else []
-    sections += [_contexts(results), _data(results), _methods(results), _foot(results)]
+    sections += [_texts(results), _data(results), _methods(results), _foot(results)]
     path = Path(folder) / "report.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(section for section in sections if section), encoding="utf-8")
@@ -88,10 +89,10 @@ the same words for the {len(results["classes"])} classes that all corpora have: 
 {warning if synthetic else ""}
 UAR is unweighted average recall, the mean of the classes' recalls; WA is weighted accuracy, the share of right clips.
 Guessing gives a UAR of {number(results["chance"])}. Figures are means over the seeds {", ".join(map(str, seeds))}, ±
-the standard deviation over them; where nothing is random there is none. A seed draws the contexts a fit begins with and
-the classifier's first weights and order. The interval of a figure, which is in `results.json`, spans the 95% intervals
-of all seeds over speakers drawn anew; where fewer than five are known clips are drawn, which makes it too narrow. "At
-chance" says that it holds chance, "below chance" that it lies below.
+the standard deviation over them; where nothing is random there is none. A seed draws the contexts that a fit begins
+with and the order in which a classifier gets its texts or clips. The interval of a figure, which is in `results.json`,
+spans the 95% intervals of all seeds over speakers drawn anew; where fewer than five are known clips are drawn, which
+makes it too narrow. "At chance" says that it holds chance, "below chance" that it lies below.
 """
 
 
@@ -101,9 +102,9 @@ def _generalisation(results: Mapping[str, Any]) -> str:
     entries = [entry for entry in results[GENERALISATION] if entry["condition"] == CLEAN]
     return f"""## Leave one corpus out
 
-What stands in a column was made without the corpus that it is judged on: these methods hear no audio whatever, and
-labels of speech only score. Whether the encoder had heard the corpus is taken from what its checkpoint records. No
-method and no setting was selected by these figures.
+What stands in a column was made without the corpus that it is judged on. These methods hear no audio whatever, and
+labels of speech only score; only the {AUDIO_OF_OTHERS_TITLE}, where there are others, hears their clips and
+labels. Whether the encoder had heard the corpus is taken from what its checkpoint records.
 
 UAR:
 
@@ -127,7 +128,7 @@ def _supervised(results: Mapping[str, Any]) -> str:
             f"- {titles[each['corpus']]}: {each['clips']:,} clips of {each['speakers']:,} speakers in "
             f"{each['folds']} folds{unknown}.\n"
         )
-    methods = [AUDIO_TRAINED, *(method["name"] for method in results["methods"])]
+    methods = [AUDIO_OF_SPEAKERS, *(method["name"] for method in results["methods"])]
     tables = (
         f"\nUAR:\n\n{_by_corpus(results, entries, methods, 'uar')}\nWA:\n\n"
         f"{_by_corpus(results, entries, methods, 'accuracy')}\n{_notes(results, entries)}"
@@ -158,31 +159,32 @@ def _conditions(results: Mapping[str, Any]) -> str:
             cells = [_cell(_method(entry, name), results, entry, "uar") for name in BY_CONDITION]
             rows.append([condition["title"], *cells])
         head = ["condition", *(method_titles[name] for name in BY_CONDITION)]
-        picture = f"![UAR on {title} under each acoustic condition]({conditions_picture(corpus)})\n"
-        parts.append(f"### {title}\n\n{table(head, rows)}\n{picture}")
+        picture = image(f"UAR on {title} under each acoustic condition", conditions_picture(corpus))
+        parts.append(f"### {title}\n\n{table(head, rows)}\n{picture}\n")
     return "\n".join([*parts, _notes(results, results[GENERALISATION], BY_CONDITION)])
 
 
-def _contexts(results: Mapping[str, Any]) -> str:
-    parts = [CONTEXTS_EXPLAINED]
+def _texts(results: Mapping[str, Any]) -> str:
+    parts = [TEXTS_EXPLAINED]
     of_their_own = isinstance(results["settings"]["encoder"], Mapping)
+    names = ("similarity", "emotions_kept", "texts_right")
     for encoder in results["encoders"]:
         rows = []
-        for method in (each for each in METHODS if each.trained and each.contexts != NO_CONTEXTS):
-            of_seeds = [each for each in encoder["contexts"] if each["kind"] == method.contexts]
-            measures = [[each[name] for each in of_seeds] for name in ("similarity", "emotions_kept")]
-            rows.append([method.title, *map(_mean, measures)])
+        for method in results["methods"]:
+            of_seeds = [each for each in encoder["texts"] if each["method"] == method["name"]]
+            rows.append([method["title"], *(_mean([each[name] for each in of_seeds]) for name in names)])
         name = f"{encoder['name']}, which judges {', '.join(encoder['corpora'])}," if of_their_own else encoder["name"]
         picture = contexts_picture(encoder["corpora"][0] if of_their_own else "")
-        head = ["contexts of", "similarity", "classes kept"]
-        parts.append(f"{table(head, rows)}\n![Prompts of {name} with and without contexts]({picture})\n")
+        head = ["method", "similarity", "classes kept", "texts right"]
+        parts.append(f"{table(head, rows)}\n{image(f'Prompts of {name} with and without contexts', picture)}\n")
     return "\n".join(parts)
 
 
 def _mean(values: Sequence[float | None]) -> str:
-    if None in values:
-        return "one context"
-    mean, sd = mean_and_sd([value for value in values if value is not None])
+    known = [value for value in values if value is not None]
+    if not known:
+        return "–"
+    mean, sd = mean_and_sd(known)
     return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
 
 
@@ -197,7 +199,8 @@ def _data(results: Mapping[str, Any]) -> str:
         rows.append([corpus["title"], corpus["language"], corpus["licence"], f"{data['clips']:,}", speakers,
                      *per_class, hashed])  # fmt: skip
         left_out = "; ".join(f"{reason}: {count:,}" for reason, count in data["left_out"].items()) or "none"
-        lines.append(f"- {corpus['title']}: {corpus['source']} Clips left out: {left_out}.\n")
+        clips = f"{corpus['source']} Clips left out: {left_out}. {doubtful_clips(data)}".rstrip()
+        lines.append(f"- {corpus['title']}: {clips}\n")
     return f"## Clips\n\n{table(head, rows, words=3)}\n{''.join(lines)}"
 
 
@@ -268,4 +271,5 @@ def _titles(results: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _method_titles(results: Mapping[str, Any]) -> dict[str, str]:
-    return {method["name"]: method["title"] for method in results["methods"]} | {AUDIO_TRAINED: AUDIO_TITLE}
+    titles = {method["name"]: method["title"] for method in results["methods"]}
+    return titles | {AUDIO_OF_SPEAKERS: AUDIO_OF_SPEAKERS_TITLE, AUDIO_OF_OTHERS: AUDIO_OF_OTHERS_TITLE}

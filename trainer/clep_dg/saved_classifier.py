@@ -15,6 +15,21 @@ from ..evaluation.dual_encoders import DualEncoder
 WEIGHTS_FILE, RECORD_FILE = "classifier.safetensors", "classifier.json"
 
 
+def check_no_adapters(encoder: DualEncoder) -> None:
+    """
+    Finds out early whether [`save_classifier`] can take an encoder's audio half along.
+
+    Raises:
+        ValueError: it is a SmoothCLAP with adapters beside its weights.
+    """
+    if isinstance(encoder.model, SmoothCLAPModel) and getattr(encoder.model, "peft_config", None):
+        raise ValueError(
+            f"The encoder {encoder.name!r} has adapters apart from its weights, and a classifier takes its audio tower "
+            "along as one. Train it with `lora_save: merged`, or merge the adapters with PEFT's `merge_and_unload` and "
+            "save the result."
+        )
+
+
 def save_classifier(
     encoder: DualEncoder, weights: torch.Tensor, classes: list[str], scale: float, folder: str | Path
 ) -> None:

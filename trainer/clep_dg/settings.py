@@ -1,9 +1,9 @@
 """What an experiment with CLEP-DG is made of, as a YAML file says it."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -12,6 +12,7 @@ import yaml
 from ..data.acoustic_conditions import CONDITIONS
 from ..data.emotion_corpora import EMOTION_CORPORA
 from ..evaluation.protocols import PROTOCOLS
+from ..evaluation.spelling import did_you_mean
 from ..typed_yaml import fitted, read_mapping
 from .acpt import ACPTSettings
 from .classifier import ClassifierSettings
@@ -34,7 +35,8 @@ class CorpusSettings:
 
     Args:
         name (`str`): Of one of [`~smoothclap_trainer.data.emotion_corpora.EMOTION_CORPORA`], or of your own. A
-            checkpoint whose record names it was trained on it.
+            checkpoint whose record names it was trained on it. Where a manifest has a column `corpus`, as it is there,
+            with or without more after it. It names folders of results, too.
         data_root (`str`, *optional*): Folder of a known corpus, as it is distributed.
         protocol (`str`, *optional*): Of a known corpus that has several, the one whose classes are meant.
         manifest (`str`, *optional*): What [`~smoothclap_trainer.data.own_manifest.load_manifest`] reads.
@@ -50,7 +52,8 @@ class CorpusSettings:
         synthetic (`bool`, defaults to `False`): Nobody's speech; every table will say so.
 
     Raises:
-        ValueError: if it is neither or both, or fields of the one are given for the other. All faults are told.
+        ValueError: if it is neither or both, fields of the one are given for the other, or the name cannot be that of
+            a folder. All faults are told.
     """
 
     name: str
@@ -68,6 +71,10 @@ class CorpusSettings:
 
     def __post_init__(self) -> None:
         faults = []
+        if self.name.strip() in ("", ".", "..") or "/" in self.name or "\\" in self.name:
+            faults.append(
+                f"{self.name!r} is no corpus name: it names folders, so it is not blank, '.' or '..' and has no slash"
+            )
         if (self.data_root is None) == (self.manifest is None):
             faults.append(f"{self.name!r} needs either `data_root`, for a known corpus, or `manifest`")
         elif self.data_root is not None:
@@ -137,7 +144,12 @@ class ExperimentSettings:
 
     def __post_init__(self) -> None:
         names = [corpus.name for corpus in self.corpora]
+        checkpoints = [self.encoder] if isinstance(self.encoder, str) else self.encoder.values()
         faults = [f"the corpus {name!r} comes more than once" for name in _repeated(names)]
+        if not all(each.strip() for each in checkpoints):
+            faults.append("`encoder` has an empty name; name a folder or what is on the Hub")
+        if not self.output.strip():
+            faults.append("`output` is empty; name a folder")
         if not names:
             faults.append("`corpora` is empty; name at least one")
         if isinstance(self.encoder, dict) and set(self.encoder) != set(names):
@@ -162,20 +174,8 @@ class ExperimentSettings:
         return {name: value for name, value in asdict(self).items() if name != "output"}
 
 
-_RAW: dict[str, Any] = {
-    "encoder": str | dict[str, str],
-    "corpora": list[dict[str, str | bool | list[str] | dict[str, str | list[str]]]],
-    "output": str,
-    "words": dict[str, str],
-    "templates": str | dict[str, str],
-    "acpt": dict[str, Any],
-    "classifier": dict[str, Any],
-    "seeds": list[int],
-    "protocols": list[str],
-    "conditions": list[str],
-    "device": str,
-}
-"""What the file may hold, before its parts are made."""
+_RAW = get_type_hints(ExperimentSettings) | {"templates": str | PromptTemplates}
+"""What the file may hold."""
 _NOT_TO_SAY = {"acpt": ("seed", "style_loss", "content_loss"), "classifier": ("seed",)}
 """What the experiment itself sets, by its seeds and its methods."""
 
@@ -192,7 +192,8 @@ def read_settings(path: str | Path) -> ExperimentSettings:
         [`ExperimentSettings`]
 
     Raises:
-        ValueError: if something is wrong with the file; all that can be found at once is told.
+        ValueError: if something is wrong with the file. All that can be found at once is told: what parts are to each
+            other is judged when each is right.
     """
     if not Path(path).is_file():
         raise ValueError(f"There is no file {str(path)!r}; examples/configs/clep_dg.yaml shows one.")
@@ -204,6 +205,8 @@ def read_settings(path: str | Path) -> ExperimentSettings:
         faults.append(f"it is no YAML: {error}")
     else:
         if isinstance(said, dict):
+            if type(said.get("seeds")) is int:
+                faults.append(f"`seeds` takes a list, not {said['seeds']}: not how many but which, such as [0, 1, 2]")
             settings = _part(ExperimentSettings, "", _with_parts(_fitted(said, _RAW, "", faults), faults), faults, said)
         else:
             faults.append("it holds no keys and values; it needs `encoder`, `corpora` and `output`")
@@ -244,15 +247,21 @@ def _fitted(said: Mapping[str, Any], hints: Mapping[str, Any], where: str, fault
     known: dict[str, Any] = {}
     for key, value in said.items():
         if key not in hints:
-            close = get_close_matches(str(key), hints, n=1)
-            cure = f"did you mean {close[0]!r}?" if close else f"keys: {[*hints]}"
+            cure = did_you_mean(str(key), hints) or f"keys: {[*hints]}"
             faults.append(f"unknown key {f'{where}{key}'!r}; {cure}")
-            continue
-        try:
-            known |= fitted({key: value}, hints)
-        except ValueError as error:
-            faults.append(str(error).replace(f"`{key}`", f"`{where}{key}`", 1))
+        elif isinstance(value, float) and not math.isfinite(value):
+            faults.append(f"`{where}{key}` must be finite, got {value}")
+        else:
+            try:
+                known |= fitted({key: value}, hints)
+            except ValueError as error:
+                faults += _located(error, where)
     return known
+
+
+def _located(error: ValueError, where: str) -> list[str]:
+    """Faults that begin with a field of a part, with the name of the part."""
+    return [f"`{where}{line[1:]}" if line.startswith("`") else line for line in str(error).splitlines()]
 
 
 def _part(
@@ -267,8 +276,14 @@ def _part(
     try:
         return kind(**values)
     except ValueError as error:
-        faults += str(error).splitlines()
-        return None
+        faults += _located(error, where)
+    if not needed:  # it may tell its first fault only, so let each value be judged beside defaults
+        for name, value in values.items():
+            try:
+                kind(**{name: value})
+            except ValueError as error:
+                faults += _located(error, where)
+    return None
 
 
 def _repeated(values: Collection[Any]) -> list[Any]:
@@ -277,6 +292,8 @@ def _repeated(values: Collection[Any]) -> list[Any]:
 
 def _strange(name: str, said: list[str], known: Collection[str]) -> list[str]:
     """What is wrong with a choice of some of the known names."""
-    if not said or _repeated(said) or not set(said) <= set(known):
-        return [f"`{name}` are some of {list(known)}, each once, not {said}"]
-    return []
+    faults = [f"`{name}` has {each!r} more than once" for each in _repeated(said)]
+    for each in said:
+        if each not in known:
+            faults.append(f"`{name}` has {each!r}; {did_you_mean(each, known) or f'known are {[*known]}'}")
+    return faults if said else [f"`{name}` is empty; name some of {[*known]}"]

@@ -11,11 +11,11 @@ from ..data.packages import file_sha256
 from .acpt import ACPTSettings
 from .classifier import ClassifierSettings
 from .context_bank import CONTEXTS_FILE
-from .context_measures import emotions_kept, prompt_similarity
 from .methods import METHODS, NO_CONTEXTS, class_weights, context_bank
 from .prompt_encoder import PromptEncoder
 from .prompts import PromptTemplates
-from .text_features import content_features, context_features, joint_features
+from .text_features import as_training_set, content_features, context_features, joint_features
+from .text_measures import emotions_kept, prompt_similarity, texts_right
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +28,15 @@ class TextStages:
         joint (`dict[str, torch.Tensor]`): Kind of contexts, as methods name it, to embeddings of the classes in each of
             K contexts, `(K, N, width)`.
         weights (`dict[str, torch.Tensor]`): Method to one unit-length vector per class, `(N, width)`.
-        contexts (`list[dict[str, Any]]`): Of each kind of contexts, for the results: `kind`; `similarity` and
-            `emotions_kept`, see [`~clep_dg.context_measures`]; and `sha256` of the file that keeps them, `None` for
-            random ones.
+        measures (`dict[str, dict[str, Any]]`): Method to `similarity`, `emotions_kept` and `texts_right`, see
+            [`~clep_dg.text_measures`], and `contexts_sha256`, of the file that keeps them. The first two are `None`
+            without contexts, the last one without fitted ones.
     """
 
     content: torch.Tensor
     joint: dict[str, torch.Tensor]
     weights: dict[str, torch.Tensor]
-    contexts: list[dict[str, Any]]
+    measures: dict[str, dict[str, Any]]
 
 
 def text_stages(
@@ -85,19 +85,22 @@ def text_stages(
     """
     content = content_features(encoder, templates, words).cpu()
     joint = {NO_CONTEXTS: content.expand(acpt.num_contexts, -1, -1)}
-    contexts = []
+    of_contexts = {NO_CONTEXTS: dict.fromkeys(("similarity", "emotions_kept", "contexts_sha256"))}
     for method in METHODS:
         if method.contexts in joint:
             continue
         bank = context_bank(method, encoder, templates, words, acpt, folder)
         joint[method.contexts] = joint_features(encoder, bank, words).cpu()
         file = Path(folder) / method.contexts / CONTEXTS_FILE
-        measures = {
+        of_contexts[method.contexts] = {
             "similarity": prompt_similarity(context_features(encoder, bank)),
             "emotions_kept": emotions_kept(joint[method.contexts], content),
+            "contexts_sha256": file_sha256(file) if bank.fitted_with else None,
         }
-        contexts.append(
-            {"kind": method.contexts, **measures, "sha256": file_sha256(file) if bank.fitted_with else None}
-        )
     weights = {method.name: class_weights(method, joint[method.contexts], classifier) for method in METHODS}
-    return TextStages(content, joint, weights, contexts)
+    measures = {
+        method.name: of_contexts[method.contexts]
+        | {"texts_right": texts_right(*as_training_set(joint[method.contexts]), weights[method.name])}
+        for method in METHODS
+    }
+    return TextStages(content, joint, weights, measures)

@@ -25,11 +25,13 @@ from .clips import MIN_SECONDS, ClipError, decode_clip_of
 from .workers import ordered_map
 
 
-FORMAT = 1
+FORMAT = 2
 """Part of a degraded file's name: to be raised when an effect computes something else under the same parameters."""
 LOWEST_RATE = 8000
 SHOWN = 20
-"""At most this many bad clips are listed in an error."""
+"""At most this many clips are listed in an error or a warning."""
+
+logger = logging.get_logger(__name__)
 
 Effect = Noise | Room | Telephone | Codec | Clipping
 
@@ -93,7 +95,7 @@ def apply_condition(
     """
     Lets a clip be heard under a condition. Levels: noise is added to a voice that keeps its own; a room keeps the
     clip's root mean square; telephone and codec keep what they let through; clipping lowers the peak. Samples beyond
-    full scale are not clipped.
+    full scale are not clipped. A constant offset is no sound: a room and clipping leave it out.
 
     Args:
         condition ([`Condition`]): One of [`CONDITIONS`], or your own.
@@ -129,6 +131,20 @@ def apply_condition(
     return condition.effect(clip, sampling_rate, generator).astype(np.float32)
 
 
+def nothing_to_hear(clip: np.ndarray, sampling_rate: int) -> bool:
+    """
+    Whether a clip is one that no condition can be applied to, though it is sound in every other way.
+
+    Args:
+        clip (`np.ndarray` of shape `(samples,)`): Mono waveform.
+        sampling_rate (`int`): Its rate in Hz.
+
+    Returns:
+        `bool`: Whether it is shorter than 60 ms or silent, all samples equal.
+    """
+    return len(clip) < MIN_SECONDS * sampling_rate or bool(clip.min() == clip.max())
+
+
 def degrade(
     rows: pd.DataFrame, condition: Condition, folder: str | Path, seed: int = 0, num_workers: int = 2
 ) -> pd.DataFrame:
@@ -140,6 +156,9 @@ def degrade(
     Files are mono WAV at the clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale where
     a clip nearly reaches it.
 
+    Clips that are silent (all samples equal) or shorter than 60 ms stay as recorded, with a warning that names them:
+    published corpora hold some, and they are judged as recorded, too.
+
     Args:
         rows (`pd.DataFrame`): With `id` and `path`, an audio file; for instance the rows of a
             [`~smoothclap_trainer.evaluation.own_task.Task`].
@@ -149,12 +168,12 @@ def degrade(
         num_workers (`int`, defaults to 2): Threads.
 
     Returns:
-        `pd.DataFrame`: A copy of the rows, whose `path` is that of the new file. The condition without an effect writes
-        nothing and leaves paths as they are.
+        `pd.DataFrame`: A copy of the rows, whose `path` is that of the new file, or the old one where a clip stays as
+        recorded. The condition without an effect writes nothing and leaves all paths as they are.
 
     Raises:
-        ValueError: if there is no column `id` or `path`, or clips cannot be read or degraded, see [`apply_condition`];
-            these are all found before the error is raised.
+        ValueError: if there is no column `id` or `path`, or clips cannot be read, are empty or not finite, or have too
+            low a rate, see [`apply_condition`]; these are all found before the error is raised.
         ImportError: The extra `acoustics` is not installed.
     """
     if absent := [name for name in ("id", "path") if name not in rows.columns]:
@@ -174,6 +193,13 @@ def degrade(
         raise ValueError(
             f"{len(bad)} of {len(rows)} clips cannot be degraded; mend them or leave them out:\n  {listed}{more}"
         )
+    clips = zip(rows["id"], rows["path"], strict=True)
+    if same := [repr(clip_id) for (clip_id, old), new in zip(clips, results, strict=True) if new == old]:
+        more = f" and {len(same) - SHOWN} more" if len(same) > SHOWN else ""
+        logger.warning(
+            f"{condition.title}: {len(same)} of {len(rows)} clips are silent or shorter than {MIN_SECONDS:g} s and "
+            f"stay as recorded: {', '.join(same[:SHOWN])}{more}"
+        )
     return rows.assign(path=results)
 
 
@@ -183,10 +209,10 @@ def _check(clip: np.ndarray, sampling_rate: int, clip_id: str) -> None:
         fault = f"is {clip.dtype} of shape {clip.shape}; give float32 of shape (samples,), channels averaged"
     elif sampling_rate < LOWEST_RATE:
         fault = f"has a rate of {sampling_rate} Hz; the conditions need at least {LOWEST_RATE}"
-    elif len(clip) < MIN_SECONDS * sampling_rate:
-        fault = f"has {len(clip)} samples at {sampling_rate} Hz; the conditions need {MIN_SECONDS:g} s"
     elif not np.isfinite(clip).all():
         fault = "holds samples that are not finite (NaN or infinite); mend it"
+    elif len(clip) < MIN_SECONDS * sampling_rate:
+        fault = f"has {len(clip)} samples at {sampling_rate} Hz; the conditions need {MIN_SECONDS:g} s"
     elif clip.min() == clip.max():
         fault = "is silent, all its samples are equal; nothing can be heard under any condition, so leave it out"
     if fault:
@@ -209,7 +235,10 @@ def _what_computes(effect: Effect) -> str:
 def _degraded_file(
     condition: Condition, folder: Path, seed: int, what_computes: str, clip: tuple[str, str]
 ) -> str | ValueError:
-    """The path of a clip's file, which is written unless it is there; or what is wrong with the clip."""
+    """
+    The path of a clip's file, which is written unless it is there; its own where nothing can be heard; or what is wrong
+    with the clip.
+    """
     clip_id, path = clip
     try:
         data = _encoded(clip_id, path)
@@ -218,6 +247,8 @@ def _degraded_file(
         file = folder / f"{key[:32]}.wav"
         if not file.exists():
             samples, rate = decode_clip_of({"id": clip_id, "audio": data})
+            if len(samples) and np.isfinite(samples).all() and nothing_to_hear(samples, rate):
+                return path
             _write(file, apply_condition(condition, samples, rate, clip_id, seed), rate)
     except ValueError as error:
         return error

@@ -51,10 +51,9 @@ def speech_power(clip: np.ndarray, sampling_rate: int) -> float:
         `float`: Mean square about the clip's mean, over the 50 ms frames that are within 30 dB of the loudest one. The
         threshold is ours.
     """
-    centred = clip.astype(np.float64) - clip.mean(dtype=np.float64)  # a constant offset is not sound
     window = round(FRAME_SECONDS * sampling_rate)
-    frames = len(centred) // window
-    power = np.mean(centred[: frames * window].reshape(frames, window) ** 2, axis=1)  # (frames,)
+    frames = len(clip) // window
+    power = np.mean(_centred(clip)[: frames * window].reshape(frames, window) ** 2, axis=1)  # (frames,)
     return float(power[power >= power.max() * 10 ** (-ACTIVE_DB / 10)].mean())
 
 
@@ -91,7 +90,7 @@ class Noise:
 class Room:
     """
     An empty room with six equal walls. The direct sound stays where the voice was, the tail ends with the clip, and
-    the clip keeps its root mean square, as if the microphone's gain had been set to it.
+    the clip, without a constant offset, keeps its root mean square, as if the microphone's gain had been set to it.
 
     Args:
         size_m (`tuple[float, float, float]`): Length, width and height in metres.
@@ -121,8 +120,9 @@ class Room:
 
     def __call__(self, clip: np.ndarray, sampling_rate: int, generator: np.random.Generator) -> np.ndarray:
         response, direct = impulse_response(self, sampling_rate)
-        wet = _scipy_signal().fftconvolve(clip.astype(np.float64), response)[direct : direct + len(clip)]
-        return wet * math.sqrt(np.mean(clip.astype(np.float64) ** 2) / np.mean(wet**2))
+        voice = _centred(clip)
+        wet = _scipy_signal().fftconvolve(voice, response)[direct : direct + len(clip)]
+        return wet * math.sqrt(np.mean(voice**2) / np.mean(wet**2))
 
 
 def impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
@@ -174,6 +174,7 @@ def _impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
 class Telephone:
     """
     A fixed-line call: 8 kHz, the telephone's band, and mu-law (ITU-T G.711). What is in the band keeps its level.
+    As in a call, a voice may be too quiet: of one whose peak is below about -85 dB full scale, mu-law leaves zeros.
 
     Args:
         low_hz (`float`, defaults to 300): Lower edge of the band, in Hz, where the level is down by 6 dB.
@@ -196,16 +197,16 @@ class Telephone:
     def __call__(self, clip: np.ndarray, sampling_rate: int, generator: np.random.Generator) -> np.ndarray:
         signal = _scipy_signal()
         band = signal.butter(FILTER_ORDER, (self.low_hz, self.high_hz), "bandpass", fs=TELEPHONE_RATE, output="sos")
-        narrow = signal.sosfiltfilt(
-            band, _resampled(clip, sampling_rate, TELEPHONE_RATE)
-        )  # both ways: nothing is delayed
+        # Both ways: nothing is delayed.
+        narrow = signal.sosfiltfilt(band, _resampled(clip, sampling_rate, TELEPHONE_RATE))
         return _back(_coded(narrow, TELEPHONE_RATE, "WAV", "ULAW"), sampling_rate, TELEPHONE_RATE, len(clip))
 
 
 @dataclass(frozen=True)
 class Codec:
     """
-    Opus, which internet calls and voice messages use.
+    Opus, which internet calls and voice messages use. As in a call, a voice may be too quiet: of one whose peak is
+    below about -90 dB full scale, nothing is left but the codec's own noise.
 
     Args:
         bitrate_kbps (`float`, defaults to 6): Aimed at, on the average, in kbit/s: 6, Opus's lowest, to 256. A clip is
@@ -233,7 +234,8 @@ class Codec:
 @dataclass(frozen=True)
 class Clipping:
     """
-    An amplifier that is driven too far, without gain: whatever is beyond a share of the clip's peak is cut off there.
+    An amplifier that is driven too far, without gain and without a constant offset: whatever is beyond a share of the
+    clip's peak is cut off there.
 
     Args:
         share_of_peak (`float`, defaults to 0.2): What is left of the peak; with 0.2 about a tenth of a voice's samples
@@ -250,14 +252,18 @@ class Clipping:
             raise ValueError(f"`share_of_peak` is {self.share_of_peak}; what is left of the peak is between 0 and 1.")
 
     def __call__(self, clip: np.ndarray, sampling_rate: int, generator: np.random.Generator) -> np.ndarray:
-        limit = self.share_of_peak * np.abs(clip).max()
-        return np.clip(clip, -limit, limit)
+        voice = _centred(clip)
+        limit = self.share_of_peak * np.abs(voice).max()
+        return np.clip(voice, -limit, limit)
+
+
+def _centred(clip: np.ndarray) -> np.ndarray:
+    return clip.astype(np.float64) - clip.mean(dtype=np.float64)  # a constant offset is not sound
 
 
 def _resampled(clip: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
-    return (
-        clip.astype(np.float64) if from_rate == to_rate else soxr.resample(clip.astype(np.float64), from_rate, to_rate)
-    )
+    clip = clip.astype(np.float64)
+    return clip if from_rate == to_rate else soxr.resample(clip, from_rate, to_rate)
 
 
 def _back(clip: np.ndarray, to_rate: int, from_rate: int, length: int) -> np.ndarray:

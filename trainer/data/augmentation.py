@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from .acoustic_conditions import CONDITIONS, LOWEST_RATE, apply_condition
+from .acoustic_conditions import CONDITIONS, LOWEST_RATE, apply_condition, nothing_to_hear
 from .clips import MIN_SECONDS
 
 
@@ -68,7 +68,7 @@ class Augmentation:
             ValueError: if the crop is not a finite float32 mono waveform, or its rate is lower.
             ImportError: The extra `acoustics` is not installed; see [`~Augmentation.try_out`].
         """
-        if len(crop) < MIN_SECONDS * sampling_rate or crop.min() == crop.max():
+        if nothing_to_hear(crop, sampling_rate):
             return crop
         digest = blake2b(f"{self.seed}/{epoch}/{row_id}".encode(), digest_size=16).digest()
         generator = np.random.default_rng(int.from_bytes(digest, "little"))

@@ -148,6 +148,29 @@ def read_own_task(path: str | Path) -> Task:
     return Task(settings.protocol(), rows, settings.licence)
 
 
+def misnamed_corpora(corpora: pd.Series, corpus: str, key: str) -> list[str]:
+    """
+    Say whether clips are of other corpora than the one that they are judged as.
+
+    Training records the manifest's names: what was trained on under another name would pass for unseen.
+
+    Args:
+        corpora (`pd.Series`): The clips' corpora by their manifest; text, or `None` where it does not say.
+        corpus (`str`): What they are judged as. The manifest's names may have more after it.
+        key (`str`): The setting that says so, for the message.
+
+    Returns:
+        `list[str]`: What is wrong and how to mend it, in one message; empty if nothing is.
+    """
+    others = [name for name in corpora.dropna().unique() if zero_shot_status([name], corpus)[0] == ZERO_SHOT]
+    if not others:
+        return []
+    return [
+        f"clips are of the corpora {others} by the manifest, not of {corpus!r}: a checkpoint that was trained "
+        f"on them would pass for zero-shot; write `{key}` as there, or choose one by `where`"
+    ]
+
+
 def _settings(text: str) -> tuple[OwnTask | None, list[str]]:
     """The settings, as far as they can be used, and what is wrong with them."""
     hints = get_type_hints(OwnTask)
@@ -202,7 +225,7 @@ def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
     unknown = pd.Series([None] * len(rows), index=rows.index, dtype=object)
     rows["speaker"], rows["group"] = cells.get("speaker", unknown), cells.get(settings.grouped_by, unknown)
     rows = rows.sort_values("id", ignore_index=True)
-    faults += _faults(rows, settings) + _misnamed_corpora(cells.get("corpus", unknown), settings)
+    faults += _faults(rows, settings) + misnamed_corpora(cells.get("corpus", unknown), settings.corpus, "corpus")
     rows.attrs["left_out"] = {reason: count for reason, count in {"another split": others, **left_out}.items() if count}
     return rows
 
@@ -255,17 +278,6 @@ def _protocol_faults(settings: OwnTask, unworded: Iterable[str]) -> list[str]:
     except ValueError as error:
         return str(error).splitlines()
     return []
-
-
-def _misnamed_corpora(corpora: pd.Series, settings: OwnTask) -> list[str]:
-    """Training records the manifest's names: what was trained on under another name would pass for unseen."""
-    others = [name for name in corpora.dropna().unique() if zero_shot_status([name], settings.corpus)[0] == ZERO_SHOT]
-    if not others:
-        return []
-    return [
-        f"clips are of the corpora {others} by the manifest, not of {settings.corpus!r}: a checkpoint that was trained "
-        "on them would pass for zero-shot; write `corpus` as there, or choose one by `where`"
-    ]
 
 
 def _texts(column: pd.Series) -> list[str | None]:

@@ -48,7 +48,7 @@ def corpus(name: str, title: str, language: str) -> dict[str, Any]:
 
 def encoder_entry(folder: Path, corpora: list[str]) -> dict[str, Any]:
     """What results say of an encoder."""
-    return load_dual_encoder(str(folder)).describe() | {"name": folder.name, "corpora": corpora, "contexts": []}
+    return load_dual_encoder(str(folder)).describe() | {"name": folder.name, "corpora": corpora, "texts": []}
 
 
 def results(folder: Path) -> dict[str, Any]:

@@ -74,8 +74,8 @@ def test_defaults_are_promptstylers():
         ({"num_contexts": 0}, "`num_contexts` counts from 1, got 0"),
         ({"context_length": 0}, "`context_length` counts from 1, got 0"),
         ({"steps": 0}, "`steps` counts from 1, got 0"),
-        ({"learning_rate": 0.0}, "`learning_rate` must be positive, got 0.0"),
-        ({"init_std": -1.0}, "`init_std` must be positive, got -1.0"),
+        ({"learning_rate": 0.0}, "`learning_rate` must be positive and finite, got 0.0"),
+        ({"init_std": -1.0}, "`init_std` must be positive and finite, got -1.0"),
         ({"momentum": 1.0}, "`momentum` is at least 0 and less than 1, got 1.0"),
         ({"seed": -1}, "`seed` must not be negative, got -1"),
         ({"style_loss": False, "content_loss": False}, "nothing to fit; see `untrained_bank`"),
@@ -229,6 +229,28 @@ def test_a_fit_that_was_killed_before_its_first_context_begins(tmp_path):
     fit(tmp_path / "early")
     (tmp_path / "early" / CONTEXTS_FILE).unlink()
     assert torch.equal(fit(tmp_path / "early").contexts, expected)
+
+
+@pytest.mark.parametrize("left", ["of another fit", "damaged"])
+def test_a_fit_that_failed_in_its_first_context_may_be_made_otherwise(left, tmp_path):
+    encoder, settings = encoders.encoder(), replace(QUICK, learning_rate=1e38)
+    with pytest.raises(ValueError, match=r"The loss of context 0 is nan\. Lower"):
+        fit(tmp_path, encoder, settings)
+    assert [path.name for path in tmp_path.iterdir()] == [RECORD_FILE]
+    if left == "damaged":
+        (tmp_path / RECORD_FILE).write_text("{")
+    bank = fit(tmp_path, encoder)
+    assert AcousticContextBank.from_pretrained(tmp_path, encoder).record == bank.record
+
+
+@pytest.mark.parametrize(
+    "long",
+    [{"settings": replace(QUICK, context_length=70)}, {"templates": replace(SHORT, content="{emotion}" + " a" * 70)}],
+)
+def test_a_prompt_that_is_too_long_leaves_nothing(long, tmp_path):
+    with pytest.raises(ValueError, match=r"tokens, but this bert tower takes at most 66\. Shorten the prompt '"):
+        fit(tmp_path / "long", **long)
+    assert not (tmp_path / "long").exists()
 
 
 @pytest.mark.parametrize(

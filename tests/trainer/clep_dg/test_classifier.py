@@ -72,10 +72,22 @@ def test_it_learns_the_directions_of_the_classes(name):
     assert torch.equal(cosine.argmax(dim=1), torch.arange(3))
 
 
+def test_it_tells_texts_apart_that_are_nearly_parallel():
+    # As the shipped checkpoint's are. From random directions this ends with weights that point away from their texts.
+    shared = F.normalize(torch.randn(256), dim=0)
+    texts = F.normalize(shared + 0.3 * F.normalize(torch.randn(7, 256), dim=1), dim=1)
+    assert (texts @ texts.T).min() > 0.85
+    weights = train_classifier(texts.repeat(80, 1), torch.arange(7).repeat(80), ClassifierSettings())
+    cosine = texts @ weights.T
+    assert torch.equal(cosine.argmax(dim=1), torch.arange(7))
+    assert cosine.diagonal().min() > 0.9
+
+
 def test_two_steps_by_hand():
     features, labels = blobs(count=2)
     settings = ClassifierSettings(epochs=2, learning_rate=0.1, seed=3)
-    weights, velocity = F.normalize(torch.randn(3, 8, generator=torch.Generator().manual_seed(3)), dim=-1), 0
+    units = F.normalize(features, dim=1)
+    weights, velocity = F.normalize(torch.stack([units[labels == n].mean(dim=0) for n in range(3)]), dim=1), 0
     own = F.one_hot(labels, 3).bool()
     for _ in range(2):
         weights.requires_grad_()
@@ -112,8 +124,10 @@ def test_defaults_are_promptstylers():
     ("changes", "wanted"),
     [
         ({"loss": "hinge"}, "`loss` is one of arcface, softmax, not 'hinge'"),
-        ({"scale": 0.0}, "`scale` must be positive, got 0.0"),
-        ({"learning_rate": np.nan}, "`learning_rate` must be positive, got nan"),
+        ({"scale": 0.0}, "`scale` must be positive and at most 100, got 0.0"),
+        ({"scale": 101.0}, "`scale` must be positive and at most 100, got 101.0"),
+        ({"learning_rate": np.nan}, "`learning_rate` must be positive and finite, got nan"),
+        ({"learning_rate": np.inf}, "`learning_rate` must be positive and finite, got inf"),
         ({"epochs": 0}, "`epochs` counts from 1, got 0"),
         ({"batch_size": 0}, "`batch_size` counts from 1, got 0"),
         ({"momentum": -0.1}, "`momentum` is at least 0 and less than 1, got -0.1"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import smoothclap_trainer
 from modeling_smoothclap import SmoothCLAPModel
@@ -18,6 +19,7 @@ from smoothclap_trainer.clep_dg.context_bank import (
     AcousticContextBank,
     record_differences,
     write_contexts,
+    write_record,
 )
 from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
 from smoothclap_trainer.clep_dg.text_features import joint_features
@@ -141,6 +143,51 @@ def test_saving_over_another_bank_never_leaves_its_contexts_with_a_new_record(sa
         bank(encoders.encoder("roberta")).save_pretrained(saved)
     with pytest.raises(ValueError, match=f"it has no {CONTEXTS_FILE}"):
         load(saved)
+
+
+def test_a_file_whose_writing_fails_stays_as_it_was(saved, monkeypatch):
+    def half_written(file):
+        file.write_bytes(b"\x08\0")
+        raise KeyboardInterrupt
+
+    before, other = {path.name: path.read_bytes() for path in saved.iterdir()}, bank()
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "write_text", lambda file, text, encoding: half_written(file))
+        broken.setattr("smoothclap_trainer.clep_dg.context_bank.save_file", lambda tensors, file: half_written(file))
+        with pytest.raises(KeyboardInterrupt):
+            write_record(saved, other.record)
+        with pytest.raises(KeyboardInterrupt):
+            write_contexts(saved, other.contexts)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+
+
+def test_two_runs_that_write_at_once_do_not_meet(saved, monkeypatch):
+    one, other = bank().contexts, bank().contexts + 1
+
+    def meanwhile(tensors, file):
+        save_file(tensors, file)
+        if torch.equal(tensors["contexts"], one):
+            write_contexts(saved, other)
+            assert torch.equal(load(saved).contexts, other)
+
+    monkeypatch.setattr("smoothclap_trainer.clep_dg.context_bank.save_file", meanwhile)
+    write_contexts(saved, one)
+    assert torch.equal(load(saved).contexts, one)
+    assert len(list(saved.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("contexts", "'contexts' does not say whose the repository is"),
+        ("build/contexts/seed-0", "Repo id must be in the form"),
+        ("ann/contexts", r"ann/contexts at v1 could not be reached, or the Hub refused \("),
+    ],
+)
+def test_a_mistyped_folder_is_called_one(name, why):
+    told = f"There is no folder '{name}', nor can a repository of that name be read from the Hub: {why}"
+    with pytest.raises(ValueError, match=told):
+        AcousticContextBank.from_pretrained(Path(name), encoders.encoder(), revision="v1")
 
 
 def test_differences_are_named_by_their_place():

@@ -9,15 +9,21 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
+from modeling_smoothclap import SmoothCLAPForAudioClassification
 from smoothclap_trainer.clep_dg import experiment as under_test
+from smoothclap_trainer.clep_dg.acpt import ACPTSettings
+from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
 from smoothclap_trainer.clep_dg.experiment import run_experiment
 from smoothclap_trainer.clep_dg.methods import METHODS
-from smoothclap_trainer.clep_dg.protocols import AUDIO_TRAINED
+from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+from smoothclap_trainer.clep_dg.protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from smoothclap_trainer.clep_dg.settings import read_settings
+from smoothclap_trainer.clep_dg.text_stages import text_stages
 from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
 from tests import tiny
+from tests.trainer.clep_dg.encoders import SHORT
 from tests.trainer.clep_dg.made_up_corpora import experiment, write
 from tests.trainer.evaluation.tiny_clap import clap
 
@@ -56,12 +62,12 @@ def test_what_is_judged(results):
         (corpus, condition) for corpus in ("emodb", "tess") for condition in ("clean", "noise-0db")
     ]
     for entry in entries:
-        assert [each["method"] for each in entry["methods"]] == names
+        assert [each["method"] for each in entry["methods"]] == [*names, AUDIO_OF_OTHERS]
         assert entry["zero_shot"]["status"] == "unknown"  # the tiny checkpoint has no record
     assert len({entry["sha256"] for entry in entries}) == 4
     first, second, refused = results["supervised"]
     assert [each["condition"] for each in (first, second)] == ["clean", "noise-0db"]
-    assert [each["method"] for each in first["methods"]] == [*names, AUDIO_TRAINED]
+    assert [each["method"] for each in first["methods"]] == [*names, AUDIO_OF_SPEAKERS]
     assert refused["corpus"] == "tess" and refused["refused"].startswith("2 speakers are known, and 4 are needed")
     assert results["settings"]["acpt"]["num_contexts"] == 2
     json.dumps(results)
@@ -79,6 +85,41 @@ def test_zero_shot_figures_by_hand(results, folder):
         assert figures["uar"]["value"] == pytest.approx(balanced_accuracy_score(rows["label"], answers), abs=1e-6)
         assert figures["accuracy"]["value"] == pytest.approx(accuracy_score(rows["label"], answers), abs=1e-6)
         assert figures["uar"]["sd"] is None and entry["methods"][-1]["figures"]["uar"]["sd"] is not None
+
+
+def test_the_classifier_of_the_other_corpus_by_hand(results, folder):
+    encoder = load_dual_encoder(str(folder / "encoder"))
+    embeds, labels = {}, {}
+    for name in ("emodb", "tess"):
+        rows = read_task(PROTOCOLS[f"{name}-7"], folder / name)
+        rows = rows[rows["label"].isin(SHARED)]
+        embeds[name] = encoder.embed_clips([read_clip({"path": path}, 16000) for path in rows["path"]])
+        labels[name] = np.array([SHARED.index(label) for label in rows["label"]])
+    for entry, other in ((results["generalisation"][0], "tess"), (results["generalisation"][2], "emodb")):
+        weights = train_classifier(
+            torch.from_numpy(embeds[other]), torch.from_numpy(labels[other]), ClassifierSettings(epochs=2, seed=3)
+        )
+        answers = (embeds[entry["corpus"]] @ weights.numpy().T).argmax(axis=1)
+        (found,) = [each for each in entry["methods"] if each["method"] == AUDIO_OF_OTHERS]
+        assert found["seeds"][1]["uar"] == pytest.approx(
+            balanced_accuracy_score(labels[entry["corpus"]], answers), abs=1e-6
+        )
+
+
+def test_the_saved_classifier_is_that_of_the_first_seed_with_the_scale_of_its_training(folder):
+    run(folder, seeds=[3, 0], classifier={"epochs": 2, "scale": 7.0}, output=str(folder / "scaled"))
+    encoder = load_dual_encoder(str(folder / "encoder"))
+    stages = text_stages(
+        PromptEncoder(encoder.model, encoder.processor.tokenizer),
+        SHORT,
+        SHARED,
+        ACPTSettings(num_contexts=2, steps=2, seed=3),
+        ClassifierSettings(epochs=2, scale=7.0, seed=3),
+        folder / "scaled" / "contexts" / "seed-3",
+    )
+    model = SmoothCLAPForAudioClassification.from_pretrained(folder / "scaled" / "classifier")
+    torch.testing.assert_close(model.classifier.weight, stages.weights["clep-dg"], atol=1e-6, rtol=0)
+    assert model.logit_scale().item() == pytest.approx(7.0, abs=1e-4)
 
 
 def test_the_same_again_elsewhere_and_from_contexts_that_were_moved(results, folder, monkeypatch):
@@ -123,7 +164,9 @@ def test_a_checkpoint_for_each_corpus_and_what_it_has_heard(folder):
     assert {path.name for path in (folder / "two" / "contexts").iterdir()} == {"emodb", "tess"}
     assert (folder / "two" / "classifier" / "emodb" / "classifier.safetensors").is_file()
     assert (folder / "two" / "classifier" / "tess" / "model.safetensors").is_file()
-    both = run(folder, encoder=str(folder / "heard"), output=str(folder / "one"), protocols=["generalisation"], seeds=0)
+    both = run(
+        folder, encoder=str(folder / "heard"), output=str(folder / "one"), protocols=["generalisation"], seeds=[0]
+    )
     assert [each["zero_shot"]["status"] for each in both["generalisation"]] == ["not zero-shot", "zero-shot"]
     assert [each["seeds"] for each in both["generalisation"][0]["methods"]][-1][0]["seed"] == 0
 

@@ -25,15 +25,25 @@ def test_folds_are_speaker_disjoint_and_have_two_speakers_a_side(count):
 
 
 def test_speakers_are_dealt_by_falling_number_of_clips():
-    speakers = list("aabbbccccd")  # c a-4, b-3, a-2, d-1 in falling order: c, b, a, d
-    assert speaker_folds(speakers, [0] * 10).tolist() == [0, 0, 1, 1, 1, 0, 0, 0, 0, 1]
+    speakers = list("abbbccdddd")  # d has 4, b 3, c 2 and a 1; by name, b and d would be tested together
+    assert speaker_folds(speakers, [0] * 10).tolist() == [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("names", [[0, 1], ["glad", "sad"]])
+def test_speakers_of_the_same_classes_are_dealt_together(names):
+    # By clips and name alone, a and c, or b and d, would be tested together, and their class not trained on.
+    labels = [names[index] for index in (0, 1, 0, 1)]
+    assert speaker_folds(list("abcd"), labels).tolist() == [0, 0, 1, 1]
+    assert speaker_folds(list("abcdcc"), [*labels, names[0], names[0]]).tolist() == [1, 0, 0, 1, 0, 0]
 
 
 def test_too_few_speakers_and_classes_of_one_fold():
     with pytest.raises(ValueError, match="3 speakers are known, and 4 are needed: 2 to train on and 2 to test on"):
         speaker_folds(["a", "b", "c"], [0, 1, 0])
-    with pytest.raises(ValueError, match=re.escape("only speakers of fold 0 have clips of the classes [1]")):
-        speaker_folds(["a", "b", "c", "d"], [1, 0, 1, 0])
+    for names in ([0, 1, 2], ["glad", "mad", "sad"]):
+        told = f"all clips of the classes {names[2:]} are from one speaker, or from speakers who are tested together"
+        with pytest.raises(ValueError, match=re.escape(f"{told}, so none is left to train on")):  # a's
+            speaker_folds(list("aabbccdd"), [names[index] for index in (0, 2, 1, 1, 0, 1, 0, 1)])
 
 
 def test_a_fold_is_judged_by_who_has_not_heard_it():

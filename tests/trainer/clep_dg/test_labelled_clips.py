@@ -119,6 +119,20 @@ def test_a_functional_that_is_mostly_one_value_has_no_thirds(manifest):
     assert "a third of 'level' or more is one value, 1." in problem(own(manifest, thirds_of="level"))
 
 
+def test_the_manifests_corpora_are_called_as_there(manifest):
+    table = pd.read_csv(manifest, dtype=str)
+    names = ["IEMOCAP", "iemocap v1", None, "other", "other", "other", "IEMOCAP"]  # the others are left out
+    table.assign(corpus=names).to_csv(manifest, index=False)
+    corpus = read_labelled(own(manifest, "iemocap"))
+    assert len(corpus.rows) == 4 and set(corpus.rows["corpus"]) == {"iemocap"}
+    told = problem(own(manifest, "my-set"))
+    assert told.startswith(
+        "'my-set': clips are of the corpora ['iemocap v1', 'IEMOCAP'] by the manifest, not of 'my-set'"
+    )
+    assert told.endswith("would pass for zero-shot; write `name` as there, or choose one by `where`.")
+    assert "['IEMOCAP']" in problem(own(manifest, "my-set", where={"corpus": "IEMOCAP"}))
+
+
 def test_clips_must_be_files(tmp_path, monkeypatch):
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
     soundfile.write(tmp_path / "a.wav", np.zeros(3200), 16000)

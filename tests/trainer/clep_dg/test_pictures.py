@@ -5,11 +5,8 @@ import pytest
 import torch
 
 from smoothclap_trainer.clep_dg.methods import METHODS
-from smoothclap_trainer.clep_dg.pictures import BY_CONDITION, contexts_picture, draw_conditions, draw_contexts
+from smoothclap_trainer.clep_dg.pictures import BY_CONDITION, MAPPED, contexts_picture, draw_conditions, draw_contexts
 from smoothclap_trainer.clep_dg.text_stages import TextStages
-
-
-KINDS = ("untrained", "content-loss-only", "both-losses")
 
 
 @pytest.fixture
@@ -17,9 +14,9 @@ def stages():
     # On a plane, spread along the first coordinate most: the picture is a shift of it.
     content = torch.tensor([[4.0, 1.0], [-4.0, -1.0]])
     joint = {kind: content + torch.tensor([[0.1 * n], [-0.1 * n]]).expand(3, 2, 1) * torch.tensor([1.0, 0])
-             for n, kind in enumerate(KINDS)}  # fmt: skip
-    contexts = [{"kind": kind, "similarity": 0.25 * n, "emotions_kept": 0.5} for n, kind in enumerate(KINDS)]
-    return TextStages(content, joint, {}, contexts)
+             for n, kind in enumerate(method.contexts for method in MAPPED)}  # fmt: skip
+    measures = {method.name: {"similarity": 0.25 * n, "emotions_kept": 0.5} for n, method in enumerate(MAPPED)}
+    return TextStages(content, joint, {}, measures)
 
 
 def test_a_map_for_each_kind_on_one_plane(stages, figure, tmp_path):
@@ -44,7 +41,7 @@ def test_a_map_for_each_kind_on_one_plane(stages, figure, tmp_path):
 
 
 def test_a_single_context_has_no_similarity(stages, figure, tmp_path):
-    stages.contexts[0]["similarity"] = None
+    stages.measures[MAPPED[0].name]["similarity"] = None
     draw_contexts(stages, ["sad", "glad"], "it", tmp_path / "map.png")
     assert figure[0].axes[0].get_title() == "untrained\nclasses kept 50%"
 

@@ -63,6 +63,25 @@ def test_slots_stand_where_the_template_says_whatever_pieces_a_name_has(name, te
     assert row == [2, *pieces[0], *[encoder.slot_id] * 3, *pieces[1], 3]  # between [CLS] and [SEP]
 
 
+@pytest.mark.parametrize("spaces", ["", " "])
+def test_with_a_tokenizer_that_lowercases_only_the_slot_itself_is_one(spaces):
+    tokenizer = copy.deepcopy(tiny.tokenizer())
+    tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    encoder = PromptEncoder(encoders.model(), tokenizer)
+    tokens = encoder.tokenize([f"A{spaces}<ctx>{spaces}Room", "A <CTX> Room"])
+    assert (tokens.ids == encoder.slot_id).sum(dim=1).tolist() == [1, 0]
+
+
+@each_kind
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.no_grad()
+def test_embeddings_have_unit_length_in_every_precision(kind, dtype):
+    encoder = PromptEncoder(encoders.model(kind).to(dtype), tiny.tokenizer())
+    found = encoder.embed(encoder.tokenize(TEXTS))
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(3), atol=1e-6, rtol=0)
+
+
 @each_kind
 @torch.no_grad()
 def test_padding_is_on_the_right_whatever_the_tokenizer_says(kind):
@@ -146,10 +165,18 @@ def test_the_encoders_fingerprint_covers_the_configuration_and_not_the_audio_hal
     before = encoder.fingerprints
     for part in (encoder.model.audio_model, encoder.model.audio_projection, encoder.model.logit_scale):
         next(iter(part.parameters())).data += 1
-    encoder.model.config.text_config._name_or_path = "elsewhere"
+    config = encoder.model.config.text_config
+    config._name_or_path = "elsewhere"
+    config.id2label = {0: "sad", 1: "glad", 2: "mad"}
+    config.problem_type, config.use_cache, config.output_hidden_states = "regression", False, True
+    config.classifier_dropout = config.hidden_dropout_prob = config.initializer_range = 0.5
     assert encoder.fingerprints == before
-    encoder.model.config.text_config.layer_norm_eps = 1e-3
-    assert encoder.fingerprints["encoder"] != before["encoder"]
+    for name, value in (("layer_norm_eps", 1e-3), ("num_attention_heads", 3), ("hidden_act", "relu")):
+        kept = getattr(config, name)
+        setattr(config, name, value)
+        assert encoder.fingerprints["encoder"] != before["encoder"]
+        setattr(config, name, kept)
+    assert encoder.fingerprints == before
 
 
 def test_the_tokenizers_fingerprint_covers_its_words_and_how_it_splits():
@@ -188,15 +215,24 @@ def test_contexts_that_do_not_fill_the_slots_are_refused(prompts, contexts):
         encoder.embed(encoder.tokenize(prompts), contexts)
 
 
-def test_the_longest_prompt_of_clap_fits_and_a_longer_one_is_refused():
-    encoder = encoders.encoder("clap")
-    with torch.no_grad():  # of 66 positions the first goes to padding; [CLS] and [SEP] are tokens, too
-        assert encoder.embed(encoder.tokenize(["<ctx>"], 63), torch.zeros(1, 63, 24)).isfinite().all()
-    with pytest.raises(ValueError, match="A prompt has 66 tokens, but this CLAP takes at most 65"):
-        encoder.tokenize(["<ctx>"], 64)
+@each_kind
+def test_the_longest_prompt_fits_and_a_longer_one_is_refused_with_its_cure(kind):
+    encoder = encoders.encoder(kind)
+    # Of 66 positions RoBERTa's kin do not use those up to the padding token's, 0, or 1 in MPNet whatever it is.
+    limit = {"bert": 66, "distilbert": 66, "mpnet": 64}.get(kind, 65)
+    slots = limit - 2  # [CLS] and [SEP] are tokens, too
+    with torch.no_grad():
+        assert encoder.embed(encoder.tokenize(["<ctx>"], slots), torch.zeros(1, slots, 24)).isfinite().all()
+    with pytest.raises(ValueError) as caught:
+        encoder.tokenize(["a", "<ctx>", ""], slots + 1)
+    family = "roberta" if kind == "clap" else kind
+    assert str(caught.value) == (
+        f"A text has {limit + 1} tokens, but this {family} tower takes at most {limit}. Shorten the prompt '<ctx>', or "
+        "the context where it stands for several tokens."
+    )
 
 
-def test_a_prompt_too_long_for_smoothclap_is_refused():
-    encoder = encoders.encoder()
-    with pytest.raises(ValueError, match="67 tokens, but this bert tower takes at most 66"):
-        encoder.embed(encoder.tokenize(["<ctx>"], 65), torch.zeros(1, 65, 24))
+def test_a_tower_whose_positions_start_at_nothing_needs_no_padding_token():
+    encoder = encoders.encoder("bert")
+    encoder.model.config.text_config.pad_token_id = None
+    assert encoder.tokenize(["a <ctx> voice"]).ids.shape[0] == 1

@@ -50,6 +50,7 @@ def test_a_template_with_other_slots_is_refused(changes, wanted):
         ([], r"at least one name, got \[\]"),
         ("sad", "a list of at least one name, got 'sad'"),
         (["sad", " "], r"these are not: \[' '\]"),
+        ([1, "sad", None], r"these are not: \[1, None\]"),
         (["sad", "in <ctx>"], r"these are not: \['in <ctx>'\]"),
         (["sad", "sad"], r"some are the same in \['sad', 'sad'\]"),
     ],

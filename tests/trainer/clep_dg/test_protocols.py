@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
 from smoothclap_trainer.clep_dg.folds import speaker_folds
-from smoothclap_trainer.clep_dg.protocols import AUDIO_TRAINED, generalisation, supervised
+from smoothclap_trainer.clep_dg.protocols import AUDIO_OF_SPEAKERS, generalisation, supervised, trained_on_others
 from tests.trainer.clep_dg.made_up_corpora import CLASSES, corpus, embeddings
 
 
@@ -46,6 +46,18 @@ def test_generalisation_judges_all_clips():
             assert figures(found, method)[seed] == pytest.approx(expected)
 
 
+def test_the_classifier_of_the_other_corpora_hears_all_their_clips():
+    others = [corpus(), corpus(clips=30)]
+    embeds = [embeddings(each, seed) for seed, each in enumerate(others)]
+    found = trained_on_others(list(zip(others, embeds, strict=True)), [0, 4], SETTINGS)
+    labels = [CLASSES.index(label) for each in others for label in each.rows["label"]]
+    assert list(found) == [0, 4]
+    for seed, weights in found.items():
+        settings = replace(SETTINGS, seed=seed)
+        expected = train_classifier(torch.from_numpy(np.concatenate(embeds)), torch.tensor(labels), settings)
+        assert np.array_equal(weights, expected.numpy())
+
+
 @pytest.mark.parametrize("unknown", [0, 7])
 def test_supervised_trains_on_clean_clips_of_other_speakers(unknown):
     target = corpus(unknown=unknown)
@@ -68,7 +80,7 @@ def test_supervised_trains_on_clean_clips_of_other_speakers(unknown):
                 features, ids = torch.from_numpy(embeds["clean"][known][others]), torch.from_numpy(labels[others])
                 weights = train_classifier(features, ids, replace(SETTINGS, seed=seed)).numpy()
                 answers[~others] = predicted(heard[~others], weights)
-            assert figures(entry, AUDIO_TRAINED)[seed] == pytest.approx(scores(rows["label"], answers))
+            assert figures(entry, AUDIO_OF_SPEAKERS)[seed] == pytest.approx(scores(rows["label"], answers))
             expected = scores(rows["label"], predicted(heard, WEIGHTS["drawn"][seed]))
             assert figures(entry, "drawn")[seed] == pytest.approx(expected)
 

@@ -8,7 +8,7 @@ import pytest
 
 from smoothclap_trainer.clep_dg.methods import METHODS
 from smoothclap_trainer.clep_dg.prompts import ENGLISH
-from smoothclap_trainer.clep_dg.protocols import AUDIO_TRAINED
+from smoothclap_trainer.clep_dg.protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
 
 
@@ -57,15 +57,16 @@ def results():
                 "weights_sha256": "b" * 64,
                 "training_corpora": ["queen"],
                 "corpora": ["one", "two"],
-                "contexts": [
-                    {"seed": seed, "kind": kind, "similarity": 0.5 + seed / 10, "emotions_kept": kept}
+                "texts": [
+                    {
+                        "seed": seed,
+                        "method": method.name,
+                        "similarity": None if method.contexts == "none" else 0.5 + seed / 10,
+                        "emotions_kept": None if method.contexts == "none" else 0.25,
+                        "texts_right": place / 8,
+                    }
                     for seed in (0, 1)
-                    for kind, kept in (
-                        ("both-losses", 1),
-                        ("untrained", 0.5),
-                        ("content-loss-only", 0.25),
-                        ("style-loss-only", 0.125),
-                    )
+                    for place, method in enumerate(METHODS)
                 ],
             }
         ],
@@ -119,18 +120,18 @@ def test_the_head_says_what_figures_are(results, tmp_path):
 
 
 def test_supervised_beside_and_what_was_refused(results, tmp_path):
-    names = (*(method.name for method in METHODS), AUDIO_TRAINED)
+    names = (*(method.name for method in METHODS), AUDIO_OF_SPEAKERS)
     folds = {"folds": 5, "speakers": 10, "left_out": 3}
     refused = {"corpus": "two", "zero_shot": {"status": "zero-shot", "why": ""}, "refused": "2 speakers are known"}
     results["supervised"] = [entry("one", names=names) | folds, entry("one", condition="noise", names=names) | folds,
                              refused]  # fmt: skip
-    text = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Contexts")[0]
+    text = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Texts")[0]
     assert "- Two: not judged, because 2 speakers are known.\n" in text
     assert "- One: 1,234 clips of 10 speakers in 5 folds; 3 clips of unknown speakers are left out.\n" in text
     assert "| method | One |\n| --- | ---: |\n| classifier on audio of other speakers | 0.480 ± 0.013 |" in text
     assert text.count("| CLEP-DG |") == 2  # UAR and WA, clean only
     results["supervised"] = [refused]
-    alone = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Contexts")[0]
+    alone = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Texts")[0]
     assert "not judged" in alone and "| method |" not in alone
     results["supervised"], results["generalisation"] = [entry("one", names=names) | folds | {"left_out": 0}], []
     text = report(results, tmp_path)
@@ -158,21 +159,24 @@ def test_conditions_are_shown_with_and_without_acpt(results, tmp_path):
     assert "0.123" not in table  # which is of clean speech
 
 
-def test_what_contexts_do_to_prompts(results, tmp_path):
-    part = report(results, tmp_path).split("## Contexts")[1].split("## Clips")[0]
-    rows = [line for line in part.splitlines() if line.startswith(("| C", "| classifier"))]
-    assert rows == [
-        "| classifier on untrained contexts | 0.550 ± 0.071 | 0.500 ± 0.000 |",
-        "| CLEP-DG without style loss | 0.550 ± 0.071 | 0.250 ± 0.000 |",
-        "| CLEP-DG without content loss | 0.550 ± 0.071 | 0.125 ± 0.000 |",
-        "| CLEP-DG | 0.550 ± 0.071 | 1.000 ± 0.000 |",
-    ]
+def test_what_methods_make_of_texts(results, tmp_path):
+    part = report(results, tmp_path).split("## Texts")[1].split("## Clips")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| ")][2:]
+    assert rows[0] == "| zero-shot text prototypes | – | – | 0.000 ± 0.000 |"
+    assert rows[1] == "| prompt ensemble over the contexts | 0.550 ± 0.071 | 0.250 ± 0.000 | 0.125 ± 0.000 |"
+    assert rows[-1] == "| CLEP-DG | 0.550 ± 0.071 | 0.250 ± 0.000 | 0.750 ± 0.000 |"
+    assert len(rows) == 7
     assert part.endswith("\n![Prompts of folder with and without contexts](pictures/contexts.png)\n\n")
-    for each in results["encoders"][0]["contexts"]:
-        each["similarity"] = None
-    assert "| CLEP-DG | one context | 1.000 ± 0.000 |" in report(results, tmp_path)
-    results["encoders"][0]["contexts"] = results["encoders"][0]["contexts"][:4]
-    assert "| CLEP-DG without style loss | one context | 0.250 |" in report(results, tmp_path)
+    results["encoders"][0]["texts"] = results["encoders"][0]["texts"][:7]  # one seed
+    assert "| CLEP-DG | 0.500 | 0.250 | 0.750 |" in report(results, tmp_path)
+
+
+def test_the_classifier_that_hears_other_corpora_is_shown_where_there_is_one(results):
+    assert "audio" not in generalisation_table(results)
+    names = (*(method.name for method in METHODS), AUDIO_OF_OTHERS)
+    results["generalisation"] = [entry(name, names=names) for name in ("one", "two")]
+    last = generalisation_table(results).splitlines()[-1]
+    assert last == "| classifier on audio of the other corpora | 0.480 ± 0.013 | 0.480 ± 0.013 |"
 
 
 def test_each_checkpoint_has_its_contexts(results, tmp_path):
@@ -186,10 +190,12 @@ def test_each_checkpoint_has_its_contexts(results, tmp_path):
 
 def test_clips_methods_and_how_it_was_run(results, tmp_path):
     results["corpora"][0]["data"] |= {"speakers": 24, "left_out": {"no class": 1000, "another split": 2}}
+    results["corpora"][0]["data"] |= {"doubtful": {"silent": 3}}
     text = report(results, tmp_path)
     assert "| One | en | none | 1,234 | 24 | 1,000 | 234 | `aaaaaaaaaaaa` |" in text
     assert "| Two | en | none | 1,234 | unknown | 1,000 | 234 |" in text
-    assert "- One: Classes are said. Clips left out: no class: 1,000; another split: 2.\n" in text
+    said = "Clips left out: no class: 1,000; another split: 2. Doubtful clips, judged all the same: silent: 3."
+    assert f"- One: Classes are said. {said}\n" in text
     assert "- Two: Classes are said. Clips left out: none.\n" in text
     for method in METHODS:
         assert f"- **{method.title}**: {method.meaning}\n" in text

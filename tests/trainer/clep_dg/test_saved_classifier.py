@@ -5,10 +5,17 @@ import json
 import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import pipeline
 
-from smoothclap_trainer.clep_dg.saved_classifier import RECORD_FILE, WEIGHTS_FILE, save_classifier
+from modeling_smoothclap import SmoothCLAPModel
+from smoothclap_trainer.clep_dg.saved_classifier import (
+    RECORD_FILE,
+    WEIGHTS_FILE,
+    check_no_adapters,
+    save_classifier,
+)
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from tests import tiny
 from tests.trainer.evaluation.tiny_clap import clap
@@ -24,6 +31,16 @@ def test_a_smoothclap_becomes_a_model_for_the_stock_pipeline(tmp_path):
     logits = 4 * encoder.embed_clips([clip])[0] @ unit.T
     expected = dict(zip(["sad", "glad", "mad"], np.exp(logits) / np.exp(logits).sum(), strict=True))
     assert {each["label"]: each["score"] for each in found} == pytest.approx(expected, abs=1e-5)
+
+
+def test_adapters_apart_are_refused(tmp_path):
+    base = tiny.checkpoint(tmp_path / "encoder")
+    check_no_adapters(load_dual_encoder(str(base)))
+    config = LoraConfig(target_modules=["query", "value"])
+    get_peft_model(SmoothCLAPModel.from_pretrained(base), config).save_pretrained(tmp_path / "adapters")
+    tiny.processor().save_pretrained(tmp_path / "adapters")
+    with pytest.raises(ValueError, match=r"adapters' has adapters apart .*`lora_save: merged`"):
+        check_no_adapters(load_dual_encoder(str(tmp_path / "adapters")))
 
 
 def test_every_class_that_the_folder_names_has_its_code_there(tmp_path):

@@ -80,7 +80,7 @@ def test_contexts_are_kept_by_kind_and_not_fitted_again(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/contexts.safetensors")}
     again = stages(tmp_path, encoder)
     assert all(torch.equal(again.weights[method.name], first.weights[method.name]) for method in METHODS)
-    assert again.contexts == first.contexts
+    assert again.measures == first.measures
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/contexts.safetensors")}
     for kind, losses in (("both-losses", (True, True)), ("content-loss-only", (False, True)),
                          ("style-loss-only", (True, False))):  # fmt: skip
@@ -96,27 +96,33 @@ def test_a_bank_that_was_moved_gives_the_same_classifier(tmp_path):
     torch.testing.assert_close(moved, first, atol=1e-6, rtol=0)
 
 
-def test_contexts_are_described(tmp_path):
+def test_what_is_measured_without_audio(tmp_path):
     encoder = encoders.encoder()
     found = stages(tmp_path, encoder)
     content = embedded(encoder, NAMES)
-    assert [each["kind"] for each in found.contexts] == [
-        "both-losses", "untrained", "content-loss-only", "style-loss-only"
-    ]  # fmt: skip
-    for each in found.contexts:
-        file = tmp_path / each["kind"] / "contexts.safetensors"
-        assert each["sha256"] == (None if each["kind"] == "untrained" else file_sha256(file))
-        bank = untrained_bank(encoder, SHORT, ACPT) if each["sha256"] is None else (
+    assert list(found.measures) == [method.name for method in METHODS]
+    for method in METHODS:
+        measured = found.measures[method.name]
+        texts, ids = found.joint[method.contexts].flatten(0, 1), torch.arange(3).repeat(3)
+        right = (texts @ found.weights[method.name].T).argmax(dim=1) == ids
+        assert measured["texts_right"] == pytest.approx(right.float().mean())
+        if method.contexts == "none":
+            assert {measured[name] for name in ("similarity", "emotions_kept", "contexts_sha256")} == {None}
+            continue
+        file = tmp_path / method.contexts / "contexts.safetensors"
+        assert measured["contexts_sha256"] == (file_sha256(file) if file.is_file() else None)
+        bank = (
             AcousticContextBank.from_pretrained(file.parent, encoder)
-        )  # fmt: skip
+            if file.is_file()
+            else untrained_bank(encoder, SHORT, ACPT)
+        )
         one, two, three = (embedded(encoder, ["a <ctx> room"], context)[0] for context in bank.contexts)
         cosines = [abs(float(a @ b)) for a, b in ((one, two), (one, three), (two, three))]
-        assert each["similarity"] == pytest.approx(sum(cosines) / 3, abs=1e-5)
-        right = [
-            int((embedded(encoder, [f"{name} in a <ctx> room"], context) @ content.T).argmax()) == NAMES.index(name)
-            for context in bank.contexts for name in NAMES
-        ]  # fmt: skip
-        assert each["emotions_kept"] == pytest.approx(sum(right) / 9)
+        assert measured["similarity"] == pytest.approx(sum(cosines) / 3, abs=1e-5)
+        joint = torch.cat([embedded(encoder, [f"{name} in a <ctx> room" for name in NAMES], context)
+                           for context in bank.contexts])  # fmt: skip
+        kept = (joint @ content.T).argmax(dim=1) == ids
+        assert measured["emotions_kept"] == pytest.approx(kept.float().mean())
 
 
 def test_only_where_something_is_random_do_seeds_matter(tmp_path):

@@ -1,7 +1,6 @@
 """Acoustic conditions of clips and of tables: what they depend on, and what is refused."""
 
 import sys
-from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -167,19 +166,18 @@ def test_clean_rows_keep_their_files(rows, tmp_path):
 
 def test_all_bad_clips_are_named_at_once(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(acoustic_conditions, "SHOWN", 3)
-    paths = iter(f"{tmp_path}/bad-{number}.wav" for number in range(9))
-    silent, empty, nan, broken = islice(paths, 4)
-    soundfile.write(silent, np.full(8000, 0.1), RATE, subtype="FLOAT")
+    low, empty, nan, broken = (f"{tmp_path}/bad-{number}.wav" for number in range(4))
+    soundfile.write(low, CLIP, 4000, subtype="FLOAT")
     soundfile.write(empty, np.zeros(0), RATE)
-    soundfile.write(nan, np.array([0.0, np.nan] * 4000), RATE, subtype="FLOAT")
+    soundfile.write(nan, np.array([0.0, np.nan] * 400), RATE, subtype="FLOAT")  # short, too
     with open(broken, "w") as file:
         file.write("no audio")
-    bad = pd.DataFrame({"id": list("defghi"), "path": [silent, empty, nan, broken, str(tmp_path / "none"), None]})
-    with pytest.raises(ValueError, match=r"(?s)6 of 9 clips cannot be degraded; mend.*'d' is silent.*and 3 more"):
+    bad = pd.DataFrame({"id": list("defghi"), "path": [low, empty, nan, broken, str(tmp_path / "none"), None]})
+    with pytest.raises(ValueError, match=r"(?s)6 of 9 clips cannot be degraded; mend.*'d' has a rate.*and 3 more"):
         degrade(pd.concat([rows, bad]), NOISY, tmp_path / "out")
     for number, message in enumerate(
         (
-            "'d' is silent",
+            "'d' has a rate of 4000 Hz",
             "'e' has 0 samples",
             "'f' holds samples that are not",
             "'g' cannot be read",
@@ -189,6 +187,24 @@ def test_all_bad_clips_are_named_at_once(rows, tmp_path, monkeypatch):
     ):
         with pytest.raises(ValueError, match=rf"(?s)1 of 1 clips.*{message}"):
             degrade(bad.iloc[[number]], NOISY, tmp_path / "out")
+
+
+def test_clips_of_which_nothing_can_be_heard_stay_as_recorded(rows, tmp_path, monkeypatch, logs):
+    monkeypatch.setattr(acoustic_conditions, "SHOWN", 2)
+    paths = [str(tmp_path / f"unheard-{number}.wav") for number in range(3)]
+    for path, clip in zip(paths, (np.zeros(8000), np.full(8000, 0.1), CLIP[:959]), strict=True):
+        soundfile.write(path, clip, RATE, subtype="FLOAT")
+    table = pd.concat([rows.iloc[:1], pd.DataFrame({"id": ["d", "e", "f"], "path": paths}), rows.iloc[1:]])
+    paths_of = degrade(table, NOISY, tmp_path / "out")["path"].tolist()
+    assert paths_of[1:4] == paths
+    assert [paths_of[0], *paths_of[4:]] == degrade(rows, NOISY, tmp_path / "out")["path"].tolist()
+    (warning,) = [record.message for record in logs.records]  # once, and not where all clips can be heard
+    assert warning == (
+        "pink noise, 10 dB SNR: 3 of 6 clips are silent or shorter than 0.06 s and stay as recorded: 'd', 'e' and 1 "
+        "more"
+    )
+    soundfile.write(paths[2], CLIP[:960], RATE, subtype="FLOAT")
+    assert degrade(table, NOISY, tmp_path / "out")["path"].iloc[3] != paths[2]
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ THREE = Augmentation(("clean", "clipping", "noise-10db"))
 
 
 def drawn(augmentation, ids, epochs):
-    """Which of [`THREE`] each clip got in each epoch: clipping lowers the peak, noise changes every sample."""
+    """Which of [`THREE`] each clip got in each epoch: clipping lowers the peak, noise does not."""
     found = []
     for row_id in ids:
         for epoch in epochs:
             heard = augmentation.apply(CLIP, RATE, row_id, epoch)
-            share = np.mean(heard != CLIP)
-            found.append("clean" if share == 0 else "noise-10db" if share > 0.9 else "clipping")
+            clipped = np.abs(heard).max() < 0.5 * np.abs(CLIP).max()
+            found.append("clipping" if clipped else "clean" if np.array_equal(heard, CLIP) else "noise-10db")
     return found
 
 

@@ -1,9 +1,11 @@
-"""What contexts do to prompts, in two numbers: whether they differ, and whether emotions survive them."""
+"""What the stages without audio come to, in numbers: do contexts differ, do emotions survive them, is it learned."""
 
 import torch
 import torch.nn.functional as F
 
 from modeling_smoothclap.loss_smoothclap import cosines
+
+from .text_features import as_training_set
 
 
 def prompt_similarity(features: torch.Tensor) -> float | None:
@@ -36,6 +38,20 @@ def emotions_kept(joint: torch.Tensor, content: torch.Tensor) -> float:
     Returns:
         `float`: Between 0 and 1; by chance 1/N.
     """
-    similarity = cosines(F.normalize(joint, dim=-1).flatten(0, 1), F.normalize(content, dim=-1))  # (K * N, N)
-    true = torch.arange(len(content), device=joint.device).repeat(len(joint))
-    return float((similarity.argmax(dim=1) == true).float().mean())
+    return texts_right(*as_training_set(joint), content)
+
+
+def texts_right(features: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> float:
+    """
+    Whether a classifier learned its own training texts.
+
+    Args:
+        features (`torch.Tensor` of shape `(n, width)`), labels (`torch.Tensor` of shape `(n,)`): The texts, from
+            [`~text_features.as_training_set`].
+        weights (`torch.Tensor` of shape `(N, width)`): Of the classifier.
+
+    Returns:
+        `float`: The share of the texts whose largest cosine is that of their own class, between 0 and 1.
+    """
+    similarity = cosines(F.normalize(features, dim=-1), F.normalize(weights, dim=-1))  # (n, N)
+    return float((similarity.argmax(dim=1) == labels).float().mean())
