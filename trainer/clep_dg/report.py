@@ -11,8 +11,10 @@ from .protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from .settings import CLEAN, GENERALISATION, SUPERVISED
 
 
-AUDIO_OF_SPEAKERS_TITLE = "classifier on audio of other speakers"
-AUDIO_OF_OTHERS_TITLE = "classifier on audio of the other corpora"
+AUDIO_TITLES = {
+    AUDIO_OF_SPEAKERS: "classifier on audio of other speakers",
+    AUDIO_OF_OTHERS: "classifier on audio of the other corpora",
+}
 TEXTS_EXPLAINED = """## Texts
 
 What the methods make of texts, whatever speech there is. Similarity is the mean |cosine| between the prompts of two
@@ -103,7 +105,7 @@ def _generalisation(results: Mapping[str, Any]) -> str:
     return f"""## Leave one corpus out
 
 What stands in a column was made without the corpus that it is judged on. These methods hear no audio whatever, and
-labels of speech only score; only the {AUDIO_OF_OTHERS_TITLE}, where there are others, hears their clips and
+labels of speech only score; only the {AUDIO_TITLES[AUDIO_OF_OTHERS]}, where there are others, hears their clips and
 labels. Whether the encoder had heard the corpus is taken from what its checkpoint records.
 
 UAR:
@@ -208,6 +210,13 @@ def _methods(results: Mapping[str, Any]) -> str:
     templates = results["settings"]["templates"]
     wordings = "".join(f"- {name.capitalize()} prompt: {code(text)}\n" for name, text in templates.items())
     lines = "".join(f"- **{method['title']}**: {method['meaning']}\n" for method in results["methods"])
+    compared = {each["method"] for name in (GENERALISATION, SUPERVISED) for entry in results[name]
+                for each in entry.get("methods", ())}  # fmt: skip
+    lines += "".join(
+        f"- **{title}**: The same kind of classifier, trained on labelled clips as recorded; no text takes part.\n"
+        for name, title in AUDIO_TITLES.items()
+        if name in compared
+    )
     return f"## Methods\n\n{lines}\n{wordings}"
 
 
@@ -272,4 +281,4 @@ def _titles(results: Mapping[str, Any]) -> dict[str, str]:
 
 def _method_titles(results: Mapping[str, Any]) -> dict[str, str]:
     titles = {method["name"]: method["title"] for method in results["methods"]}
-    return titles | {AUDIO_OF_SPEAKERS: AUDIO_OF_SPEAKERS_TITLE, AUDIO_OF_OTHERS: AUDIO_OF_OTHERS_TITLE}
+    return titles | AUDIO_TITLES

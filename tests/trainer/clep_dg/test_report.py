@@ -171,12 +171,14 @@ def test_what_methods_make_of_texts(results, tmp_path):
     assert "| CLEP-DG | 0.500 | 0.250 | 0.750 |" in report(results, tmp_path)
 
 
-def test_the_classifier_that_hears_other_corpora_is_shown_where_there_is_one(results):
+def test_the_classifier_that_hears_other_corpora_is_shown_where_there_is_one(results, tmp_path):
     assert "audio" not in generalisation_table(results)
     names = (*(method.name for method in METHODS), AUDIO_OF_OTHERS)
     results["generalisation"] = [entry(name, names=names) for name in ("one", "two")]
     last = generalisation_table(results).splitlines()[-1]
     assert last == "| classifier on audio of the other corpora | 0.480 ± 0.013 | 0.480 ± 0.013 |"
+    methods = report(results, tmp_path).split("## Methods")[1]
+    assert "- **classifier on audio of the other corpora**: The same kind" in methods and "speakers**" not in methods
 
 
 def test_each_checkpoint_has_its_contexts(results, tmp_path):
