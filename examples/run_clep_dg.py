@@ -47,5 +47,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    logging.set_verbosity_error()  # what is warned of is in the report
+    logging.set_verbosity_error()  # of the library; this project's own warnings are shown
     main()

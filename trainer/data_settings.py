@@ -12,6 +12,7 @@ from .data.clips import MIN_SECONDS
 from .data.collator import CAPTION_KINDS
 from .data.corpora import CORPORA
 from .data.crops import Crops
+from .evaluation.spelling import did_you_mean
 
 
 ColumnNames = dict[str, str] | list[dict[str, str]]
@@ -128,10 +129,15 @@ class DataSettings:
         if not self.acoustic_conditions:
             return
         faults = []
-        try:
-            Augmentation(tuple(self.acoustic_conditions))
-        except ValueError as error:
-            faults.append(f"`acoustic_conditions` is wrong: {error}")
+        for name in self.acoustic_conditions:
+            if name not in CONDITIONS:
+                cure = did_you_mean(str(name), CONDITIONS) or f"there are {list(CONDITIONS)}."
+                faults.append(f"`acoustic_conditions` has {name!r}; {cure}")
+        if not faults:
+            try:
+                Augmentation(tuple(self.acoustic_conditions))
+            except ValueError as error:
+                faults.append(f"`acoustic_conditions` is wrong: {error}")
         if self.cache_audio_tower:
             faults.append(
                 "`acoustic_conditions` change in every epoch, and `cache_audio_tower` keeps one output: leave out one."

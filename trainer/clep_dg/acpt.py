@@ -7,7 +7,7 @@ projection, at unit length; P_k is the prompt of context k, P_n that of emotion 
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +105,28 @@ def untrained_bank(encoder: PromptEncoder, templates: PromptTemplates, settings:
     return AcousticContextBank(torch.stack(drawn), templates, encoder.fingerprints)
 
 
+def check_folder(
+    encoder: PromptEncoder,
+    templates: PromptTemplates,
+    class_names: Sequence[str],
+    settings: ACPTSettings,
+    folder: str | Path,
+) -> None:
+    """
+    Find out whether [`fit_contexts`] can begin or go on in a folder, before the first of many fits has taken its time.
+    Nothing is written.
+
+    Args:
+        encoder ([`PromptEncoder`]), templates ([`PromptTemplates`]), class_names (`Sequence[str]`),
+        settings ([`ACPTSettings`]), folder (`str` or `Path`): As [`fit_contexts`] takes them.
+
+    Raises:
+        ValueError: if there are fewer than two classes, a prompt is too long, or the folder holds contexts of another
+            fit or damaged files.
+    """
+    _prepared(encoder, templates, class_names, settings, Path(folder))
+
+
 def fit_contexts(
     encoder: PromptEncoder,
     templates: PromptTemplates,
@@ -130,8 +152,8 @@ def fit_contexts(
         [`AcousticContextBank`]
 
     Raises:
-        ValueError: if there are fewer than two classes, a prompt is too long, the folder holds contexts of another fit,
-            or a loss is not finite.
+        ValueError: if there are fewer than two classes, a prompt is too long, the folder holds contexts of another fit
+            or damaged files, or a loss is not finite.
 
     Example:
 
@@ -148,23 +170,22 @@ def fit_contexts(
 
     ```
     """
-    joint_prompts, content_prompts = templates.joint_prompts(class_names), templates.content_prompts(class_names)
-    if len(class_names) < 2:
-        raise ValueError(f"Contexts are fitted to tell emotions apart, so name at least two; got {list(class_names)}.")
-    start = untrained_bank(encoder, templates, settings)
-    fitted_with = {"settings": asdict(settings), "class_names": list(class_names)}
-    target = AcousticContextBank(start.contexts, templates, start.fingerprints, fitted_with)
-    # Before anything is written, for a prompt may be too long.
-    prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
-    content_tokens = encoder.tokenize(content_prompts)
-    done = list(_begin_or_resume(Path(folder), target))
+    target, done, prompts, content_tokens = _prepared(encoder, templates, class_names, settings, Path(folder))
+    if not done:
+        write_record(Path(folder), target.record)
+    losses = [name for name, is_on in (("style", settings.style_loss), ("content", settings.content_loss)) if is_on]
+    called = "both losses" if len(losses) == 2 else f"{losses[0]} loss alone"
     with encoder.frozen():
         with torch.no_grad():
             content = encoder.embed(content_tokens)  # (N, width)
         earlier = [_context_feature(encoder, prompts, each) for each in done]
         total, missing = len(target), len(target) - len(done)
         with logging.tqdm(
-            total=total, initial=len(done), desc="Acoustic contexts", unit="context", disable=not missing
+            total=total,
+            initial=len(done),
+            desc=f"Acoustic contexts, seed {settings.seed}, {called}",
+            unit="context",
+            disable=not missing,
         ) as progress:
             for number in range(len(done), total):
                 constants = (content, torch.stack(earlier) if earlier else content[:0])
@@ -173,7 +194,7 @@ def fit_contexts(
                 # Alone, as when a fit is resumed: in a batch of others the last bits could differ.
                 earlier.append(_context_feature(encoder, prompts, done[-1]))
                 progress.update()
-    return AcousticContextBank(torch.stack(done), templates, target.fingerprints, fitted_with)
+    return replace(target, contexts=torch.stack(done))
 
 
 def _fit_one(
@@ -215,18 +236,42 @@ def _context_feature(encoder: PromptEncoder, prompts: PromptTokens, context: tor
     return encoder.embed(PromptTokens(prompts.ids[:1], prompts.mask[:1]), context[None])[0]
 
 
-def _begin_or_resume(folder: Path, target: AcousticContextBank) -> torch.Tensor:
-    """The contexts that a folder has already, (k, M, D), of a fit with the record of `target`."""
+def _prepared(
+    encoder: PromptEncoder,
+    templates: PromptTemplates,
+    class_names: Sequence[str],
+    settings: ACPTSettings,
+    folder: Path,
+) -> tuple[AcousticContextBank, list[torch.Tensor], PromptTokens, PromptTokens]:
+    """The bank as it starts, those of its contexts that a folder has fitted, the prompts, and those of the content."""
+    joint_prompts, content_prompts = templates.joint_prompts(class_names), templates.content_prompts(class_names)
+    if len(class_names) < 2:
+        raise ValueError(f"Contexts are fitted to tell emotions apart, so name at least two; got {list(class_names)}.")
+    prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
+    content_tokens = encoder.tokenize(content_prompts)
+    fitted_with = {"settings": asdict(settings), "class_names": list(class_names)}
+    target = replace(untrained_bank(encoder, templates, settings), fitted_with=fitted_with)
+    return target, _fitted_before(folder, target), prompts, content_tokens
+
+
+def _fitted_before(folder: Path, target: AcousticContextBank) -> list[torch.Tensor]:
+    """The contexts that a folder has already, each (M, D), of a fit with the record of `target`."""
     contexts = read_contexts(folder)
     if contexts is None:  # a record alone is of a fit that failed or was killed before its first context
-        write_record(folder, target.record)
-        return target.contexts[:0]
+        return []
+    cure = "Choose another folder (in an experiment, another `output`), or delete the contexts there."
     record = read_record(folder)
     if record is None:
-        raise ValueError(f"{str(folder)!r} holds contexts that do not say how they were made; choose another.")
+        raise ValueError(f"{str(folder)!r} holds contexts that do not say how they were made. {cure}")
     if differing := record_differences(record, target.record):
+        raise ValueError(f"{str(folder)!r} holds the contexts of another fit: {'; '.join(differing)}. {cure}")
+    try:
+        found = replace(target, contexts=contexts)
+    except ValueError as error:
+        raise ValueError(f"{str(folder)!r} holds damaged contexts: {error} {cure}") from error
+    if len(found) > len(target) or contexts.shape[1:] != target.contexts.shape[1:]:
         raise ValueError(
-            f"{str(folder)!r} holds the contexts of another fit: {'; '.join(differing)}. Choose another folder, or "
-            "delete this one."
+            f"{str(folder)!r} holds contexts of shape {list(contexts.shape)} where {list(target.contexts.shape)} are "
+            f"to be. {cure}"
         )
-    return contexts
+    return list(contexts)

@@ -22,6 +22,8 @@ from .prompts import PromptTemplates
 
 CONTEXTS_FILE = "contexts.safetensors"
 RECORD_FILE = "context_bank.json"
+_PARTS = {"encoder": "text tower or projection", "tokenizer": "tokenizer"}
+"""Of which there is a fingerprint, and what messages call them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,16 +32,33 @@ class AcousticContextBank:
     K acoustic contexts of M vectors each, which stand for words in prompts to one text encoder and no other.
 
     Args:
-        contexts (`torch.Tensor` of shape `(K, M, D)`): In float32; D is the width of the encoder's token embeddings.
+        contexts (`torch.Tensor` of shape `(K, M, D)`): In float32, finite, none of the three 0; D is the width of the
+            encoder's token embeddings.
         templates ([`PromptTemplates`]): The wordings they are for.
         fingerprints (`Mapping[str, str]`): Of the encoder, from [`PromptEncoder.fingerprints`].
         fitted_with (`Mapping[str, Any]`): The settings and the class names of the fit; empty if there was none.
+
+    Raises:
+        ValueError: if contexts have another shape or are not finite, or templates or fingerprints are something else.
     """
 
-    contexts: torch.Tensor
+    contexts: torch.Tensor = field(repr=False)
     templates: PromptTemplates
     fingerprints: Mapping[str, str]
     fitted_with: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.contexts.ndim != 3 or 0 in self.contexts.shape:
+            raise ValueError(f"`contexts` has the shape (K, M, D), none of them 0, not {tuple(self.contexts.shape)}.")
+        if wrong := int((~self.contexts.isfinite()).any(dim=(1, 2)).sum()):
+            raise ValueError(f"{wrong} of {len(self.contexts)} contexts are not finite; fit them anew.")
+        if not isinstance(self.templates, PromptTemplates):
+            raise ValueError(f"`templates` is a PromptTemplates, not {self.templates!r}.")
+        if set(self.fingerprints) != set(_PARTS):
+            raise ValueError(
+                f"`fingerprints` are of {list(_PARTS)}, as `PromptEncoder.fingerprints` has them, not of "
+                f"{list(self.fingerprints)}."
+            )
 
     def __len__(self) -> int:
         """K, the number of contexts."""
@@ -65,9 +84,8 @@ class AcousticContextBank:
         """
         present = encoder.fingerprints
         if foreign := [part for part, value in self.fingerprints.items() if present[part] != value]:
-            parts = {"encoder": "text tower or projection", "tokenizer": "tokenizer"}
             raise ValueError(
-                f"These contexts belong to another encoder: its {' and its '.join(parts[each] for each in foreign)} "
+                f"These contexts belong to another encoder: its {' and its '.join(_PARTS[each] for each in foreign)} "
                 "differs from this one's. Load the encoder they were fitted on, or fit new ones."
             )
 
@@ -116,8 +134,11 @@ class AcousticContextBank:
                 f"{str(name_or_path)!r} holds contexts of shape {list(contexts.shape)} where {record['shape']} are to "
                 "be. If their fitting was interrupted, run it again with this folder: it goes on."
             )
-        templates = PromptTemplates(**record["templates"])
-        bank = cls(contexts, templates, record["fingerprints"], record["fitted_with"])
+        try:
+            templates = PromptTemplates(**record["templates"])
+            bank = cls(contexts, templates, record["fingerprints"], record["fitted_with"])
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{str(name_or_path)!r} holds no usable context bank: {error}") from error
         bank.check(encoder)
         return bank
 

@@ -13,11 +13,13 @@ import torch
 from transformers.utils import logging
 
 from ..data.acoustic_conditions import CONDITIONS, degrade
+from ..data.emotion_corpora import EMOTION_CORPORA
 from ..evaluation.contamination import ZERO_SHOT, zero_shot_status
 from ..evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from ..evaluation.embed_files import embed_files
 from ..evaluation.named_checkpoint import parse_model
 from ..evaluation.results import FORMAT, describe_data, file_hashes, ready_for_json, versions
+from .acpt import check_folder
 from .cards.classifier import write_cards
 from .labelled_clips import LabelledCorpus, read_corpora
 from .methods import CLEP_DG, METHODS
@@ -75,19 +77,29 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
         runs.
 
     Raises:
-        ValueError: if a corpus cannot be read, `words` names a class that is not judged, a model cannot be loaded, the
-            output folder holds contexts of another fit, or clips cannot be read.
+        ValueError: if a corpus cannot be read, `words` do not fit the classes, a model cannot be loaded, a prompt is
+            too long, the output folder holds contexts of another fit, or clips cannot be read. All this is found out
+            before anything is fitted, but for clips that no condition but the clean one hears.
         ImportError: if an acoustic condition needs a library that is not installed.
     """
     started = time.monotonic()
     corpora = read_corpora(settings.corpora)
-    classes = corpora[0].classes
-    if strange := [name for name in settings.words if name not in classes]:
-        raise ValueError(f"`words` has {strange}, but the classes that all corpora have are {list(classes)}.")
+    words = settings.called(corpora[0].classes)
+    checkpoints: dict[str, list[LabelledCorpus]] = {}
+    for corpus in corpora:
+        checkpoints.setdefault(settings.encoder_of(corpus.name), []).append(corpus)
+    # First what is quick to find out: whether models load, prompts fit, folders are free, and then about the clips.
+    for checkpoint, its_corpora in checkpoints.items():
+        _check(checkpoint, its_corpora, words, settings)
+    folder = Path(settings.output) / "conditions"
+    heard: Heard = {
+        corpus.name: {name: degrade(corpus.rows, CONDITIONS[name], folder) for name in settings.conditions}
+        for corpus in corpora
+    }
     results: dict[str, Any] = {
         "format": FORMAT,
-        "classes": {name: settings.words.get(name, name) for name in classes},
-        "chance": 1 / len(classes),
+        "classes": words,
+        "chance": 1 / len(words),
         "methods": [{name: getattr(each, name) for name in ("name", "title", "meaning")} for each in METHODS],
         "conditions": [CONDITIONS[name].describe() for name in settings.conditions],
         "corpora": [],
@@ -95,17 +107,8 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
         GENERALISATION: [],
         SUPERVISED: [],
     }
-    # First, because it finds out which clips cannot be read, and whether a library is missing.
-    folder = Path(settings.output) / "conditions"
-    heard: Heard = {
-        corpus.name: {name: degrade(corpus.rows, CONDITIONS[name], folder) for name in settings.conditions}
-        for corpus in corpora
-    }
-    checkpoints: dict[str, list[LabelledCorpus]] = {}
-    for corpus in corpora:
-        checkpoints.setdefault(settings.encoder_of(corpus.name), []).append(corpus)
     for checkpoint, its_corpora in checkpoints.items():
-        judge = _prepare(checkpoint, its_corpora, results["classes"], heard, settings)
+        judge = _prepare(checkpoint, its_corpora, words, heard, settings)
         names = [corpus.name for corpus in its_corpora]
         results["encoders"].append(judge.encoder.describe() | {"corpora": names, "texts": judge.texts})
         for corpus in its_corpora:
@@ -123,6 +126,31 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     return ready
 
 
+def _load(checkpoint: str, settings: ExperimentSettings) -> tuple[DualEncoder, PromptEncoder]:
+    named = parse_model(checkpoint)
+    encoder = load_dual_encoder(named.checkpoint, named.revision, device=settings.device)
+    encoder.name = named.name
+    check_no_adapters(encoder)
+    return encoder, PromptEncoder(encoder.model, encoder.processor.tokenizer)
+
+
+def _folder_of(part: str, corpora: list[LabelledCorpus], settings: ExperimentSettings) -> Path:
+    """In the output, of the checkpoint that judges these corpora."""
+    return Path(settings.output) / part / (corpora[0].name if isinstance(settings.encoder, dict) else "")
+
+
+def _check(
+    checkpoint: str, corpora: list[LabelledCorpus], words: Mapping[str, str], settings: ExperimentSettings
+) -> None:
+    """Raises where a fit of contexts would, before the first."""
+    _, prompts = _load(checkpoint, settings)
+    for seed in settings.seeds:
+        for method in (each for each in METHODS if each.is_fitted):
+            acpt = replace(settings.acpt, seed=seed, **method.losses)
+            folder = _folder_of("contexts", corpora, settings) / f"seed-{seed}" / method.contexts
+            check_folder(prompts, settings.templates, list(words.values()), acpt, folder)
+
+
 def _prepare(
     checkpoint: str,
     corpora: list[LabelledCorpus],
@@ -131,25 +159,21 @@ def _prepare(
     settings: ExperimentSettings,
 ) -> _Judge:
     """Everything that needs no audio."""
-    named = parse_model(checkpoint)
-    encoder = load_dual_encoder(named.checkpoint, named.revision, device=settings.device)
-    encoder.name = named.name
-    check_no_adapters(encoder)
-    prompts = PromptEncoder(encoder.model, encoder.processor.tokenizer)
-    of_its_own = corpora[0].name if isinstance(settings.encoder, dict) else ""
+    encoder, prompts = _load(checkpoint, settings)
     weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
     texts = []
     for seed in settings.seeds:
         acpt, classifier = replace(settings.acpt, seed=seed), replace(settings.classifier, seed=seed)
-        folder = Path(settings.output) / "contexts" / of_its_own / f"seed-{seed}"
+        folder = _folder_of("contexts", corpora, settings) / f"seed-{seed}"
         stages = text_stages(prompts, settings.templates, list(words.values()), acpt, classifier, folder)
         for method in METHODS:
             weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
         texts += [{"seed": seed, "method": name, **each} for name, each in stages.measures.items()]
         if seed == settings.seeds[0]:
-            draw_contexts(stages, [*words], named.name, Path(settings.output) / contexts_picture(of_its_own))
+            of_its_own = corpora[0].name if isinstance(settings.encoder, dict) else ""
+            draw_contexts(stages, [*words], encoder.name, Path(settings.output) / contexts_picture(of_its_own))
     first = torch.from_numpy(weights[CLEP_DG.name][settings.seeds[0]])
-    folder = Path(settings.output) / "classifier" / of_its_own
+    folder = _folder_of("classifier", corpora, settings)
     save_classifier(encoder, first, [*words], settings.classifier.scale, folder)
     return _Judge(encoder, weights, texts, heard)
 
@@ -170,7 +194,12 @@ def _judged(
             their_clips = [(other, judge.embeddings(other.name, CLEAN)) for other in others]
             weights[AUDIO_OF_OTHERS] = trained_on_others(their_clips, settings.seeds, settings.classifier)
         found[GENERALISATION] = [
-            {**about, "condition": condition, "sha256": _sha256(judge.heard[corpus.name][condition], corpus)}
+            {
+                **about,
+                "condition": condition,
+                "sha256": _sha256(judge.heard[corpus.name][condition], corpus),
+                "speakers_in_others": len(_speakers([corpus]) & _speakers(others)),
+            }
             | generalisation(corpus, embeds[condition], weights)
             for condition in settings.conditions
         ]
@@ -178,6 +207,15 @@ def _judged(
         entries = supervised(corpus, embeds, judge.weights, settings.seeds, settings.classifier)
         found[SUPERVISED] = [about | entry for entry in entries]
     return found
+
+
+def _speakers(corpora: list[LabelledCorpus]) -> set[str]:
+    """Of all clips. The numbers that published corpora give their speakers are their own."""
+    return {
+        f"{corpus.name}:{speaker}" if corpus.name in EMOTION_CORPORA else speaker
+        for corpus in corpora
+        for speaker in corpus.rows["speaker"].dropna()
+    }
 
 
 def _sha256(rows: pd.DataFrame, corpus: LabelledCorpus) -> str:

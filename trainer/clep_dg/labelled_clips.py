@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..data.emotion_corpora import EMOTION_CORPORA
 from ..data.labels import CLASSLESS
-from ..data.manifest_cells import as_text
 from ..data.own_manifest import load_manifest
 from ..evaluation.attributes import thirds
+from ..evaluation.manifest_clips import as_texts, clips_where, cure_of_split
 from ..evaluation.own_task import misnamed_corpora
 from ..evaluation.protocols import PROTOCOLS, read_task
-from .settings import CorpusSettings
+from .corpus_settings import CorpusSettings
 
 
 SYNTHETIC = " (SYNTHETIC)"
@@ -55,17 +57,21 @@ def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
         `list[LabelledCorpus]`: In the order of the settings; `classes` are the same in all, in the order of the first.
 
     Raises:
-        ValueError: if a corpus cannot be read or labelled, or fewer than two classes are in all of them.
+        ValueError: if a corpus cannot be read or labelled, fewer than two classes are in all of them, or two share
+            files.
     """
     corpora = [read_labelled(each) for each in settings]
     shared = tuple(name for name in corpora[0].classes if all(name in corpus.classes for corpus in corpora))
     if len(shared) < 2:
+        few = f"one class, {shared[0]!r}" if shared else "no class"
         lines = "\n  ".join(f"{corpus.name}: {', '.join(corpus.classes)}" for corpus in corpora)
         raise ValueError(
-            f"The corpora share {len(shared)} classes, but there must be two to tell apart; map their labels to "
+            f"The corpora share {few}, but there must be two to tell apart; map their labels to "
             f"common classes by `labels`. They have:\n  {lines}"
         )
-    return [_restricted(corpus, shared) for corpus in corpora]
+    corpora = [_restricted(corpus, shared) for corpus in corpora]
+    _check_apart(corpora)
+    return corpora
 
 
 def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
@@ -87,6 +93,18 @@ def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
     return corpus
 
 
+def _check_apart(corpora: Sequence[LabelledCorpus]) -> None:
+    """Refuse corpora with a file in common: what learned from the one would have heard what it is judged on."""
+    files = {corpus.name: {Path(path).resolve() for path in corpus.rows["path"]} for corpus in corpora}
+    shared = {pair: len(files[pair[0]] & files[pair[1]]) for pair in combinations(files, 2)}
+    if found := [f"{one!r} and {other!r}: {count}" for (one, other), count in shared.items() if count]:
+        raise ValueError(
+            "Corpora have audio files in common, so that a classifier trained on the one would be judged on the same "
+            "clips in the other; choose different clips by `where` or `split`, or leave out a corpus:\n  "
+            + "\n  ".join(found)
+        )
+
+
 def _known(settings: CorpusSettings) -> LabelledCorpus:
     protocols = [each for each in PROTOCOLS.values() if each.corpus == settings.name]
     protocol = protocols[0] if settings.protocol is None else PROTOCOLS[settings.protocol]
@@ -106,9 +124,11 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
         labels, source = _thirds(cells[column], settings), f"Classes are the top and the bottom third of {column}."
         unlabelled = f"in the middle third of {column}, or without a value"
     else:
-        labels, source = _texts(cells[column]), f"Classes are from the column {column}."
+        labels, source = as_texts(cells[column]), f"Classes are from the column {column}."
         unlabelled = "no class"
         labels[labels.isin(set(CLASSLESS) - set(settings.labels))] = None
+    if labels.isna().all():
+        raise ValueError(f"{settings.name!r}: none of {len(labels)} clips has a class in {column!r}.")
     if absent := sorted(set(settings.labels) - set(labels.dropna())):
         raise ValueError(f"`labels` of {settings.name!r} has {absent}, which no clip is labelled; there are "
                          f"{sorted(set(labels.dropna()))}.")  # fmt: skip
@@ -118,8 +138,6 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
     left_out |= {f"label {label!r}": int(count) for label, count in others.value_counts().sort_index().items()}
     rows = cells[["id", "path"]].assign(label=classes, speaker=cells["speaker"], corpus=cells["corpus"])
     rows = rows[classes.notna()].sort_values("id", ignore_index=True)
-    if rows.empty:
-        raise ValueError(f"{settings.name!r} has no clip with a class; left out are {left_out}.")
     if rows["path"].isna().any():
         raise ValueError(f"{settings.name!r}: {int(rows['path'].isna().sum())} clips are bytes; write them to files.")
     if misnamed := misnamed_corpora(rows["corpus"], settings.name, "name"):
@@ -136,10 +154,12 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
 
 def _chosen(settings: CorpusSettings, column: str) -> tuple[pd.DataFrame, dict[str, int]]:
     """The clips of a manifest that split and `where` ask for, and how many were left out for which reason."""
-    splits = load_manifest(str(settings.manifest))
+    splits = load_manifest(str(settings.manifest), settings.columns, settings.audio_root)
     chosen = list(splits) if settings.split == "all" else [settings.split]
     if not set(chosen) <= set(splits):
-        raise ValueError(f"{settings.name!r} has no split {settings.split!r}; its manifest has {[*splits, 'all']}.")
+        cure = cure_of_split(str(settings.manifest), settings.columns)
+        there = [*splits, "all"]
+        raise ValueError(f"{settings.name!r} has no split {settings.split!r}; its manifest has {there}{cure}.")
     names = next(iter(splits.values())).column_names
     needed = list(dict.fromkeys(["path", column, *settings.where]))
     if absent := [name for name in needed if name not in names]:
@@ -147,14 +167,14 @@ def _chosen(settings: CorpusSettings, column: str) -> tuple[pd.DataFrame, dict[s
     wanted = list(dict.fromkeys(["id", *needed, *(name for name in ("speaker", "corpus") if name in names)]))
     cells = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
     left_out = {"another split": sum(len(part) for name, part in splits.items() if name not in chosen)}
-    for name, value in settings.where.items():
-        values = [value] if isinstance(value, str) else value
-        fits = _texts(cells[name]).isin(values)
-        left_out[f"not {name} {' or '.join(values)}"] = int((~fits).sum())
-        cells = cells[fits].reset_index(drop=True)
+    try:
+        cells, others = clips_where(cells, settings.where)
+    except ValueError as error:
+        raise ValueError(f"{settings.name!r}: {error}.") from error
+    cells = cells.reset_index(drop=True)
     for name in ("id", "path", "speaker", "corpus"):
-        cells[name] = _texts(cells[name]) if name in cells else None
-    return cells, left_out
+        cells[name] = as_texts(cells[name]) if name in cells else None
+    return cells, left_out | others
 
 
 def _thirds(column: pd.Series, settings: CorpusSettings) -> pd.Series:
@@ -173,12 +193,6 @@ def _thirds(column: pd.Series, settings: CorpusSettings) -> pd.Series:
         raise ValueError(f"{settings.name!r}: a third of {column.name!r} or more is one value, {known[top].min():g}.")
     labels[known.index[top]], labels[known.index[bottom]] = "high", "low"
     return labels
-
-
-def _texts(column: pd.Series) -> pd.Series:
-    """A column as text, where 1.0 is 1 and what is missing `None`."""
-    cells = [None if pd.api.types.is_scalar(cell) and pd.isna(cell) else as_text(cell) for cell in column]
-    return pd.Series(cells, index=column.index, dtype=object)
 
 
 def _restricted(corpus: LabelledCorpus, classes: tuple[str, ...]) -> LabelledCorpus:

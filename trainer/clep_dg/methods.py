@@ -47,6 +47,11 @@ class Method:
         """Whether seeds make a difference."""
         return self.trained or self.contexts != NO_CONTEXTS
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether its contexts are fitted."""
+        return self.contexts not in (NO_CONTEXTS, UNTRAINED)
+
 
 ZERO_SHOT = Method(
     "zero-shot",

@@ -1,5 +1,6 @@
 """The wordings that acoustic contexts and emotions are put into."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,8 @@ def _filled(template: str, class_names: Sequence[str]) -> list[str]:
         raise ValueError(f"`class_names` is a list of at least one name, got {class_names!r}.")
     if unfit := [name for name in class_names if not isinstance(name, str) or not name.strip() or SLOT in name]:
         raise ValueError(f"Class names are words without {SLOT}; these are not: {unfit}.")
-    if len(set(class_names)) < len(class_names):
-        raise ValueError(f"Each class has a name of its own; some are the same in {list(class_names)}.")
+    if repeated := [name for name, times in Counter(class_names).items() if times > 1]:
+        raise ValueError(
+            f"Each class is called otherwise, but more than one is called {' and '.join(map(repr, repeated))}."
+        )
     return [template.replace(EMOTION, name) for name in class_names]

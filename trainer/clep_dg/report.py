@@ -6,6 +6,7 @@ from typing import Any
 
 from ..evaluation.report_cells import MARKS, against_chance, code, doubtful_clips, footnotes, image, number, table
 from .figures import mean_and_sd
+from .methods import METHODS
 from .pictures import BY_CONDITION, conditions_picture, contexts_picture, draw_conditions
 from .protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from .settings import CLEAN, GENERALISATION, SUPERVISED
@@ -81,6 +82,12 @@ def write_report(results: Mapping[str, Any], folder: str | Path) -> Path:
 def _head(results: Mapping[str, Any]) -> str:
     classes = ", ".join(f"{name} ({code(word)})" for name, word in results["classes"].items())
     seeds = results["settings"]["seeds"]
+    over = (
+        f"Figures are means over the seeds {', '.join(map(str, seeds))}, ± the standard deviation over them; where "
+        "nothing is random there is none."
+        if len(seeds) > 1
+        else f"Figures are of the seed {seeds[0]} alone."
+    )
     synthetic = [corpus["title"] for corpus in results["corpora"] if "SYNTHETIC" in corpus["title"]]
     warning = f"\n**Not people's speech: {', '.join(synthetic)}.** What holds there need not hold for people.\n"
     return f"""# CLEP-DG: a classifier learned from text and applied to speech
@@ -90,11 +97,11 @@ a classifier is trained on embeddings of texts alone, and speech is given to it.
 the same words for the {len(results["classes"])} classes that all corpora have: {classes}.
 {warning if synthetic else ""}
 UAR is unweighted average recall, the mean of the classes' recalls; WA is weighted accuracy, the share of right clips.
-Guessing gives a UAR of {number(results["chance"])}. Figures are means over the seeds {", ".join(map(str, seeds))}, ±
-the standard deviation over them; where nothing is random there is none. A seed draws the contexts that a fit begins
-with and the order in which a classifier gets its texts or clips. The interval of a figure, which is in `results.json`,
-spans the 95% intervals of all seeds over speakers drawn anew; where fewer than five are known clips are drawn, which
-makes it too narrow. "At chance" says that it holds chance, "below chance" that it lies below.
+Guessing gives a UAR of {number(results["chance"])}. {over}
+A seed draws the contexts that a fit begins with, and the order in which a classifier gets its texts or clips. The
+interval of a figure, which is in `results.json`, spans the 95% intervals of all seeds over speakers drawn anew; where
+fewer than five are known clips are drawn, which makes it too narrow. "At chance", which is said of UAR alone, says that
+it holds chance, "below chance" that it lies below.
 """
 
 
@@ -104,9 +111,9 @@ def _generalisation(results: Mapping[str, Any]) -> str:
     entries = [entry for entry in results[GENERALISATION] if entry["condition"] == CLEAN]
     return f"""## Leave one corpus out
 
-What stands in a column was made without the corpus that it is judged on. These methods hear no audio whatever, and
-labels of speech only score; only the {AUDIO_TITLES[AUDIO_OF_OTHERS]}, where there are others, hears their clips and
-labels. Whether the encoder had heard the corpus is taken from what its checkpoint records.
+What stands in a column was made without the corpus that it is judged on, whose labels only score. All methods but the
+{AUDIO_TITLES[AUDIO_OF_OTHERS]}, where there are others, hear no audio whatever. Whether the encoder had
+heard the corpus is taken from what its checkpoint records.
 
 UAR:
 
@@ -114,7 +121,18 @@ UAR:
 WA:
 
 {generalisation_table(results, "accuracy")}
-{_notes(results, entries)}"""
+{_notes(results, entries)}{_same_speakers(results, entries)}"""
+
+
+def _same_speakers(results: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> str:
+    """Whose clips the classifier of the other corpora may have been trained on."""
+    titles = _titles(results)
+    return "".join(
+        f"- {titles[entry['corpus']]}: the {AUDIO_TITLES[AUDIO_OF_OTHERS]} has heard "
+        f"{entry['speakers_in_others']:,} of its speakers there, if equal names are the same speakers.\n"
+        for entry in entries
+        if entry["speakers_in_others"]
+    )
 
 
 def _supervised(results: Mapping[str, Any]) -> str:
@@ -172,9 +190,10 @@ def _texts(results: Mapping[str, Any]) -> str:
     names = ("similarity", "emotions_kept", "texts_right")
     for encoder in results["encoders"]:
         rows = []
-        for method in results["methods"]:
-            of_seeds = [each for each in encoder["texts"] if each["method"] == method["name"]]
-            rows.append([method["title"], *(_mean([each[name] for each in of_seeds]) for name in names)])
+        for method in METHODS:
+            of_seeds = [each for each in encoder["texts"] if each["method"] == method.name]
+            measured = of_seeds if method.is_random else of_seeds[:1]
+            rows.append([method.title, *(_mean([each[name] for each in measured]) for name in names)])
         name = f"{encoder['name']}, which judges {', '.join(encoder['corpora'])}," if of_their_own else encoder["name"]
         picture = contexts_picture(encoder["corpora"][0] if of_their_own else "")
         head = ["method", "similarity", "classes kept", "texts right"]

@@ -10,12 +10,11 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 
 from ..data.acoustic_conditions import CONDITIONS
-from ..data.emotion_corpora import EMOTION_CORPORA
-from ..evaluation.protocols import PROTOCOLS
 from ..evaluation.spelling import did_you_mean
 from ..typed_yaml import fitted, read_mapping
 from .acpt import ACPTSettings
 from .classifier import ClassifierSettings
+from .corpus_settings import CorpusSettings
 from .prompts import ENGLISH, GERMAN, PromptTemplates
 
 
@@ -26,85 +25,6 @@ CLEAN = "clean"
 TEMPLATES = {"en": ENGLISH, "de": GERMAN}
 
 Part = TypeVar("Part")
-
-
-@dataclass(frozen=True)
-class CorpusSettings:
-    """
-    One corpus: a known one in its folder, or the clips of a manifest.
-
-    Args:
-        name (`str`): Of one of [`~smoothclap_trainer.data.emotion_corpora.EMOTION_CORPORA`], or of your own. A
-            checkpoint whose record names it was trained on it. Where a manifest has a column `corpus`, as it is there,
-            with or without more after it. It names folders of results, too.
-        data_root (`str`, *optional*): Folder of a known corpus, as it is distributed.
-        protocol (`str`, *optional*): Of a known corpus that has several, the one whose classes are meant.
-        manifest (`str`, *optional*): What [`~smoothclap_trainer.data.own_manifest.load_manifest`] reads.
-        label_column (`str`, *optional*): Column of the labels; by default `emotion`.
-        thirds_of (`str`, *optional*): Instead, a column of numbers. The clips in its top third, among those of this
-            corpus, are labelled "high", those in its bottom third "low"; the others are left out.
-        labels (`dict[str, str]`, *optional*): Label to class. Clips of other labels are left out. By default the
-            labels are the classes.
-        where (`dict`): Column to the value, or the list of values, that clips must have there.
-        split (`str`, defaults to `"test"`): train, validation, test, or all.
-        language (`str`, *optional*): BCP-47 tag of the speech; of a manifest it has to be told.
-        licence (`str`, *optional*): Of the clips of a manifest, which has to be told, too.
-        synthetic (`bool`, defaults to `False`): Nobody's speech; every table will say so.
-
-    Raises:
-        ValueError: if it is neither or both, fields of the one are given for the other, or the name cannot be that of
-            a folder. All faults are told.
-    """
-
-    name: str
-    data_root: str | None = None
-    protocol: str | None = None
-    manifest: str | None = None
-    label_column: str | None = None
-    thirds_of: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
-    where: dict[str, str | list[str]] = field(default_factory=dict)
-    split: str = "test"
-    language: str | None = None
-    licence: str | None = None
-    synthetic: bool = False
-
-    def __post_init__(self) -> None:
-        faults = []
-        if self.name.strip() in ("", ".", "..") or "/" in self.name or "\\" in self.name:
-            faults.append(
-                f"{self.name!r} is no corpus name: it names folders, so it is not blank, '.' or '..' and has no slash"
-            )
-        if (self.data_root is None) == (self.manifest is None):
-            faults.append(f"{self.name!r} needs either `data_root`, for a known corpus, or `manifest`")
-        elif self.data_root is not None:
-            faults += self._faults_of_known()
-        else:
-            for name in ("language", "licence"):
-                if getattr(self, name) is None:
-                    faults.append(f"{self.name!r} is a manifest, so say its `{name}`")
-            if self.protocol is not None:
-                faults.append(f"{self.name!r} is a manifest, which has no `protocol`")
-            if self.label_column is not None and self.thirds_of is not None:
-                faults.append(f"{self.name!r} takes its labels from `label_column` or `thirds_of`, not from both")
-            if self.thirds_of is not None and (strange := sorted(set(self.labels) - {"high", "low"})):
-                faults.append(f"`thirds_of` gives the labels high and low, but `labels` of {self.name!r} has {strange}")
-        if faults:
-            raise ValueError("\n".join(faults))
-
-    def _faults_of_known(self) -> list[str]:
-        if self.name not in EMOTION_CORPORA:
-            return [f"{self.name!r} is no known corpus; known are {list(EMOTION_CORPORA)}, others need a `manifest`"]
-        faults = []
-        own = [each.name for each in fields(self) if each.name not in ("name", "data_root", "protocol")]
-        if said := [name for name in own if getattr(self, name) != getattr(CorpusSettings, name, {})]:
-            faults.append(f"{said} are for manifests; those of {self.name!r} are known")
-        names = [protocol.name for protocol in PROTOCOLS.values() if protocol.corpus == self.name]
-        if self.protocol is None and len(names) > 1:
-            faults.append(f"{self.name!r} has several sets of classes, so name its `protocol`, one of {names}")
-        if self.protocol is not None and self.protocol not in names:
-            faults.append(f"{self.protocol!r} is no protocol of {self.name!r}, which has {names}")
-        return faults
 
 
 @dataclass(frozen=True)
@@ -150,6 +70,8 @@ class ExperimentSettings:
             faults.append("`encoder` has an empty name; name a folder or what is on the Hub")
         if not self.output.strip():
             faults.append("`output` is empty; name a folder")
+        elif Path(self.output).is_file():
+            faults.append(f"`output` is a file, {self.output!r}; name a folder")
         if not names:
             faults.append("`corpora` is empty; name at least one")
         if isinstance(self.encoder, dict) and set(self.encoder) != set(names):
@@ -158,6 +80,7 @@ class ExperimentSettings:
             )
         if not self.seeds or _repeated(self.seeds) or min(self.seeds) < 0:
             faults.append(f"`seeds` are different numbers from 0, at least one, not {self.seeds}")
+        faults += _alike(self.words)
         faults += _strange("protocols", self.protocols, EXPERIMENT_PROTOCOLS)
         faults += _strange("conditions", self.conditions, CONDITIONS)
         if CLEAN not in self.conditions:
@@ -168,6 +91,26 @@ class ExperimentSettings:
     def encoder_of(self, corpus: str) -> str:
         """The checkpoint that judges a corpus."""
         return self.encoder if isinstance(self.encoder, str) else self.encoder[corpus]
+
+    def called(self, classes: Collection[str]) -> dict[str, str]:
+        """
+        What templates call the classes.
+
+        Args:
+            classes (`Collection[str]`): All that there are.
+
+        Returns:
+            `dict[str, str]`: Class to its word, or else its name, in the order of the classes.
+
+        Raises:
+            ValueError: if `words` has another class, or calls one like another, be it by that one's own name.
+        """
+        if strange := [name for name in self.words if name not in classes]:
+            raise ValueError(f"`words` has {strange}, but the classes that all corpora have are {list(classes)}.")
+        called = {name: self.words.get(name, name) for name in classes}
+        if faults := _alike(called):
+            raise ValueError("\n".join(faults))
+        return called
 
     def describe(self) -> dict[str, Any]:
         """All that figures depend on, which the output folder is not, ready for JSON."""
@@ -284,6 +227,15 @@ def _part(
             except ValueError as error:
                 faults += _located(error, where)
     return None
+
+
+def _alike(called: Mapping[str, str]) -> list[str]:
+    """Classes that have one word, which no prompt would tell apart."""
+    return [
+        f"`words` calls the classes {' and '.join(repr(name) for name in called if called[name] == word)} the same: "
+        f"{word!r}"
+        for word in _repeated(called.values())
+    ]
 
 
 def _repeated(values: Collection[Any]) -> list[Any]:

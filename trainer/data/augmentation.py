@@ -1,5 +1,6 @@
 """Under which acoustic condition a training clip is heard in an epoch."""
 
+from collections import Counter
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -44,9 +45,14 @@ class Augmentation:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        repeated = len(set(self.conditions)) < len(self.conditions)
-        if not self.conditions or repeated or not set(self.conditions) <= set(CONDITIONS):
-            raise ValueError(f"Acoustic conditions are some of {list(CONDITIONS)}, each once, not {self.conditions}.")
+        if isinstance(self.conditions, str) or not self.conditions:
+            raise ValueError(
+                f"Acoustic conditions are some of {list(CONDITIONS)}, at least one, not {self.conditions or 'none'!r}."
+            )
+        if unknown := [name for name in self.conditions if name not in CONDITIONS]:
+            raise ValueError(f"There are no acoustic conditions {unknown}; there are {list(CONDITIONS)}.")
+        if repeated := [name for name, times in Counter(self.conditions).items() if times > 1]:
+            raise ValueError(f"Acoustic conditions come once each, but {repeated} come more than once.")
 
     def apply(self, crop: np.ndarray, sampling_rate: int, row_id: str, epoch: int) -> np.ndarray:
         """

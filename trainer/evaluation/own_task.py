@@ -9,11 +9,10 @@ import pandas as pd
 import yaml
 
 from ..data.labels import CLASSLESS
-from ..data.manifest_cells import as_text
-from ..data.manifest_source import read_source
 from ..data.own_manifest import load_manifest
 from ..typed_yaml import fitted, read_mapping
 from .contamination import ZERO_SHOT, zero_shot_status
+from .manifest_clips import alternatives, as_texts, clips_where, cure_of_split
 from .protocol import Protocol
 from .spelling import did_you_mean
 
@@ -91,7 +90,7 @@ class OwnTask:
             ValueError: See [`Protocol`].
         """
         marked = self.synthetic and "synthetic" not in self.title.lower()
-        wanted = [f"{column} {_values(value)}" for column, value in self.where.items()]
+        wanted = [f"{column} {alternatives(value)}" for column, value in self.where.items()]
         manifest = Path(self.manifest)
         called = manifest.resolve().name if manifest.exists() else self.manifest  # else it is an id on the Hub
         return Protocol(
@@ -206,7 +205,7 @@ def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
     splits = load_manifest(settings.manifest, settings.columns, settings.audio_root)
     chosen = list(splits) if settings.split == "all" else [settings.split]
     if not set(chosen) <= set(splits):
-        cure = "" if _has_splits(settings) else "; it has no column `split`, so write `split: all`"
+        cure = cure_of_split(settings.manifest, settings.columns)
         faults.append(f"there is no split {settings.split!r}; the manifest has {[*splits, 'all']}{cure}")
         return None
     names = next(iter(splits.values())).column_names
@@ -218,7 +217,7 @@ def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
         return None
     wanted = list(dict.fromkeys(["id", "path", *needed, *(name for name in ("speaker", "corpus") if name in names)]))
     table = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
-    cells = pd.DataFrame({name: _texts(table[name]) for name in wanted}, dtype=object)
+    cells = pd.DataFrame({name: as_texts(table[name]) for name in wanted}, dtype=object)
     cells, left_out = _wanted(cells, settings)
     others = sum(len(part) for name, part in splits.items() if name not in chosen)
     rows = cells[["id", "path"]].assign(label=cells[settings.label_column])
@@ -230,19 +229,9 @@ def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
     return rows
 
 
-def _has_splits(settings: OwnTask) -> bool:
-    """Whether the manifest says which clip is in which split; without a word of that all would be for training."""
-    found = read_source(settings.manifest)
-    return found.parts is not None or settings.columns.get("split", "split") in found.rows.column_names
-
-
 def _wanted(cells: pd.DataFrame, settings: OwnTask) -> tuple[pd.DataFrame, dict[str, int]]:
     """The clips that `where` asks for and that have a class, and how many were left out for which reason."""
-    left_out = {}
-    for column, value in settings.where.items():
-        fits = cells[column].isin([value] if isinstance(value, str) else value)
-        left_out[f"not {column} {_values(value)}"] = int((~fits).sum())
-        cells = cells[fits]
+    cells, left_out = clips_where(cells, settings.where)
     labels = cells[settings.label_column]
     classless = labels.isna() | labels.isin(set(CLASSLESS) - set(settings.words))
     return cells[~classless], left_out | {"no class": int(classless.sum())}
@@ -278,15 +267,3 @@ def _protocol_faults(settings: OwnTask, unworded: Iterable[str]) -> list[str]:
     except ValueError as error:
         return str(error).splitlines()
     return []
-
-
-def _texts(column: pd.Series) -> list[str | None]:
-    """A column as text, where 1.0 is 1 and what is missing `None`."""
-    try:
-        return [None if pd.api.types.is_scalar(cell) and pd.isna(cell) else as_text(cell) for cell in column]
-    except ValueError as error:
-        raise ValueError(f"the column {column.name!r} must be text or numbers: {error}") from None
-
-
-def _values(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else " or ".join(value)

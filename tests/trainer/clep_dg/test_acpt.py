@@ -11,19 +11,31 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from smoothclap_trainer.clep_dg import acpt
-from smoothclap_trainer.clep_dg.acpt import ACPTSettings, content_loss, fit_contexts, style_loss, untrained_bank
-from smoothclap_trainer.clep_dg.context_bank import CONTEXTS_FILE, RECORD_FILE, AcousticContextBank
+from smoothclap_trainer.clep_dg.acpt import (
+    ACPTSettings,
+    check_folder,
+    content_loss,
+    fit_contexts,
+    style_loss,
+    untrained_bank,
+)
+from smoothclap_trainer.clep_dg.context_bank import CONTEXTS_FILE, RECORD_FILE, AcousticContextBank, write_contexts
 from tests import processes
 from tests.trainer.clep_dg import encoders
 from tests.trainer.clep_dg.encoders import NAMES, SHORT
 
 
 QUICK = ACPTSettings(num_contexts=3, context_length=2, steps=3, learning_rate=0.5)
+CURE = r"Choose another folder \(in an experiment, another `output`\), or delete the contexts there\.$"
 each_kind = pytest.mark.parametrize("kind", encoders.KINDS)
 
 
 def fit(folder, encoder=None, settings=QUICK, templates=SHORT, names=NAMES):
     return fit_contexts(encoder or encoders.encoder(), templates, names, settings, folder)
+
+
+def check(folder, encoder=None, settings=QUICK, templates=SHORT, names=NAMES):
+    check_folder(encoder or encoders.encoder(), templates, names, settings, folder)
 
 
 # Objectives
@@ -248,8 +260,9 @@ def test_a_fit_that_failed_in_its_first_context_may_be_made_otherwise(left, tmp_
     [{"settings": replace(QUICK, context_length=70)}, {"templates": replace(SHORT, content="{emotion}" + " a" * 70)}],
 )
 def test_a_prompt_that_is_too_long_leaves_nothing(long, tmp_path):
-    with pytest.raises(ValueError, match=r"tokens, but this bert tower takes at most 66\. Shorten the prompt '"):
-        fit(tmp_path / "long", **long)
+    for refusing in (fit, check):
+        with pytest.raises(ValueError, match=r"tokens, but this bert tower takes at most 66\. Shorten the prompt '"):
+            refusing(tmp_path / "long", **long)
     assert not (tmp_path / "long").exists()
 
 
@@ -267,20 +280,76 @@ def test_a_folder_with_another_fit_is_refused(changes, wanted, tmp_path):
     fit(tmp_path)
     if "encoder" in changes:
         changes = {"encoder": encoders.encoder(changes["encoder"])}
-    with pytest.raises(ValueError, match=f"holds the contexts of another fit: .*{wanted}"):
-        fit(tmp_path, **changes)
+    told = f"holds the contexts of another fit: .*{wanted}.*{CURE}"
+    for refusing in (fit, check):
+        with pytest.raises(ValueError, match=told):
+            refusing(tmp_path, **changes)
 
 
 def test_contexts_of_unknown_origin_are_refused(tmp_path):
     fit(tmp_path)
     (tmp_path / RECORD_FILE).unlink()
-    with pytest.raises(ValueError, match="contexts that do not say how they were made"):
-        fit(tmp_path)
+    for refusing in (fit, check):
+        with pytest.raises(ValueError, match=rf"contexts that do not say how they were made\. {CURE}"):
+            refusing(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("contexts", "wanted"),
+    [
+        (torch.full((2, 2, 24), math.nan), "holds damaged contexts: 2 of 2 contexts are not finite; "),
+        (torch.zeros(2, 24), r"holds damaged contexts: .* not \(2, 24\)\."),
+        (torch.zeros(4, 2, 24), r"holds contexts of shape \[4, 2, 24\] where \[3, 2, 24\] are to be\."),
+        (torch.zeros(2, 1, 24), r"holds contexts of shape \[2, 1, 24\] where \[3, 2, 24\] are to be\."),
+    ],
+)
+def test_contexts_that_are_not_what_their_record_says_are_refused(contexts, wanted, tmp_path):
+    fit(tmp_path)
+    write_contexts(tmp_path, contexts)
+    for refusing in (fit, check):
+        with pytest.raises(ValueError, match=f"{wanted}.*{CURE}"):
+            refusing(tmp_path)
+
+
+@pytest.mark.parametrize("name", [CONTEXTS_FILE, RECORD_FILE])
+def test_damaged_files_are_found_before_the_fit(name, tmp_path):
+    fit(tmp_path)
+    (tmp_path / name).write_bytes(b"{")
+    with pytest.raises(ValueError, match=f"{name} is damaged"):
+        check(tmp_path)
+
+
+def test_a_folder_in_which_a_fit_can_begin_or_go_on_is_left_as_it_is(tmp_path, monkeypatch):
+    check(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    bank = fit(tmp_path / "old")
+    write_contexts(tmp_path / "old", bank.contexts[:2])
+    before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
+    monkeypatch.setattr(acpt, "_fit_one", None)
+    check(tmp_path / "old")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"seed": 4}, "Acoustic contexts, seed 4, both losses"),
+        ({"style_loss": False}, "Acoustic contexts, seed 0, content loss alone"),
+        ({"content_loss": False}, "Acoustic contexts, seed 0, style loss alone"),
+    ],
+)
+def test_the_progress_bar_says_which_fit_it_is(changes, wanted, tmp_path, monkeypatch):
+    said = []
+    tqdm = acpt.logging.tqdm
+    monkeypatch.setattr(acpt.logging, "tqdm", lambda **options: said.append(options["desc"]) or tqdm(**options))
+    fit(tmp_path, settings=replace(QUICK, **changes))
+    assert said == [wanted]
 
 
 def test_a_single_class_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"name at least two; got \['sad'\]"):
-        fit(tmp_path / "one", names=["sad"])
+    for refusing in (fit, check):
+        with pytest.raises(ValueError, match=r"name at least two; got \['sad'\]"):
+            refusing(tmp_path / "one", names=["sad"])
     assert not (tmp_path / "one").exists()
 
 

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import math
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,40 @@ def test_the_round_trip_keeps_everything(saved):
     assert loaded.record == expected.record
     assert len(loaded) == 3
     assert {path.name for path in saved.iterdir()} == {CONTEXTS_FILE, RECORD_FILE, "README.md"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"contexts": torch.zeros(3, 24)}, r"shape \(K, M, D\), none of them 0, not \(3, 24\)\."),
+        ({"contexts": torch.zeros(0, 2, 24)}, r"shape \(K, M, D\), none of them 0, not \(0, 2, 24\)\."),
+        ({"contexts": torch.tensor([[[1.0]], [[math.nan]], [[math.inf]]])}, "2 of 3 contexts are not finite"),
+        ({"templates": {"context": "a <ctx>"}}, r"`templates` is a PromptTemplates, not \{'context': 'a <ctx>'\}"),
+        ({"fingerprints": {}}, r"`fingerprints` are of \['encoder', 'tokenizer'\], .* not of \[\]\."),
+        ({"fingerprints": {"encoder": "a", "tower": "b"}}, r"not of \['encoder', 'tower'\]\."),
+    ],
+)
+def test_what_makes_no_bank(changes, wanted):
+    with pytest.raises(ValueError, match=wanted):
+        replace(bank(), **changes)
+
+
+def test_its_vectors_are_not_printed():
+    assert "tensor" not in repr(bank()) and "PromptTemplates" in repr(bank())
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"templates": {"kontext": "a <ctx>"}}, "holds no usable context bank: .*kontext"),
+        ({"templates": None}, "holds no usable context bank: "),
+        ({"fingerprints": {}}, r"holds no usable context bank: `fingerprints` are of .* not of \[\]\."),
+    ],
+)
+def test_a_record_of_something_else_is_refused(changes, wanted, saved):
+    write_record(saved, bank().record | changes)
+    with pytest.raises(ValueError, match=wanted):
+        load(saved)
 
 
 def test_the_record_is_readable(saved):

@@ -178,3 +178,15 @@ def test_what_cannot_be_run(results, folder):
         run(folder, words={"bored": "dull"})
     with pytest.raises(ValueError, match=r"holds the contexts of another fit: fitted_with\.class_names is"):
         run(folder, words={"sad": "gloomy"})
+
+
+def test_contexts_of_another_fit_are_found_before_anything_is_done(results, folder, monkeypatch):
+    shutil.copytree(folder / "out" / "contexts", folder / "mixed" / "contexts")
+    other = {"acpt": {"num_contexts": 2, "steps": 3}, "conditions": ["clean", "noise-0db"]}
+    for kept in ("seed-0/both-losses", "seed-0/content-loss-only", "seed-0/style-loss-only"):
+        with pytest.raises(ValueError, match=rf"{kept}' holds the contexts of another fit"):
+            run(folder, **other, output=str(folder / "mixed"))
+        shutil.rmtree(folder / "mixed" / "contexts" / kept)
+        assert not (folder / "mixed" / "contexts" / kept).exists() and not (folder / "mixed" / "conditions").exists()
+    with pytest.raises(ValueError, match="seed-3/both-losses' holds the contexts of another fit"):
+        run(folder, **other, output=str(folder / "mixed"))

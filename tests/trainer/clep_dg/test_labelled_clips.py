@@ -103,13 +103,45 @@ def test_thirds_of_a_functional_are_numpys(manifest):
             {"labels": {"hapy": "happy"}},
             "`labels` of 'mine' has ['hapy'], which no clip is labelled; there are ['bored",
         ),
-        ({"where": {"session": "9"}}, "'mine' has no clip with a class; left out are {'another split': 1, 'not sess"),
+        (
+            {"where": {"session": "9"}},
+            "'mine': `where` keeps no clip: 'session' must be one of ['9'], but the 6 clips it chooses from have "
+            "['1', '2'] there.",
+        ),
+        ({"where": {"session": "9"}, "labels": {"sad": "sad"}}, "'mine': `where` keeps no clip: 'session' must be"),
+        ({"where": {"path": "d.wav", "session": "1"}}, "'mine': `where` keeps no clip: 'path' must be one of ['d.wav"),
+        ({"where": {"emotion": "other"}}, "'mine': none of 1 clips has a class in 'emotion'."),
+        ({"where": {"emotion": "other"}, "labels": {"sad": "sad"}}, "'mine': none of 1 clips has a class in 'emoti"),
         ({"thirds_of": "emotion"}, "'mine': `thirds_of` needs numbers, but 'emotion' has could not convert"),
-        ({"thirds_of": "level", "where": {"path": "nowhere"}}, "has 0 different values in 0 clips, which make no thir"),
+        ({"thirds_of": "level", "where": {"emotion": "bored"}}, "has 1 different values in 1 clips, which make no th"),
     ],
 )
 def test_what_cannot_be_labelled(changes, wanted, manifest):
     assert wanted in problem(own(manifest, **changes))
+
+
+def test_a_manifest_without_splits_is_told_of_all(manifest):
+    pd.read_csv(manifest).drop(columns="split").to_csv(manifest, index=False)
+    told = problem(own(manifest))
+    assert told.startswith("'mine' has no split 'test'; its manifest has ['train', 'all']; ")
+    assert told.endswith("; it has no column `split`, so write `split: all`.")
+    assert len(read_labelled(own(manifest, split="all")).rows) == 5
+
+
+def test_columns_and_audio_root_are_those_of_training(manifest):
+    folder = manifest.parent / "wav"
+    folder.mkdir()
+    table = pd.read_csv(manifest)
+    for path in table["path"]:
+        (manifest.parent / path).rename(folder / path)
+    table.rename(columns={"path": "file", "emotion": "EmoClass", "split": "part"}).to_csv(manifest, index=False)
+    columns = {"path": "file", "emotion": "EmoClass", "split": "part"}
+    corpus = read_labelled(own(manifest, columns=columns, audio_root=str(folder), where={"emotion": ["sad", "bored"]}))
+    assert dict(zip(corpus.rows["path"], corpus.rows["label"], strict=True)) == {
+        str(folder / "a.wav"): "sad", str(folder / "c.wav"): "sad", str(folder / "g.wav"): "bored",
+    }  # fmt: skip
+    told = problem(own(manifest, columns=columns, audio_root=str(folder), split="validation"))
+    assert told.endswith("its manifest has ['train', 'test', 'all'].")
 
 
 def test_a_functional_that_is_mostly_one_value_has_no_thirds(manifest):
@@ -182,5 +214,32 @@ def test_corpora_that_share_less_than_two_classes_are_refused(manifest, tmp_path
     with pytest.raises(ValueError) as caught:
         read_corpora(both)
     told = str(caught.value)
-    assert told.startswith("The corpora share 1 classes, but there must be two to tell apart")
+    assert told.startswith("The corpora share one class, 'sad', but there must be two to tell apart")
     assert "\n  mine: bored, happy, sad\n  other: sad, cross" in told
+    both[1] = own(manifest, "other", labels={"sad": "low"})
+    with pytest.raises(ValueError, match=r"^The corpora share no class, but there must be two"):
+        read_corpora(both)
+
+
+def test_corpora_that_share_files_are_refused(manifest, tmp_path):
+    (tmp_path / "other").symlink_to(tmp_path, target_is_directory=True)  # the same files by other paths
+    names = {"happy": "up", "sad": "down", "bored": "mine alone"}
+    first = own(manifest, labels=names, where={"path": [str(tmp_path / f"{name}.wav") for name in "abg"]})
+    other = own(
+        tmp_path / "other" / "clips.csv", "other", labels={"happy": "up", "sad": "down", "angry": "no"}, split="all"
+    )
+    with pytest.raises(ValueError) as caught:
+        read_corpora([first, other])
+    told = str(caught.value)
+    assert told.startswith("Corpora have audio files in common, so that a classifier trained on the one would be ")
+    assert told.endswith("by `where` or `split`, or leave out a corpus:\n  'mine' and 'other': 2")
+
+
+def test_clips_of_classes_that_are_not_judged_may_be_shared(manifest, tmp_path):
+    """Each has a class that the other lacks; the clips that they share are of these."""
+    (tmp_path / "h.wav").touch()
+    (tmp_path / "i.wav").touch()
+    rows = [("h.wav", "happy", "test"), ("i.wav", "sad", "test"), ("g.wav", "dull", "test")]
+    pd.DataFrame(rows, columns=["path", "label", "split"]).to_csv(tmp_path / "more.csv", index=False)
+    corpora = read_corpora([own(manifest), own(tmp_path / "more.csv", "other", label_column="label")])
+    assert [corpus.rows["id"].tolist() for corpus in corpora] == [["a.wav", "b.wav", "c.wav"], ["h.wav", "i.wav"]]

@@ -26,7 +26,7 @@ def entry(corpus, status="zero-shot", condition="clean", names=tuple(method.name
     for each in methods:
         each["figures"]["uar"] |= changes.get(each["method"].replace("-", "_"), {})
     return {"corpus": corpus, "condition": condition, "zero_shot": {"status": status, "why": WHY[status]},
-            "clips": 1234, "methods": methods}  # fmt: skip
+            "clips": 1234, "speakers_in_others": 0, "methods": methods}  # fmt: skip
 
 
 def corpus(name, title):
@@ -159,10 +159,17 @@ def test_conditions_are_shown_with_and_without_acpt(results, tmp_path):
     assert "0.123" not in table  # which is of clean speech
 
 
+def test_speakers_that_other_corpora_have_are_told(results, tmp_path):
+    assert "has heard" not in report(results, tmp_path)
+    results["generalisation"][1]["speakers_in_others"] = 3
+    said = "- Two: the classifier on audio of the other corpora has heard 3 of its speakers there, if equal names"
+    assert report(results, tmp_path).count(said) == 1
+
+
 def test_what_methods_make_of_texts(results, tmp_path):
     part = report(results, tmp_path).split("## Texts")[1].split("## Clips")[0]
     rows = [line for line in part.splitlines() if line.startswith("| ")][2:]
-    assert rows[0] == "| zero-shot text prototypes | – | – | 0.000 ± 0.000 |"
+    assert rows[0] == "| zero-shot text prototypes | – | – | 0.000 |"
     assert rows[1] == "| prompt ensemble over the contexts | 0.550 ± 0.071 | 0.250 ± 0.000 | 0.125 ± 0.000 |"
     assert rows[-1] == "| CLEP-DG | 0.550 ± 0.071 | 0.250 ± 0.000 | 0.750 ± 0.000 |"
     assert len(rows) == 7

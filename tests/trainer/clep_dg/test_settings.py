@@ -188,16 +188,10 @@ def test_a_corpus_is_a_mapping_whose_fields_have_their_types(tmp_path):
         "no", manifest="1", language="no", licence="2024-05-01", labels={"on": "off"}, synthetic=True
     )
     told = problem(tmp_path, "encoder: e\noutput: o\ncorpora: [ravdess]")
-    keys = "name, data_root, protocol, manifest, label_column, thirds_of, labels, where, split, language, licence, "
-    assert f"`corpora` takes a list of mappings with the keys {keys}synthetic, not ['ravdess']." in told
-
-
-@pytest.mark.parametrize("name", ["", " ", ".", "..", "../../escaped", "a/b", "a\\b"])
-def test_a_corpus_is_named_like_a_folder(name):
-    with pytest.raises(ValueError, match="is no corpus name: it names folders, so it is not blank, ") as caught:
-        CorpusSettings(name, manifest="x", language="en", licence="mine")
-    assert str(caught.value).startswith(repr(name))
-    assert CorpusSettings("my corpus.v1", manifest="x", language="en", licence="mine").name == "my corpus.v1"
+    keys = "name, data_root, protocol, manifest, columns, audio_root, label_column, thirds_of, labels, where, split, "
+    assert (
+        f"`corpora` takes a list of mappings with the keys {keys}language, licence, synthetic, not ['ravdess']." in told
+    )
 
 
 def test_corpora_and_checkpoints_must_correspond(tmp_path):
@@ -208,6 +202,26 @@ def test_corpora_and_checkpoints_must_correspond(tmp_path):
     assert "the corpus 'emodb' comes more than once" in told
     assert "`encoder` names checkpoints for ['tess'], but the corpora are ['emodb', 'emodb']" in told
     assert "`corpora` is empty" in problem(tmp_path, "encoder: a\noutput: o\ncorpora: []")
+
+
+def test_the_results_go_to_a_folder_and_to_no_file(tmp_path):
+    (tmp_path / "out").touch()
+    told = problem(tmp_path, SMALL.replace("output: out", f"output: {tmp_path}/out"))
+    assert told.splitlines()[1:] == [f"  `output` is a file, '{tmp_path}/out'; name a folder"]
+
+
+def test_two_classes_with_one_word_are_refused(tmp_path):
+    told = problem(tmp_path, SMALL + "words: {high: starke, loud: starke, low: leise}")
+    assert told.splitlines()[1:] == ["  `words` calls the classes 'high' and 'loud' the same: 'starke'"]
+
+
+def test_what_classes_are_called(tmp_path):
+    settings = read(tmp_path, SMALL + "words: {happy: sad, sad: low}")
+    assert settings.called(["sad", "angry", "happy"]) == {"sad": "low", "angry": "angry", "happy": "sad"}
+    with pytest.raises(ValueError, match=r"`words` has \['happy'\], but the classes .* have are \['sad', 'angry'\]\.$"):
+        settings.called(["sad", "angry"])
+    with pytest.raises(ValueError, match=r"^`words` calls the classes 'sad' and 'low' the same: 'low'$"):
+        settings.called(["sad", "happy", "low"])
 
 
 def test_files_that_are_none(tmp_path):

@@ -186,6 +186,10 @@ def test_missing_keys_and_files_that_are_no_settings(folder):
         ),
         ({"split": "validation"}, "there is no split 'validation'; the manifest has ['train', 'test', 'all']\n"),
         ({"where": {"tongue": "en"}, "label_column": "mood"}, "the manifest has no columns ['mood', 'tongue'], only "),
+        (
+            {"where": {"session": 3}},
+            "`where` keeps no clip: 'session' must be one of ['3'], but the 5 clips it chooses from have ['1', '2'] th",
+        ),
         ({"grouped_by": "speaker"}, "1 clips have no 'speaker' to group them by"),
         ({"audio_root": "gone"}, "audio_root 'gone' is no folder"),
     ],
