@@ -17,15 +17,16 @@ DEMO := $(VENV)/.demo-installed
 DEV := $(VENV)/.installed
 CHECKPOINT := modeling_smoothclap/checkpoints/smoothclap-tiny
 
-# Test processes. Each uses one thread, so that two do not fight over two cores.
+# Processes at a time, of tests and of experiments. Each uses one thread, so that two do not fight over two cores.
 JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 test docs-check bench: export OMP_NUM_THREADS = 1
 # Fitting by the style loss amplifies rounding, which depends on the number of threads.
 clep-dg: export OMP_NUM_THREADS = 1
+EXPERIMENTS := $(addprefix clep-dg-,attributes synthetic tuned)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs-check bench train judge card clep-dg compare venv clean distclean
+.PHONY: $(EXPERIMENTS) help demo test lint format docs-check bench train judge card clep-dg compare venv clean distclean
 
 help: ## list what one can do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -91,11 +92,13 @@ build/clep-synthetic/README.md: build/expressive/dataset_dict.json
 	$(BIN)/python examples/run_training.py examples/configs/clep_synthetic.yaml
 
 clep-dg: build/speech-600/dataset_dict.json build/clep-synthetic/README.md ## run all three stages of CLEP-DG on data that is built here, and write the pages in docs/clep-dg (half an hour)
-	@set -e; for name in attributes synthetic tuned; do \
-		$(BIN)/python examples/run_clep_dg.py examples/configs/clep_dg_$$name.yaml; \
-		rm -rf docs/clep-dg/$$name; mkdir -p docs/clep-dg/$$name; \
-		cp -r build/clep-dg-$$name/report.md build/clep-dg-$$name/pictures docs/clep-dg/$$name; \
-	done
+	$(MAKE) --jobs=$(JOBS) $(EXPERIMENTS)
+
+$(EXPERIMENTS): clep-dg-%:
+	$(BIN)/python examples/run_clep_dg.py examples/configs/clep_dg_$*.yaml
+	rm -rf docs/clep-dg/$*
+	mkdir -p docs/clep-dg/$*
+	cp -r build/clep-dg-$*/report.md build/clep-dg-$*/pictures docs/clep-dg/$*
 
 compare: build/speech-600/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## train with every objective, five seeds each, and write docs/objectives.md (an hour)
 	$(BIN)/python examples/compare_objectives.py examples/configs/comparison.yaml
