@@ -2,8 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, snapshot_down
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from ..data.whole_file import whole_file
 from ..hub import check_name, explained
 from ..hub_plan import CARD
 from .cards.contexts import contexts_card
@@ -165,23 +165,14 @@ class AcousticContextBank:
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
     """Write what a bank says of itself, whole or not at all, into a folder that is created if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    with _whole(folder / RECORD_FILE) as unfinished:
+    with whole_file(folder / RECORD_FILE) as unfinished:
         unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_contexts(folder: Path, contexts: torch.Tensor) -> None:
     """Write the vectors, (K, M, D), whole or not at all."""
-    with _whole(folder / CONTEXTS_FILE) as unfinished:
+    with whole_file(folder / CONTEXTS_FILE) as unfinished:
         save_file({"contexts": contexts.detach().float().cpu().contiguous()}, unfinished)
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[Path]:
-    """Where to write a file's content, which then takes its place at once. Two runs do not get in each other's way."""
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix="unfinished-") as scratch:
-        unfinished = Path(scratch) / file.name
-        yield unfinished
-        unfinished.replace(file)
 
 
 def read_contexts(folder: Path) -> torch.Tensor | None:

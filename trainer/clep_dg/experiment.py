@@ -136,7 +136,12 @@ def _load(checkpoint: str, settings: ExperimentSettings) -> tuple[DualEncoder, P
 
 def _folder_of(part: str, corpora: list[LabelledCorpus], settings: ExperimentSettings) -> Path:
     """In the output, of the checkpoint that judges these corpora."""
-    return Path(settings.output) / part / (corpora[0].name if isinstance(settings.encoder, dict) else "")
+    return Path(settings.output) / part / _its_own(corpora, settings)
+
+
+def _its_own(corpora: list[LabelledCorpus], settings: ExperimentSettings) -> str:
+    """What the checkpoint that judges these corpora is told by: nothing, where there is only one."""
+    return corpora[0].name if isinstance(settings.encoder, dict) else ""
 
 
 def _check(
@@ -170,8 +175,8 @@ def _prepare(
             weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
         texts += [{"seed": seed, "method": name, **each} for name, each in stages.measures.items()]
         if seed == settings.seeds[0]:
-            of_its_own = corpora[0].name if isinstance(settings.encoder, dict) else ""
-            draw_contexts(stages, [*words], encoder.name, Path(settings.output) / contexts_picture(of_its_own))
+            picture = Path(settings.output) / contexts_picture(_its_own(corpora, settings))
+            draw_contexts(stages, [*words], encoder.name, picture)
     first = torch.from_numpy(weights[CLEP_DG.name][settings.seeds[0]])
     folder = _folder_of("classifier", corpora, settings)
     save_classifier(encoder, first, [*words], settings.classifier.scale, folder)

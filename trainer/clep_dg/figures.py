@@ -83,3 +83,8 @@ def units_of(ids: Sequence[str], speakers: Sequence[str | None]) -> tuple[list[s
     ]
     named = "speakers" if by_speaker else "clips"
     return units, {"level": LEVEL, "unit": named, "units": len(set(units)), "samples": SAMPLES}
+
+
+def of_method(entry: Mapping[str, Any], method: str) -> Mapping[str, Any]:
+    """What an entry of the results says of a method, by its name."""
+    return next(each for each in entry["methods"] if each["method"] == method)

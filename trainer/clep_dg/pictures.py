@@ -7,18 +7,18 @@ from typing import Any
 import torch
 
 from ..evaluation.pictures import COLOURS, MARKERS, NAME_WIDTH, canvas, wrapped
+from .figures import of_method
 from .methods import CLEP_DG, CONTEXT_FREE, RANDOM_CONTEXTS, WITHOUT_STYLE, ZERO_SHOT
 from .text_stages import TextStages
 
 
 FOLDER = "pictures"
-MAPPED = (RANDOM_CONTEXTS, WITHOUT_STYLE, CLEP_DG)
-"""Whose contexts the map shows, and what they are called there."""
-NAMES = {
+MAPPED = {
     RANDOM_CONTEXTS: "untrained",
     WITHOUT_STYLE: "fitted by the content loss alone",
     CLEP_DG: "fitted by both losses",
 }
+"""Whose contexts the map shows, and what they are called there."""
 BY_CONDITION = (ZERO_SHOT.name, CONTEXT_FREE.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
 """Whose figures are shown under each acoustic condition."""
 
@@ -69,7 +69,7 @@ def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: 
                                 label=wrapped(name, NAME_WIDTH))  # fmt: skip
             found = stages.measures[method.name]
             similar = "" if found["similarity"] is None else f"mean |cosine| of contexts {found['similarity']:.2f}, "
-            axes_of.set_title(f"{NAMES[method]}\n{similar}classes kept {found['emotions_kept']:.0%}", fontsize=10)
+            axes_of.set_title(f"{MAPPED[method]}\n{similar}classes kept {found['emotions_kept']:.0%}", fontsize=10)
             axes_of.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
         panels[0].set_ylabel(f"second axis, {shares[1]:.0%} of the variance")
         panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), labelspacing=1.1, frameon=False)
@@ -96,10 +96,7 @@ def draw_conditions(results: Mapping[str, Any], corpus: str, path: str | Path) -
     with canvas(9.5, height, f"Leave one corpus out, UAR on {title}", path) as figure:
         axes = figure.add_subplot()
         for place, name in enumerate(BY_CONDITION):
-            uar = [
-                next(each for each in entries[condition["name"]]["methods"] if each["method"] == name)["figures"]["uar"]
-                for condition in results["conditions"]
-            ]
+            uar = [of_method(entries[each["name"]], name)["figures"]["uar"] for each in results["conditions"]]
             rows = [row + (place - (len(BY_CONDITION) - 1) / 2) * 0.17 for row in range(len(uar))]
             axes.errorbar(
                 [each["value"] for each in uar],

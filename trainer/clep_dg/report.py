@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.report_cells import MARKS, against_chance, code, doubtful_clips, footnotes, image, number, table
-from .figures import mean_and_sd
+from .figures import mean_and_sd, of_method
 from .methods import METHODS
 from .pictures import BY_CONDITION, conditions_picture, contexts_picture, draw_conditions
 from .protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
@@ -176,7 +176,7 @@ def _conditions(results: Mapping[str, Any]) -> str:
         rows = []
         for condition in results["conditions"]:
             entry = entries[condition["name"]]
-            cells = [_cell(_method(entry, name), results, entry, "uar") for name in BY_CONDITION]
+            cells = [_cell(of_method(entry, name), results, entry, "uar") for name in BY_CONDITION]
             rows.append([condition["title"], *cells])
         head = ["condition", *(method_titles[name] for name in BY_CONDITION)]
         picture = image(f"UAR on {title} under each acoustic condition", conditions_picture(corpus))
@@ -260,7 +260,7 @@ def _by_corpus(
 ) -> str:
     titles, method_titles = _titles(results), _method_titles(results)
     rows = [
-        [method_titles[name], *(_cell(_method(entry, name), results, entry, figure) for entry in entries)]
+        [method_titles[name], *(_cell(of_method(entry, name), results, entry, figure) for entry in entries)]
         for name in methods
     ]
     return table(["method", *(titles[entry["corpus"]] for entry in entries)], rows)
@@ -288,10 +288,6 @@ def _notes(results: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], met
         }
     lines = [sentence for place, sentence in PLACES.items() if place in places]
     return footnotes(list(marked.items())) + "".join(lines)
-
-
-def _method(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    return next(each for each in entry["methods"] if each["method"] == name)
 
 
 def _titles(results: Mapping[str, Any]) -> dict[str, str]:

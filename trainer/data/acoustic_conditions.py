@@ -8,7 +8,6 @@ same versions of the libraries on the same kind of processor.
 
 import hashlib
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from transformers.utils import logging
 
 from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone
 from .clips import MIN_SECONDS, ClipError, decode_clip_of
+from .whole_file import whole_file
 from .workers import ordered_map
 
 
@@ -263,11 +263,9 @@ def _encoded(clip_id: str, path: str) -> bytes:
 
 
 def _write(file: Path, samples: np.ndarray, sampling_rate: int) -> None:
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix="unfinished-") as scratch:
-        unfinished = Path(scratch) / file.name
+    with whole_file(file) as unfinished:
         # Not by libsndfile: it writes the time of day into a WAV file of floats.
         _wavfile().write(unfinished, sampling_rate, samples)
-        unfinished.replace(file)
 
 
 def _wavfile() -> Any:

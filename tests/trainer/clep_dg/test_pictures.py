@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from smoothclap_trainer.clep_dg.methods import METHODS
+from smoothclap_trainer.clep_dg.methods import METHODS, RANDOM_CONTEXTS
 from smoothclap_trainer.clep_dg.pictures import BY_CONDITION, MAPPED, contexts_picture, draw_conditions, draw_contexts
 from smoothclap_trainer.clep_dg.text_stages import TextStages
 
@@ -41,7 +41,7 @@ def test_a_map_for_each_kind_on_one_plane(stages, figure, tmp_path):
 
 
 def test_a_single_context_has_no_similarity(stages, figure, tmp_path):
-    stages.measures[MAPPED[0].name]["similarity"] = None
+    stages.measures[RANDOM_CONTEXTS.name]["similarity"] = None
     draw_contexts(stages, ["sad", "glad"], "it", tmp_path / "map.png")
     assert figure[0].axes[0].get_title() == "untrained\nclasses kept 50%"
 

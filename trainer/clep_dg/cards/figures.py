@@ -11,6 +11,7 @@ from ...evaluation.report_cells import MARKS, against_chance, code, number, tabl
 from ...model_card.front_matter import FIGURES, STATUS
 from ...model_card.markdown import bullets, paragraph
 from ..figures import FIGURES as JUDGED_BY
+from ..figures import of_method
 from ..methods import CLEP_DG, CONTEXT_FREE, ZERO_SHOT
 from ..settings import CLEAN, GENERALISATION, SUPERVISED
 
@@ -61,12 +62,12 @@ class SavedClassifier:
     @property
     def is_above_chance(self) -> bool:
         """Whether its method is, with every seed, on the clips of any corpus as they were recorded."""
-        clean = [_found(entry, CLEP_DG.name) for entry in self.entries if entry["condition"] == CLEAN]
+        clean = [of_method(entry, CLEP_DG.name) for entry in self.entries if entry["condition"] == CLEAN]
         return any(against_chance(each["figures"]["uar"], self.results["chance"]) == "above chance" for each in clean)
 
     def own(self, entry: Mapping[str, Any], method: str = CLEP_DG.name) -> Mapping[str, Any]:
         """`uar` and `accuracy` of a method with the seed of this classifier, which CLEP-DG's are of itself."""
-        seeds = _found(entry, method)["seeds"]
+        seeds = of_method(entry, method)["seeds"]
         return next(each for each in seeds if each["seed"] in (self.seed, None))
 
 
@@ -139,13 +140,13 @@ def _cautions(classifier: SavedClassifier) -> Iterator[str]:
 
 
 def _span(entry: Mapping[str, Any]) -> str:
-    values = [each["uar"] for each in _found(entry, CLEP_DG.name)["seeds"]]
+    values = [each["uar"] for each in of_method(entry, CLEP_DG.name)["seeds"]]
     return f"from {number(min(values))} to {number(max(values))}"
 
 
 def _uar(classifier: SavedClassifier, entry: Mapping[str, Any], method: str) -> str:
     """A figure, a word unless its method is above chance with every seed, and the mark of what the encoder heard."""
-    place = against_chance(_found(entry, method)["figures"]["uar"], classifier.results["chance"])
+    place = against_chance(of_method(entry, method)["figures"]["uar"], classifier.results["chance"])
     said = "" if place == "above chance" else f", {place}"
     return f"{number(classifier.own(entry, method)['uar'])}{said}{MARKS[entry['zero_shot']['status']]}"
 
@@ -187,7 +188,3 @@ def eval_results(classifier: SavedClassifier) -> Iterator[EvalResult]:
                 metric_value=classifier.own(entry)[name],
                 metric_args=args,
             )
-
-
-def _found(entry: Mapping[str, Any], method: str) -> Mapping[str, Any]:
-    return next(each for each in entry["methods"] if each["method"] == method)
