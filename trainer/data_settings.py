@@ -10,7 +10,6 @@ from .data.augmentation import Augmentation
 from .data.captions import language_data, select_levels
 from .data.clips import MIN_SECONDS
 from .data.collator import CAPTION_KINDS
-from .data.corpora import CORPORA
 from .data.crops import Crops
 from .evaluation.spelling import did_you_mean
 
@@ -38,11 +37,6 @@ class DataSettings:
     audio_root: str | None = field(
         default=None, metadata={"help": "Folder that relative audio paths start at; default: the manifest's."}
     )
-    corpora: list[str] = field(
-        default_factory=list,
-        metadata={"help": f"Open corpora to build into `dataset` if it is not there yet, of: {', '.join(CORPORA)}."},
-    )
-    corpora_limit: int | None = field(default=None, metadata={"help": "Take only this many clips of each of them."})
     bad_clips: str = field(
         default="raise",
         metadata={
@@ -101,17 +95,13 @@ class DataSettings:
     )
 
     def __post_init__(self) -> None:
-        for name in ("dataset", "corpora", "caption_groups", "languages", "acoustic_conditions"):
+        for name in ("dataset", "caption_groups", "languages", "acoustic_conditions"):
             if isinstance(getattr(self, name), str):
                 setattr(self, name, [getattr(self, name)])
         if self.bad_clips not in ("raise", "skip", "trust"):
             raise ValueError(f"`bad_clips` is raise, skip or trust, not {self.bad_clips!r}.")
         if self.captions not in CAPTION_KINDS:
             raise ValueError(f"`captions` is one of {CAPTION_KINDS}, not {self.captions!r}.")
-        if self.corpora and len(self.dataset) != 1:
-            raise ValueError(f"`corpora` are built into one folder, but `dataset` names {len(self.dataset)}.")
-        if unknown := [name for name in self.corpora if name not in CORPORA]:
-            raise ValueError(f"Unknown `corpora` {unknown}; there are {list(CORPORA)}.")
         self._check_conditions()
         if self.cache_audio_tower and self.crop_seconds is not None and self.crops_per_clip is None:
             raise ValueError(

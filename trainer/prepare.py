@@ -10,13 +10,10 @@ from transformers.utils import logging
 from .arguments import SmoothCLAPTrainingArguments
 from .data.acoustic_conditions import LOWEST_RATE
 from .data.augmentation import Augmentation
-from .data.build import PITCH_COLUMN, build_dataset
 from .data.clip_checks import check_clips
-from .data.corpora import CORPORA
 from .data.manifest_checks import check_across
-from .data.opensmile_features import add_functionals, functional_names
+from .data.opensmile_features import PITCH_COLUMN, add_functionals, functional_names
 from .data.own_manifest import load_manifest
-from .data.packages import fetch_package
 from .data.thresholds import ACOUSTIC_GROUPS
 from .data_settings import DataSettings
 
@@ -60,7 +57,6 @@ def load_clips(settings: DataSettings, arguments: SmoothCLAPTrainingArguments, w
 
 def _loaded(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> DatasetDict:
     """All manifests, joined, with every check that needs no audio."""
-    _build_corpora(settings)
     maps = zip(settings.dataset, settings.column_maps, strict=True)
     clips = _joined([load_manifest(source, columns, settings.audio_root) for source, columns in maps])
     if "train" not in clips:
@@ -94,18 +90,6 @@ def _check_captions(clips: DatasetDict) -> None:
             f"All training clips have the same caption, {clips['train']['caption'][0]!r}: there is nothing to tell "
             "apart. Give them captions of their own, or set captions to 'sampled'."
         )
-
-
-def _build_corpora(settings: DataSettings) -> None:
-    output = Path(settings.dataset[0])
-    if not settings.corpora or (output / "dataset_dict.json").is_file():
-        return
-    cache = Path(settings.cache_dir).expanduser()
-    specs = [CORPORA[name] for name in settings.corpora]
-    names = dict.fromkeys(name for spec in specs for name in spec.packages)
-    packages = {name: fetch_package(name, cache / "packages") for name in names}
-    limit, workers = settings.corpora_limit, settings.preparation_workers
-    build_dataset(specs, packages, output, cache / "functionals", limit=limit, num_workers=workers)
 
 
 def _joined(sources: list[DatasetDict]) -> DatasetDict:

@@ -1,6 +1,5 @@
 """What a training run leaves beside the weights, so that what happened can be read from the folder alone."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,11 @@ from transformers.utils.hub import extract_commit_hash
 
 from .data.collator import SmoothCLAPCollator
 from .evaluation.results import versions
+from .files import write_json
+
+
+PROVENANCE_FILE = "provenance.json"
+"""Where the builders of a data set write which packages its clips come from."""
 
 
 @dataclass
@@ -59,11 +63,6 @@ def record_training(trainer: Any, folder: str | Path) -> None:
     write_json(folder / "origin.json", describe_origin(config, trainer.sources.hub_datasets))
     write_json(folder / "versions.json", versions())
     (folder / "training_log.yaml").write_text(yaml.safe_dump(trainer.state.log_history), encoding="utf-8")
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write what JSON can say, legibly."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from modeling_smoothclap import SmoothCLAPModel
 from . import checkpoints
 from .arguments import SmoothCLAPTrainingArguments
 from .assemble import Batches, make_batches, make_model
-from .data.build import PROVENANCE_FILE
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .evaluation.embed import embed_clips
 from .evaluation.metrics import ZeroShotMetrics
@@ -25,7 +24,8 @@ from .lora import LoraSettings, merged, save_lora
 from .model_card import write_model_card
 from .model_card.facts import ZERO_SHOT
 from .prepare import load_clips
-from .records import TrainingSources, record_training, write_json
+from .files import write_json
+from .records import PROVENANCE_FILE, TrainingSources, record_training
 from .settings import DataSettings, ModelSettings, Settings, ignored_settings
 from .trainer import SmoothCLAPTrainer
 

@@ -6,7 +6,7 @@ from datasets import Dataset, DatasetDict
 
 from smoothclap_trainer.assemble import make_model
 from smoothclap_trainer.data import acoustic_effects
-from smoothclap_trainer.data.build import PITCH_COLUMN
+from smoothclap_trainer.data.opensmile_features import PITCH_COLUMN
 from smoothclap_trainer.data_settings import DataSettings
 from smoothclap_trainer.lora import LoraSettings
 from smoothclap_trainer.prepare import _joined, _without_gaps, load_clips

@@ -12,7 +12,7 @@ from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, snapshot_down
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..data.whole_file import whole_file
+from ..files import whole_file
 from ..hub import check_name, explained
 from ..hub_plan import CARD
 from .cards.contexts import contexts_card

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..data.packages import file_sha256
+from ..files import file_sha256
 from .acpt import ACPTSettings
 from .classifier import ClassifierSettings
 from .context_bank import CONTEXTS_FILE

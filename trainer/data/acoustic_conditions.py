@@ -21,7 +21,7 @@ from transformers.utils import logging
 
 from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone
 from .clips import MIN_SECONDS, ClipError, decode_clip_of
-from .whole_file import whole_file
+from ..files import whole_file
 from .workers import ordered_map
 
 

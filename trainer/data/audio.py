@@ -8,6 +8,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from .clips import SILENCE_DBFS, level_dbfs
+
 
 SAMPLING_RATE = 16000
 """Rate of every stored clip, in Hz."""
@@ -16,8 +18,6 @@ BAND_RATE = 11025
 MIN_DURATION = 0.5
 MAX_DURATION = 15.0
 """Clips outside these bounds, in seconds, are dropped by the builder."""
-SILENCE_DBFS = -50.0
-"""A clip whose loudest 50 ms stay below this level, in dB relative to full scale, counts as silence."""
 
 
 @dataclass(frozen=True)
@@ -92,27 +92,6 @@ def to_common_band(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
     return np.clip(samples, -1.0, 1.0).astype(np.float32)
 
 
-def level_dbfs(samples: np.ndarray, sampling_rate: int = SAMPLING_RATE) -> float:
-    """
-    Level of the loudest 50 ms.
-
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`):
-            Mono waveform, full scale 1.
-        sampling_rate (`int`, defaults to 16000):
-            Its rate in Hz.
-
-    Returns:
-        `float`: Root mean square in dB relative to full scale, about its mean; -inf for digital silence.
-    """
-    window = max(1, sampling_rate // 20)
-    centred = samples - samples.mean()  # a constant offset is not sound
-    frames = len(centred) // window
-    if frames == 0:
-        energy = float(np.mean(centred**2))
-    else:
-        energy = float(np.mean(centred[: frames * window].reshape(frames, window) ** 2, axis=1).max())
-    return 10 * float(np.log10(energy)) if energy > 0 else float("-inf")
 
 
 def reason_to_drop(samples: np.ndarray, sampling_rate: int = SAMPLING_RATE) -> str | None:

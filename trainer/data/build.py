@@ -10,17 +10,17 @@ from transformers.utils import logging
 
 from .audio import SAMPLING_RATE, decode_clip, reason_to_drop, to_common_band, write_flac
 from .corpora import CorpusSpec
+from .opensmile_features import PITCH_COLUMN
+from ..records import PROVENANCE_FILE
 from .manifest import save_splits
 from .opensmile_features import extract_table, functional_names
-from .packages import Package, file_sha256
+from ..files import file_sha256
+from .packages import Package
 
 
 logger = logging.get_logger(__name__)
 
 DROPPED_FILE = "dropped.csv"
-PROVENANCE_FILE = "provenance.json"
-PITCH_COLUMN = "F0semitoneFrom27.5Hz_sma3nz_amean"
-"""Zero where openSMILE found no voiced frame: such a clip's pitch, jitter and shimmer say nothing."""
 
 
 def convert_corpus(

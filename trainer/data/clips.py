@@ -12,8 +12,10 @@ import soundfile
 import soxr
 from datasets import Audio, Dataset
 
-from .audio import SILENCE_DBFS, level_dbfs
 
+
+SILENCE_DBFS = -50.0
+"""A clip whose loudest 50 ms stay below this level, in dB relative to full scale, counts as silence."""
 
 MIN_SECONDS = 0.06
 """openSMILE's longest window: a shorter clip has no functionals."""
@@ -47,6 +49,29 @@ class ClipError(ValueError):
 
     def __str__(self) -> str:
         return self.detail
+
+
+def level_dbfs(samples: np.ndarray, sampling_rate: int) -> float:
+    """
+    Level of the loudest 50 ms.
+
+    Args:
+        samples (`np.ndarray` of shape `(samples,)`):
+            Mono waveform, full scale 1.
+        sampling_rate (`int`):
+            Its rate in Hz.
+
+    Returns:
+        `float`: Root mean square in dB relative to full scale, about its mean; -inf for digital silence.
+    """
+    window = max(1, sampling_rate // 20)
+    centred = samples - samples.mean()  # a constant offset is not sound
+    frames = len(centred) // window
+    if frames == 0:
+        energy = float(np.mean(centred**2))
+    else:
+        energy = float(np.mean(centred[: frames * window].reshape(frames, window) ** 2, axis=1).max())
+    return 10 * float(np.log10(energy)) if energy > 0 else float("-inf")
 
 
 def clip_problem(samples: np.ndarray, sampling_rate: int) -> str | None:

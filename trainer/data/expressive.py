@@ -14,13 +14,14 @@ import soundfile
 from transformers.utils import logging
 
 from .audio import reason_to_drop, to_common_band, write_flac
-from .build import PITCH_COLUMN, PROVENANCE_FILE
+from .opensmile_features import PITCH_COLUMN
+from ..records import PROVENANCE_FILE
 from .espeak import PROGRAM, Espeak, check_voices, synthesize
 from .expressive_prosody import PROSODIES, circumplex, espeak_settings, figures, intensities, jitter_of, prosody_of
 from .expressive_sentences import SENTENCE_ROLES, SENTENCES, VOICES, sentence_id, split_of
 from .manifest import SPLITS, save_splits, validate_rows
 from .opensmile_features import extract_table, functional_names
-from .packages import file_sha256
+from ..files import file_sha256
 
 
 logger = logging.get_logger(__name__)

@@ -12,8 +12,7 @@ import pandas as pd
 from datasets import Dataset, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
-from .audio import SILENCE_DBFS
-from .clips import ClipError, clip_columns, clip_problem, decode_clip_of
+from .clips import SILENCE_DBFS, ClipError, clip_columns, clip_problem, decode_clip_of
 from .workers import ordered_map
 
 
@@ -25,6 +24,9 @@ LARGEST_SAMPLE = 32767 / 32768
 """openSMILE is given 16 bits: a sample of 1 or more would wrap to the opposite sign."""
 CHUNK_CLIPS = 128
 """Clips per cache file: at most this many are lost when a run is interrupted."""
+
+PITCH_COLUMN = "F0semitoneFrom27.5Hz_sma3nz_amean"
+"""Zero where openSMILE found no voiced frame: such a clip's pitch, jitter and shimmer say nothing."""
 
 
 @lru_cache(maxsize=1)

@@ -1,12 +1,13 @@
 """Fetching Debian packages and unpacking them without installing anything."""
 
-import hashlib
 import shutil
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from transformers.utils import logging
+
+from ..files import file_sha256
 
 
 logger = logging.get_logger(__name__)
@@ -45,19 +46,6 @@ class Package:
         return row
 
 
-def file_sha256(path: str | Path) -> str:
-    """
-    Hashes a file.
-
-    Args:
-        path (`str` or `Path`):
-            The file.
-
-    Returns:
-        `str`: SHA-256 in hexadecimal.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _run(command: list[str], folder: Path, cure: str) -> str:

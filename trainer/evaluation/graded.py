@@ -22,6 +22,7 @@ import pandas as pd
 
 from ..data.opensmile_features import functional_names
 from .embed import unit_rows
+from .valence_arousal import spearman
 
 
 MAX_PAIRS = 2_000_000
@@ -29,36 +30,6 @@ MAX_PAIRS = 2_000_000
 BLOCK_PAIRS = 100_000
 
 
-def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """
-    Spearman's rank correlation; equal values share their mean rank.
-
-    Args:
-        x (`np.ndarray` of shape `(n,)`): Values.
-        y (`np.ndarray` of shape `(n,)`): Values that belong to them.
-
-    Returns:
-        `float`: Between -1 and 1; NaN if all of `x` or all of `y` are equal, which leaves it undefined.
-
-    Raises:
-        ValueError: if the numbers differ, or there are less than two.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.graded import spearman
-    >>> round(spearman(np.array([1, 2, 3]), np.array([1, 10, 100])), 6)
-    1.0
-
-    ```
-    """
-    if len(x) != len(y) or len(x) < 2:
-        raise ValueError(f"A rank correlation needs two values or more on each side, got {len(x)} and {len(y)}.")
-    ranks = [pd.Series(values).rank().to_numpy() for values in (x, y)]
-    centred = [each - each.mean() for each in ranks]
-    scale = np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
-    return float(centred[0] @ centred[1] / scale) if scale > 0 else float("nan")
 
 
 def graded_correlations(

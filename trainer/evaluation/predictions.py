@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .own_task import Task
-from .results import DECIMALS, write_whole
+from ..files import write_text
+from .results import DECIMALS
 from .zero_shot_evaluator import Answers
 
 
@@ -32,7 +33,7 @@ def write_predictions(tasks: Sequence[Task], answers: Mapping[tuple[str, str], A
         for (name, model), given in answers.items():
             if name == task.protocol.name:
                 writer.writerows([name, model, *cells] for cells in _clips(task, given))
-    write_whole(table.getvalue(), path)
+    write_text(path, table.getvalue())
 
 
 def _clips(task: Task, given: Answers) -> list[list[str]]:

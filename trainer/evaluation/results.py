@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.clips import PROBLEMS
-from ..data.packages import file_sha256
+from ..files import file_sha256, write_json
 from ..data.workers import ordered_map
 
 
@@ -115,19 +114,4 @@ def write_results(results: Mapping[str, Any], path: str | Path) -> None:
         results (`Mapping[str, Any]`): Ready for JSON. The order of keys is kept.
         path (`str` or `Path`): The file; its folder is made.
     """
-    write_whole(json.dumps(results, indent=2, ensure_ascii=False, allow_nan=False) + "\n", path)
-
-
-def write_whole(text: str, path: str | Path) -> None:
-    """
-    Write a file as a whole or not at all.
-
-    Args:
-        text (`str`): What to write, as UTF-8.
-        path (`str` or `Path`): The file; its folder is made.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(unfinished, path)
+    write_json(path, results)

@@ -10,10 +10,10 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from ..data.circumplex import place_of
 from .embed import unit_rows
-from .graded import spearman
 
 
 MIN_PAIRS = 3
@@ -22,6 +22,38 @@ ENOUGH_PAIRS = 6
 """Those of four classes. A correlation over fewer means nothing, and is not shown (ours)."""
 DECIMALS = 9
 """To which distances are rounded before they are ranked: all words are as far from neutral, but for the last bit."""
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float:
+    """
+    Spearman's rank correlation; equal values share their mean rank.
+
+    Args:
+        x (`np.ndarray` of shape `(n,)`): Values.
+        y (`np.ndarray` of shape `(n,)`): Values that belong to them.
+
+    Returns:
+        `float`: Between -1 and 1; NaN if all of `x` or all of `y` are equal, which leaves it undefined.
+
+    Raises:
+        ValueError: if the numbers differ, or there are less than two.
+
+    Example:
+
+    ```python
+    >>> import numpy as np
+    >>> from smoothclap_trainer.evaluation.valence_arousal import spearman
+    >>> round(spearman(np.array([1, 2, 3]), np.array([1, 10, 100])), 6)
+    1.0
+
+    ```
+    """
+    if len(x) != len(y) or len(x) < 2:
+        raise ValueError(f"A rank correlation needs two values or more on each side, got {len(x)} and {len(y)}.")
+    ranks = [pd.Series(values).rank().to_numpy() for values in (x, y)]
+    centred = [each - each.mean() for each in ranks]
+    scale = np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
+    return float(centred[0] @ centred[1] / scale) if scale > 0 else float("nan")
 
 
 class Pair(NamedTuple):
@@ -119,6 +151,7 @@ def valence_arousal_correlation(embeds: np.ndarray, classes: Sequence[str]) -> f
 
     ```python
     >>> import numpy as np
+import pandas as pd
     >>> from smoothclap_trainer.evaluation.valence_arousal import valence_arousal_correlation
     >>> embeds = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.1]])  # as on the circle: sadness is far from happiness
     >>> round(valence_arousal_correlation(embeds, ["happy", "excited", "sad"]), 6)

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from ..data.packages import file_sha256
+from ..files import file_sha256
 
 
 # In the order in which transformers prefers them. Other files of a training run are no weights of the model.

@@ -20,7 +20,7 @@ from smoothclap_trainer.clep_dg.methods import (
     ZERO_SHOT,
 )
 from smoothclap_trainer.clep_dg.text_stages import text_stages
-from smoothclap_trainer.data.packages import file_sha256
+from smoothclap_trainer.files import file_sha256
 from tests.trainer.clep_dg import encoders
 from tests.trainer.clep_dg.encoders import NAMES, SHORT
 

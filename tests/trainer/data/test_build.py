@@ -17,7 +17,8 @@ from smoothclap_trainer.data import build, opensmile_features
 from smoothclap_trainer.data.build import build_dataset, convert_corpus
 from smoothclap_trainer.data.corpora import CORPORA
 from smoothclap_trainer.data.manifest import load_splits
-from smoothclap_trainer.data.packages import Package, file_sha256
+from smoothclap_trainer.data.packages import Package
+from smoothclap_trainer.files import file_sha256
 
 from .archive_makers import write_drascula, write_fillets, write_queen
 

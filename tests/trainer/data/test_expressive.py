@@ -24,7 +24,7 @@ from smoothclap_trainer.data.expressive_prosody import PROSODIES, jitter_of
 from smoothclap_trainer.data.expressive_sentences import SENTENCES, VOICES
 from smoothclap_trainer.data.manifest import COLUMNS, load_splits
 from smoothclap_trainer.data.opensmile_features import functional_names
-from smoothclap_trainer.data.packages import file_sha256
+from smoothclap_trainer.files import file_sha256
 
 from .fake_espeak import PEAK, calls, write_espeak
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smoothclap_trainer.data.whole_file import whole_file
+from smoothclap_trainer.files import whole_file
 
 
 def test_the_content_takes_its_place_when_the_block_ends(tmp_path):

@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all, and their hashes."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """
+    Give a path to write to; when the block ends, the finished file takes its place at once.
+
+    After an error nothing is left behind. Two processes that write the same file do not disturb each other.
+
+    Args:
+        path (`str` or `Path`): The file to write. Missing parent folders are made.
+
+    Example:
+
+    ```python
+    >>> from pathlib import Path
+    >>> from smoothclap_trainer.files import whole_file
+    >>> with whole_file("metrics.txt") as unfinished:
+    ...     _ = unfinished.write_text("0.5")
+    >>> Path("metrics.txt").read_text()
+    '0.5'
+
+    ```
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="unfinished-") as scratch:
+        unfinished = Path(scratch) / path.name
+        yield unfinished
+        unfinished.replace(path)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with whole_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write indented JSON in UTF-8, whole or not at all."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def file_sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
