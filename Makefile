@@ -57,17 +57,17 @@ bench: $(DEV) ## run every benchmark; each prints one table
 	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script"; done
 
 build/speech/dataset_dict.json: | $(DEV)
-	$(BIN)/python examples/build_speech_dataset.py --output build/speech
+	$(BIN)/python examples/recipes/build_speech_dataset.py --output build/speech
 
 build/speech-600/dataset_dict.json: | $(DEV)
-	$(BIN)/python examples/build_speech_dataset.py --limit 600 --output build/speech-600
+	$(BIN)/python examples/recipes/build_speech_dataset.py --limit 600 --output build/speech-600
 
 build/expressive/dataset_dict.json: | $(DEV)
-	$(BIN)/python examples/build_expressive_speech.py --output build/expressive
+	$(BIN)/python examples/recipes/build_expressive_speech.py --output build/expressive
 
 build/towers/text/distillation.json: | $(DEV)
-	$(BIN)/python examples/fetch_encoders.py --output build/encoders
-	$(BIN)/python examples/distil_towers.py
+	$(BIN)/python examples/recipes/fetch_encoders.py --output build/encoders
+	$(BIN)/python examples/recipes/distil_towers.py
 
 train: build/speech/dataset_dict.json build/towers/text/distillation.json ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train
 	$(BIN)/python examples/run_training.py examples/configs/smoothclap-tiny.yaml
@@ -101,7 +101,7 @@ $(EXPERIMENTS): clep-dg-%:
 	cp -r build/clep-dg-$*/report.md build/clep-dg-$*/pictures docs/clep-dg/$*
 
 compare: build/speech-600/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## train with every objective, five seeds each, and write docs/objectives.md (an hour)
-	$(BIN)/python examples/compare_objectives.py examples/configs/comparison.yaml
+	$(BIN)/python examples/recipes/compare_objectives.py examples/configs/comparison.yaml
 
 venv: $(DEV) ## only install: everything, into .venv
 

@@ -24,10 +24,9 @@ from modeling_smoothclap import (
     SmoothCLAPModel,
     SmoothCLAPProcessor,
 )
+from smoothclap_trainer.data.cache import FrozenSpeechEncoder, add_features, cached_features
+from smoothclap_trainer.data.clips import Crops
 from smoothclap_trainer.data.collator import SmoothCLAPCollator
-from smoothclap_trainer.data.crops import Crops
-from smoothclap_trainer.data.frozen_cache import add_features, cached_features
-from smoothclap_trainer.data.frozen_encoder import FrozenSpeechEncoder
 
 
 CLIPS, SECONDS, RATE, BATCH, EPOCHS = 64, 5.0, 16000, 16, 3

@@ -37,9 +37,9 @@ def measure(chunk: int, file: str) -> dict[str, float]:
     from transformers import BertConfig, Wav2Vec2Config, set_seed
 
     from modeling_smoothclap import SmoothCLAPConfig, SmoothCLAPModel
-    from smoothclap_trainer.objectives.gradient_cache import CachedGradients
-    from smoothclap_trainer.objectives.joint_loss import JointLoss, Representations
-    from smoothclap_trainer.objectives.targets import SoftTargets
+    from smoothclap_trainer.losses.gradient_cache import CachedGradients
+    from smoothclap_trainer.losses.joint_loss import JointLoss, Representations
+    from smoothclap_trainer.losses.targets import SoftTargets
 
     def represent(batch: dict[str, torch.Tensor], with_features: bool) -> Representations:
         outputs = model(**batch)

@@ -18,7 +18,7 @@ import pandas as pd
 import soundfile
 import transformers
 
-from smoothclap_trainer.data.opensmile_features import extract_functionals, extract_table
+from smoothclap_trainer.data.functionals import extract_functionals, extract_table
 from smoothclap_trainer.data.workers import ordered_map
 
 

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from smoothclap_trainer.search.nearest import nearest
+from smoothclap_trainer.search import nearest
 
 
 CLIPS, WIDTH, K, RUNS = 100_000, 256, 10, 5

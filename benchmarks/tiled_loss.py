@@ -32,8 +32,8 @@ def measure(size: int, tile: int | None) -> dict[str, float]:
     """One loss and its gradients: seconds, MiB grown and MiB in all."""
     import torch  # here, so that the process that starts the others stays small
 
-    from smoothclap_trainer.objectives.joint_loss import JointLoss, Representations
-    from smoothclap_trainer.objectives.targets import LocalFeatureSimilarity, SoftTargets, TagTextSimilarity
+    from smoothclap_trainer.losses.joint_loss import JointLoss, Representations
+    from smoothclap_trainer.losses.targets import LocalFeatureSimilarity, SoftTargets, TagTextSimilarity
 
     def loss_of(clips: int) -> None:
         torch.manual_seed(0)

@@ -12,8 +12,8 @@ import argparse
 import shlex
 import sys
 
-from smoothclap_trainer.hub import check_name, differences, look, publish
-from smoothclap_trainer.hub_plan import Plan, plan
+from smoothclap_trainer.hub.plan import Plan, plan
+from smoothclap_trainer.hub.push import check_name, differences, look, publish
 
 
 def show(upload: Plan) -> None:

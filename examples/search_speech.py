@@ -15,8 +15,7 @@ from typing import Any
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
-from smoothclap_trainer.search.index_file import INDEX_FILE
-from smoothclap_trainer.search.speech_index import SpeechIndex
+from smoothclap_trainer.search import INDEX_FILE, SpeechIndex
 
 
 def parse_arguments() -> argparse.Namespace:

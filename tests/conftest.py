@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 import transformers
 
+
+# Recipes import each other as scripts do, from their own folder; their worker processes look there, too.
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "recipes"))
 
 pytest_plugins = ["tests.upstream.floor"]  # here, because under xdist the controller reads no other conftest
 

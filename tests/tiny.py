@@ -12,12 +12,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from modeling_smoothclap import (
-    SmoothCLAPConfig,
-    SmoothCLAPFeatureExtractor,
-    SmoothCLAPModel,
-    SmoothCLAPProcessor,
-)
+from modeling_smoothclap import SmoothCLAPConfig, SmoothCLAPFeatureExtractor, SmoothCLAPModel, SmoothCLAPProcessor
 
 
 SAMPLING_RATE = 16000

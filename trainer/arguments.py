@@ -5,13 +5,7 @@ from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 
-from .objectives.targets import (
-    FunctionalsSimilarity,
-    LabelEquality,
-    LocalFeatureSimilarity,
-    SoftTargets,
-    TagTextSimilarity,
-)
+from .losses.targets import FunctionalsSimilarity, LabelEquality, LocalFeatureSimilarity, SoftTargets, TagTextSimilarity
 
 
 TARGET_SOURCES = ("local_features", "tags", "functionals", "labels")

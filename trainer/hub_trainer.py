@@ -8,7 +8,7 @@ from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 from transformers.utils.hub import hf_api
 
-from .hub import explained, publish
+from .hub.push import explained, publish
 from .resumable import ResumableTrainer
 
 

@@ -4,10 +4,9 @@ from typing import Any
 
 from transformers import AutoConfig
 
-from .corpora_seen import CorporaCallback, corpora_of_encoder, corpora_of_rows
+from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
 from .hub_trainer import HubTrainer
 from .model_card import write_model_card
-from .records import TrainingSources, record_training
 
 
 class RecordingTrainer(HubTrainer):

@@ -12,13 +12,11 @@ from transformers import EarlyStoppingCallback
 from transformers.trainer_utils import seed_worker
 
 from .arguments import SmoothCLAPTrainingArguments
-from .callbacks import EpochCallback, ScaleCallback
-from .data.collator import METADATA_INPUTS, SmoothCLAPCollator
-from .data.joint_batches import JointBatchSampler
+from .callbacks import BatchFigures, EpochCallback, ScaleCallback
+from .data.collator import METADATA_INPUTS, JointBatchSampler, SmoothCLAPCollator
 from .dual_encoder import freeze_towers, logit_scales, rest_frozen_towers
-from .objectives.batch_figures import BatchFigures
-from .objectives.gradient_cache import CachedGradients
-from .objectives.joint_loss import JointLoss, Representations
+from .losses.gradient_cache import CachedGradients
+from .losses.joint_loss import JointLoss, Representations
 from .recording import RecordingTrainer
 
 

@@ -10,8 +10,8 @@ from transformers import BertConfig, Wav2Vec2Config
 
 from modeling_smoothclap import SmoothCLAPConfig, SmoothCLAPModel
 from smoothclap_trainer import SmoothCLAPTrainingArguments
-from smoothclap_trainer.data.labels import category
-from smoothclap_trainer.settings import Settings, read_settings
+from smoothclap_trainer.config import Settings, read_settings
+from smoothclap_trainer.data.captions.labels import category
 from tests import tiny
 
 

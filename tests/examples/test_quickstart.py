@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 from matplotlib import image
+from speech import packages
 
-from smoothclap_trainer.data import packages
 from tests import tiny
 
 

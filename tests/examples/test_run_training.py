@@ -16,8 +16,8 @@ from safetensors.torch import load_file
 from transformers import AutoModel, ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor, pipeline
 
 from modeling_smoothclap import SmoothCLAPModel
-from smoothclap_trainer.data.opensmile_features import functional_names
-from smoothclap_trainer.data.thresholds import Thresholds
+from smoothclap_trainer.data.captions.thresholds import Thresholds
+from smoothclap_trainer.data.functionals import functional_names
 from tests import processes, tiny
 from tests.invariants import command_line
 

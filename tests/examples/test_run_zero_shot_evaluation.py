@@ -14,8 +14,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from transformers import AutoModel, AutoProcessor
 from transformers.audio_utils import load_audio
 
-from smoothclap_trainer.data.emotion_corpora import EMOTION_CORPORA
-from smoothclap_trainer.evaluation import pictures
+from smoothclap_trainer.evaluation import plots as pictures
+from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
 from tests import tiny
 from tests.corpus_trees import build_tree

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
-from smoothclap_trainer.search.speech_index import SpeechIndex
+from smoothclap_trainer.search import SpeechIndex
 from tests import tiny
 
 

@@ -8,7 +8,7 @@ import huggingface_hub.constants
 import pytest
 import transformers.utils.hub
 
-from smoothclap_trainer.data.thresholds import Thresholds
+from smoothclap_trainer.data.captions.thresholds import Thresholds
 from tests import tiny
 from tests.hub.server import ANN, Hub, hub
 

@@ -22,9 +22,9 @@ from safetensors.torch import load_file
 from transformers import AutoModel
 
 from smoothclap_trainer import SmoothCLAPTrainer
-from smoothclap_trainer.data.thresholds import ACOUSTIC_GROUPS
-from smoothclap_trainer.run import run_training
-from smoothclap_trainer.settings import read_settings
+from smoothclap_trainer.config import read_settings
+from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS
+from smoothclap_trainer.train import run_training
 from tests import processes, tiny
 from tests.processes import Script
 

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import AutoModel, AutoProcessor, pipeline
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
-from modeling_smoothclap.convert_paraclap_to_hf import convert, main
+from modeling_smoothclap.convert_to_hf import convert, main
 from tests import tiny
 from tests.modeling_smoothclap.paraclap import (
     ParaCLAP,

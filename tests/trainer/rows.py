@@ -6,8 +6,8 @@ import numpy as np
 import soundfile as sf
 from datasets import Dataset
 
+from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS, Thresholds
 from smoothclap_trainer.data.collator import SmoothCLAPCollator
-from smoothclap_trainer.data.thresholds import ACOUSTIC_GROUPS, Thresholds
 from tests import tiny
 
 

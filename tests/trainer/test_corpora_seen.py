@@ -8,7 +8,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoConfig, AutoModel, ClapConfig, ClapModel
 
 from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel
-from smoothclap_trainer.corpora_seen import (
+from smoothclap_trainer.hub.provenance import (
     UNRECORDED,
     CorporaCallback,
     corpora_of_encoder,

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
-from smoothclap_trainer import hub
-from smoothclap_trainer.hub import look, publish
+from smoothclap_trainer.hub import push as hub
+from smoothclap_trainer.hub.push import look, publish
 from tests import tiny
 from tests.hub.here import FILES, hub_here, whole_checkpoint
 from tests.hub.repositories import StoredFile

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smoothclap_trainer.hub_kinds import CLASSIFIER, DUAL_ENCODER, kind_of
+from smoothclap_trainer.hub.plan import CLASSIFIER, DUAL_ENCODER, kind_of
 
 
 @pytest.mark.parametrize(

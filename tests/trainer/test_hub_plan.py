@@ -11,7 +11,7 @@ from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProces
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings, untrained_bank
-from smoothclap_trainer.hub_plan import plan
+from smoothclap_trainer.hub.plan import plan
 from smoothclap_trainer.lora import LoraSettings, add_lora, save_lora
 from tests import tiny
 from tests.hub.here import CARD, FILES, whole_checkpoint

@@ -4,13 +4,11 @@ import pandas as pd
 import pytest
 from datasets import Dataset, DatasetDict
 
-from smoothclap_trainer.assemble import make_model
+from smoothclap_trainer.config import DataSettings, ModelSettings
 from smoothclap_trainer.data import acoustic_effects
-from smoothclap_trainer.data.opensmile_features import PITCH_COLUMN
-from smoothclap_trainer.data_settings import DataSettings
+from smoothclap_trainer.data.functionals import PITCH_COLUMN
 from smoothclap_trainer.lora import LoraSettings
-from smoothclap_trainer.prepare import _joined, _without_gaps, load_clips
-from smoothclap_trainer.settings import ModelSettings
+from smoothclap_trainer.prepare import _joined, _without_gaps, load_clips, make_model
 
 
 def rows(problems, pitches):

@@ -7,7 +7,7 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from modeling_smoothclap import SmoothCLAPConfig
-from smoothclap_trainer.records import TrainingSources
+from smoothclap_trainer.hub.provenance import TrainingSources
 from tests import tiny
 from tests.trainer import rows
 from tests.trainer.test_trainer import trainer

@@ -3,7 +3,7 @@
 from datasets import Dataset, concatenate_datasets
 from huggingface_hub import constants
 
-from smoothclap_trainer.records import describe_data, describe_origin
+from smoothclap_trainer.hub.provenance import describe_data, describe_origin
 from tests import tiny
 from tests.hub.here import hub_here
 

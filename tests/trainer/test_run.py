@@ -10,8 +10,8 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from smoothclap_trainer import SmoothCLAPTrainer
-from smoothclap_trainer.evaluation.metrics import ZeroShotMetrics
-from smoothclap_trainer.run import _check_metric
+from smoothclap_trainer.evaluation.training_metrics import ZeroShotMetrics
+from smoothclap_trainer.train import _check_metric
 from tests import tiny
 from tests.invariants import command_line
 

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from smoothclap_trainer.settings import DataSettings, ModelSettings, ignored_settings, read_settings
+from smoothclap_trainer.config import DataSettings, ModelSettings, ignored_settings, read_settings
 
 
 NEW = {"audio_encoder": "a", "text_encoder": "t"}

@@ -11,8 +11,8 @@ from transformers import ClapConfig, ClapModel
 from modeling_smoothclap.loss_smoothclap import contrastive_loss, soft_target_loss, soft_targets
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
-from smoothclap_trainer.data.crops import Crops
-from smoothclap_trainer.objectives.tag_features import tag_features
+from smoothclap_trainer.data.clips import Crops
+from smoothclap_trainer.losses.targets import tag_features
 from tests import tiny
 from tests.trainer import rows
 

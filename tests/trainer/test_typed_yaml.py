@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 import yaml
 
-from smoothclap_trainer.typed_yaml import fitted, read_mapping, read_value
+from smoothclap_trainer.config import fitted, read_mapping, read_value
 
 
 class Kind(Enum):

@@ -25,8 +25,7 @@ from .context_bank import (
     write_contexts,
     write_record,
 )
-from .prompt_encoder import PromptEncoder, PromptTokens
-from .prompts import PromptTemplates
+from .prompts import PromptEncoder, PromptTemplates, PromptTokens
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..files import whole_file
-from ..hub import check_name, explained
-from ..hub_plan import CARD
+from ..hub.plan import CARD
+from ..hub.push import check_name, explained
 from .cards.contexts import contexts_card
-from .prompt_encoder import PromptEncoder
-from .prompts import PromptTemplates
+from .prompts import PromptEncoder, PromptTemplates
 
 
 CONTEXTS_FILE = "contexts.safetensors"

@@ -13,22 +13,20 @@ import torch
 from transformers.utils import logging
 
 from ..data.acoustic_conditions import CONDITIONS, degrade
-from ..data.emotion_corpora import EMOTION_CORPORA
-from ..evaluation.contamination import ZERO_SHOT, zero_shot_status
+from ..evaluation.corpora import EMOTION_CORPORA, ZERO_SHOT, zero_shot_status
 from ..evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from ..evaluation.embed_files import embed_files
 from ..evaluation.named_checkpoint import parse_model
 from ..evaluation.results import FORMAT, describe_data, file_hashes, ready_for_json, versions
 from .acpt import check_folder
 from .cards.classifier import write_cards
-from .labelled_clips import LabelledCorpus, read_corpora
-from .methods import CLEP_DG, METHODS
-from .pictures import contexts_picture, draw_contexts
-from .prompt_encoder import PromptEncoder
-from .protocols import AUDIO_OF_OTHERS, generalisation, supervised, trained_on_others
-from .saved_classifier import check_no_adapters, save_classifier
+from .classifier import check_no_adapters, save_classifier
+from .corpora import LabelledCorpus, read_corpora
+from .judging import AUDIO_OF_OTHERS, generalisation, supervised, trained_on_others
+from .methods import CLEP_DG, METHODS, text_stages
+from .plots import contexts_picture, draw_contexts
+from .prompts import PromptEncoder
 from .settings import CLEAN, GENERALISATION, SUPERVISED, ExperimentSettings
-from .text_stages import text_stages
 
 
 logger = logging.get_logger(__name__)

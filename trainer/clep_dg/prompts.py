@@ -1,8 +1,22 @@
 """The wordings that acoustic contexts and emotions are put into."""
 
+import copy
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from tokenizers import AddedToken
+from transformers import RobertaConfig
+
+from modeling_smoothclap.towers_smoothclap import check_text_length
+
+from ..data.cache import CONFIG_ORIGINS
 
 
 SLOT = "<ctx>"
@@ -87,3 +101,183 @@ def _filled(template: str, class_names: Sequence[str]) -> list[str]:
             f"Each class is called otherwise, but more than one is called {' and '.join(map(repr, repeated))}."
         )
     return [template.replace(EMOTION, name) for name in class_names]
+
+
+PROBES = (
+    "Speech recorded in a <ctx> acoustic environment.",
+    "<ctx>: WÜTENDE Stimmen, naïve cafés; don't re-record 1,234.5 dB!",
+    "грустный голос  悲しい声 صوت حزين 슬픈\n(unhappily) <ctx>",
+)
+"""What a tokenizer makes of these is part of its fingerprint: case, accents, scripts, spaces, punctuation, the slot."""
+# Of a configuration: what other heads do with a tower's output, and what only training and bookkeeping look at.
+DECIDES_NOTHING = (*CONFIG_ORIGINS, "id2label", "label2id", "problem_type", "use_cache")
+DECIDES_NOTHING_IN = ("dropout", "initializer_", "output_")
+
+
+class PromptTokens(NamedTuple):
+    """Prompts as token ids, padded on the right, and a mask that is 1 for tokens; both of shape `(prompts, tokens)`."""
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+
+
+class PromptEncoder:
+    """
+    Embeds prompts with a frozen dual encoder's text tower and projection.
+
+    Vectors for the `<ctx>` slots take the place of token embeddings, and the tower adds positions and norms to them as
+    to any other. The tower is not copied: it is the model's, and [`~PromptEncoder.frozen`] holds it still.
+
+    Args:
+        model: A [`SmoothCLAPModel`] or transformers' [`ClapModel`], in evaluation mode whenever this encoder is called.
+        tokenizer: The model's, `processor.tokenizer`. A copy is used, which knows the slot.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
+    >>> from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+    >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
+    >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
+    >>> tokens = encoder.tokenize(["a voice in a <ctx> room", "a <ctx> voice"], context_length=2)
+    >>> encoder.embed(tokens, contexts=torch.zeros(2, 2, encoder.token_width)).shape
+    torch.Size([2, 256])
+
+    ```
+    """
+
+    def __init__(self, model: Any, tokenizer: Any):
+        self.model = model
+        self.tokenizer = copy.deepcopy(tokenizer)
+        # As RoBERTa's own <mask>: the space before it belongs to it, that after it to the next word.
+        self.tokenizer.add_tokens([AddedToken(SLOT, lstrip=True, normalized=False)], special_tokens=True)
+        self.slot_id = int(self.tokenizer.convert_tokens_to_ids(SLOT))
+
+    @property
+    def token_width(self) -> int:
+        """D, the width of token embeddings and of a context's vectors."""
+        return self._token_embeddings.embedding_dim
+
+    @property
+    def _token_embeddings(self) -> Any:
+        return self.model.text_model.get_input_embeddings()
+
+    def tokenize(self, prompts: Sequence[str], context_length: int = 1) -> PromptTokens:
+        """
+        Turn prompts into tokens, once for many calls of [`~PromptEncoder.embed`].
+
+        Args:
+            prompts (`Sequence[str]`): At least one.
+            context_length (`int`, defaults to 1): How many tokens a `<ctx>` becomes.
+
+        Returns:
+            [`PromptTokens`]: On the model's device. RoBERTa counts positions from the left if it is given vectors, so
+            padding is on the right whatever the tokenizer's side.
+
+        Raises:
+            ValueError: if a prompt has more tokens than the text tower has positions.
+        """
+        rows = self.tokenizer([prompt.replace(SLOT, SLOT * context_length) for prompt in prompts])["input_ids"]
+        length = max(map(len, rows))
+        self._check_length(length, prompts[[len(row) for row in rows].index(length)])
+        padding = self.tokenizer.pad_token_id
+        ids = torch.tensor([[*row, *[padding] * (length - len(row))] for row in rows])
+        mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
+        return PromptTokens(ids.to(self.model.device), mask.to(self.model.device))
+
+    def _check_length(self, length: int, longest: str) -> None:
+        config = self.model.config.text_config
+        if config.model_type == "clap_text_model":  # a RoBERTa
+            positions, padding = config.max_position_embeddings, config.pad_token_id
+            config = RobertaConfig(max_position_embeddings=positions, pad_token_id=padding)
+        try:
+            check_text_length(config, torch.empty(1, length))
+        except ValueError as error:
+            # Its own cure, to have the tokenizer cut texts, would cut off slots and emotions.
+            fault = str(error).partition(" Shorten it")[0]
+            raise ValueError(
+                f"{fault} Shorten the prompt {longest!r}, or the context where it stands for several tokens."
+            ) from error
+
+    def embed(self, tokens: PromptTokens, contexts: torch.Tensor | None = None) -> torch.Tensor:
+        """
+        Embed prompts. Gradients flow through the tower into `contexts`.
+
+        Args:
+            tokens ([`PromptTokens`]): From [`~PromptEncoder.tokenize`].
+            contexts (`torch.Tensor` of shape `(prompts, context_length, token_width)`, *optional*): What stands in the
+                slots of each prompt. Without slots there are none.
+
+        Returns:
+            `torch.Tensor` of shape `(prompts, width)`: Unit-length embeddings, float32.
+
+        Raises:
+            ValueError: if the model is in training mode, or the contexts do not fill the slots.
+        """
+        if self.model.training:
+            raise ValueError("The model is in training mode, where dropout makes embeddings random; call `eval()`.")
+        slots = tokens.ids == self.slot_id  # (prompts, tokens)
+        embeds = self._token_embeddings(tokens.ids.masked_fill(slots, 0))  # (prompts, tokens, token_width)
+        if contexts is None:
+            contexts = embeds.new_zeros(len(embeds), 0, self.token_width)
+        per_prompt = slots.sum(dim=1)
+        if contexts.ndim != 3 or contexts.shape[::2] != embeds.shape[::2] or (per_prompt != contexts.shape[1]).any():
+            raise ValueError(
+                f"Contexts of shape {tuple(contexts.shape)} do not fill the slots: the prompts have "
+                f"{per_prompt.tolist()} slot tokens, {self.token_width} wide. Give (prompts, slot tokens, width)."
+            )
+        embeds = embeds.masked_scatter(slots.unsqueeze(-1), contexts.to(embeds))
+        # By name, because ClapModel has `input_ids` as an argument that must be there, and hands on what it has not.
+        output = self.model.get_text_features(input_ids=None, attention_mask=tokens.mask, inputs_embeds=embeds)
+        return F.normalize(output.pooler_output.float(), dim=-1)  # in bfloat16, unit length is off by 1e-3
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Hold the model in evaluation mode and without gradients of its own; afterwards all is as it was before."""
+        modes = [(module, module.training) for module in self.model.modules()]
+        flags = [(parameter, parameter.requires_grad) for parameter in self.model.parameters()]
+        try:
+            self.model.eval().requires_grad_(False)
+            yield
+        finally:
+            for module, training in modes:
+                module.training = training
+            for parameter, requires_grad in flags:
+                parameter.requires_grad_(requires_grad)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """
+        What decides an embedding, as two SHA-256 in hexadecimal: `encoder` of the text tower and its projection,
+        weights and configuration without dropout, initialisation and names of labels, and `tokenizer` of the vocabulary
+        and what is made of a few texts.
+
+        They are the same wherever the model was loaded from. All weights are read each time. A tower in another
+        precision is another encoder.
+        """
+        return {"encoder": self._encoder_fingerprint(), "tokenizer": self._tokenizer_fingerprint()}
+
+    def _encoder_fingerprint(self) -> str:
+        # What differs from the defaults: a later version of transformers may have more fields.
+        config = self.model.config.text_config.to_diff_dict()
+        kept = {
+            name: value
+            for name, value in config.items()
+            if name not in DECIDES_NOTHING and not any(part in name for part in DECIDES_NOTHING_IN)
+        }
+        digest = hashlib.sha256(f"{self.model.config.model_type} {_json(kept)}".encode())
+        for part in ("text_model", "text_projection"):
+            for name, tensor in sorted(getattr(self.model, part).state_dict().items()):
+                digest.update(f"{part}.{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    def _tokenizer_fingerprint(self) -> str:
+        # Its files would differ between versions that split texts alike.
+        probed = self.tokenizer(list(PROBES))["input_ids"]
+        return hashlib.sha256(_json([self.tokenizer.get_vocab(), probed]).encode()).hexdigest()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.report_cells import MARKS, against_chance, code, doubtful_clips, footnotes, image, number, table
-from .figures import mean_and_sd, of_method
+from .judging import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS, mean_and_sd, of_method
 from .methods import METHODS
-from .pictures import BY_CONDITION, conditions_picture, contexts_picture, draw_conditions
-from .protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
+from .plots import BY_CONDITION, conditions_picture, contexts_picture, draw_conditions
 from .settings import CLEAN, GENERALISATION, SUPERVISED
 
 

@@ -14,9 +14,9 @@ from transformers import AutoModel, AutoProcessor, RobertaConfig
 import modeling_smoothclap  # noqa: F401  # importing it makes its classes known to AutoModel
 from modeling_smoothclap.towers_smoothclap import check_text_length
 
+from ..hub.provenance import weights_sha256
 from .checkpoint_location import find_checkpoint
 from .embed import unit_rows
-from .weights import weights_sha256
 
 
 _TEXTS_PER_BATCH = 64

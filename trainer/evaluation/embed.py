@@ -10,8 +10,7 @@ from datasets import Dataset
 
 from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel
 
-from ..data.frozen_cache import cached_features
-from ..data.frozen_encoder import FrozenSpeechEncoder
+from ..data.cache import FrozenSpeechEncoder, cached_features
 
 
 @torch.no_grad()

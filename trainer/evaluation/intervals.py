@@ -1,53 +1,219 @@
-"""Means over repeated trainings, and how sure they are."""
+"""The figures of a classification with bootstrap intervals.
 
-from collections.abc import Sequence
+The intervals are ours; the paper gives none. They are the percentiles of the figures of samples drawn with replacement.
+Clips of one speaker are alike, so whole speakers are drawn where they are known (a cluster bootstrap), and whole
+sessions for a mean over sessions. The intervals say how far a figure would move with other speakers or clips of the
+same kind; of other wordings or another training they say nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
+
+from .metrics import accuracy_of, confusion_matrix, macro_f1_of, recalls, unweighted_average_recall_of
 
 
-T_QUANTILES = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
-    2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045,
-)  # fmt: skip
-"""The 0.975 quantile of Student's t for 1 to 29 degrees of freedom. The last serves for more: a little wide."""
+FIGURES = {"uar": unweighted_average_recall_of, "accuracy": accuracy_of, "macro_f1": macro_f1_of}
+"""By their names in results, UAR first."""
+LEVEL = 0.95
+"""Of all intervals."""
+FEWEST_SPEAKERS = 5
+"""With less, draws hardly differ, and clips are drawn instead (ours)."""
+ENOUGH_UNITS = 20
+"""With less, an interval is noted to be rough (ours)."""
 
 
-def mean_and_half_width(values: Sequence[float]) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Units:
     """
-    Mean and half of the 95% t-interval.
+    What is drawn: units, each with a confusion matrix of its own.
+
+    Units with equal matrices are interchangeable and are kept once, with their number. Single clips so become the cells
+    of one confusion matrix: drawing `n` of `n` clips and counting the cells is one multinomial draw over the cells.
 
     Args:
-        values (`Sequence[float]`): Independent repetitions, two or more.
+        name (`str`): What they are: "speakers", "clips", or what the clips are grouped by.
+        confusions (`np.ndarray` of shape `(kinds, classes, classes)`): Of one unit of each kind.
+        numbers (`np.ndarray` of shape `(kinds,)`): Of units of each kind.
+        averaged (`bool`): The figure of a sample is the mean over its units' figures, not that of their sum.
+        alone (`int`): How many units are single clips among speakers, and so not counted as speakers.
+        note (`str`, *optional*): What to bear in mind about the interval.
+    """
+
+    name: str
+    confusions: np.ndarray
+    numbers: np.ndarray
+    averaged: bool = False
+    alone: int = 0
+    note: str | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """The level of intervals, what is drawn, and how many there are."""
+        return {"level": LEVEL, "unit": self.name, "units": int(self.numbers.sum()) - self.alone}
+
+    def draw(self, samples: int, seed: int) -> np.ndarray:
+        """
+        Draw as many units as there are, with replacement, again and again.
+
+        Args:
+            samples (`int`): How often.
+            seed (`int`): Of the draws.
+
+        Returns:
+            `np.ndarray` of shape `(samples, kinds)`: How many of each kind are in each sample.
+        """
+        total = self.numbers.sum()
+        return np.random.default_rng(seed).multinomial(total, self.numbers / total, size=samples)
+
+    def summed(self, numbers: np.ndarray) -> np.ndarray:
+        """Confusion matrices `(..., classes, classes)` of samples, given as `(..., kinds)` numbers of units."""
+        return np.tensordot(numbers.astype(float), self.confusions.astype(float), axes=1)  # whole numbers, so exact
+
+    def figure(self, of: Callable[[np.ndarray], np.ndarray], numbers: np.ndarray) -> np.ndarray:
+        """A figure `(...)` of samples, given as `(..., kinds)` numbers of units."""
+        if self.averaged:
+            return numbers @ of(self.confusions) / numbers.sum(axis=-1)
+        return of(self.summed(numbers))
+
+
+def figures_with_intervals(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    n_classes: int,
+    speakers: Sequence[str | None] | None = None,
+    groups: Sequence[str] | None = None,
+    samples: int = 2000,
+    seed: int = 0,
+    grouped_by: str = "session",
+) -> dict[str, Any]:
+    """
+    UAR, accuracy, macro F1 and the classes' recalls, with 95% intervals that all come from the same draws.
+
+    What is drawn: with two or more groups these; else speakers, if [`FEWEST_SPEAKERS`] or more are known, and each clip
+    of an unknown speaker by itself; else clips. In a sample where a class does not occur, means are over those that do,
+    and the class adds nothing to the interval of its recall.
+
+    Args:
+        predicted (`np.ndarray` of shape `(clips,)`): Class of each clip as predicted, 0 to `n_classes - 1`.
+        true (`np.ndarray` of shape `(clips,)`): As it is.
+        n_classes (`int`): Number of classes to choose from.
+        speakers (`Sequence[str | None]`, *optional*): Of each clip; None where unknown.
+        groups (`Sequence[str]`, *optional*): Of each clip, e.g. the session of IEMOCAP. UAR, accuracy and macro F1 are
+            then means over the groups' figures; the recalls and the confusion matrix are those of all clips.
+        samples (`int`, defaults to 2000): Number of draws.
+        seed (`int`, defaults to 0): Of the draws.
+        grouped_by (`str`, defaults to `"session"`): What the groups are, in the singular.
 
     Returns:
-        `tuple[float, float]`: NaN for both if a value is NaN.
+        `dict[str, Any]`: Ready for JSON, not rounded: `figures`, which are `uar`, `accuracy` and `macro_f1`, each with
+        `value`, `low` and `high`; `per_class_recall`, a list of the same three, all None for a class without clips;
+        `confusion`, a list of rows, one for each true class; `groups`, the UAR of each group, or None; and `interval`,
+        with `level`, `unit` (what is drawn), `units` (how many), `samples` and `note`.
 
     Raises:
-        ValueError: if there are less than two values.
+        ValueError: as [`~scores.confusion_matrix`]; or if speakers or groups are not as many as clips, a clip has no
+            group, or `samples` is below 1.
 
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.intervals import mean_and_half_width
-    >>> mean_and_half_width([0.0, 2.0])  # the deviation of the mean is 1
-    (1.0, 12.706)
+    >>> from smoothclap_trainer.evaluation.bootstrap import figures_with_intervals
+    >>> found = figures_with_intervals([0, 0, 1, 1], [0, 1, 1, 1], n_classes=2)
+    >>> round(found["figures"]["uar"]["value"], 3), found["interval"]["unit"]
+    (0.833, 'clips')
 
     ```
     """
-    if len(values) < 2:
-        raise ValueError(f"An interval needs two values or more, got {len(values)}.")
-    error = np.std(values, ddof=1) / np.sqrt(len(values))
-    return float(np.mean(values)), float(T_QUANTILES[min(len(values) - 1, len(T_QUANTILES)) - 1] * error)
+    confusion = confusion_matrix(predicted, true, n_classes)
+    if samples < 1:
+        raise ValueError(f"`samples` must be at least 1, got {samples}; 2000 give a steady interval.")
+    cells = np.asarray(true, int) * n_classes + np.asarray(predicted, int)
+    units, by_group = _units_by_speaker(cells, speakers, n_classes), None
+    if groups is not None:
+        grouped, by_group = _units_by_group(cells, groups, n_classes, grouped_by)
+        units = grouped if len(by_group) > 1 else units
+    numbers = np.vstack([units.numbers, units.draw(samples, seed)])  # the data itself, then the samples
+    by_class = recalls(units.summed(numbers))  # (1 + samples, classes)
+    return {
+        "figures": {name: _with_interval(units.figure(of, numbers)) for name, of in FIGURES.items()},
+        "per_class_recall": [_with_interval(values) for values in by_class.T],
+        "confusion": confusion.tolist(),
+        "groups": by_group,
+        "interval": units.describe() | {"samples": samples, "note": units.note},
+    }
 
 
-def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    """
-    Whether two intervals share a point.
+def _with_interval(values: np.ndarray) -> dict[str, float | None]:
+    """The figure of the data, which comes first, and the percentiles of those of the samples that have one."""
+    drawn = values[1:][~np.isnan(values[1:])]
+    if np.isnan(values[0]) or not len(drawn):
+        return {"value": None if np.isnan(values[0]) else float(values[0]), "low": None, "high": None}
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return {"value": float(values[0]), "low": float(low), "high": float(high)}
 
-    Args:
-        one (`tuple[float, float]`), other (`tuple[float, float]`): Mean and half-width.
 
-    Returns:
-        `bool`: False if either is NaN.
-    """
-    return abs(one[0] - other[0]) <= one[1] + other[1]
+def _members(what: str, of_clips: Sequence[str | None], clips: int) -> tuple[np.ndarray, list[str]]:
+    """Number speakers or groups by their sorted names, so that the order of clips changes no draw; -1 is unknown."""
+    if len(of_clips) != clips:
+        raise ValueError(f"There are {len(of_clips)} {what} for {clips} clips; give one for each.")
+    members, names = pd.factorize(np.array(list(of_clips), dtype=object), sort=True)
+    return members, names.tolist()
+
+
+def _confusions(cells: np.ndarray, members: np.ndarray, units: int, n_classes: int) -> np.ndarray:
+    """A confusion matrix for each unit: `(units, classes, classes)`."""
+    size = n_classes**2
+    return np.bincount(members * size + cells, minlength=units * size).reshape(units, n_classes, n_classes)
+
+
+def _units_by_group(
+    cells: np.ndarray, groups: Sequence[str], n_classes: int, grouped_by: str
+) -> tuple[Units, dict[str, float]]:
+    """The groups as units, and the UAR of each."""
+    members, names = _members("groups", groups, len(cells))
+    if (members < 0).any():
+        raise ValueError(
+            f"Clip {(members < 0).argmax()} has no {grouped_by}; a mean over groups needs one for each clip."
+        )
+    confusions = _confusions(cells, members, len(names), n_classes)
+    by_group = dict(zip(names, unweighted_average_recall_of(confusions).tolist(), strict=True))
+    note = (
+        f"UAR, accuracy and macro F1 are means over {len(names)} groups by {grouped_by}, and whole groups are drawn; "
+        f"the recalls and the confusion matrix are those of all clips.{_rough(len(names))}"
+    )
+    return Units(grouped_by, confusions, np.ones(len(names), int), averaged=True, note=note), by_group
+
+
+def _units_by_speaker(cells: np.ndarray, speakers: Sequence[str | None] | None, n_classes: int) -> Units:
+    of_clips = [None] * len(cells) if speakers is None else speakers
+    members, names = _members("speakers", of_clips, len(cells))
+    if len(names) < FEWEST_SPEAKERS:
+        few = "1 speaker is" if len(names) == 1 else f"{len(names)} speakers are"
+        reason = f"{few} too few to draw" if names else "no speakers are known"
+        note = (
+            f"Clips are drawn, as {reason}; clips of one speaker hang together, so the interval is too narrow for "
+            "what other speakers would give."
+        )
+        return Units("clips", *_single_clips(cells, n_classes), note=note)
+    known = members >= 0
+    spoken = _confusions(cells[known], members[known], len(names), n_classes)
+    alone, numbers = _single_clips(cells[~known], n_classes)  # clips of unknown speakers
+    clips = int(numbers.sum())
+    note = f"The speakers of {clips} clips are unknown; each of these is drawn by itself." if clips else ""
+    note = "The speaker of 1 clip is unknown; it is drawn by itself." if clips == 1 else note
+    note = f"{note}{_rough(len(names))}".strip()
+    numbers = np.concatenate([np.ones(len(names), int), numbers])
+    return Units("speakers", np.concatenate([spoken, alone]), numbers, alone=clips, note=note or None)
+
+
+def _single_clips(cells: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Clips as units: the confusion matrix of one clip for each cell that has any, and how many it has."""
+    occupied, numbers = np.unique(cells, return_counts=True)
+    return np.eye(n_classes**2, dtype=int)[occupied].reshape(-1, n_classes, n_classes), numbers
+
+
+def _rough(units: int) -> str:
+    return f" {units} units make a rough interval, rather too narrow." if units < ENOUGH_UNITS else ""

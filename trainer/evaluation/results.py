@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ..data.clips import PROBLEMS
-from ..files import file_sha256, write_json
 from ..data.workers import ordered_map
+from ..files import file_sha256, write_json
 
 
 FORMAT = 1

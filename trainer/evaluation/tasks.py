@@ -1,13 +1,92 @@
-"""Loading tasks by name: the protocols of known corpora, and a user's own."""
+"""Where the corpora of evaluation are, as the command line says it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..data.emotion_corpora import EMOTION_CORPORA
-from .data_roots import corpus_roots
+from ..config import did_you_mean
+from .corpora import EMOTION_CORPORA
 from .own_task import Task, read_own_task
 from .protocols import PROTOCOLS, read_task
-from .spelling import did_you_mean
+
+
+def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str, Path]:
+    """
+    Finds the folder of each corpus that is needed.
+
+    Args:
+        corpora (`Sequence[str]`):
+            Keys of [`~smoothclap_trainer.data.emotion_corpora.EMOTION_CORPORA`], each once.
+        data_roots (`Sequence[str]`):
+            `"CORPUS=FOLDER"`, and at most one plain folder. That holds a folder named like each corpus; if only one
+            corpus is needed, it may be the corpus itself.
+
+    Returns:
+        `dict[str, Path]`: Corpus to folder, which exists.
+
+    Raises:
+        ValueError: Corpora have no folder or two, or a folder is not there: where to ask for them is told. Or a folder
+            is for no corpus.
+
+    Example:
+
+    ```python
+    >>> from pathlib import Path
+    >>> from smoothclap_trainer.evaluation.data_roots import corpus_roots
+    >>> Path("data/Toronto").mkdir(parents=True)
+    >>> corpus_roots(["tess"], ["tess=data/Toronto"])["tess"].name
+    'Toronto'
+
+    ```
+    """
+    roots: dict[str, Path] = {}
+    plain = []
+    for entry in data_roots:
+        corpus, equals, folder = entry.partition("=")
+        if not equals or (corpus not in EMOTION_CORPORA and Path(entry).expanduser().exists()):
+            plain.append(entry)
+        elif corpus not in EMOTION_CORPORA:
+            guess = did_you_mean(corpus, EMOTION_CORPORA)
+            told = f"unknown corpus {corpus!r} in the data root {entry!r}" + (f" ({guess})" if guess else "")
+            raise ValueError(f"{told}; the corpora are {list(EMOTION_CORPORA)}")
+        elif corpus in roots:
+            raise ValueError(f"the corpus {corpus!r} has two folders, {str(roots[corpus])!r} and {folder!r}; give one")
+        else:
+            roots[corpus] = Path(folder).expanduser()
+    needless = [corpus for corpus in roots if corpus not in corpora]
+    open_ones = [corpus for corpus in corpora if corpus not in roots]
+    if needless or (plain and not open_ones):
+        raise ValueError(f"no task needs the data roots {needless or plain}; leave them out, or name their tasks")
+    if len(plain) > 1:
+        raise ValueError(f"of the data roots {plain} only one can be plain; write the others as CORPUS=FOLDER")
+    for corpus in open_ones if plain else ():
+        within = Path(plain[0]).expanduser() / corpus
+        if within.is_dir():
+            roots[corpus] = within
+        elif len(corpora) == 1:
+            roots[corpus] = Path(plain[0]).expanduser()
+    _check(roots, corpora, plain)
+    return roots
+
+
+def _check(roots: Mapping[str, Path], corpora: Sequence[str], plain: Sequence[str]) -> None:
+    """All corpora are looked at before one is read, which may take long."""
+    faults = []
+    if missing := [corpus for corpus in corpora if corpus not in roots]:
+        where = "these corpora have no data root"
+        if plain:
+            is_there = Path(plain[0]).expanduser().is_dir()
+            where = f"{plain[0]!r} has no folder for these corpora" if is_there else f"there is no folder {plain[0]!r}"
+        faults.append(f"{where}; give one for each:{_to_be_had(missing)}")
+    if gone := [corpus for corpus, folder in roots.items() if not folder.is_dir()]:
+        folders = ", ".join(repr(str(roots[corpus])) for corpus in gone)
+        faults.append(f"there is no folder {folders}; give those of these corpora:{_to_be_had(gone)}")
+    if faults:
+        raise ValueError("\n".join(faults))
+
+
+def _to_be_had(corpora: Sequence[str]) -> str:
+    facts = [EMOTION_CORPORA[corpus] for corpus in corpora]
+    return "".join(f"\n  {each.name}=FOLDER, from {each.ask}; licence: {each.licence}" for each in facts)
 
 
 YAML_SUFFIXES = (".yaml", ".yml")

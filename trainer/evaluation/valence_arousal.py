@@ -1,10 +1,6 @@
-"""Do emotions that feel alike lie near each other? Similarity of classes against their published places.
+"""Russell's circumplex: where the words for emotions lie between pleasure and arousal."""
 
-Russell (1980) scaled words for emotions by valence and arousal. Of all pairs of classes that he has words for, the
-cosine of their embeddings is compared with minus the distance of the words, by rank. That is asked of the classes'
-texts and of the centres of the classes' clips. The figure is this project's own.
-"""
-
+import math
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -12,8 +8,81 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..data.circumplex import place_of
 from .embed import unit_rows
+
+
+RUSSELL_DEGREES = {
+    "happy": 7.8,
+    "delighted": 24.9,
+    "excited": 48.6,
+    "astonished": 69.8,
+    "tense": 92.8,
+    "alarmed": 96.5,
+    "angry": 99.0,
+    "afraid": 116.0,
+    "miserable": 188.7,
+    "sad": 207.5,
+    "bored": 242.0,
+    "tired": 267.7,
+    "calm": 316.2,
+    "serene": 328.6,
+    "pleased": 353.2,
+}
+"""Where Russell (1980) found words on his circle: degrees from pleasure (0) towards arousal (90). These are some
+of his 28 words; what is not here has no place."""
+
+RUSSELL_WORDS = {word: word for word in RUSSELL_DEGREES} | {
+    "happiness": "happy",
+    "joy": "happy",
+    "excitement": "excited",
+    "surprise": "astonished",
+    "surprised": "astonished",
+    "pleasant surprise": "astonished",
+    "anger": "angry",
+    "fear": "afraid",
+    "fearful": "afraid",
+    "anxious": "afraid",
+    "anxiety": "afraid",
+    "sadness": "sad",
+    "boredom": "bored",
+    "calmness": "calm",
+}
+"""Names of emotions, and the word of Russell's that stands for each: the word itself, or the nearest one; the choice of
+the nearest is ours."""
+
+
+def place_of(emotion: str) -> tuple[float, float] | None:
+    """
+    Finds the place of an emotion in the plane of valence and arousal.
+
+    Words lie on the unit circle, at Russell's (1980) angles. Neutral lies at the centre; that is ours.
+
+    Args:
+        emotion (`str`):
+            Its English name, in any case: an adjective or a noun.
+
+    Returns:
+        `tuple[float, float]`, *optional*: Valence and arousal, each in [-1, 1]; `None` where Russell scaled no such
+        word, as for disgust.
+
+    Example:
+
+    ```python
+    >>> from smoothclap_trainer.data.circumplex import place_of
+    >>> [round(each, 2) for each in place_of("Sadness")]
+    [-0.89, -0.46]
+    >>> place_of("disgust") is None
+    True
+
+    ```
+    """
+    name = emotion.strip().lower()
+    if name == "neutral":
+        return 0.0, 0.0
+    if name not in RUSSELL_WORDS:
+        return None
+    angle = math.radians(RUSSELL_DEGREES[RUSSELL_WORDS[name]])
+    return math.cos(angle), math.sin(angle)
 
 
 MIN_PAIRS = 3
@@ -135,29 +204,29 @@ def pair_correlation(pairs: Sequence[Pair]) -> float | None:
 
 def valence_arousal_correlation(embeds: np.ndarray, classes: Sequence[str]) -> float | None:
     """
-    How well the similarity of classes follows their distance in valence and arousal.
+        How well the similarity of classes follows their distance in valence and arousal.
 
-    Args:
-        embeds (`np.ndarray` of shape `(classes, width)`): One embedding a class: of its text, or its clips' centre.
-        classes (`Sequence[str]`): Their names. Those without a published place are left out.
+        Args:
+            embeds (`np.ndarray` of shape `(classes, width)`): One embedding a class: of its text, or its clips' centre.
+            classes (`Sequence[str]`): Their names. Those without a published place are left out.
 
-    Returns:
-        `float`, *optional*: See [`pair_correlation`]; `None` if fewer than three classes have a place.
+        Returns:
+            `float`, *optional*: See [`pair_correlation`]; `None` if fewer than three classes have a place.
 
-    Raises:
-        ValueError: if the numbers differ, or an embedding is not finite.
+        Raises:
+            ValueError: if the numbers differ, or an embedding is not finite.
 
-    Example:
+        Example:
 
-    ```python
-    >>> import numpy as np
-import pandas as pd
-    >>> from smoothclap_trainer.evaluation.valence_arousal import valence_arousal_correlation
-    >>> embeds = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.1]])  # as on the circle: sadness is far from happiness
-    >>> round(valence_arousal_correlation(embeds, ["happy", "excited", "sad"]), 6)
-    1.0
+        ```python
+        >>> import numpy as np
+    import pandas as pd
+        >>> from smoothclap_trainer.evaluation.valence_arousal import valence_arousal_correlation
+        >>> embeds = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.1]])  # as on the circle: sadness is far from happiness
+        >>> round(valence_arousal_correlation(embeds, ["happy", "excited", "sad"]), 6)
+        1.0
 
-    ```
+        ```
     """
     return pair_correlation(class_pairs(embeds, classes))
 

@@ -6,9 +6,9 @@ from typing import Any, cast
 import pandas as pd
 
 from ..evaluation.attributes import ATTRIBUTE_QUERIES
+from ..evaluation.plots import captions
 from ..evaluation.report import card_table
 from ..evaluation.report_cells import doubtful_clips, image, number, table, task_titles
-from ..evaluation.report_pictures import captions
 from .facts import Facts
 from .markdown import bullets, paragraph
 

@@ -3,8 +3,7 @@
 import torch
 from transformers import ClapConfig, ClapModel
 
-from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
-from smoothclap_trainer.clep_dg.prompts import PromptTemplates
+from smoothclap_trainer.clep_dg.prompts import PromptEncoder, PromptTemplates
 from tests import tiny
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
+from smoothclap_trainer.clep_dg.classifier import save_classifier
 from smoothclap_trainer.clep_dg.methods import METHODS
 from smoothclap_trainer.clep_dg.prompts import ENGLISH
-from smoothclap_trainer.clep_dg.saved_classifier import save_classifier
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from tests import tiny
 from tests.trainer.evaluation.tiny_clap import clap

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from smoothclap_trainer.clep_dg.labelled_clips import LabelledCorpus
+from smoothclap_trainer.clep_dg.corpora import LabelledCorpus
 from tests import tiny
 from tests.corpus_trees import build_tree
 from tests.trainer.clep_dg.encoders import SHORT

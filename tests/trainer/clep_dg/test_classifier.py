@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, arcface_logits, train_classifier
-from smoothclap_trainer.evaluation.zero_shot import zero_shot_predictions
+from smoothclap_trainer.evaluation.metrics import zero_shot_predictions
 
 
 def blobs(spread=0.1, count=40):

@@ -23,7 +23,7 @@ from smoothclap_trainer.clep_dg.context_bank import (
     write_contexts,
     write_record,
 )
-from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+from smoothclap_trainer.clep_dg.prompts import PromptEncoder
 from smoothclap_trainer.clep_dg.text_features import joint_features
 from tests import tiny
 from tests.clean_process import run_python

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smoothclap_trainer.clep_dg.corpus_settings import CorpusSettings
+from smoothclap_trainer.clep_dg.settings import CorpusSettings
 
 
 @pytest.mark.parametrize("name", ["", " ", ".", "..", "../../escaped", "a/b", "a\\b"])

@@ -14,11 +14,10 @@ from smoothclap_trainer.clep_dg import experiment as under_test
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
 from smoothclap_trainer.clep_dg.experiment import run_experiment
-from smoothclap_trainer.clep_dg.methods import METHODS
-from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
-from smoothclap_trainer.clep_dg.protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
+from smoothclap_trainer.clep_dg.judging import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
+from smoothclap_trainer.clep_dg.methods import METHODS, text_stages
+from smoothclap_trainer.clep_dg.prompts import PromptEncoder
 from smoothclap_trainer.clep_dg.settings import read_settings
-from smoothclap_trainer.clep_dg.text_stages import text_stages
 from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score
 
-from smoothclap_trainer.clep_dg.figures import figures_over_seeds, units_of
+from smoothclap_trainer.clep_dg.judging import figures_over_seeds, units_of
 
 
 CLASSES = ("a", "b", "c")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings
-from smoothclap_trainer.clep_dg.folds import predictions_by_fold, speaker_folds, weights_by_fold
+from smoothclap_trainer.clep_dg.judging import predictions_by_fold, speaker_folds, weights_by_fold
 
 
 @pytest.mark.parametrize("count", [4, 5, 9, 10, 23])

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 from datasets import Dataset
 
-from smoothclap_trainer.clep_dg.labelled_clips import read_corpora, read_labelled
+from smoothclap_trainer.clep_dg.corpora import read_corpora, read_labelled
 from smoothclap_trainer.clep_dg.settings import CorpusSettings
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
 from tests.corpus_trees import build_tree

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from smoothclap_trainer.clep_dg.methods import METHODS, RANDOM_CONTEXTS
-from smoothclap_trainer.clep_dg.pictures import BY_CONDITION, MAPPED, contexts_picture, draw_conditions, draw_contexts
-from smoothclap_trainer.clep_dg.text_stages import TextStages
+from smoothclap_trainer.clep_dg.methods import METHODS, RANDOM_CONTEXTS, TextStages
+from smoothclap_trainer.clep_dg.plots import BY_CONDITION, MAPPED, contexts_picture, draw_conditions, draw_contexts
 
 
 @pytest.fixture

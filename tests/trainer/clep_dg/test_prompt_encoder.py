@@ -7,7 +7,7 @@ import torch
 from tokenizers import normalizers
 
 from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder, PromptTokens
+from smoothclap_trainer.clep_dg.prompts import PromptEncoder, PromptTokens
 from tests import tiny
 from tests.trainer.clep_dg import encoders
 

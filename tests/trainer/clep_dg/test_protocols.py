@@ -8,8 +8,13 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
-from smoothclap_trainer.clep_dg.folds import speaker_folds
-from smoothclap_trainer.clep_dg.protocols import AUDIO_OF_SPEAKERS, generalisation, supervised, trained_on_others
+from smoothclap_trainer.clep_dg.judging import (
+    AUDIO_OF_SPEAKERS,
+    generalisation,
+    speaker_folds,
+    supervised,
+    trained_on_others,
+)
 from tests.trainer.clep_dg.made_up_corpora import CLASSES, corpus, embeddings
 
 

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from smoothclap_trainer.clep_dg.judging import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from smoothclap_trainer.clep_dg.methods import METHODS
 from smoothclap_trainer.clep_dg.prompts import ENGLISH
-from smoothclap_trainer.clep_dg.protocols import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
 
 

@@ -10,12 +10,7 @@ from safetensors.torch import load_file
 from transformers import pipeline
 
 from modeling_smoothclap import SmoothCLAPModel
-from smoothclap_trainer.clep_dg.saved_classifier import (
-    RECORD_FILE,
-    WEIGHTS_FILE,
-    check_no_adapters,
-    save_classifier,
-)
+from smoothclap_trainer.clep_dg.classifier import RECORD_FILE, WEIGHTS_FILE, check_no_adapters, save_classifier
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from tests import tiny
 from tests.trainer.evaluation.tiny_clap import clap

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from smoothclap_trainer.clep_dg.text_measures import emotions_kept, prompt_similarity, texts_right
+from smoothclap_trainer.clep_dg.text_features import emotions_kept, prompt_similarity, texts_right
 
 
 def test_similarity_is_the_mean_over_pairs_of_any_length_and_sign():

@@ -18,8 +18,8 @@ from smoothclap_trainer.clep_dg.methods import (
     WITHOUT_CONTENT,
     WITHOUT_STYLE,
     ZERO_SHOT,
+    text_stages,
 )
-from smoothclap_trainer.clep_dg.text_stages import text_stages
 from smoothclap_trainer.files import file_sha256
 from tests.trainer.clep_dg import encoders
 from tests.trainer.clep_dg.encoders import NAMES, SHORT

@@ -8,12 +8,7 @@ import pytest
 import soundfile
 
 from smoothclap_trainer.data import acoustic_conditions
-from smoothclap_trainer.data.acoustic_conditions import (
-    CONDITIONS,
-    Condition,
-    apply_condition,
-    degrade,
-)
+from smoothclap_trainer.data.acoustic_conditions import CONDITIONS, Condition, apply_condition, degrade
 from smoothclap_trainer.data.acoustic_effects import Clipping, Noise
 from smoothclap_trainer.data.clips import read_clip
 from tests import tiny

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from smoothclap_trainer.data import acoustic_effects
-from smoothclap_trainer.data.acoustic_conditions import CONDITIONS
-from smoothclap_trainer.data.augmentation import Augmentation
+from smoothclap_trainer.data.acoustic_conditions import CONDITIONS, Augmentation
 from tests import tiny
 
 

@@ -15,8 +15,8 @@ from smoothclap_trainer.data.captions import (
     select_levels,
     tag_text,
 )
-from smoothclap_trainer.data.labels import EMOTION_ALIASES
-from smoothclap_trainer.data.thresholds import GROUPS, Thresholds
+from smoothclap_trainer.data.captions.labels import EMOTION_ALIASES
+from smoothclap_trainer.data.captions.thresholds import GROUPS, Thresholds
 
 
 EMOTIONS = {

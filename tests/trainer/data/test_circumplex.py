@@ -1,9 +1,9 @@
 import math
 
 import pytest
+from expressive.prosody import CIRCUMPLEX_DEGREES
 
-from smoothclap_trainer.data.circumplex import RUSSELL_DEGREES, RUSSELL_WORDS, place_of
-from smoothclap_trainer.data.expressive_prosody import CIRCUMPLEX_DEGREES
+from smoothclap_trainer.evaluation.valence_arousal import RUSSELL_DEGREES, RUSSELL_WORDS, place_of
 
 
 def test_words_lie_on_the_unit_circle_at_their_angle():

@@ -6,9 +6,8 @@ import pytest
 import soundfile
 from datasets import Dataset
 
-from smoothclap_trainer.data.clip_checks import SHOWN, check_clips
-
-from .archive_makers import encoded, tone
+from smoothclap_trainer.data.clips import SHOWN, check_clips
+from tests.examples.recipes.archive_makers import encoded, tone
 
 
 BAD = ["missing", "unreadable", "truncated", "empty", "not finite", "too short", "silent"]

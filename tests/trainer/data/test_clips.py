@@ -11,16 +11,8 @@ import torch
 from datasets import Audio, Dataset
 from transformers.audio_utils import load_audio
 
-from smoothclap_trainer.data.clips import (
-    PROBLEMS,
-    ClipError,
-    clip_columns,
-    clip_problem,
-    decode_clip_of,
-    read_clip,
-)
-
-from .archive_makers import encoded, tone
+from smoothclap_trainer.data.clips import PROBLEMS, ClipError, clip_columns, clip_problem, decode_clip_of, read_clip
+from tests.examples.recipes.archive_makers import encoded, tone
 
 
 def wav(samples, rate=16000, subtype="PCM_16", container="WAV"):

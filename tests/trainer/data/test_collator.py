@@ -6,10 +6,10 @@ import soundfile as sf
 import torch
 from transformers.audio_utils import load_audio
 
-from smoothclap_trainer.data.augmentation import Augmentation
+from smoothclap_trainer.data.acoustic_conditions import Augmentation
 from smoothclap_trainer.data.captions import LANGUAGES, full_caption, row_levels, tag_text
-from smoothclap_trainer.data.crops import Crops
-from smoothclap_trainer.data.standardisation import Standardisation
+from smoothclap_trainer.data.clips import Crops
+from smoothclap_trainer.data.functionals import Standardisation
 from tests import tiny
 from tests.trainer import rows
 

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
-from smoothclap_trainer.data.corpus_readers import EmoEvaluations, FileNames, LabelTable
-from smoothclap_trainer.data.emotion_corpora import EMOTION_CORPORA
+from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
+from smoothclap_trainer.evaluation.corpus_readers import EmoEvaluations, FileNames, LabelTable
 from tests.corpus_trees import build_tree
 
 

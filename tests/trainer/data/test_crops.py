@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from smoothclap_trainer.data.crops import Crops
+from smoothclap_trainer.data.clips import Crops
 
 
 CLIP = np.arange(10, dtype=np.float32)  # ten seconds at 1 Hz

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from smoothclap_trainer.data.emotion_corpora import ABSENT, EMOTION_CORPORA, read_corpus
+from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA, read_corpus
 from tests.corpus_trees import BUILDERS, build_tree
 
 

@@ -7,10 +7,9 @@ import soundfile
 import torch
 from datasets import Dataset, concatenate_datasets
 
-from smoothclap_trainer.data import frozen_cache
-from smoothclap_trainer.data.crops import Crops
-from smoothclap_trainer.data.frozen_cache import add_features, cached_features
-from smoothclap_trainer.data.frozen_encoder import FrozenSpeechEncoder
+from smoothclap_trainer.data import cache as frozen_cache
+from smoothclap_trainer.data.cache import FrozenSpeechEncoder, add_features, cached_features
+from smoothclap_trainer.data.clips import Crops
 from tests import tiny
 
 

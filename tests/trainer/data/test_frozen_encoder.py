@@ -6,7 +6,7 @@ import torch
 from transformers import AutoModel
 
 from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel, SmoothCLAPProcessor
-from smoothclap_trainer.data.frozen_encoder import FrozenSpeechEncoder
+from smoothclap_trainer.data.cache import FrozenSpeechEncoder
 from tests import tiny
 from tests.clean_process import run_python
 

@@ -2,7 +2,7 @@ from itertools import chain
 
 import pytest
 
-from smoothclap_trainer.data.joint_batches import JointBatchSampler
+from smoothclap_trainer.data.collator import JointBatchSampler
 
 
 def shares(clips, batch_size, num_processes, epoch=0, **changes):

@@ -5,11 +5,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from speech.audio import write_flac
 
-from smoothclap_trainer.data.audio import write_flac
 from smoothclap_trainer.data.manifest import load_splits, save_splits, summarise, validate_rows, validate_splits
-
-from .archive_makers import tone
+from tests.examples.recipes.archive_makers import tone
 
 
 def rows_of(folder, split, speaker, count=2):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from smoothclap_trainer.data.manifest_cells import Cells, as_number, as_text, positive
+from smoothclap_trainer.data.manifest_reading import Cells, as_number, as_text, positive
 
 
 @pytest.mark.parametrize(

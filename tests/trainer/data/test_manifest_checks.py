@@ -3,8 +3,7 @@
 import pytest
 from datasets import Dataset, DatasetDict
 
-from smoothclap_trainer.data.manifest_cells import Cells
-from smoothclap_trainer.data.manifest_checks import (
+from smoothclap_trainer.data.manifest import (
     check_across,
     check_audio,
     check_ids,
@@ -13,6 +12,7 @@ from smoothclap_trainer.data.manifest_checks import (
     check_speakers,
     check_splits,
 )
+from smoothclap_trainer.data.manifest_reading import Cells
 
 
 def cells(parts=None, **columns):

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from smoothclap_trainer.data.manifest_faults import SHOWN, Fault, ManifestError
+from smoothclap_trainer.data.manifest_reading import SHOWN, Fault, ManifestError
 
 
 @pytest.mark.parametrize(

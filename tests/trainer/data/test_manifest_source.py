@@ -6,9 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Audio, Dataset, DatasetDict
 
-from smoothclap_trainer.data import manifest_source
-from smoothclap_trainer.data.manifest_faults import ManifestError
-from smoothclap_trainer.data.manifest_source import read_source
+from smoothclap_trainer.data import manifest_reading as manifest_source
+from smoothclap_trainer.data.manifest_reading import ManifestError, read_source
 
 
 @pytest.fixture(autouse=True)

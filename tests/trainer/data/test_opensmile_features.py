@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import soundfile
 from datasets import Dataset, Value
+from speech.audio import write_flac
 
-from smoothclap_trainer.data import opensmile_features
-from smoothclap_trainer.data.audio import write_flac
+from smoothclap_trainer.data import functionals as opensmile_features
 from smoothclap_trainer.data.clips import decode_clip_of
-from smoothclap_trainer.data.opensmile_features import (
+from smoothclap_trainer.data.functionals import (
     FunctionalsCache,
     add_functionals,
     content_key,
@@ -20,8 +20,7 @@ from smoothclap_trainer.data.opensmile_features import (
     feature_version,
     functional_names,
 )
-
-from .archive_makers import tone
+from tests.examples.recipes.archive_makers import tone
 
 
 PITCH = "F0semitoneFrom27.5Hz_sma3nz_amean"

@@ -9,16 +9,14 @@ import pytest
 import soundfile
 from datasets import Audio, ClassLabel, Dataset, DatasetDict, Value
 
-from smoothclap_trainer.data import manifest_source
+from smoothclap_trainer.data import manifest_reading as manifest_source
 from smoothclap_trainer.data.captions import row_levels
-from smoothclap_trainer.data.clip_checks import check_clips
-from smoothclap_trainer.data.clips import read_clip
-from smoothclap_trainer.data.manifest import save_splits
-from smoothclap_trainer.data.manifest_faults import Fault, ManifestError
-from smoothclap_trainer.data.own_manifest import load_manifest
-from smoothclap_trainer.data.thresholds import Thresholds
+from smoothclap_trainer.data.captions.thresholds import Thresholds
+from smoothclap_trainer.data.clips import check_clips, read_clip
+from smoothclap_trainer.data.manifest import load_manifest, save_splits
+from smoothclap_trainer.data.manifest_reading import Fault, ManifestError
+from tests.examples.recipes.archive_makers import encoded, tone
 
-from .archive_makers import encoded, tone
 from .test_manifest import rows_of
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smoothclap_trainer.data.standardisation import Standardisation
+from smoothclap_trainer.data.functionals import Standardisation
 
 
 ROWS = pd.DataFrame({"pitch": [1.0, 3.0, 5.0], "flat": [0.1, 0.1, 0.1], "gap": [1.0, None, 2.0]})

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from smoothclap_trainer.data.thresholds import ACOUSTIC_GROUPS, Thresholds
+from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS, Thresholds
 
 
 PITCH = "F0semitoneFrom27.5Hz_sma3nz_amean"

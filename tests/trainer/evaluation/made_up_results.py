@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from smoothclap_trainer.evaluation.metrics import reliability
 from smoothclap_trainer.evaluation.protocols import Protocol
-from smoothclap_trainer.evaluation.reliability import reliability
 from smoothclap_trainer.evaluation.valence_arousal import valence_arousal
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from smoothclap_trainer.evaluation.bootstrap import Units, figures_with_intervals
+from smoothclap_trainer.evaluation.intervals import Units, figures_with_intervals
 
 
 def clips_of_speakers(rng, speakers=30, clips=20, spread=1.0):

@@ -1,6 +1,6 @@
 import pytest
 
-from smoothclap_trainer.evaluation.contamination import NOT_ZERO_SHOT, UNKNOWN, ZERO_SHOT, zero_shot_status
+from smoothclap_trainer.evaluation.corpora import NOT_ZERO_SHOT, UNKNOWN, ZERO_SHOT, zero_shot_status
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from smoothclap_trainer.evaluation.data_roots import corpus_roots
+from smoothclap_trainer.evaluation.tasks import corpus_roots
 
 
 @pytest.fixture(autouse=True)

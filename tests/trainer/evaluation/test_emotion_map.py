@@ -3,7 +3,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from smoothclap_trainer.evaluation.embed import unit_rows
-from smoothclap_trainer.evaluation.emotion_map import project
+from smoothclap_trainer.evaluation.plots import project
 
 
 def cones(clips: int = 60, classes: int = 5, width: int = 7) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from smoothclap_trainer.evaluation.manifest_clips import as_texts, clips_where, cure_of_split
+from smoothclap_trainer.evaluation.own_task import as_texts, clips_where, cure_of_split
 
 
 CELLS = pd.DataFrame({"id": list("abcd"), "room": [1.0, 2.0, None, 1.0], "mood": ["x", "x", "y", None]})

@@ -6,7 +6,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from transformers import EvalPrediction
 
-from smoothclap_trainer.evaluation.metrics import ZeroShotMetrics
+from smoothclap_trainer.evaluation.training_metrics import ZeroShotMetrics
 from tests import tiny
 
 

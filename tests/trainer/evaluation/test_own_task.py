@@ -7,9 +7,9 @@ import pytest
 import yaml
 from datasets import DatasetDict
 
-from smoothclap_trainer.data.own_manifest import load_manifest
-from smoothclap_trainer.data.wordings_de import WORDINGS as GERMAN
-from smoothclap_trainer.data.wordings_en import WORDINGS as ENGLISH
+from smoothclap_trainer.data.captions.english import WORDINGS as ENGLISH
+from smoothclap_trainer.data.captions.german import WORDINGS as GERMAN
+from smoothclap_trainer.data.manifest import load_manifest
 from smoothclap_trainer.evaluation.own_task import OwnTask, read_own_task
 
 

@@ -9,8 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from PIL import Image
 
-from smoothclap_trainer.evaluation import pictures
-from smoothclap_trainer.evaluation.pictures import (
+from smoothclap_trainer.evaluation import plots as pictures
+from smoothclap_trainer.evaluation.metrics import reliability
+from smoothclap_trainer.evaluation.plots import (
     check_matplotlib,
     circumplex_picture,
     confusion_picture,
@@ -19,7 +20,6 @@ from smoothclap_trainer.evaluation.pictures import (
     spread,
     wrapped,
 )
-from smoothclap_trainer.evaluation.reliability import reliability
 from smoothclap_trainer.evaluation.valence_arousal import Pair, class_pairs, pair_correlation
 
 

@@ -1,9 +1,8 @@
 import numpy as np
 import pandas as pd
 
+from smoothclap_trainer.evaluation.evaluator import Answers, write_predictions
 from smoothclap_trainer.evaluation.own_task import Task
-from smoothclap_trainer.evaluation.predictions import write_predictions
-from smoothclap_trainer.evaluation.zero_shot_evaluator import Answers
 from tests.trainer.evaluation.test_zero_shot_evaluator import protocol
 
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from smoothclap_trainer.evaluation.prompts import distinct_texts, prompt_sensitivity, prompts_of
-from smoothclap_trainer.evaluation.protocol import Protocol
+from smoothclap_trainer.evaluation.evaluator import distinct_texts, prompt_sensitivity, prompts_of
+from smoothclap_trainer.evaluation.protocols import Protocol
 
 
 def protocol(**changes):

@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from smoothclap_trainer.data.emotion_corpora import ABSENT
-from smoothclap_trainer.evaluation.protocol import Protocol, read_task
-from smoothclap_trainer.evaluation.protocols import PROTOCOLS
+from smoothclap_trainer.evaluation.corpora import ABSENT
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Protocol, read_task
 from tests.corpus_trees import build_tree
 
 

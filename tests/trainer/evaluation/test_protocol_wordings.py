@@ -2,7 +2,7 @@
 
 import pytest
 
-from smoothclap_trainer.evaluation.protocol_wordings import ADJECTIVES, GERMAN, NOUNS, wordings_of
+from smoothclap_trainer.evaluation.protocols import ADJECTIVES, GERMAN, NOUNS, wordings_of
 
 
 def test_words_come_in_the_order_of_the_classes():

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from smoothclap_trainer.data.emotion_corpora import EMOTION_CORPORA
+from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
 from tests.corpus_trees import build_tree
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from smoothclap_trainer.evaluation.reliability import reliability
+from smoothclap_trainer.evaluation.metrics import reliability
 
 
 def rows(*confidences: float) -> np.ndarray:

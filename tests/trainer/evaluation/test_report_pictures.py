@@ -1,7 +1,7 @@
 import pytest
 
-from smoothclap_trainer.evaluation import report_pictures
-from smoothclap_trainer.evaluation.report_pictures import captions, draw_pictures, file_stems
+from smoothclap_trainer.evaluation import plots as report_pictures
+from smoothclap_trainer.evaluation.plots import captions, draw_pictures, file_stems
 from tests.trainer.evaluation.made_up_results import made_up_arrays, made_up_results
 
 

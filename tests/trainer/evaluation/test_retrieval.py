@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from smoothclap_trainer.evaluation import retrieval
-from smoothclap_trainer.evaluation.retrieval import chance_recall, recall_at_k
+from smoothclap_trainer.evaluation import metrics as retrieval
+from smoothclap_trainer.evaluation.metrics import chance_recall, recall_at_k
 
 
 def on_circle(*degrees: float) -> np.ndarray:

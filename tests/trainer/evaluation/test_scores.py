@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from smoothclap_trainer.evaluation.scores import (
+from smoothclap_trainer.evaluation.metrics import (
     accuracy_of,
     class_ids,
     confusion_matrix,

@@ -1,6 +1,6 @@
 import pytest
 
-from smoothclap_trainer.evaluation.spelling import did_you_mean
+from smoothclap_trainer.config import did_you_mean
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from smoothclap_trainer.data.circumplex import place_of
 from smoothclap_trainer.evaluation.valence_arousal import (
     Pair,
     class_centres,
     class_pairs,
     pair_correlation,
+    place_of,
     placed_classes,
     valence_arousal,
     valence_arousal_correlation,

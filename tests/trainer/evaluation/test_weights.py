@@ -3,7 +3,7 @@ import subprocess
 
 import pytest
 
-from smoothclap_trainer.evaluation.weights import weights_sha256
+from smoothclap_trainer.hub.provenance import weights_sha256
 
 
 def test_of_one_file_it_is_that_files(tmp_path):

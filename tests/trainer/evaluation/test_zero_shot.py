@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from smoothclap_trainer.evaluation.zero_shot import accuracy, unweighted_average_recall, zero_shot_predictions
+from smoothclap_trainer.evaluation.metrics import accuracy, unweighted_average_recall, zero_shot_predictions
 
 
 def test_the_class_at_the_smallest_angle_wins_whatever_the_lengths():

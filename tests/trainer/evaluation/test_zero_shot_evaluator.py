@@ -9,11 +9,12 @@ import pytest
 import soundfile as sf
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 
-from smoothclap_trainer.evaluation import embed_files, results, zero_shot_evaluator
+from smoothclap_trainer.evaluation import embed_files, results
+from smoothclap_trainer.evaluation import evaluator as zero_shot_evaluator
 from smoothclap_trainer.evaluation.dual_encoders import DualEncoder, load_dual_encoder
+from smoothclap_trainer.evaluation.evaluator import answer, evaluate_models
 from smoothclap_trainer.evaluation.own_task import Task
-from smoothclap_trainer.evaluation.protocol import Protocol
-from smoothclap_trainer.evaluation.zero_shot_evaluator import answer, evaluate_models
+from smoothclap_trainer.evaluation.protocols import Protocol
 from tests import tiny
 from tests.trainer.evaluation.tiny_clap import clap
 

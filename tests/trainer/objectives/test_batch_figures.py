@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from smoothclap_trainer.objectives.batch_figures import BatchFigures
+from smoothclap_trainer.callbacks import BatchFigures
 from tests import processes
 
 

@@ -1,7 +1,7 @@
 import torch
 import torch.distributed as dist
 
-from smoothclap_trainer.objectives.gather import gather_rows, gather_sizes, own_rows, process_count
+from smoothclap_trainer.losses.joint_loss import gather_rows, gather_sizes, own_rows, process_count
 from tests import processes
 
 

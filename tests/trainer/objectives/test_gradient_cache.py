@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from smoothclap_trainer.objectives.gradient_cache import CachedGradients, RandomState
-from smoothclap_trainer.objectives.joint_loss import JointLoss, Representations
-from smoothclap_trainer.objectives.targets import LocalFeatureSimilarity, SoftTargets, TagTextSimilarity
+from smoothclap_trainer.losses.gradient_cache import CachedGradients, RandomState
+from smoothclap_trainer.losses.joint_loss import JointLoss, Representations
+from smoothclap_trainer.losses.targets import LocalFeatureSimilarity, SoftTargets, TagTextSimilarity
 from tests import tiny
 
 

@@ -7,13 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from modeling_smoothclap.loss_smoothclap import contrastive_loss, soft_target_loss, soft_targets
-from smoothclap_trainer.objectives.joint_loss import JointLoss, Representations
-from smoothclap_trainer.objectives.targets import (
-    LabelEquality,
-    LocalFeatureSimilarity,
-    SoftTargets,
-    TagTextSimilarity,
-)
+from smoothclap_trainer.losses.joint_loss import JointLoss, Representations
+from smoothclap_trainer.losses.targets import LabelEquality, LocalFeatureSimilarity, SoftTargets, TagTextSimilarity
 from tests import processes
 
 

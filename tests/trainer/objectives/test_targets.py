@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from modeling_smoothclap.loss_smoothclap import similarity_distribution, soft_targets
-from smoothclap_trainer.objectives.targets import (
+from smoothclap_trainer.losses.targets import (
     FunctionalsSimilarity,
     LabelEquality,
     LocalFeatureSimilarity,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from smoothclap_trainer.search.clip_folder import (
+from smoothclap_trainer.search import (
     content_digests,
     find_audio,
     find_bad_clips,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from smoothclap_trainer.search import index_file
-from smoothclap_trainer.search.index_file import INDEX_FILE, read_index_file, write_index_file
+from smoothclap_trainer import search as index_file
+from smoothclap_trainer.search import INDEX_FILE, read_index_file, write_index_file
 
 
 RECORD = {"clips": {"anna/ä.wav": "f00"}, "texts": ["ein tiefes 😀"], "left_out": [], "undecodable": "\udcff"}

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from smoothclap_trainer.search import nearest as module
-from smoothclap_trainer.search.nearest import nearest
+from smoothclap_trainer import search as module
+from smoothclap_trainer.search import nearest
 
 
 def on_circle(*degrees):

@@ -9,8 +9,7 @@ import soundfile as sf
 import torch
 
 from smoothclap_trainer.evaluation.dual_encoders import DualEncoder, load_dual_encoder
-from smoothclap_trainer.search.index_file import read_index_file, write_index_file
-from smoothclap_trainer.search.speech_index import SpeechIndex
+from smoothclap_trainer.search import SpeechIndex, read_index_file, write_index_file
 from tests import tiny
 
 

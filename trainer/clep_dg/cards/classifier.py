@@ -10,13 +10,13 @@ from transformers.utils import cached_file
 
 from ...evaluation.named_checkpoint import parse_model
 from ...evaluation.report_cells import code, table
-from ...hub_plan import CARD
+from ...hub.plan import CARD
 from ...model_card import making, use
 from ...model_card.facts import Facts
 from ...model_card.front_matter import with_front_matter
 from ...model_card.markdown import bullets, paragraph, sections
 from ...model_card.prose import CAUTIONS, OUT_OF_SCOPE
-from ..saved_classifier import RECORD_FILE, WEIGHTS_FILE
+from ..classifier import RECORD_FILE, WEIGHTS_FILE
 from .figures import NEVER_ABOVE_CHANCE, TASK, SavedClassifier, eval_results, figures, judged_on
 from .prose import BIBTEX, INDEPENDENCE, INTENDED
 

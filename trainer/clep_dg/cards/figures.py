@@ -10,8 +10,8 @@ from huggingface_hub import EvalResult
 from ...evaluation.report_cells import MARKS, against_chance, code, number, table
 from ...model_card.front_matter import FIGURES, STATUS
 from ...model_card.markdown import bullets, paragraph
-from ..figures import FIGURES as JUDGED_BY
-from ..figures import of_method
+from ..judging import FIGURES as JUDGED_BY
+from ..judging import of_method
 from ..methods import CLEP_DG, CONTEXT_FREE, ZERO_SHOT
 from ..settings import CLEAN, GENERALISATION, SUPERVISED
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from datasets import Features, Value
 
-from ..bootstrap import figures_with_intervals
-from ..scores import class_ids
+from ..intervals import figures_with_intervals
+from ..metrics import class_ids
 
 
 INPUTS = """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from smoothclap_trainer.evaluation.bootstrap import figures_with_intervals
+from smoothclap_trainer.evaluation.intervals import figures_with_intervals
 from smoothclap_trainer.evaluation.modules import ACCURACY, MACRO_F1, UAR
 
 

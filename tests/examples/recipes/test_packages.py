@@ -1,0 +1,79 @@
+"""Fetching packages, with stand-ins for apt-get and dpkg-deb that write down what they are asked."""
+
+import hashlib
+import os
+
+import pytest
+from speech.packages import fetch_package
+
+
+APT = """#!/bin/sh
+echo "apt-get $*" >> "$CALLS"
+[ "$2" = unknown ] && { echo "E: Unable to locate package unknown" >&2; exit 100; }
+[ "$2" = nothing ] && exit 0
+echo deb > "$2_1.0-2_all.deb"
+"""
+DPKG = """#!/bin/sh
+echo "dpkg-deb $1" >> "$CALLS"
+case "$1" in
+  --field) echo 1:1.0-2 ;;
+  --extract) [ "$(cat "$2")" = deb ] || { echo "not a Debian archive" >&2; exit 2; }
+             mkdir -p "$3/usr"; echo speech > "$3/usr/file" ;;
+esac
+"""
+
+
+@pytest.fixture
+def tools(tmp_path, monkeypatch):
+    """A PATH on which our stand-ins come first; returns the folder and the file of calls."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, script in (("apt-get", APT), ("dpkg-deb", DPKG)):
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+    calls = tmp_path / "calls"
+    calls.touch()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CALLS", str(calls))
+    return folder, calls
+
+
+def test_a_package_is_fetched_and_unpacked_once(tmp_path, tools):
+    cache = tmp_path / "cache"
+    package = fetch_package("toy", cache)
+    assert (package.root / "usr/file").read_text() == "speech\n"
+    assert package.provenance() == {
+        "name": "toy",
+        "version": "1:1.0-2",
+        "sha256": hashlib.sha256(b"deb\n").hexdigest(),
+    }
+    assert fetch_package("toy", cache) == package
+    calls = tools[1].read_text().splitlines()
+    assert calls.count("apt-get download toy") == 1
+    assert calls.count("dpkg-deb --extract") == 1
+
+
+def test_a_file_that_lies_there_is_not_fetched(tmp_path, tools):
+    (tmp_path / "toy_2.0_all.deb").write_text("deb")
+    assert fetch_package("toy", tmp_path).root == tmp_path / "toy_2.0_all"
+    assert "apt-get" not in tools[1].read_text()
+
+
+def test_an_unknown_package_says_what_apt_said(tmp_path, tools):
+    with pytest.raises(ValueError, match=r"Unable to locate package unknown; .*apt-get update"):
+        fetch_package("unknown", tmp_path)
+    with pytest.raises(ValueError, match="left no nothing_"):
+        fetch_package("nothing", tmp_path)
+
+
+def test_a_damaged_package_is_not_left_half_unpacked(tmp_path, tools):
+    (tmp_path / "toy_1_all.deb").write_text("half")
+    with pytest.raises(ValueError, match=r"not a Debian archive; .*delete .*toy_1_all.deb"):
+        fetch_package("toy", tmp_path)
+    assert not (tmp_path / "toy_1_all").exists()
+
+
+def test_without_apt_the_cure_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ValueError, match=r"'apt-get' is not installed; .*put the file toy_VERSION_all.deb"):
+        fetch_package("toy", tmp_path / "cache")

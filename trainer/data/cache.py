@@ -1,0 +1,347 @@
+"""What a frozen speech encoder says about a clip.
+
+This serves twice: as the local features behind the audio half of soft targets, and, where the model's audio tower
+is frozen, as that tower's output. `frozen_cache` keeps it, so that training need not compute it in every epoch.
+"""
+
+import copy
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import torch
+from datasets import Array2D, Dataset, Features, concatenate_datasets
+from datasets.arrow_writer import ArrowWriter
+from transformers import AutoConfig
+from transformers.utils import cached_file, logging
+
+from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel
+from modeling_smoothclap.towers_smoothclap import load_audio_tower, run_audio_tower, without_training_noise
+
+from .clips import Crops, clip_columns, read_clip
+
+
+logger = logging.get_logger(__name__)
+
+POOLING = "mean over unpadded frames of the last hidden states"
+"""Part of the fingerprint: to be reworded when what is computed here changes."""
+
+# Where a tower came from and what wrapped it say nothing about what it computes.
+CONFIG_ORIGINS = ("_name_or_path", "architectures", "dtype", "transformers_version")
+EXTRACTOR_ORIGINS = ("auto_map", "feature_extractor_type", "processor_class")
+
+
+class FrozenSpeechEncoder:
+    """
+    A pretrained speech encoder whose last hidden states, averaged over time and not projected, describe a clip.
+
+    This loads an encoder by itself, as local features ask for (time-average without projection: stated by the paper).
+    For the output of a model's own audio tower see [`~FrozenSpeechEncoder.from_model`].
+
+    Args:
+        name_or_path (`str`): Hub id or directory of any encoder that can be an audio tower.
+        max_frequency (`int`, *optional*): For log-mel encoders, in Hz; see [`SmoothCLAPFeatureExtractor`].
+        device (`str`, defaults to `"cpu"`): Where to run.
+        normalize (`bool`, *optional*): Whether each waveform is brought to zero mean and unit variance. By default
+            (ours) as the encoder was pretrained: what `do_normalize` in its preprocessor's configuration says, and not
+            if it has none. The audio tower of a model is fed without, whatever that says.
+    """
+
+    def __init__(
+        self, name_or_path: str, max_frequency: int | None = None, device: str = "cpu", normalize: bool | None = None
+    ):
+        config = AutoConfig.from_pretrained(name_or_path)
+        self.extractor = SmoothCLAPFeatureExtractor.from_audio_config(
+            config,
+            max_frequency=max_frequency,
+            do_normalize=_pretrained_with_normalize(name_or_path) if normalize is None else normalize,
+        )
+        self.tower: Any = load_audio_tower(name_or_path, config).eval().requires_grad_(False).to(device)
+
+    @classmethod
+    def from_model(cls, model: SmoothCLAPModel, extractor: SmoothCLAPFeatureExtractor) -> "FrozenSpeechEncoder":
+        """
+        The audio tower of a model, fed as the model is fed: what it gives is the model's `pooled_audio`.
+
+        The tower is not copied and not moved. It stays where the model is, and its weights are the model's.
+
+        Args:
+            model ([`SmoothCLAPModel`]): Its audio tower is in evaluation mode whenever this encoder is called.
+            extractor ([`SmoothCLAPFeatureExtractor`]): The model's.
+
+        Raises:
+            ValueError: if the extractor is not for this kind of tower.
+        """
+        if extractor.model_input_names[0] != model.audio_input_name:
+            raise ValueError(
+                f"The feature extractor gives `{extractor.model_input_names[0]}`, but the model's audio tower takes "
+                f"`{model.audio_input_name}`; pass the extractor that was saved with the model."
+            )
+        encoder = cls.__new__(cls)
+        encoder.extractor, encoder.tower = extractor, model.audio_model
+        return encoder
+
+    @property
+    def sampling_rate(self) -> int:
+        """The rate of the clips, in Hz."""
+        return self.extractor.sampling_rate
+
+    @property
+    def fingerprint(self) -> str:
+        """
+        Names what is computed: SHA-256 in hexadecimal of weights, configuration and extractor settings.
+
+        It is the same in every process and wherever the encoder was loaded from. All weights are read each time.
+        """
+        digest = hashlib.sha256(POOLING.encode())
+        config = without_training_noise(copy.deepcopy(self.tower.config)).to_dict()
+        for settings, origins in ((config, CONFIG_ORIGINS), (self.extractor.to_dict(), EXTRACTOR_ORIGINS)):
+            kept = {name: value for name, value in settings.items() if name not in origins}
+            digest.update(json.dumps(kept, sort_keys=True, default=str).encode())
+        for name, tensor in sorted(self.tower.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
+    @torch.inference_mode()
+    def __call__(self, clips: Sequence[np.ndarray], batch_size: int = 8) -> np.ndarray:
+        """
+        Encode mono clips.
+
+        Clips of like length share a batch, to spare padding. With `batch_size=1` a clip gives bit for bit what it
+        gives alone; in a padded batch it may differ by 1e-5. Towers with group norm, which padding would disturb, get
+        batches of clips of one and the same length.
+
+        Args:
+            clips (`Sequence[np.ndarray]`, each of shape `(samples,)`): At the encoder's rate, full scale 1.
+            batch_size (`int`, defaults to 8): Clips per batch.
+
+        Returns:
+            `np.ndarray`: float32, of shape `(clips, width)`, in the order of `clips`.
+
+        Raises:
+            ValueError: if the tower is in training mode, or a clip is not what the extractor takes.
+        """
+        if self.tower.training:
+            raise ValueError(
+                "The audio tower is in training mode, where dropout makes its output random; call `model.eval()` first."
+            )
+        features = np.empty((len(clips), self.tower.config.hidden_size), dtype=np.float32)
+        name, mask_name = self.extractor.model_input_names
+        for chosen in self._batches([len(clip) for clip in clips], batch_size):
+            batch = self.extractor(
+                [clips[index] for index in chosen], sampling_rate=self.sampling_rate, return_tensors="pt"
+            ).to(self.tower.device, self.tower.dtype)
+            _, pooled = run_audio_tower(self.tower, batch[name], batch[mask_name])
+            features[chosen] = pooled.float().cpu().numpy()
+        return features
+
+    def _batches(self, lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+        """Indices of the clips that go together."""
+        group_norm = getattr(self.tower.config, "feat_extract_norm", "layer") == "group"
+        order = sorted(range(len(lengths)), key=lambda index: lengths[index])
+        for _, alike in groupby(order, key=lambda index: lengths[index] if group_norm else None):
+            members = list(alike)
+            for start in range(0, len(members), batch_size):
+                yield members[start : start + batch_size]
+
+
+def _pretrained_with_normalize(name_or_path: str) -> bool:
+    file = cached_file(name_or_path, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+    return file is not None and bool(json.loads(Path(file).read_text()).get("do_normalize", False))
+
+
+SHARD_CLIPS = 512
+"""Clips per cache file: at most this many are computed again after an interruption."""
+WINDOW_CLIPS = 64
+"""Clips in memory at a time; those of like length share a batch."""
+FORMAT = 1
+"""Part of the key: to be raised when the files' layout or the way clips are cut changes."""
+
+
+def cached_features(
+    rows: Dataset,
+    encoder: FrozenSpeechEncoder,
+    crops: Crops | None,
+    cache_dir: str | Path,
+    process_index: int = 0,
+    num_processes: int = 1,
+    wait: Callable[[], None] | None = None,
+) -> Dataset:
+    """
+    Computes what a frozen encoder says of each row's clip, or takes it from the cache.
+
+    A cache file holds the features of up to 512 consecutive rows. Its name is made from the encoder's weights and
+    settings, the crops, and the ids and audio bytes of those rows, so that nothing outdated is ever read and several
+    runs may share a folder. It is written whole or not at all: a run that was killed goes on where it was.
+
+    Args:
+        rows (`Dataset`): With `id`, and `path` or `audio` as [`~smoothclap_trainer.data.clips.read_clip`] reads them.
+        encoder ([`FrozenSpeechEncoder`]): What is asked.
+        crops ([`Crops`], *optional*): Each clip's `per_clip` crops are encoded; `None` encodes clips whole.
+        cache_dir (`str` or `Path`): Folder of the cache; it is created if need be.
+        process_index (`int`, defaults to 0): Which of several processes this is; each computes its share of the files.
+        num_processes (`int`, defaults to 1): How many there are. All see the same rows and the same folder.
+        wait (`Callable[[], None]`, *optional*): Returns when all processes have called it, for instance
+            `accelerator.wait_for_everyone`. Needed with more than one process.
+
+    Returns:
+        `Dataset`: One row per row, in order, memory-mapped and in numpy format, with the column `features`: float32 of
+        shape `(per_clip, width)`, entry n belonging to crop number n; `(1, width)` of whole clips.
+
+    Raises:
+        ValueError: if there are no rows, a new crop is to be cut every epoch, an audio file cannot be read, features
+            are not finite, or another process did not finish its share.
+    """
+    _check(rows, crops, process_index, num_processes, wait)
+    crops = Crops(seconds=None) if crops is None or crops.seconds is None else crops
+    folder = Path(cache_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    clips = clip_columns(rows.with_format(None))
+    blocks = [range(start, min(start + SHARD_CLIPS, len(clips))) for start in range(0, len(clips), SHARD_CLIPS)]
+    keys = _keys(clips, blocks, encoder.fingerprint, crops)
+
+    own = range(process_index, len(blocks), num_processes)
+    shards = {number: _intact(folder, keys[number]) for number in own}
+    missing = [number for number in own if shards[number] is None]
+    count = sum(len(blocks[number]) for number in missing)
+    with logging.tqdm(total=count, desc="Frozen encoder", unit="clip", disable=not missing) as progress:
+        for number in missing:
+            features = _encoded(clips.select(blocks[number]), encoder, crops, progress.update)
+            shards[number] = _write(folder, keys[number], features)
+    if wait is not None:
+        wait()
+    shards |= {number: _intact(folder, key) for number, key in enumerate(keys) if number not in own}
+    return _joined(folder, [shards[number] for number in range(len(blocks))])
+
+
+def add_features(rows: Dataset, features: Dataset, column: str) -> Dataset:
+    """
+    Puts cached features beside their rows.
+
+    Args:
+        rows (`Dataset`): The rows.
+        features (`Dataset`): Of [`cached_features`], for the same rows.
+        column (`str`): The new column's name.
+
+    Returns:
+        `Dataset`: `rows` with the column `column`, which is still memory-mapped and read as numpy arrays of shape
+        `(per_clip, width)`; other columns are read as before.
+    """
+    arrays = rows.format["columns"] if rows.format["type"] == "numpy" else []
+    joined = concatenate_datasets(
+        [rows.with_format(None), features.with_format(None).rename_column("features", column)], axis=1
+    )
+    return joined.with_format("numpy", columns=[*arrays, column], output_all_columns=True)
+
+
+def _check(
+    rows: Dataset, crops: Crops | None, process_index: int, num_processes: int, wait: Callable[[], None] | None
+) -> None:
+    if crops is not None and crops.seconds is not None and crops.per_clip is None:
+        raise ValueError(
+            f"A new crop of {crops.seconds} s in every epoch leaves nothing to cache; set `per_clip`, e.g. per_clip=4."
+        )
+    if not 0 <= process_index < num_processes:
+        raise ValueError(f"`process_index` is {process_index}, but {num_processes} process(es) count from 0.")
+    if wait is None and num_processes > 1:
+        raise ValueError(f"{num_processes} processes share the work; pass `wait`, which lets each wait for the others.")
+    if "id" not in rows.column_names:
+        raise ValueError(f"Rows lack `id`, the name of their clip; they have {rows.column_names}.")
+    if len(rows) == 0:
+        raise ValueError("There are no rows to encode; check how the data set was filtered.")
+
+
+def _keys(clips: Dataset, blocks: Sequence[range], fingerprint: str, crops: Crops) -> list[str]:
+    drawn = None if crops.seconds is None else [crops.seconds, crops.per_clip, crops.seed]
+    with ThreadPoolExecutor() as pool:  # reading and hashing leave the interpreter free
+        contents = list(pool.map(partial(_content, clips), range(len(clips))))
+    named = [[FORMAT, fingerprint, drawn, contents[block.start : block.stop]] for block in blocks]
+    return [hashlib.sha256(json.dumps(each).encode()).hexdigest() for each in named]
+
+
+def _content(clips: Dataset, index: int) -> tuple[str, str]:
+    """A clip's id and the SHA-256 of its encoded audio."""
+    row = clips[index]
+    return row["id"], hashlib.sha256(_encoded_audio(row)).hexdigest()
+
+
+def _encoded_audio(row: Mapping[str, Any]) -> bytes:
+    source = row.get("path") or row.get("audio")
+    if isinstance(source, Mapping):  # as `datasets.Audio(decode=False)` gives it
+        source = source.get("bytes") or source.get("path")
+    if not source:
+        raise ValueError(f"Clip {row['id']!r} has neither `path` nor `audio`; a row needs one of them.")
+    try:
+        return source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError as error:
+        raise ValueError(f"The audio of clip {row['id']!r} cannot be read: {error}.") from error
+
+
+def _encoded(
+    clips: Dataset, encoder: FrozenSpeechEncoder, crops: Crops, done: Callable[[int], Any]
+) -> Iterator[np.ndarray]:
+    """Features of each clip, (crops, width)."""
+    for start in range(0, len(clips), WINDOW_CLIPS):
+        window = clips.select(range(start, min(start + WINDOW_CLIPS, len(clips))))
+        ids, pieces = window["id"], [_pieces(row, encoder.sampling_rate, crops) for row in window]
+        features = encoder([piece for of_clip in pieces for piece in of_clip])
+        ends = np.cumsum([len(of_clip) for of_clip in pieces])
+        for row_id, of_clip in zip(ids, np.split(features, ends[:-1]), strict=True):
+            if not np.isfinite(of_clip).all():
+                raise ValueError(
+                    f"The encoder's features of clip {row_id!r} are not finite; check the encoder's weights and type."
+                )
+            yield np.broadcast_to(of_clip, (crops.per_clip or 1, of_clip.shape[1]))
+        done(len(window))
+
+
+def _pieces(row: Mapping[str, Any], rate: int, crops: Crops) -> list[np.ndarray]:
+    """The crops of a clip, in the order of their numbers; one stands for all where the clip is taken whole."""
+    clip = read_clip(row, rate)
+    first = crops.cut(clip, rate, row["id"], 0)
+    if len(first) == len(clip):
+        return [clip]
+    return [first, *(crops.cut(clip, rate, row["id"], number) for number in range(1, crops.per_clip or 1))]
+
+
+def _write(folder: Path, key: str, features: Iterator[np.ndarray]) -> Path:
+    """Write a file, whole or not at all. Its name ends with the CRC-32 of its bytes."""
+    table = np.stack(list(features))  # (clips, crops, width)
+    columns = Features(features=Array2D(table.shape[1:], "float32"))
+    with tempfile.TemporaryDirectory(dir=folder, prefix="unfinished-") as scratch:
+        unfinished = Path(scratch) / "shard"
+        with ArrowWriter(path=str(unfinished), features=columns) as writer:
+            writer.write_batch({"features": table})
+            writer.finalize()
+        return unfinished.replace(folder / f"{key}-{crc32(unfinished.read_bytes()):08x}.arrow")
+
+
+def _intact(folder: Path, key: str) -> Path | None:
+    """The file with this key, if there is one and its bytes are those that were written."""
+    for shard in sorted(folder.glob(f"{key}-*.arrow")):
+        if f"{crc32(shard.read_bytes()):08x}" == shard.stem.rpartition("-")[2]:
+            return shard
+        logger.warning(f"The cache file {str(shard)!r} is damaged; what it held is computed again.")
+        shard.unlink(missing_ok=True)
+    return None
+
+
+def _joined(folder: Path, shards: Sequence[Path | None]) -> Dataset:
+    parts = []
+    for number, shard in enumerate(shards):
+        if shard is None:
+            raise ValueError(
+                f"Part {number + 1} of {len(shards)} is not in {str(folder)!r}, although every process has finished. "
+                "Check that all processes see the same folder and the same rows, and run again."
+            )
+        parts.append(Dataset.from_file(str(shard)))
+    return concatenate_datasets(parts).with_format("numpy")

@@ -1,0 +1,284 @@
+"""Captions that describe how a clip sounds, and the tag text that soft targets compare."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from . import english, german
+from .labels import category
+from .thresholds import GROUPS, Thresholds
+
+
+@dataclass(frozen=True)
+class Language:
+    """
+    Everything that captions in one language are made from.
+
+    Args:
+        wordings (`dict[str, dict[str, tuple[str, ...]]]`):
+            Group to level to phrases, in which `{person}` stands for the speaker.
+        persons (`dict[str, tuple[str, ...]]`):
+            Gender, or `"unknown"`, to words for the speaker. Where the gender is unknown, "she" and "he" are among
+            them and say nothing.
+        frames (`tuple[str, ...]`):
+            What any caption is put into; `{}` stands for the phrases.
+        noun_frames (`tuple[str, ...]`):
+            What a caption may also be put into where all its phrases start with an article.
+        articles (`tuple[str, ...]`):
+            Those articles.
+        conjunction (`str`):
+            What joins two phrases when it is not a comma.
+    """
+
+    wordings: dict[str, dict[str, tuple[str, ...]]]
+    persons: dict[str, tuple[str, ...]]
+    frames: tuple[str, ...]
+    noun_frames: tuple[str, ...]
+    articles: tuple[str, ...]
+    conjunction: str
+
+
+LANGUAGES = {
+    name: Language(words.WORDINGS, words.PERSONS, words.FRAMES, words.NOUN_FRAMES, words.ARTICLES, words.AND)
+    for name, words in (("en", english), ("de", german))
+}
+
+CAPTION_GROUPS = ("emotion", "gender", *GROUPS)
+"""All that captions may speak of, in the order of tags and of fixed captions: ParaCLAP's groups and `rate`, ours."""
+MAX_PHRASES = 5
+NORMAL_WEIGHT = 0.5
+"""How often a normal level is spoken of, relative to a low or high one (this project's choice)."""
+
+
+def language_data(language: str) -> Language:
+    """
+    Looks a language up.
+
+    Args:
+        language (`str`):
+            `"en"` or `"de"`.
+
+    Returns:
+        [`Language`]: Its wordings.
+
+    Raises:
+        ValueError: There are no wordings in it.
+    """
+    if language not in LANGUAGES:
+        raise ValueError(f"no wordings in language {language!r}; there are {sorted(LANGUAGES)}")
+    return LANGUAGES[language]
+
+
+def row_levels(row: Mapping[str, Any], thresholds: Thresholds) -> dict[str, str]:
+    """
+    Says which level of each group a manifest row has.
+
+    Args:
+        row (`Mapping[str, Any]`):
+            Functionals and `duration`; `emotion` and `gender` labels and `arousal`, `dominance`, `valence` ratings
+            where known.
+        thresholds ([`Thresholds`]):
+            Fitted on the training rows.
+
+    Returns:
+        `dict[str, str]`: Group to level: emotion and gender first, if known, then the groups with thresholds.
+
+    Raises:
+        ValueError: A label is unknown or an acoustic value is missing.
+    """
+    levels = {}
+    for group in ("emotion", "gender"):
+        if row.get(group):
+            levels[group] = category(row[group], group)
+    return {**levels, **thresholds.levels(row)}
+
+
+def select_levels(levels: Mapping[str, str], groups: Sequence[str]) -> dict[str, str]:
+    """
+    Restricts what a clip's caption and tags speak of.
+
+    Args:
+        levels (`Mapping[str, str]`):
+            What [`row_levels`] returned.
+        groups (`Sequence[str]`):
+            Groups to keep, among [`CAPTION_GROUPS`].
+
+    Returns:
+        `dict[str, str]`: The levels of these groups, in the order of `levels`; groups that the clip lacks are left out,
+        so there may be none.
+
+    Raises:
+        ValueError: A group is unknown.
+    """
+    if isinstance(groups, str):
+        raise ValueError(f"groups are a list such as [{groups!r}], not {groups!r}")
+    if unknown := [group for group in groups if group not in CAPTION_GROUPS]:
+        raise ValueError(f"unknown caption groups {unknown}; known are {list(CAPTION_GROUPS)}")
+    return {group: level for group, level in levels.items() if group in groups}
+
+
+def phrases(group: str, level: str, language: str = "en") -> tuple[str, ...]:
+    """
+    Lists the wordings of one level.
+
+    Args:
+        group (`str`):
+            For instance `"pitch"`.
+        level (`str`):
+            For instance `"low"`.
+        language (`str`, defaults to `"en"`):
+            `"en"` or `"de"`.
+
+    Returns:
+        `tuple[str, ...]`: Phrases, some with `{person}`.
+
+    Raises:
+        ValueError: The group, level or language has no wordings.
+    """
+    wordings = language_data(language).wordings
+    if level not in wordings.get(group, {}):
+        known = sorted(wordings[group]) if group in wordings else sorted(wordings)
+        raise ValueError(f"no {language} wordings for {group!r} = {level!r}; known are {known}")
+    return wordings[group][level]
+
+
+def all_phrases(language: str = "en") -> list[str]:
+    """
+    Lists every phrase that captions are made from, with every word for the speaker.
+
+    Args:
+        language (`str`, defaults to `"en"`):
+            `"en"` or `"de"`.
+
+    Returns:
+        `list[str]`: Each phrase once, in a fixed order.
+    """
+    data = language_data(language)
+    persons = list(dict.fromkeys(person for words in data.persons.values() for person in words))
+    found: dict[str, None] = {}
+    for levels in data.wordings.values():
+        for wordings in levels.values():
+            for phrase in wordings:
+                spoken = [phrase.format(person=person) for person in persons] if "{person}" in phrase else [phrase]
+                found.update(dict.fromkeys(spoken))
+    return list(found)
+
+
+def _draw(options: Sequence[str], generator: torch.Generator | None) -> str:
+    return options[int(torch.randint(len(options), (1,), generator=generator))]
+
+
+def _draw_groups(levels: Mapping[str, str], max_phrases: int, generator: torch.Generator | None) -> list[str]:
+    """Draws 1 to `max_phrases` groups in random order; emotion is always among them."""
+    groups = list(levels)
+    count = int(torch.randint(1, min(max_phrases, len(groups)) + 1, (1,), generator=generator))
+    weights = torch.tensor([NORMAL_WEIGHT if levels[group] == "normal" else 1.0 for group in groups])
+    drawn = [groups[index] for index in torch.multinomial(weights, count, generator=generator)]
+    if "emotion" in levels and "emotion" not in drawn:
+        drawn[int(torch.randint(count, (1,), generator=generator))] = "emotion"
+    return drawn
+
+
+def caption(
+    levels: Mapping[str, str],
+    language: str = "en",
+    generator: torch.Generator | None = None,
+    max_phrases: int = MAX_PHRASES,
+) -> str:
+    """
+    Samples a caption: 1 to `max_phrases` of the clip's groups, each in one of its wordings, in random order.
+
+    The emotion is always spoken of where it is known (ParaCLAP). All randomness is torch's, so that a seeded or
+    resumed `Trainer` makes the same captions again.
+
+    Args:
+        levels (`Mapping[str, str]`):
+            What [`row_levels`] returned.
+        language (`str`, defaults to `"en"`):
+            `"en"` or `"de"`.
+        generator (`torch.Generator`, *optional*):
+            A CPU generator; torch's global one by default.
+        max_phrases (`int`, defaults to 5):
+            At most this many phrases.
+
+    Returns:
+        `str`: For instance `"she talks fast, a low voice and quiet speech"`.
+
+    Raises:
+        ValueError: `levels` is empty, a level has no wordings, or `max_phrases` is below 1.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from smoothclap_trainer.data.captions import caption
+    >>> generator = torch.Generator().manual_seed(0)
+    >>> one = caption({"pitch": "low", "rate": "high"}, generator=generator)
+    >>> one == caption({"pitch": "low", "rate": "high"}, generator=generator.manual_seed(0))
+    True
+
+    ```
+    """
+    data = language_data(language)
+    if not levels:
+        raise ValueError("a caption needs at least one level; got none")
+    if max_phrases < 1:
+        raise ValueError(f"max_phrases must be at least 1, got {max_phrases}")
+    persons = data.persons[levels.get("gender", "unknown")]
+    person = _draw(persons, generator)
+    spoken = []
+    for group in _draw_groups(levels, max_phrases, generator):
+        phrase = _draw(phrases(group, levels[group], language), generator)
+        spoken.append(phrase.format(person=person))
+    last_joint = _draw((", ", data.conjunction), generator)
+    text = last_joint.join([", ".join(spoken[:-1]), spoken[-1]]) if len(spoken) > 1 else spoken[0]
+    nouns = all(phrase.startswith(data.articles) for phrase in spoken)
+    return _draw(data.frames + data.noun_frames if nouns else data.frames, generator).format(text)
+
+
+def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
+    """
+    Makes the one fixed caption of a clip: all its groups in the order of [`CAPTION_GROUPS`], each in its first wording.
+
+    The wordings' join is ParaCLAP's; order and first wording are this project's choice.
+
+    Args:
+        levels (`Mapping[str, str]`):
+            What [`row_levels`] returned, in any order.
+        language (`str`, defaults to `"en"`):
+            `"en"` or `"de"`.
+
+    Returns:
+        `str`: For instance `"a sad voice, a woman speaking, a low voice, fast speech"`.
+
+    Raises:
+        ValueError: `levels` is empty or a level has no wordings.
+    """
+    if not levels:
+        raise ValueError("a caption needs at least one level; got none")
+    known = [group for group in CAPTION_GROUPS if group in levels]
+    foreign = [group for group in levels if group not in CAPTION_GROUPS]  # groups that a user added wordings for
+    return ", ".join(phrases(group, levels[group], language)[0] for group in known + foreign)
+
+
+def tag_text(levels: Mapping[str, str]) -> str:
+    """
+    Words a clip's levels as the one tag text that soft targets compare; the same levels give the same text.
+
+    Args:
+        levels (`Mapping[str, str]`):
+            What [`row_levels`] returned, in any order.
+
+    Returns:
+        `str`: English, for instance `"happy, female, low pitch, normal intensity"`.
+
+    Raises:
+        ValueError: `levels` is empty or names an unknown group.
+    """
+    if not levels or set(levels) - set(CAPTION_GROUPS):
+        raise ValueError(f"cannot word tags of {dict(levels)}; known groups are {list(CAPTION_GROUPS)}")
+    tags = [levels[group] for group in ("emotion", "gender") if group in levels]
+    tags += [f"{levels[group]} {group}" for group in GROUPS if group in levels]
+    return ", ".join(tags)

@@ -1,0 +1,69 @@
+"""Labels of emotion and gender as data sets write them, brought to the categories that captions have wordings for."""
+
+from .english import WORDINGS
+
+
+EMOTION_ALIASES = {
+    "anger": "angry",
+    "anxiety": "anxious",
+    "boredom": "bored",
+    "contempt": "contemptuous",
+    "disgust": "disgusted",
+    "excitement": "excited",
+    "fear": "fearful",
+    "afraid": "fearful",
+    "frustration": "frustrated",
+    "happiness": "happy",
+    "joy": "happy",
+    "neutrality": "neutral",
+    "sadness": "sad",
+    "surprise": "surprised",
+    "pleasant surprise": "surprised",
+    "tenderness": "tender",
+    "no_agreement": "no agreement",
+}
+GENDER_ALIASES = {"f": "female", "m": "male", "nonbinary": "non-binary"}
+CLASSLESS = ("no agreement", "other")
+"""Emotions that captions may speak of but that are no class: what such clips have in common is that nobody can say."""
+
+
+def category(label: str, group: str) -> str:
+    """
+    Finds the category that captions have wordings for.
+
+    Args:
+        label (`str`):
+            A label as it is in a data set, or one of its common other names; case does not matter.
+        group (`str`):
+            `"emotion"` or `"gender"`.
+
+    Returns:
+        `str`: For instance `"angry"` for `" Anger"`.
+
+    Raises:
+        ValueError: The label is unknown.
+    """
+    aliases = EMOTION_ALIASES if group == "emotion" else GENDER_ALIASES
+    plain = label.strip().lower()
+    plain = aliases.get(plain, plain)
+    known = WORDINGS[group]
+    if plain not in known:
+        raise ValueError(
+            f"unknown {group} {label!r}; known are {sorted({*known, *aliases})}; map the label to one of them, or add "
+            f"wordings for it to LANGUAGES[...].wordings[{group!r}]"
+        )
+    return plain
+
+
+def emotion_class(emotion: str | None) -> str | None:
+    """
+    Says which class a clip of an emotion is in. That some are in none is ours.
+
+    Args:
+        emotion (`str`, *optional*):
+            A category, as [`category`] returns it.
+
+    Returns:
+        `str` or `None`: The same; `None` for one of [`CLASSLESS`].
+    """
+    return None if emotion in CLASSLESS else emotion

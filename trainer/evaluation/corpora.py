@@ -1,0 +1,344 @@
+"""Corpora that zero-shot evaluation is done on, as they are distributed: a row of facts each. None of them is here."""
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from transformers.utils import logging
+
+from ..hub.provenance import UNRECORDED
+from .corpus_readers import SHOWN, EmoEvaluations, FileNames, LabelTable, Reader
+
+
+logger = logging.get_logger(__name__)
+
+ABSENT = "not in the folder, though in the corpus"
+"""Why clips are left out that a smaller copy of the corpus lacks."""
+
+
+@dataclass(frozen=True)
+class EmotionCorpus:
+    """
+    One corpus.
+
+    Args:
+        name (`str`):
+            Short name, lower case.
+        title (`str`):
+            For people.
+        language (`str`):
+            BCP-47 tag of the speech.
+        licence (`str`):
+            Under which it may be used, as far as we know; what comes with the corpus decides.
+        ask (`str`):
+            Where it is to be had.
+        layout (`str`):
+            What its folder holds, in words.
+        readers (`tuple`):
+            One for each set of labels that it comes with.
+        citation (`str`):
+            Short.
+        clips (`int`, *optional*):
+            How many the readers find in the whole corpus; `None` where that differs between releases.
+    """
+
+    name: str
+    title: str
+    language: str
+    licence: str
+    ask: str
+    layout: str
+    readers: tuple[Reader, ...]
+    citation: str
+    clips: int | None = None
+
+
+def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]) -> pd.DataFrame:
+    """
+    Reads the clips that a corpus has for evaluation.
+
+    Args:
+        corpus ([`EmotionCorpus`]):
+            Which.
+        root (`str` or `Path`):
+            Its folder, as it was unpacked.
+        labels (`Collection[str]`):
+            Labels that are wanted: they choose among sets of labels, and are no filter.
+
+    Returns:
+        `pd.DataFrame`: One row a clip, sorted by `id`: `id` and absolute `path`, the corpus's own `label`, `speaker`
+        and `group`, which may be `None`; `attrs["left_out"]` has reasons and counts, also of clips that the corpus
+        should have and the folder has not. Any other number of clips than the corpus's is a warning.
+
+    Raises:
+        ValueError: The folder does not hold the corpus, or only part of it: says what was expected, what was found,
+            and where to ask for the corpus.
+    """
+    folder = Path(root).expanduser().absolute()
+    reader = next(reader for reader in corpus.readers if set(labels) <= set(reader.labels))
+    try:
+        if not folder.is_dir():
+            raise ValueError("there is no such folder")
+        rows = reader.read(folder)
+    except ValueError as error:
+        raise ValueError(
+            f"{corpus.title} cannot be read from {str(root)!r}: {error}.\nExpected there: {corpus.layout}.\n"
+            f"Found there: {_found(folder)}.\nThe corpus is to be had from {corpus.ask}; licence: {corpus.licence}."
+        ) from error
+    if corpus.clips not in (None, len(rows)):
+        logger.warning(
+            f"{corpus.title} should have {corpus.clips} clips, but {str(root)!r} has {len(rows)}: figures are not "
+            "comparable with published ones"
+        )
+    if corpus.clips is not None and len(rows) < corpus.clips:
+        rows.attrs["left_out"][ABSENT] = corpus.clips - len(rows)
+    return rows
+
+
+def _found(folder: Path) -> str:
+    paths = folder.iterdir() if folder.is_dir() else ()
+    names = sorted(path.name for path in paths if not path.name.startswith("."))
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more if names else "nothing"
+
+
+EMOTION_CORPORA: dict[str, EmotionCorpus] = {
+    corpus.name: corpus
+    for corpus in (
+        EmotionCorpus(
+            name="iemocap",
+            title="IEMOCAP",
+            language="en",
+            licence="release form of the University of Southern California, for research",
+            ask="SAIL, University of Southern California, https://sail.usc.edu/iemocap/",
+            layout="Session1 to Session5, each with dialog/EmoEvaluation/DIALOGUE.txt and "
+            "sentences/wav/DIALOGUE/UTTERANCE.wav",
+            readers=(
+                EmoEvaluations(
+                    labels=("ang", "dis", "exc", "fea", "fru", "hap", "neu", "oth", "sad", "sur", "xxx"),
+                    sessions=("Session1", "Session2", "Session3", "Session4", "Session5"),
+                ),
+            ),
+            citation="Busso et al., Language Resources and Evaluation 42, 2008",
+            clips=10039,
+        ),
+        EmotionCorpus(
+            name="ravdess",
+            title="RAVDESS",
+            language="en",
+            licence="CC BY-NC-SA 4.0",
+            ask="https://zenodo.org/records/1188976 (Audio_Speech_Actors_01-24.zip)",
+            layout="Actor_01 to Actor_24 with .wav files named MM-VC-EE-II-SS-RR-AA, like 03-01-05-02-01-01-12.wav, "
+            "with or without a folder Audio_Speech_Actors_01-24 around them",
+            readers=(
+                FileNames(
+                    pattern=r"(?:03|(?P<with_video>0[12]))-(?:01|(?P<song>02))-(?P<label>0[1-8])-0[12]-0[12]-0[12]"
+                    r"-(?P<speaker>\d\d)",
+                    labels=("01", "02", "03", "04", "05", "06", "07", "08"),
+                    speakers=tuple(f"{actor:02}" for actor in range(1, 25)),
+                ),
+            ),
+            citation="Livingstone and Russo, PLoS ONE 13(5), 2018",
+            clips=1440,
+        ),
+        EmotionCorpus(
+            name="crema-d",
+            title="CREMA-D",
+            language="en",
+            licence="ODbL 1.0",
+            ask="https://github.com/CheyneyComputerScience/CREMA-D",
+            layout="AudioWAV with files named ACTOR_SENTENCE_EMOTION_LEVEL, like 1001_DFA_ANG_XX.wav, of the actors "
+            "1001 to 1091",
+            readers=(
+                FileNames(
+                    pattern=r"(?P<speaker>1\d{3})_[A-Z]{3}_(?P<label>ANG|DIS|FEA|HAP|NEU|SAD)_[A-Z]{1,2}",
+                    labels=("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"),
+                    speakers=tuple(str(actor) for actor in range(1001, 1092)),
+                ),
+            ),
+            citation="Cao et al., IEEE Transactions on Affective Computing 5(4), 2014",
+            clips=7442,
+        ),
+        EmotionCorpus(
+            name="tess",
+            title="TESS",
+            language="en",
+            licence="CC BY-NC-ND 4.0",
+            ask="https://doi.org/10.5683/SP2/E8H2MF",
+            layout=".wav files named ACTRESS_WORD_EMOTION, like OAF_back_angry.wav and YAF_back_ps.wav, in one folder "
+            "or one for each actress and emotion",
+            readers=(
+                FileNames(
+                    # One file of the corpus, OA_bite_neutral.wav, lacks the F.
+                    pattern=r"(?P<speaker>[OY]A)F?_[a-z-]+_(?P<label>angry|disgust|fear|happy|neutral|ps|sad)",
+                    labels=("angry", "disgust", "fear", "happy", "neutral", "ps", "sad"),
+                    speakers=("OA", "YA"),
+                ),
+            ),
+            citation="Pichora-Fuller and Dupuis, Toronto emotional speech set, 2020",
+            clips=2800,
+        ),
+        EmotionCorpus(
+            name="fau-aibo",
+            title="FAU Aibo",
+            language="de",
+            licence="agreement with the Pattern Recognition Lab of FAU Erlangen-Nürnberg, for research",
+            ask="the Pattern Recognition Lab, Friedrich-Alexander-Universität Erlangen-Nürnberg",
+            layout="labels/IS2009EmotionChallenge with chunk_labels_2cl_corpus.txt and chunk_labels_5cl_corpus.txt "
+            "(lines of chunk, class and confidence), and wav/CHUNK.wav",
+            readers=tuple(
+                LabelTable(
+                    file=f"labels/IS2009EmotionChallenge/chunk_labels_{len(labels)}cl_corpus.txt",
+                    audio=("wav",),
+                    id="chunk",
+                    label="class",
+                    labels=labels,
+                    split=("chunk", r"Mont_.*"),
+                    speaker=("chunk", r"(Mont_\d+)_.*"),
+                    separator=r"\s+",
+                    header=("chunk", "class", "confidence"),
+                )
+                for labels in (("IDL", "NEG"), ("A", "E", "N", "P", "R"))
+            ),
+            citation="Steidl, Automatic Classification of Emotion-Related User States, 2009; Schuller et al., "
+            "Interspeech 2009",
+            clips=8257,
+        ),
+        EmotionCorpus(
+            name="alc",
+            title="ALC",
+            language="de",
+            licence="terms of the Bavarian Archive for Speech Signals",
+            ask="the Bavarian Archive for Speech Signals, LMU Munich, "
+            "https://www.phonetik.uni-muenchen.de/Bas/BasALCeng.html, and the organisers of the Interspeech 2011 "
+            "Speaker State Challenge for its split",
+            layout="ALC.csv with the columns file (TE_... in the test split) and challenge_class (AL, NAL), and "
+            "DIST/TEST/FILE.wav",
+            readers=(
+                LabelTable(
+                    file="ALC.csv",
+                    audio=("DIST/TEST",),
+                    id="file",
+                    label="challenge_class",
+                    labels=("AL", "NAL"),
+                    split=("file", r"TE_.*"),
+                    speaker=("speaker", r"(.+)"),
+                ),
+            ),
+            citation="Schiel et al., Language Resources and Evaluation 46, 2012; Schuller et al., Interspeech 2011",
+            clips=3000,
+        ),
+        EmotionCorpus(
+            name="sld",
+            title="SLD",
+            language="de",
+            licence="agreement with its owners",
+            ask="the organisers of the Interspeech 2012 Speaker Trait Challenge",
+            layout="LSC_final_geheim.csv with the columns file (test_... in the test split) and likability (L, NL), "
+            "separated by semicolons, and wav/FILE",
+            readers=(
+                LabelTable(
+                    file="LSC_final_geheim.csv",
+                    audio=("wav",),
+                    id="file",
+                    label="likability",
+                    labels=("L", "NL"),
+                    split=("file", r"test_.*"),
+                    speaker=("speaker", r"(.+)"),
+                    separator=";",
+                ),
+            ),
+            citation="Burkhardt et al., Interspeech 2011; Schuller et al., Interspeech 2012",
+            clips=228,
+        ),
+        EmotionCorpus(
+            name="msp-podcast",
+            title="MSP-Podcast",
+            language="en",
+            licence="licence agreement with the MSP Lab, for academic use",
+            ask="the MSP Lab (C. Busso), https://www.lab-msp.com",
+            layout="Labels/labels_consensus.csv with the columns FileName, EmoClass and Split_Set, and Audios/FileName",
+            readers=(
+                LabelTable(
+                    file="Labels/labels_consensus.csv",
+                    audio=("Audios", "Audio"),
+                    id="FileName",
+                    label="EmoClass",
+                    labels=("A", "C", "D", "F", "H", "N", "O", "S", "U", "X"),
+                    split=("Split_Set", r"Test1"),
+                    speaker=("SpkrID", r"(?!Unknown$)(.+)"),
+                ),
+            ),
+            citation="Lotfian and Busso, IEEE Transactions on Affective Computing 10(4), 2019",
+        ),
+        EmotionCorpus(
+            name="emodb",
+            title="EmoDB",
+            language="de",
+            licence="free download; no licence is named that we know of",
+            ask="http://emodb.bilderbar.info",
+            layout="wav with files named SPEAKER, text, emotion and version, like 03a01Fa.wav, of the speakers 03 and "
+            "08 to 16",
+            readers=(
+                FileNames(
+                    pattern=r"(?P<speaker>\d\d)[ab]\d\d(?P<label>[AEFLNTW])[a-z]?",
+                    labels=("A", "E", "F", "L", "N", "T", "W"),
+                    speakers=("03", "08", "09", "10", "11", "12", "13", "14", "15", "16"),
+                ),
+            ),
+            citation="Burkhardt et al., Interspeech 2005",
+            clips=535,
+        ),
+    )
+}
+
+
+ZERO_SHOT, NOT_ZERO_SHOT, UNKNOWN = "zero-shot", "not zero-shot", "unknown"
+
+
+def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> tuple[str, str]:
+    """
+    Say whether a model may have seen the corpus that it is judged on.
+
+    Names are compared by their letters and digits only, whatever the case, and a recorded name counts in which that of
+    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`. Rather once too often
+    "not zero-shot" than once too seldom.
+
+    Args:
+        training_corpora (`Sequence[str]`, *optional*): The record: `training_corpora` of the model's configuration.
+            None or empty: there is none.
+        corpus (`str`): What the model is judged on.
+
+    Returns:
+        `tuple[str, str]`: [`ZERO_SHOT`], [`NOT_ZERO_SHOT`] or [`UNKNOWN`], and a sentence that says why.
+
+    Example:
+
+    ```python
+    >>> from smoothclap_trainer.evaluation.contamination import zero_shot_status
+    >>> zero_shot_status(["MSP-Podcast v1.11"], "msp-podcast")[0], zero_shot_status(["IEMOCAP"], "ravdess")[0]
+    ('not zero-shot', 'zero-shot')
+
+    ```
+    """
+    if not training_corpora:
+        return (
+            UNKNOWN,
+            f"The checkpoint does not record which corpora it was trained on, so {corpus} may be among them.",
+        )
+    # Its letters with anything between them that is none, after no other letter.
+    pattern = r"(?<![^\W_])" + r"[\W_]*".join(re.escape(each) for each in corpus.casefold() if each.isalnum())
+    if seen := [name for name in training_corpora if re.search(pattern, name.casefold())]:
+        return NOT_ZERO_SHOT, f"The checkpoint was trained on {corpus}: it records {', '.join(map(repr, seen))}."
+    recorded = [name for name in training_corpora if name.casefold() != UNRECORDED]
+    if len(recorded) < len(training_corpora):
+        known = f" beyond {', '.join(recorded)}" if recorded else ""
+        return UNKNOWN, (
+            f"Some of the checkpoint's training{known} is not recorded, so {corpus} may have been part of it."
+        )
+    return ZERO_SHOT, (
+        f"With regard to the corpora that the checkpoint records ({', '.join(recorded)}), {corpus} was never seen in "
+        "training."
+    )

@@ -1,0 +1,106 @@
+"""What a `Trainer` computes of the whole evaluation set: zero-shot figures and retrieval."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
+from transformers import EvalPrediction
+
+from .embed import embed_texts
+from .metrics import accuracy, recall_at_k, unweighted_average_recall, zero_shot_predictions
+
+
+class ZeroShotMetrics:
+    """
+    `compute_metrics` of a [`~smoothclap_trainer.SmoothCLAPTrainer`]: `uar`, `accuracy` and R@k.
+
+    The first two need labels: they are there if wordings are, there are two classes to choose from, and some clip's
+    label is known. UAR is the paper's figure; accuracy and retrieval are ours.
+
+    Args:
+        processor: Of the model, for the classes' texts.
+        wordings (`Mapping[str, str]`, *optional*): The text of each label, e.g. `{"sad": "a sad voice"}`; others may be
+            among them. Without it there is retrieval only.
+        label_names (`Sequence[str]`, *optional*): The classes; a label id is the place of its name here.
+        ks (`Sequence[int]`, defaults to `(1, 5, 10)`): For [`~retrieval.recall_at_k`].
+
+    Raises:
+        ValueError: if a label has no wording.
+    """
+
+    def __init__(
+        self,
+        processor: Any,
+        wordings: Mapping[str, str] | None = None,
+        label_names: Sequence[str] = (),
+        ks: Sequence[int] = (1, 5, 10),
+    ):
+        self.processor = processor
+        self.ks = tuple(ks)
+        self.class_embeds: np.ndarray | None = None
+        self.texts: list[str] = []
+        if wordings:
+            if missing := [name for name in label_names if name not in wordings]:
+                raise ValueError(f"The labels {missing} have no wording; there are wordings for {sorted(wordings)}.")
+            self.texts = [wordings[name] for name in label_names]
+
+    @property
+    def names(self) -> list[str]:
+        """The figures that a set with labels and more clips than the largest k gets."""
+        recalls = [f"{way}_r@{k}" for way in ("audio_to_text", "text_to_audio") for k in self.ks]
+        return [*(["uar", "accuracy"] if len(self.texts) > 1 else []), *recalls]
+
+    def prepare(self, model: Any) -> None:
+        """
+        Embed the classes' texts with the model as it is now. Call this before every evaluation.
+
+        Args:
+            model: A dual encoder with `get_text_features`, not wrapped for distributed training, FSDP2's sharding
+                aside. Its mode is what it was afterwards.
+        """
+        if len(self.texts) < 2:
+            return
+        if isinstance(model, FSDPModule):
+            register_fsdp_forward_method(model, "get_text_features")  # type: ignore[arg-type]  # gathers the weights
+        training = model.training
+        model.eval()
+        try:
+            self.class_embeds = embed_texts(model, self.processor, self.texts)
+        finally:
+            model.train(training)
+
+    def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
+        """
+        The figures of a whole set.
+
+        Args:
+            prediction (`EvalPrediction`): `predictions` holds the embeddings of all clips and of all their captions,
+                `(clips, projection_dim)` each; `label_ids` the label ids, -1 where unknown, and the caption ids, equal
+                for equal captions, `(clips,)` each.
+
+        Returns:
+            `dict[str, float]`: `uar`, `accuracy`, `audio_to_text_r@1`, `text_to_audio_r@1` and so on.
+
+        Raises:
+            ValueError: if [`~ZeroShotMetrics.prepare`] has not been called, a label id has no name, or an embedding
+                is not finite.
+        """
+        predictions, ids = cast(Any, prediction.predictions), cast(Any, prediction.label_ids)  # pairs of arrays
+        (audio_embeds, text_embeds), (labels, caption_ids) = predictions, ids
+        return self._zero_shot(audio_embeds, labels) | recall_at_k(audio_embeds, text_embeds, caption_ids, self.ks)
+
+    def _zero_shot(self, audio_embeds: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+        known = labels >= 0
+        if len(self.texts) < 2 or not known.any():
+            return {}
+        if self.class_embeds is None:
+            raise ValueError("The classes' texts are not embedded: call `prepare(model)` before each evaluation.")
+        if labels.max() >= len(self.texts):
+            raise ValueError(
+                f"Label id {labels.max()} has no name among the {len(self.texts)} `label_names`; ids count from 0, and "
+                "-1 means unknown."
+            )
+        predicted = zero_shot_predictions(audio_embeds[known], self.class_embeds)
+        true = labels[known]
+        return {"uar": unweighted_average_recall(predicted, true), "accuracy": accuracy(predicted, true)}

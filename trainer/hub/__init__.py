@@ -1,0 +1,1 @@
+"""Sharing a checkpoint: its card, what belongs to it, and the upload."""

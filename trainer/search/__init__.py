@@ -1,1 +1,0 @@
-"""Finding speech by description, and descriptions for speech."""
