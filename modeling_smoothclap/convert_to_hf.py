@@ -1,7 +1,7 @@
 """Convert a checkpoint of SmoothCLAP's predecessor ParaCLAP (arXiv 2406.07203) to a SmoothCLAP model and processor.
 
 ```bash
-python -m modeling_smoothclap.convert_paraclap_to_hf best.pth.tar OUT
+python -m modeling_smoothclap.convert_to_hf best.pth.tar OUT
 ```
 
 The checkpoint holds weights only: the towers' configurations and the tokenizer come from the Hub or from directories.
@@ -206,7 +206,7 @@ def _some(names: Iterable[Any], limit: int = 3) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status, 1 after a message on stderr if nothing was converted."""
     parser = argparse.ArgumentParser(
-        prog="python -m modeling_smoothclap.convert_paraclap_to_hf",
+        prog="python -m modeling_smoothclap.convert_to_hf",
         description="Convert a ParaCLAP checkpoint to a SmoothCLAP model and processor for Transformers.",
     )
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="ParaCLAP's best.pth.tar")

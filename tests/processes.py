@@ -107,7 +107,7 @@ def script(
 
 def _forkserver() -> Any:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["smoothclap_trainer.run"])
+    context.set_forkserver_preload(["smoothclap_trainer.train"])
     return context
 
 

@@ -34,7 +34,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.spelling import did_you_mean
+    >>> from smoothclap_trainer.config import did_you_mean
     >>> did_you_mean("fau-aibo", ["alc-2", "fau-aibo-2", "fau-aibo-5"])
     "did you mean 'fau-aibo-2' or 'fau-aibo-5'?"
 

@@ -17,7 +17,7 @@ logger = logging.get_logger(__name__)
 
 class HubTrainer(ResumableTrainer):
     """
-    [`~resumable.ResumableTrainer`] that pushes by [`~smoothclap_trainer.hub.publish`].
+    [`~resumable.ResumableTrainer`] that pushes by [`~smoothclap_trainer.hub.push.publish`].
 
     The stock Trainer uploads all of `output_dir`: prepared clips, and `training_args.bin`, in which `hub_token` can be
     read. Here a push is model, processor, code, card and records, in one commit. The repository of `hub_model_id` is
@@ -65,7 +65,7 @@ class HubTrainer(ResumableTrainer):
             `CommitInfo`, a `Future` of it if not `blocking`, and nothing in all processes but the first.
 
         Raises:
-            ValueError: As in [`~smoothclap_trainer.hub.publish`], or the model is one with PEFT adapters.
+            ValueError: As in [`~smoothclap_trainer.hub.push.publish`], or the model is one with PEFT adapters.
         """
         if hasattr(self.model, "peft_config"):
             # Saved into the folder of a merged model, they would be applied to it a second time.
@@ -101,7 +101,7 @@ class HubTrainer(ResumableTrainer):
             `CommitInfo`: The new commit, or the one that holds the same.
 
         Raises:
-            ValueError: As in [`~smoothclap_trainer.hub.publish`].
+            ValueError: As in [`~smoothclap_trainer.hub.push.publish`].
         """
         return publish(
             folder,

@@ -60,7 +60,7 @@ def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str
     Example:
 
     ```python
-    >>> from smoothclap_trainer.search.clip_folder import find_audio
+    >>> from smoothclap_trainer.search import find_audio
     >>> folder, names = find_audio(["/speech/anna/1.wav", "/speech/ben/1.wav"])
     >>> str(folder), names
     ('/speech', ['anna/1.wav', 'ben/1.wav'])
@@ -116,7 +116,7 @@ def _digest(path: Path) -> str | None:
 
 def find_bad_clips(folder: Path, names: Sequence[str], num_workers: int = 2) -> list[BadClip]:
     """
-    Decode every clip and say which are bad, by the rules of [`~smoothclap_trainer.data.clip_checks.check_clips`]:
+    Decode every clip and say which are bad, by the rules of [`~smoothclap_trainer.data.clips.check_clips`]:
     missing, unreadable, truncated, empty, not finite, shorter than 60 ms or silent.
 
     Args:
@@ -312,7 +312,7 @@ def nearest(
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.search.nearest import nearest
+    >>> from smoothclap_trainer.search import nearest
     >>> indices, cosines = nearest(np.float32([[0.6, 0.8]]), np.eye(2, dtype=np.float32), k=2)
     >>> indices.tolist(), cosines.round(1).tolist()
     ([[1, 0]], [[0.800000..., 0.600000...]])
@@ -384,7 +384,7 @@ class SpeechIndex:
     >>> import numpy as np, soundfile
     >>> from modeling_smoothclap import SMOOTHCLAP_TINY
     >>> from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
-    >>> from smoothclap_trainer.search.speech_index import SpeechIndex
+    >>> from smoothclap_trainer.search import SpeechIndex
     >>> time = np.arange(16000) / 16000
     >>> for hertz in (100, 300):
     ...     soundfile.write(f"{hertz}.wav", 0.1 * np.sign(np.sin(2 * np.pi * hertz * time)), 16000)

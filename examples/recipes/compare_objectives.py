@@ -1,7 +1,7 @@
 """
 Trains with every objective and several seeds from one configuration, and tabulates how they come out.
 
-    python examples/recipes/compare_objectives.py CONFIG.yaml --seeds 5 --output build/comparison --table docs/objectives.md
+    python examples/recipes/compare_objectives.py CONFIG.yaml --seeds 5
 
 A run that has finished is not repeated, so an interrupted comparison goes on where it was. A run that was made with
 another configuration, other clips or other start encoders is refused.

@@ -31,7 +31,7 @@ def folder(original, tmp_path):
 @pytest.fixture(autouse=True)
 def _checked_elsewhere(monkeypatch):
     # Loading everything, which takes most of the time, is tested with the plan.
-    monkeypatch.setattr("smoothclap_trainer.hub_kinds.CheckpointKind.check_loading", lambda *_: None)
+    monkeypatch.setattr("smoothclap_trainer.hub.plan.CheckpointKind.check_loading", lambda *_: None)
 
 
 @pytest.fixture

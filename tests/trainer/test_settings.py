@@ -31,8 +31,6 @@ def test_the_command_line_takes_precedence(tmp_path):
         (["--seed"], "come in pairs.*'--seed'"),
         (["seed", "3"], "come in pairs"),
         (["--beta", "2"], "`beta`.*got 2"),
-        (["--dataset", "[a, b]", "--corpora", "[drascula]"], "`dataset` names 2"),
-        (["--corpora", "[nobody]"], r"Unknown `corpora` \['nobody'\]"),
         (["--bad_clips", "ignore"], "`bad_clips`"),
         (["--captions", "rhymed"], "`captions`"),
         (["--cache_audio_tower", "true"], "`crops_per_clip`"),
@@ -109,9 +107,9 @@ def test_floats_without_a_point_are_numbers(tmp_path):
 
 
 def test_one_value_is_a_list_of_one(tmp_path):
-    overrides = ["--languages", "de", "--targets", "tags", "--corpora", "drascula", "--caption_groups", "emotion"]
+    overrides = ["--languages", "de", "--targets", "tags", "--caption_groups", "emotion"]
     (_, data, lora, arguments), _ = read_settings(config(tmp_path), [*overrides, "--lora_towers", "audio"])
-    assert (data.languages, data.corpora, data.caption_groups) == (["de"], ["drascula"], ["emotion"])
+    assert (data.languages, data.caption_groups) == (["de"], ["emotion"])
     assert (arguments.targets, lora.lora_towers) == (["tags"], ["audio"])
     one = DataSettings(dataset="d", languages="de", acoustic_conditions="telephone")
     assert (one.languages, one.acoustic_conditions) == (["de"], ["telephone"])

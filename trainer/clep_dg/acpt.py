@@ -159,7 +159,7 @@ def fit_contexts(
     ```python
     >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
     >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings, fit_contexts
-    >>> from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+    >>> from smoothclap_trainer.clep_dg.prompts import PromptEncoder
     >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH
     >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
     >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)

@@ -5,7 +5,7 @@ Equations and defaults are PromptStyler's (Cho et al., ICCV 2023), the published
 What is trained is one vector per class, and that is what comes back. For a SmoothCLAP encoder it becomes a model of its
 own, by [`SmoothCLAPForAudioClassification.from_dual_encoder`]. For any other dual encoder, such as transformers'
 ClapModel, the vectors are the result: the class of a clip is that of the largest cosine with its audio embedding, which
-is what [`~smoothclap_trainer.evaluation.zero_shot.zero_shot_predictions`] finds when given them in place of texts.
+is what [`~smoothclap_trainer.evaluation.metrics.zero_shot_predictions`] finds when given them in place of texts.
 """
 
 import copy

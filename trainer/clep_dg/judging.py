@@ -123,7 +123,7 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndar
     Example:
 
     ```python
-    >>> from smoothclap_trainer.clep_dg.folds import speaker_folds
+    >>> from smoothclap_trainer.clep_dg.judging import speaker_folds
     >>> speaker_folds(["ann", "ann", "bob", "bob", "eve", "eve", "ian", "ian"], [0, 1] * 4)
     array([0, 0, 1, 1, 0, 0, 1, 1])
 
@@ -204,7 +204,7 @@ def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: We
     Leave one corpus out: judges a corpus that no method has heard.
 
     Stages 2 and 3 hear no audio at all, so it is enough to judge; whether the encoder heard the corpus is another
-    question, see [`~smoothclap_trainer.evaluation.contamination.zero_shot_status`]. Its labels only score.
+    question, see [`~smoothclap_trainer.evaluation.corpora.zero_shot_status`]. Its labels only score.
 
     Args:
         corpus ([`LabelledCorpus`]): The target.

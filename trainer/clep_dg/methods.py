@@ -223,9 +223,9 @@ def text_stages(
     >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
     >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings
     >>> from smoothclap_trainer.clep_dg.classifier import ClassifierSettings
-    >>> from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+    >>> from smoothclap_trainer.clep_dg.prompts import PromptEncoder
     >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH
-    >>> from smoothclap_trainer.clep_dg.text_stages import text_stages
+    >>> from smoothclap_trainer.clep_dg.methods import text_stages
     >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
     >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
     >>> settings = ACPTSettings(num_contexts=2, steps=2), ClassifierSettings()

@@ -137,7 +137,7 @@ class PromptEncoder:
     ```python
     >>> import torch
     >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-    >>> from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+    >>> from smoothclap_trainer.clep_dg.prompts import PromptEncoder
     >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
     >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
     >>> tokens = encoder.tokenize(["a voice in a <ctx> room", "a <ctx> voice"], context_length=2)

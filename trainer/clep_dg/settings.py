@@ -24,12 +24,12 @@ class CorpusSettings:
     One corpus: a known one in its folder, or the clips of a manifest.
 
     Args:
-        name (`str`): Of one of [`~smoothclap_trainer.data.emotion_corpora.EMOTION_CORPORA`], or of your own. A
+        name (`str`): Of one of [`~smoothclap_trainer.evaluation.corpora.EMOTION_CORPORA`], or of your own. A
             checkpoint whose record names it was trained on it. Where a manifest has a column `corpus`, as it is there,
             with or without more after it. It names folders of results, too.
         data_root (`str`, *optional*): Folder of a known corpus, as it is distributed.
         protocol (`str`, *optional*): Of a known corpus that has several, the one whose classes are meant.
-        manifest (`str`, *optional*): What [`~smoothclap_trainer.data.own_manifest.load_manifest`] reads.
+        manifest (`str`, *optional*): What [`~smoothclap_trainer.data.manifest.load_manifest`] reads.
         columns (`dict[str, str]`): As in training: our column to the manifest's. The fields below name ours.
         audio_root (`str`, *optional*): As in training: where relative paths in a manifest start.
         label_column (`str`, *optional*): Column of the labels; by default `emotion`.

@@ -283,7 +283,7 @@ def _wavfile() -> Any:
 class Augmentation:
     """
     Lets training clips be heard under acoustic conditions. In every epoch a clip gets one of them, each as likely as
-    any other, and new noise. As with [`~smoothclap_trainer.data.crops.Crops`], what is drawn depends on `seed`, the
+    any other, and new noise. As with [`~smoothclap_trainer.data.clips.Crops`], what is drawn depends on `seed`, the
     clip's id and the epoch alone; the number of the crop does not matter, because few crops are heard again and again.
 
     To train on degraded speech, and how it is degraded, is this project's choice.
@@ -300,7 +300,7 @@ class Augmentation:
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.data.augmentation import Augmentation
+    >>> from smoothclap_trainer.data.acoustic_conditions import Augmentation
     >>> augmentation = Augmentation(("clean", "noise-10db"))
     >>> voice = np.sin(np.arange(16000) * 0.05).astype(np.float32)
     >>> heard = [augmentation.apply(voice, 16000, "clip-7", epoch) for epoch in range(20)]

@@ -390,7 +390,7 @@ class Crops:
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.data.crops import Crops
+    >>> from smoothclap_trainer.data.clips import Crops
     >>> crops = Crops(seconds=2.0, per_clip=4)
     >>> number = crops.number("clip-7", epoch=3)
     >>> 0 <= number < 4

@@ -316,7 +316,7 @@ class Standardisation:
 
     ```python
     >>> import pandas as pd
-    >>> from smoothclap_trainer.data.standardisation import Standardisation
+    >>> from smoothclap_trainer.data.functionals import Standardisation
     >>> standardisation = Standardisation.fit(pd.DataFrame({"loudness": [1.0, 3.0]}), ["loudness"])
     >>> standardisation({"loudness": 3.0})
     array([1.], dtype=float32)

@@ -355,7 +355,7 @@ def check_across(sources: Sequence[DatasetDict]) -> None:
 
     Args:
         sources (`Sequence[DatasetDict]`):
-            What [`~smoothclap_trainer.data.own_manifest.load_manifest`] returned for each.
+            What [`~smoothclap_trainer.data.manifest.load_manifest`] returned for each.
 
     Raises:
         ValueError: An id comes twice, or a speaker of a corpus or a file is in two splits. All are told, up to 50.
@@ -438,7 +438,7 @@ def load_manifest(
     ```python
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from smoothclap_trainer.data.own_manifest import load_manifest
+    >>> from smoothclap_trainer.data.manifest import load_manifest
     >>> folder = Path(tempfile.mkdtemp())
     >>> _ = (folder / "clips.csv").write_text("FileName,EmoClass\\ngone.wav,hapy\\n")
     >>> try:

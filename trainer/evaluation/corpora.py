@@ -317,7 +317,7 @@ def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> tup
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.contamination import zero_shot_status
+    >>> from smoothclap_trainer.evaluation.corpora import zero_shot_status
     >>> zero_shot_status(["MSP-Podcast v1.11"], "msp-podcast")[0], zero_shot_status(["IEMOCAP"], "ravdess")[0]
     ('not zero-shot', 'zero-shot')
 

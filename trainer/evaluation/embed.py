@@ -20,7 +20,7 @@ def embed_clips(
     """
     Embed whole clips.
 
-    What the audio tower says of them is kept, see [`~smoothclap_trainer.data.frozen_cache.cached_features`]: for models
+    What the audio tower says of them is kept, see [`~smoothclap_trainer.data.cache.cached_features`]: for models
     that share a frozen tower it runs once.
 
     Args:

@@ -120,7 +120,7 @@ def figures_with_intervals(
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.bootstrap import figures_with_intervals
+    >>> from smoothclap_trainer.evaluation.intervals import figures_with_intervals
     >>> found = figures_with_intervals([0, 0, 1, 1], [0, 1, 1, 1], n_classes=2)
     >>> round(found["figures"]["uar"]["value"], 3), found["interval"]["unit"]
     (0.833, 'clips')

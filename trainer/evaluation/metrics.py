@@ -45,7 +45,7 @@ def confusion_matrix(predicted: np.ndarray, true: np.ndarray, n_classes: int) ->
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.scores import confusion_matrix
+    >>> from smoothclap_trainer.evaluation.metrics import confusion_matrix
     >>> confusion_matrix(predicted=[0, 0, 1], true=[0, 1, 1], n_classes=2).tolist()
     [[1, 0], [1, 1]]
 
@@ -93,7 +93,7 @@ def unweighted_average_recall_of(confusion: np.ndarray) -> np.ndarray:
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.scores import unweighted_average_recall_of
+    >>> from smoothclap_trainer.evaluation.metrics import unweighted_average_recall_of
     >>> float(unweighted_average_recall_of(np.array([[3, 1], [1, 0]])))  # recalls are 3/4 and 0
     0.375
 
@@ -181,7 +181,7 @@ def unweighted_average_recall(predicted: np.ndarray, true: np.ndarray) -> float:
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.zero_shot import unweighted_average_recall
+    >>> from smoothclap_trainer.evaluation.metrics import unweighted_average_recall
     >>> unweighted_average_recall(predicted=np.array([0, 0, 0, 0]), true=np.array([0, 0, 0, 1]))
     0.5
 
@@ -235,7 +235,7 @@ def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> 
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.reliability import reliability
+    >>> from smoothclap_trainer.evaluation.metrics import reliability
     >>> found = reliability(np.array([[0.9, 0.1], [0.7, 0.3]]), true=np.array([0, 1]))
     >>> round(found["expected_calibration_error"], 6)  # (|0.9 - 1| + |0.7 - 0|) / 2
     0.4
@@ -313,7 +313,7 @@ def recall_at_k(
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.retrieval import recall_at_k
+    >>> from smoothclap_trainer.evaluation.metrics import recall_at_k
     >>> recall_at_k(np.eye(2), np.eye(2), np.arange(2), ks=(1, 5))
     {'audio_to_text_r@1': 1.0, 'text_to_audio_r@1': 1.0}
 

@@ -75,7 +75,7 @@ def cure_of_split(manifest: str, columns: Mapping[str, str]) -> str:
     What to add to the message that a manifest lacks a split; without a word of splits all of it would be for training.
 
     Args:
-        manifest (`str`): What [`~smoothclap_trainer.data.own_manifest.load_manifest`] reads.
+        manifest (`str`): What [`~smoothclap_trainer.data.manifest.load_manifest`] reads.
         columns (`Mapping[str, str]`): Our column to the manifest's.
 
     Returns:
@@ -112,7 +112,7 @@ class OwnTask:
         title (`str`): For people.
         corpus (`str`): Name of the corpus: who was trained on a corpus of this name is not zero-shot on it. Where the
             manifest has a column `corpus`, as it is there, with or without more after it.
-        manifest (`str`): What [`~smoothclap_trainer.data.own_manifest.load_manifest`] reads; its rows have files.
+        manifest (`str`): What [`~smoothclap_trainer.data.manifest.load_manifest`] reads; its rows have files.
         language (`str`): BCP-47 tag of the speech.
         licence (`str`): Of the clips.
         words (`dict[str, str]`): Class to what the text query calls it. Classes are labels of the manifest.

@@ -38,7 +38,7 @@ def project(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> tuple[np.ndar
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.emotion_map import project
+    >>> from smoothclap_trainer.evaluation.plots import project
     >>> clips, texts, shares = project(np.eye(3), np.eye(3)[:2])
     >>> clips.shape, texts.shape, round(sum(shares), 2)
     ((3, 2), (2, 2), 1.0)
@@ -146,7 +146,7 @@ def reliability_picture(part: dict[str, Any], title: str, path: str | Path) -> N
     Draws accuracy against confidence, and how many clips each bin has.
 
     Args:
-        part (`dict`): From [`~smoothclap_trainer.evaluation.reliability.reliability`].
+        part (`dict`): From [`~smoothclap_trainer.evaluation.metrics.reliability`].
         title (`str`): Stands above it.
         path (`str` or `Path`): The PNG to write.
 
@@ -323,7 +323,7 @@ def wrapped(text: str, width: int) -> str:
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.pictures import wrapped
+    >>> from smoothclap_trainer.evaluation.plots import wrapped
     >>> wrapped("organisation/large_name", 17).splitlines()
     ['organisation/', 'large_name']
 
@@ -354,7 +354,7 @@ def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
 
     ```python
     >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.pictures import spread
+    >>> from smoothclap_trainer.evaluation.plots import spread
     >>> spread(np.array([0.5, 0.5, 1.0, 1.0]), gap=0.25).tolist()
     [0.25, 0.5, 0.75, 1.0]
 
@@ -447,7 +447,7 @@ def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.report_pictures import file_stems
+    >>> from smoothclap_trainer.evaluation.plots import file_stems
     >>> list(file_stems([("tess-7", "user/name"), ("tess-7", "/user/Name")]).values())
     ['tess-7-user-name', 'tess-7-user-Name-2']
 

@@ -22,7 +22,7 @@ class Protocol:
         title (`str`):
             For people: `"IEMOCAP 4"`.
         corpus (`str`):
-            A key of [`~smoothclap_trainer.data.emotion_corpora.EMOTION_CORPORA`], or the name of the user's own.
+            A key of [`~smoothclap_trainer.evaluation.corpora.EMOTION_CORPORA`], or the name of the user's own.
         language (`str`):
             BCP-47 tag of the speech.
         text_language (`str`):

@@ -15,7 +15,7 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
 
     Args:
         corpora (`Sequence[str]`):
-            Keys of [`~smoothclap_trainer.data.emotion_corpora.EMOTION_CORPORA`], each once.
+            Keys of [`~smoothclap_trainer.evaluation.corpora.EMOTION_CORPORA`], each once.
         data_roots (`Sequence[str]`):
             `"CORPUS=FOLDER"`, and at most one plain folder. That holds a folder named like each corpus; if only one
             corpus is needed, it may be the corpus itself.
@@ -31,7 +31,7 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
 
     ```python
     >>> from pathlib import Path
-    >>> from smoothclap_trainer.evaluation.data_roots import corpus_roots
+    >>> from smoothclap_trainer.evaluation.tasks import corpus_roots
     >>> Path("data/Toronto").mkdir(parents=True)
     >>> corpus_roots(["tess"], ["tess=data/Toronto"])["tess"].name
     'Toronto'
@@ -100,7 +100,7 @@ def load_tasks(names: Sequence[str], data_roots: Sequence[str]) -> list[Task]:
         names (`Sequence[str]`):
             Names in [`~smoothclap_trainer.evaluation.protocols.PROTOCOLS`], and YAML files of one's own tasks.
         data_roots (`Sequence[str]`):
-            Where the corpora of named tasks are, see [`~smoothclap_trainer.evaluation.data_roots.corpus_roots`].
+            Where the corpora of named tasks are, see [`~smoothclap_trainer.evaluation.tasks.corpus_roots`].
 
     Returns:
         `list[Task]`: In the order of `names`.

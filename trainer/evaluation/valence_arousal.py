@@ -68,7 +68,7 @@ def place_of(emotion: str) -> tuple[float, float] | None:
     Example:
 
     ```python
-    >>> from smoothclap_trainer.data.circumplex import place_of
+    >>> from smoothclap_trainer.evaluation.valence_arousal import place_of
     >>> [round(each, 2) for each in place_of("Sadness")]
     [-0.89, -0.46]
     >>> place_of("disgust") is None
@@ -150,7 +150,7 @@ def placed_classes(classes: Sequence[str]) -> list[str]:
         classes (`Sequence[str]`): Names of classes.
 
     Returns:
-        `list[str]`: Those that [`~smoothclap_trainer.data.circumplex.place_of`] knows, in their order.
+        `list[str]`: Those that [`~smoothclap_trainer.evaluation.valence_arousal.place_of`] knows, in their order.
     """
     return [name for name in classes if place_of(name) is not None]
 

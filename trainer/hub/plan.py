@@ -89,7 +89,7 @@ def kind_of(config: Mapping[str, Any]) -> CheckpointKind:
     Example:
 
     ```python
-    >>> from smoothclap_trainer.hub_kinds import CLASSIFIER, kind_of
+    >>> from smoothclap_trainer.hub.plan import CLASSIFIER, kind_of
     >>> kind_of({"architectures": ["SmoothCLAPForAudioClassification"]}) is CLASSIFIER
     True
 
@@ -189,7 +189,7 @@ def plan(folder: str | Path) -> Plan:
     Training checkpoints, optimiser states, pickles, `work/`, caches and anything else stay.
 
     Args:
-        folder (`str` or `Path`): What [`~smoothclap_trainer.run.run_training`] wrote, or the `classifier/` of
+        folder (`str` or `Path`): What [`~smoothclap_trainer.train.run_training`] wrote, or the `classifier/` of
             [`~smoothclap_trainer.clep_dg.experiment.run_experiment`], or `save_pretrained` with a card.
 
     Raises:
@@ -199,7 +199,7 @@ def plan(folder: str | Path) -> Plan:
 
     ```python
     >>> from modeling_smoothclap import SMOOTHCLAP_TINY
-    >>> from smoothclap_trainer.hub_plan import plan
+    >>> from smoothclap_trainer.hub.plan import plan
     >>> upload = plan(SMOOTHCLAP_TINY)
     >>> {file.name: file.what for file in upload.files}["thresholds.json"], upload.size > 20e6
     ('thresholds of the captions', True)

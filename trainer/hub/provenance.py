@@ -73,7 +73,7 @@ def corpora_of_rows(rows: Any) -> set[str]:
 
     ```python
     >>> from datasets import Dataset
-    >>> from smoothclap_trainer.corpora_seen import corpora_of_rows
+    >>> from smoothclap_trainer.hub.provenance import corpora_of_rows
     >>> sorted(corpora_of_rows(Dataset.from_dict({"corpus": ["queen", None, "queen"]})))
     ['queen', 'unrecorded']
 

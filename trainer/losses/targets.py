@@ -166,7 +166,7 @@ class SoftTargets:
 
     ```python
     >>> import torch
-    >>> from smoothclap_trainer.objectives.targets import LabelEquality, SoftTargets
+    >>> from smoothclap_trainer.losses.targets import LabelEquality, SoftTargets
     >>> targets = SoftTargets([LabelEquality()], [1.0], beta=0.5)
     >>> targets.distribution([torch.tensor([[0.0], [1.0], [0.0]])], 3, slice(0, 1))
     tensor([[0.7500, 0.0000, 0.2500]])

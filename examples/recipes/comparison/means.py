@@ -28,7 +28,7 @@ def mean_and_half_width(values: Sequence[float]) -> tuple[float, float]:
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.intervals import mean_and_half_width
+    >>> from comparison.means import mean_and_half_width
     >>> mean_and_half_width([0.0, 2.0])  # the deviation of the mean is 1
     (1.0, 12.706)
 

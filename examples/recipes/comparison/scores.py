@@ -39,7 +39,7 @@ def score_checkpoint(
         own_thresholds ([`Thresholds`]): Of speech like `speech`, where training clips are unlike it in part and their
             thresholds give most of it one and the same words.
         cache (`str` or `Path`): Folder for what the audio tower says of the clips, see
-            [`~smoothclap_trainer.data.frozen_cache.cached_features`]: frozen towers run once for all models.
+            [`~smoothclap_trainer.data.cache.cached_features`]: frozen towers run once for all models.
 
     Returns:
         `dict[str, float]`: `train_clips`; `uar_LANGUAGE` for each language of `expressive`; `intensity`, `egemaps` and

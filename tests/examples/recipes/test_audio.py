@@ -48,16 +48,16 @@ def test_common_band_clips_overshoot():
 
 def test_level_of_a_sine_is_three_db_below_its_peak():
     wave = 0.1 * np.sin(2 * np.pi * 200 * np.arange(16000) / 16000)
-    assert level_dbfs(wave) == pytest.approx(-20 - 3.01, abs=0.01)
-    assert level_dbfs(wave + 0.5) == pytest.approx(-23.01, abs=0.01)
-    assert level_dbfs(np.zeros(16000)) == float("-inf")
-    assert level_dbfs(np.array([0.1, -0.1])) == pytest.approx(-20)
+    assert level_dbfs(wave, 16000) == pytest.approx(-20 - 3.01, abs=0.01)
+    assert level_dbfs(wave + 0.5, 16000) == pytest.approx(-23.01, abs=0.01)
+    assert level_dbfs(np.zeros(16000), 16000) == float("-inf")
+    assert level_dbfs(np.array([0.1, -0.1]), 16000) == pytest.approx(-20)
 
 
 def test_level_is_that_of_the_loudest_moment():
     wave = np.zeros(16000)
     wave[8000:8800] = np.sin(2 * np.pi * 200 * np.arange(800) / 16000)
-    assert level_dbfs(wave) == pytest.approx(-3.01, abs=0.01)
+    assert level_dbfs(wave, 16000) == pytest.approx(-3.01, abs=0.01)
 
 
 @pytest.mark.parametrize(

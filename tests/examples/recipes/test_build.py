@@ -26,7 +26,7 @@ from .archive_makers import write_drascula, write_fillets, write_queen
 
 NAMES = ["queen", "drascula", "fillets-cs"]
 SPECS = [CORPORA[name] for name in NAMES]
-SCRIPT = Path(__file__).parents[3] / "examples" / "build_speech_dataset.py"
+SCRIPT = Path(__file__).parents[3] / "examples" / "recipes" / "build_speech_dataset.py"
 
 
 @pytest.fixture(scope="module")

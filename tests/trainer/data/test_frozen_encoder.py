@@ -118,7 +118,7 @@ def test_the_fingerprint_is_the_same_wherever_the_encoder_came_from(tmp_path, en
     fingerprint = FrozenSpeechEncoder(encoder_folder).fingerprint
     assert FrozenSpeechEncoder.from_model(model, processor.feature_extractor).fingerprint == fingerprint
     assert FrozenSpeechEncoder.from_model(loaded, extractor).fingerprint == fingerprint
-    code = "import sys\nfrom smoothclap_trainer.data.frozen_encoder import FrozenSpeechEncoder\n"
+    code = "import sys\nfrom smoothclap_trainer.data.cache import FrozenSpeechEncoder\n"
     printed = run_python(["-c", code + "print(FrozenSpeechEncoder(sys.argv[1]).fingerprint)", encoder_folder], tmp_path)
     assert printed.split()[-1] == fingerprint
 

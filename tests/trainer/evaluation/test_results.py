@@ -10,7 +10,6 @@ from smoothclap_trainer.evaluation.results import (
     ready_for_json,
     versions,
     write_results,
-    write_whole,
 )
 
 
@@ -108,5 +107,3 @@ def test_written_whole_or_not_at_all(tmp_path):
             write_results(bad, path)
     assert "Fröhlich" in path.read_text(encoding="utf-8")
     assert [each.name for each in path.parent.iterdir()] == ["results.json"]
-    write_whole("a\nb", tmp_path / "deep" / "text")
-    assert (tmp_path / "deep" / "text").read_bytes() == b"a\nb"

@@ -252,7 +252,7 @@ def test_the_recorded_revision_is_loaded(folder, tmp_path, monkeypatch):
         asked.append(arguments)
         return OnACircle()
 
-    monkeypatch.setattr("smoothclap_trainer.search.speech_index.load_dual_encoder", load)
+    monkeypatch.setattr("smoothclap_trainer.search.load_dual_encoder", load)
     SpeechIndex.load(tmp_path, trust_remote_code=True, device="meta")
     assert asked == [("me/mine", "c0ffee", True, "meta")]
 

@@ -56,7 +56,7 @@ class Thresholds:
 
     ```python
     >>> import pandas as pd
-    >>> from smoothclap_trainer.data.thresholds import Thresholds
+    >>> from smoothclap_trainer.data.captions.thresholds import Thresholds
     >>> thresholds = Thresholds.fit(pd.DataFrame({"duration": [float(n) for n in range(11)]}))
     >>> thresholds.low, thresholds.high
     ({'duration': 3.0}, {'duration': 7.0})

@@ -300,7 +300,7 @@ def test_output_that_is_a_file(refusal, tmp_path, original):
 
 
 def run_command(*arguments, **environment):
-    command = [sys.executable, "-m", "modeling_smoothclap.convert_paraclap_to_hf", *map(str, arguments)]
+    command = [sys.executable, "-m", "modeling_smoothclap.convert_to_hf", *map(str, arguments)]
     return subprocess.run(command, cwd=REPOSITORY, env=os.environ | environment, capture_output=True, text=True)
 
 
