@@ -1,7 +1,8 @@
-"""What the figures of compared objectives say, counted and not judged: which is highest, and does the claim hold."""
+"""What compared objectives come to, counted and not judged: which is highest, and does a claim hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,9 @@ from .means import mean_and_half_width, overlap
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """
-    One figure that objectives are compared by; more is better.
+    One metric that objectives are compared by; more is better.
 
     Args:
         column (`str`): Of the results.
@@ -25,86 +26,118 @@ class Figure:
     chance: float
 
 
-def entry(interval: tuple[float, float]) -> str:
-    """Mean and half-width as tables show them."""
-    return "undefined" if np.isnan(interval[0]) else f"{interval[0]:.3f} ± {interval[1]:.3f}"
+@dataclass(frozen=True)
+class Interval:
+    """A mean over seeds and half of its 95% t-interval; NaN where the metric is undefined."""
+
+    mean: float
+    half_width: float
+
+    @property
+    def is_defined(self) -> bool:
+        """Whether there is a mean."""
+        return not np.isnan(self.mean)
+
+    def overlaps(self, other: "Interval") -> bool:
+        """Whether two intervals share a value."""
+        return overlap((self.mean, self.half_width), (other.mean, other.half_width))
 
 
-def highest_rows(results: pd.DataFrame, figures: Sequence[Figure], baseline: str) -> list[list[str]]:
+class Relation(Enum):
+    """How an interval relates to that of the baseline."""
+
+    ITSELF = "itself"
+    APART = "apart"
+    OVERLAP = "overlap"
+    UNDEFINED = "undefined"
+
+
+@dataclass(frozen=True)
+class Highest:
+    """The objective with the highest mean of a metric, and the baseline. `objective` is None if all are undefined."""
+
+    metric: Metric
+    objective: str | None
+    interval: Interval
+    baseline: Interval
+    relation: Relation
+    is_above_chance: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """How many of `total` settings are higher or lower than the baseline, and how many intervals are apart."""
+
+    metric: Metric
+    is_defined: bool
+    total: int
+    higher: int = 0
+    higher_apart: int = 0
+    lower: int = 0
+    lower_apart: int = 0
+
+
+def by_objective(results: pd.DataFrame, metric: Metric) -> dict[str, Interval]:
+    """Return the mean and half-width of each objective, in their order."""
+    groups = results.groupby("objective", sort=False)[metric.column]
+    return {str(name): Interval(*mean_and_half_width(values.tolist())) for name, values in groups}
+
+
+def highest(results: pd.DataFrame, metrics: Sequence[Metric], baseline: str) -> Iterator[Highest]:
     """
-    The highest mean of each figure beside the baseline's.
+    Yield the highest mean of each metric. Objectives with equal means are yielded each.
 
     Args:
-        results (`pd.DataFrame`): One row a run, with `objective` and the figures.
-        figures (`Sequence[Figure]`): Which.
+        results (`pd.DataFrame`): One row a run, with `objective` and the metrics.
+        metrics (`Sequence[Metric]`): Which.
         baseline (`str`): Name of an objective.
 
-    Returns:
-        `list[list[str]]`: For each figure its title, the objective, its mean and half-width, those of the baseline,
-        whether the intervals overlap, and whether the whole interval lies over chance. Objectives of one mean have a
-        row each; a figure that no objective has is undefined.
-
     Raises:
         ValueError: if there are no runs of the baseline.
     """
-    rows = []
-    for figure in figures:
-        found = _intervals(results, figure, baseline)
-        means = [mean for mean, _ in found.values() if not np.isnan(mean)]
-        if not means:
-            rows.append([figure.title, *["undefined"] * 5])
+    for metric in metrics:
+        found = _with_baseline(results, metric, baseline)
+        base = found[baseline]
+        top = max((each.mean for each in found.values() if each.is_defined), default=None)
+        if top is None:
+            yield Highest(metric, None, base, base, Relation.UNDEFINED, False)
         for name, interval in found.items():
-            if means and interval[0] == max(means):
-                over = "yes" if interval[0] - interval[1] > figure.chance else "no"
-                between = "itself" if name == baseline else _between(interval, found[baseline])
-                rows.append([figure.title, name, entry(interval), entry(found[baseline]), between, over])
-    return rows
+            if top is not None and interval.mean == top:
+                above = interval.mean - interval.half_width > metric.chance
+                yield Highest(metric, name, interval, base, _relation(name == baseline, interval, base), above)
 
 
-def claim_lines(results: pd.DataFrame, figures: Sequence[Figure], baseline: str, others: Sequence[str]) -> list[str]:
+def claims(results: pd.DataFrame, metrics: Sequence[Metric], baseline: str, others: Sequence[str]) -> Iterator[Claim]:
     """
-    Are others higher than a baseline?
+    Yield for each metric how often `others` are higher or lower than the baseline.
 
     Args:
-        results (`pd.DataFrame`), figures (`Sequence[Figure]`), baseline (`str`): As in [`highest_rows`].
-        others (`Sequence[str]`): Names of the objectives that are claimed to be.
-
-    Returns:
-        `list[str]`: A line for each figure: how many means are higher, how many are lower, how many of each with
-        intervals apart, and whether the claim is borne out, that is, higher with intervals apart.
+        results (`pd.DataFrame`), metrics (`Sequence[Metric]`), baseline (`str`): As for [`highest`].
+        others (`Sequence[str]`): Names of the objectives that are claimed to be higher.
 
     Raises:
         ValueError: if there are no runs of the baseline.
     """
-    return [_claim(figure, _intervals(results, figure, baseline), baseline, others) for figure in figures]
+    for metric in metrics:
+        found = _with_baseline(results, metric, baseline)
+        base = found[baseline]
+        compared = [found[name] for name in others if found[name].is_defined and base.is_defined]
+        higher = [each.overlaps(base) for each in compared if each.mean > base.mean]
+        lower = [each.overlaps(base) for each in compared if each.mean < base.mean]
+        counts = (len(higher), higher.count(False), len(lower), lower.count(False))
+        yield Claim(metric, bool(compared), len(others), *counts)
 
 
-def _claim(figure: Figure, found: dict[str, tuple[float, float]], baseline: str, others: Sequence[str]) -> str:
-    base, total = found[baseline], len(others)
-    compared = [found[name] for name in others if not np.isnan([found[name][0], base[0]]).any()]
-    if not compared:
-        return f"{figure.title}: undefined."
-    higher = [overlap(each, base) for each in compared if each[0] > base[0]]
-    lower = [overlap(each, base) for each in compared if each[0] < base[0]]
-    for_it, against = higher.count(False), lower.count(False)
-    if for_it:
-        verdict = "Borne out" if for_it == total else f"Borne out in {for_it} of {total}"
-    else:
-        verdict = "Not borne out"
-    return (
-        f"{figure.title}: higher in {len(higher)} of {total} settings, intervals apart in {for_it}; lower in "
-        f"{len(lower)}, intervals apart in {against}. {verdict}."
-    )
+def _relation(is_baseline: bool, interval: Interval, base: Interval) -> Relation:
+    if is_baseline:
+        return Relation.ITSELF
+    if not base.is_defined:
+        return Relation.UNDEFINED
+    return Relation.OVERLAP if interval.overlaps(base) else Relation.APART
 
 
-def _between(one: tuple[float, float], other: tuple[float, float]) -> str:
-    return "undefined" if np.isnan(other[0]) else "overlap" if overlap(one, other) else "apart"
-
-
-def _intervals(results: pd.DataFrame, figure: Figure, baseline: str) -> dict[str, tuple[float, float]]:
-    """Mean and half-width by objective, in their order."""
-    groups = results.groupby("objective", sort=False)[figure.column]
-    found = {str(name): mean_and_half_width(values.tolist()) for name, values in groups}
+def _with_baseline(results: pd.DataFrame, metric: Metric, baseline: str) -> dict[str, Interval]:
+    found = by_objective(results, metric)
     if baseline not in found:
         raise ValueError(f"There are no runs of {baseline!r} to compare with, only of {list(found)}.")
     return found
