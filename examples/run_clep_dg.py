@@ -22,7 +22,7 @@ from smoothclap_trainer.clep_dg.experiment import run_experiment
 from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
 from smoothclap_trainer.clep_dg.settings import GENERALISATION, read_settings
 from smoothclap_trainer.evaluation.plots import check_matplotlib
-from smoothclap_trainer.evaluation.results import write_results
+from smoothclap_trainer.files import write_json
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
         check_matplotlib()  # before the long work
         output = Path(settings.output)
         results = run_experiment(settings)
-        write_results(results, output / "results.json")
+        write_json(output / "results.json", results)
         report = write_report(results, output)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")

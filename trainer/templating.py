@@ -1,22 +1,45 @@
-"""Words from results: Markdown by Jinja templates, which lie in `templates/`."""
+"""Markdown from typed results: the Jinja templates in `templates/`, and the small functions that they share."""
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from .evaluation.report_cells import code, image, number, table, with_interval
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from .evaluation.results import Metric, ZeroShot
+
+
+MARKS = {"zero-shot": "", "not zero-shot": " †", "unknown": " ‡"}
+"""What follows a result in a table, by its zero-shot status; [`footnotes`] explains it."""
+NO_WIDTH = "An interval of zero width is not certainty: all samples agree, so the bootstrap shows no spread."
+PLACES = {
+    "at chance": "At chance: the interval contains chance, so the result does not differ from guessing.",
+    "below chance": "Below chance: the whole interval is below it; classes are systematically confused.",
+}
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(
         loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters.update(code=code, number=number, with_interval=with_interval)
-    environment.globals.update(table=table, image=image)
+    environment.filters |= {
+        "cell": cell,
+        "code": code,
+        "counts": counts,
+        "mark": mark,
+        "number": number,
+        "thousands": "{:,}".format,
+        "with_interval": with_interval,
+    }
+    environment.globals |= {"footnotes": footnotes, "image": image, "table": table}
     return environment
 
 
@@ -32,3 +55,110 @@ def render(template: str, **values: Any) -> str:
         `str`: Markdown.
     """
     return _environment().get_template(template).render(**values)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """
+    Write a Markdown table.
+
+    Args:
+        head (`Sequence[str]`): Names of the columns.
+        rows (`Sequence[Sequence[str]]`): Cells; see [`cell`] for what is escaped.
+        words (`int`, defaults to 1): How many columns, from the left, hold words. Numbers are aligned right.
+
+    Returns:
+        `str`: Lines, the last with its end.
+
+    Example:
+
+    ```python
+    >>> from smoothclap_trainer.templating import table
+    >>> print(table(["class", "clips"], [["sad|blue", "3"]]), end="")
+    | class | clips |
+    | --- | ---: |
+    | sad\\|blue | 3 |
+
+    ```
+    """
+    rule = ["---"] * words + ["---:"] * (len(head) - words)
+    return "".join(f"| {' | '.join(map(cell, line))} |\n" for line in [head, rule, *rows])
+
+
+def cell(text: str) -> str:
+    """Return text for one cell of a Markdown table: on one line, with `|` escaped."""
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def code(name: str) -> str:
+    """Return a name that Markdown leaves as it is."""
+    return f"`{name}`"
+
+
+def image(alt: str, path: str) -> str:
+    """
+    Show an image.
+
+    Args:
+        alt (`str`): What the image shows, for those who cannot see it.
+        path (`str`): Where it is, with `/` between the parts; what would end a link early is escaped.
+
+    Returns:
+        `str`: Markdown.
+
+    Example:
+
+    ```python
+    >>> from smoothclap_trainer.templating import image
+    >>> image("Confusions [of all]", "pictures/a b.png")
+    '![Confusions (of all)](pictures/a%20b.png)'
+
+    ```
+    """
+    return f"![{alt.replace('[', '(').replace(']', ')')}]({quote(path)})"
+
+
+def counts(of: Mapping[str, int]) -> str:
+    """Return numbers by what they count: `"silent: 1; too short: 2"`, or `"none"`."""
+    return "; ".join(f"{what}: {count:,}" for what, count in of.items()) or "none"
+
+
+def number(value: float | None) -> str:
+    """Return a number with three decimals, or a dash for none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def with_interval(metric: "Metric") -> str:
+    """Return a metric and its interval, `"0.412 [0.380, 0.441]"`; without the interval if there is none."""
+    if metric.low is None or metric.high is None:
+        return number(metric.value)
+    return f"{number(metric.value)} [{number(metric.low)}, {number(metric.high)}]"
+
+
+def mark(status: str) -> str:
+    """Return the mark of [`MARKS`] for a zero-shot status."""
+    return MARKS[status]
+
+
+def footnotes(
+    noted: Iterable[tuple[str, "ZeroShot"]], places: Collection[str] = (), metrics: Iterable["Metric"] = ()
+) -> str:
+    """
+    Explain the marks of a table, and the words about chance.
+
+    Args:
+        noted (`Iterable[tuple[str, ZeroShot]]`): What each result is called, and whether it is zero-shot.
+        places (`Collection[str]`): The [`~smoothclap_trainer.evaluation.results.AgainstChance`] of all results.
+        metrics (`Iterable[Metric]`): Those whose intervals are shown.
+
+    Returns:
+        `str`: Bullets, each reason once with the results that it holds for; `""` where nothing needs a word.
+    """
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for name, zero_shot in noted:
+        if sign := mark(zero_shot.status).strip():
+            status = "unknown whether it is zero-shot" if zero_shot.status == "unknown" else zero_shot.status
+            reasons.setdefault((sign, f"{status}. {zero_shot.why}"), []).append(name)
+    lines = [f"{sign} {', '.join(names)}: {reason}" for (sign, reason), names in reasons.items()]
+    lines += [sentence for place, sentence in PLACES.items() if place in places]
+    lines += [NO_WIDTH] if any(metric.without_width for metric in metrics) else []
+    return "".join(f"- {line}\n" for line in lines)

@@ -16,7 +16,8 @@ from transformers.audio_utils import load_audio
 
 from smoothclap_trainer.evaluation import plots as pictures
 from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
-from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS
+from smoothclap_trainer.evaluation.tasks import read_task
 from tests import tiny
 from tests.corpus_trees import build_tree
 from tests.trainer.evaluation.tiny_clap import clap

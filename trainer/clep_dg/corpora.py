@@ -13,7 +13,8 @@ from ..data.manifest import load_manifest
 from ..evaluation.attributes import thirds
 from ..evaluation.corpora import EMOTION_CORPORA
 from ..evaluation.own_task import as_texts, clips_where, cure_of_split, misnamed_corpora
-from ..evaluation.protocols import PROTOCOLS, read_task
+from ..evaluation.protocols import PROTOCOLS
+from ..evaluation.tasks import read_task
 from .settings import CorpusSettings
 
 

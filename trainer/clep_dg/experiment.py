@@ -13,11 +13,11 @@ import torch
 from transformers.utils import logging
 
 from ..data.acoustic_conditions import CONDITIONS, degrade
-from ..evaluation.corpora import EMOTION_CORPORA, ZERO_SHOT, zero_shot_status
+from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from ..evaluation.embed_files import embed_files
 from ..evaluation.named_checkpoint import parse_model
-from ..evaluation.results import FORMAT, describe_data, file_hashes, ready_for_json, versions
+from ..evaluation.results import FORMAT, ZeroShotStatus, describe_clips, file_hashes, ready_for_json, versions
 from .acpt import check_folder
 from .cards.classifier import write_cards
 from .classifier import check_no_adapters, save_classifier
@@ -185,10 +185,10 @@ def _judged(
     judge: _Judge, corpus: LabelledCorpus, others: list[LabelledCorpus], settings: ExperimentSettings
 ) -> dict[str, list[dict[str, Any]]]:
     """What each protocol that is asked for gives on a corpus, one entry for each condition."""
-    status, why = zero_shot_status(judge.encoder.training_corpora, corpus.name)
-    if status != ZERO_SHOT:
-        logger.warning(f"{judge.encoder.name} on {corpus.title}: {status}. {why}")
-    about = {"corpus": corpus.name, "zero_shot": {"status": status, "why": why}}
+    zero_shot = zero_shot_status(judge.encoder.training_corpora, corpus.name)
+    if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
+        logger.warning(f"{judge.encoder.name} on {corpus.title}: {zero_shot.status}. {zero_shot.why}")
+    about = {"corpus": corpus.name, "zero_shot": zero_shot}
     embeds = {condition: judge.embeddings(corpus.name, condition) for condition in settings.conditions}
     found = {}
     if GENERALISATION in settings.protocols:
@@ -222,9 +222,9 @@ def _speakers(corpora: list[LabelledCorpus]) -> set[str]:
 
 
 def _sha256(rows: pd.DataFrame, corpus: LabelledCorpus) -> str:
-    return str(describe_data(rows, corpus.classes, file_hashes(rows["path"]), {})["sha256"])
+    return describe_clips(rows, corpus.classes, file_hashes(rows["path"]), {}).sha256
 
 
 def _described(corpus: LabelledCorpus, doubtful: Mapping[str, str]) -> dict[str, Any]:
     fields = {name: getattr(corpus, name) for name in ("name", "title", "language", "licence", "source")}
-    return fields | {"data": describe_data(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful)}
+    return fields | {"data": describe_clips(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful)}

@@ -10,6 +10,7 @@ from transformers.utils import logging
 
 from ..hub.provenance import UNRECORDED
 from .corpus_readers import SHOWN, EmoEvaluations, FileNames, LabelTable, Reader
+from .results import ZeroShot, ZeroShotStatus
 
 
 logger = logging.get_logger(__name__)
@@ -295,16 +296,13 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
 }
 
 
-ZERO_SHOT, NOT_ZERO_SHOT, UNKNOWN = "zero-shot", "not zero-shot", "unknown"
-
-
-def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> tuple[str, str]:
+def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> ZeroShot:
     """
-    Say whether a model may have seen the corpus that it is judged on.
+    Check whether a model may have been trained on the corpus that it is judged on.
 
     Names are compared by their letters and digits only, whatever the case, and a recorded name counts in which that of
-    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`. Rather once too often
-    "not zero-shot" than once too seldom.
+    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`. When in doubt, the
+    result is "not zero-shot".
 
     Args:
         training_corpora (`Sequence[str]`, *optional*): The record: `training_corpora` of the model's configuration.
@@ -312,33 +310,32 @@ def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> tup
         corpus (`str`): What the model is judged on.
 
     Returns:
-        `tuple[str, str]`: [`ZERO_SHOT`], [`NOT_ZERO_SHOT`] or [`UNKNOWN`], and a sentence that says why.
+        [`ZeroShot`]
 
     Example:
 
     ```python
     >>> from smoothclap_trainer.evaluation.corpora import zero_shot_status
-    >>> zero_shot_status(["MSP-Podcast v1.11"], "msp-podcast")[0], zero_shot_status(["IEMOCAP"], "ravdess")[0]
-    ('not zero-shot', 'zero-shot')
+    >>> str(zero_shot_status(["MSP-Podcast v1.11"], "msp-podcast").status)
+    'not zero-shot'
 
     ```
     """
     if not training_corpora:
-        return (
-            UNKNOWN,
-            f"The checkpoint does not record which corpora it was trained on, so {corpus} may be among them.",
-        )
-    # Its letters with anything between them that is none, after no other letter.
+        why = f"The checkpoint does not record which corpora it was trained on, so {corpus} may be among them."
+        return ZeroShot(ZeroShotStatus.UNKNOWN, why)
+    # The letters of the name, with anything between them that is not a letter or digit, at the start of a word.
     pattern = r"(?<![^\W_])" + r"[\W_]*".join(re.escape(each) for each in corpus.casefold() if each.isalnum())
     if seen := [name for name in training_corpora if re.search(pattern, name.casefold())]:
-        return NOT_ZERO_SHOT, f"The checkpoint was trained on {corpus}: it records {', '.join(map(repr, seen))}."
+        why = f"The checkpoint was trained on {corpus}: it records {', '.join(map(repr, seen))}."
+        return ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, why)
     recorded = [name for name in training_corpora if name.casefold() != UNRECORDED]
     if len(recorded) < len(training_corpora):
         known = f" beyond {', '.join(recorded)}" if recorded else ""
-        return UNKNOWN, (
-            f"Some of the checkpoint's training{known} is not recorded, so {corpus} may have been part of it."
-        )
-    return ZERO_SHOT, (
+        why = f"Some of the checkpoint's training{known} is not recorded, so {corpus} may have been part of it."
+        return ZeroShot(ZeroShotStatus.UNKNOWN, why)
+    why = (
         f"With regard to the corpora that the checkpoint records ({', '.join(recorded)}), {corpus} was never seen in "
         "training."
     )
+    return ZeroShot(ZeroShotStatus.ZERO_SHOT, why)

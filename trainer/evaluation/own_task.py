@@ -12,8 +12,9 @@ from ..config import did_you_mean, fitted, read_mapping
 from ..data.captions.labels import CLASSLESS
 from ..data.manifest import load_manifest
 from ..data.manifest_reading import as_text, read_source
-from .corpora import ZERO_SHOT, zero_shot_status
+from .corpora import zero_shot_status
 from .protocols import Protocol
+from .results import ZeroShotStatus
 
 
 SHOWN = 10
@@ -231,7 +232,8 @@ def misnamed_corpora(corpora: pd.Series, corpus: str, key: str) -> list[str]:
     Returns:
         `list[str]`: What is wrong and how to mend it, in one message; empty if nothing is.
     """
-    others = [name for name in corpora.dropna().unique() if zero_shot_status([name], corpus)[0] == ZERO_SHOT]
+    unseen = ZeroShotStatus.ZERO_SHOT
+    others = [name for name in corpora.dropna().unique() if zero_shot_status([name], corpus).status == unseen]
     if not others:
         return []
     return [

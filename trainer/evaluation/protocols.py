@@ -3,12 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
-
-from .corpora import EMOTION_CORPORA, read_corpus
 
 
 @dataclass(frozen=True)
@@ -121,41 +116,6 @@ class Protocol:
         }
 
 
-def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
-    """
-    Reads the clips of a protocol on one of the known corpora.
-
-    Args:
-        protocol ([`Protocol`]):
-            What to read.
-        root (`str` or `Path`):
-            Folder of its corpus, as it is distributed.
-
-    Returns:
-        `pd.DataFrame`: One row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and
-        `group` (text, or `None` where there is none); `attrs["left_out"]` has reasons and counts.
-
-    Raises:
-        ValueError: The folder does not hold the corpus, or a class has no clip.
-    """
-    corpus = EMOTION_CORPORA[protocol.corpus]
-    rows = read_corpus(corpus, root, protocol.labels)
-    used = rows["label"].isin(list(protocol.labels))
-    left_out = rows.attrs["left_out"] | {
-        f"label {label!r}": count for label, count in sorted(Counter(rows["label"][~used]).items())
-    }
-    rows = rows[used].reset_index(drop=True)
-    rows["label"] = rows["label"].map(dict(protocol.labels)).astype(object)
-    rows.attrs["left_out"] = left_out
-    empty = sorted(set(protocol.classes) - set(rows["label"]))
-    if empty:
-        raise ValueError(
-            f"{protocol.title}: of the classes {list(protocol.classes)}, {empty} have no clip in {str(root)!r}; the "
-            f"corpus is incomplete. It is to be had from {corpus.ask}."
-        )
-    return rows
-
-
 ADJECTIVES = {
     "neutral": "neutral",
     "calm": "calm",
@@ -216,8 +176,6 @@ def wordings_of(classes: Sequence[str], *wordings: Mapping[str, str]) -> tuple[d
     """
     return tuple({name: words[name] for name in classes} for words in wordings)
 
-
-__all__ = ["PROTOCOLS", "Protocol", "read_task"]
 
 PARACLAP = (
     "Classes, words and clips are those of the public evaluation code of ParaCLAP (Jing et al., Interspeech 2024); "

@@ -1,12 +1,15 @@
 """Where the corpora of evaluation are, as the command line says it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from ..config import did_you_mean
-from .corpora import EMOTION_CORPORA
+from .corpora import EMOTION_CORPORA, read_corpus
 from .own_task import Task, read_own_task
-from .protocols import PROTOCOLS, read_task
+from .protocols import PROTOCOLS, Protocol
 
 
 def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str, Path]:
@@ -87,6 +90,41 @@ def _check(roots: Mapping[str, Path], corpora: Sequence[str], plain: Sequence[st
 def _to_be_had(corpora: Sequence[str]) -> str:
     facts = [EMOTION_CORPORA[corpus] for corpus in corpora]
     return "".join(f"\n  {each.name}=FOLDER, from {each.ask}; licence: {each.licence}" for each in facts)
+
+
+def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
+    """
+    Reads the clips of a protocol on one of the known corpora.
+
+    Args:
+        protocol ([`Protocol`]):
+            What to read.
+        root (`str` or `Path`):
+            Folder of its corpus, as it is distributed.
+
+    Returns:
+        `pd.DataFrame`: One row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and
+        `group` (text, or `None` where there is none); `attrs["left_out"]` has reasons and counts.
+
+    Raises:
+        ValueError: The folder does not hold the corpus, or a class has no clip.
+    """
+    corpus = EMOTION_CORPORA[protocol.corpus]
+    rows = read_corpus(corpus, root, protocol.labels)
+    used = rows["label"].isin(list(protocol.labels))
+    left_out = rows.attrs["left_out"] | {
+        f"label {label!r}": count for label, count in sorted(Counter(rows["label"][~used]).items())
+    }
+    rows = rows[used].reset_index(drop=True)
+    rows["label"] = rows["label"].map(dict(protocol.labels)).astype(object)
+    rows.attrs["left_out"] = left_out
+    empty = sorted(set(protocol.classes) - set(rows["label"]))
+    if empty:
+        raise ValueError(
+            f"{protocol.title}: of the classes {list(protocol.classes)}, {empty} have no clip in {str(root)!r}; the "
+            f"corpus is incomplete. It is to be had from {corpus.ask}."
+        )
+    return rows
 
 
 YAML_SUFFIXES = (".yaml", ".yml")

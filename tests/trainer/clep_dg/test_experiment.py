@@ -20,7 +20,8 @@ from smoothclap_trainer.clep_dg.prompts import PromptEncoder
 from smoothclap_trainer.clep_dg.settings import read_settings
 from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
-from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS
+from smoothclap_trainer.evaluation.tasks import read_task
 from tests import tiny
 from tests.trainer.clep_dg.encoders import SHORT
 from tests.trainer.clep_dg.made_up_corpora import experiment, write

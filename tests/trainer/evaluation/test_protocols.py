@@ -5,7 +5,8 @@ import re
 import pytest
 
 from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
-from smoothclap_trainer.evaluation.protocols import PROTOCOLS, read_task
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS
+from smoothclap_trainer.evaluation.tasks import read_task
 from tests.corpus_trees import build_tree
 
 
