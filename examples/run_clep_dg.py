@@ -21,8 +21,8 @@ from transformers.utils import logging
 from smoothclap_trainer.clep_dg.experiment import run_experiment
 from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
 from smoothclap_trainer.clep_dg.settings import GENERALISATION, read_settings
-from smoothclap_trainer.evaluation.plots import check_matplotlib
 from smoothclap_trainer.files import write_json
+from smoothclap_trainer.plotting import check_matplotlib
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from .evaluation.results import Metric, ZeroShot
+    from .evaluation.results import Metric, ModelResult, ZeroShot
 
 
 MARKS = {"zero-shot": "", "not zero-shot": " †", "unknown": " ‡"}
@@ -34,6 +34,7 @@ def _environment() -> "Environment":
         "cell": cell,
         "code": code,
         "counts": counts,
+        "judged": judged,
         "mark": mark,
         "number": number,
         "thousands": "{:,}".format,
@@ -137,6 +138,12 @@ def with_interval(metric: "Metric") -> str:
 def mark(status: str) -> str:
     """Return the mark of [`MARKS`] for a zero-shot status."""
     return MARKS[status]
+
+
+def judged(result: "ModelResult") -> str:
+    """Return a UAR with all that keeps it from being misread: interval, a word unless it is above chance, and mark."""
+    place = "" if result.place == "above chance" else f", {result.place}"
+    return f"{with_interval(result.uar)}{place}{mark(result.zero_shot.status)}"
 
 
 def footnotes(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..evaluation.intervals import FEWEST_SPEAKERS, LEVEL, figures_with_intervals
+from ..evaluation.intervals import FEWEST_SPEAKERS, LEVEL, metrics_with_intervals
 from ..evaluation.metrics import zero_shot_predictions
 from .classifier import ClassifierSettings, train_classifier
 from .corpora import LabelledCorpus
@@ -40,16 +40,15 @@ def figures_over_seeds(
         bootstrap intervals of all seeds; `per_class_recall`, means over seeds; `seeds`, the figures of each.
     """
     found = {
-        seed: figures_with_intervals(each, true, len(classes), units, samples=SAMPLES)
+        seed: metrics_with_intervals(each, true, len(classes), units, samples=SAMPLES)
         for seed, each in predicted.items()
     }
-    recalls = [[each["value"] for each in of_seed["per_class_recall"]] for of_seed in found.values()]
+    recalls = [[each.value for each in of_seed.per_class_recall] for of_seed in found.values()]
     return {
-        "figures": {name: _over_seeds([of_seed["figures"][name] for of_seed in found.values()]) for name in FIGURES},
+        "figures": {name: _over_seeds([of_seed.metrics[name] for of_seed in found.values()]) for name in FIGURES},
         "per_class_recall": dict(zip(classes, np.mean(recalls, axis=0).tolist(), strict=True)),
         "seeds": [
-            {"seed": seed, **{name: of_seed["figures"][name]["value"] for name in FIGURES}}
-            for seed, of_seed in found.items()
+            {"seed": seed, **{name: of_seed.metrics[name].value for name in FIGURES}} for seed, of_seed in found.items()
         ],
     }
 
@@ -59,14 +58,14 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def _over_seeds(figures: list[dict[str, float]]) -> dict[str, float | None]:
-    mean, sd = mean_and_sd([figure["value"] for figure in figures])
+def _over_seeds(metrics: list[Any]) -> dict[str, float | None]:
+    mean, sd = mean_and_sd([metric.value for metric in metrics])
     return {
         "value": mean,
         "sd": sd,
         # Not the narrower interval of the mean: that says nothing of other seeds than these few.
-        "low": min(figure["low"] for figure in figures),
-        "high": max(figure["high"] for figure in figures),
+        "low": min(metric.low for metric in metrics),
+        "high": max(metric.high for metric in metrics),
     }
 
 

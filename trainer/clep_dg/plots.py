@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ..evaluation.plots import COLOURS, MARKERS, NAME_WIDTH, canvas, wrapped
+from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, wrapped
 from .judging import of_method
 from .methods import CLEP_DG, CONTEXT_FREE, RANDOM_CONTEXTS, WITHOUT_STYLE, ZERO_SHOT, TextStages
 

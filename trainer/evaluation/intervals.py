@@ -1,29 +1,29 @@
-"""The figures of a classification with bootstrap intervals.
+"""The metrics of a classification with bootstrap intervals.
 
-The intervals are ours; the paper gives none. They are the percentiles of the figures of samples drawn with replacement.
-Clips of one speaker are alike, so whole speakers are drawn where they are known (a cluster bootstrap), and whole
-sessions for a mean over sessions. The intervals say how far a figure would move with other speakers or clips of the
-same kind; of other wordings or another training they say nothing.
+The intervals are ours; the paper gives none. They are the percentiles of the metrics of samples drawn with replacement.
+Clips from one speaker are correlated, so whole speakers are drawn where they are known (a cluster bootstrap), and whole
+sessions for a mean over sessions. The intervals say how far a metric would move with other speakers or clips of the
+same kind; about other wordings or another training they say nothing.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .metrics import accuracy_of, confusion_matrix, macro_f1_of, recalls, unweighted_average_recall_of
+from .results import Interval, Metric
 
 
-FIGURES = {"uar": unweighted_average_recall_of, "accuracy": accuracy_of, "macro_f1": macro_f1_of}
+METRICS = {"uar": unweighted_average_recall_of, "accuracy": accuracy_of, "macro_f1": macro_f1_of}
 """By their names in results, UAR first."""
 LEVEL = 0.95
 """Of all intervals."""
 FEWEST_SPEAKERS = 5
-"""With less, draws hardly differ, and clips are drawn instead (ours)."""
+"""With fewer, draws hardly differ, and clips are drawn instead (ours)."""
 ENOUGH_UNITS = 20
-"""With less, an interval is noted to be rough (ours)."""
+"""With fewer, an interval is noted to be rough (ours)."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Units:
         name (`str`): What they are: "speakers", "clips", or what the clips are grouped by.
         confusions (`np.ndarray` of shape `(kinds, classes, classes)`): Of one unit of each kind.
         numbers (`np.ndarray` of shape `(kinds,)`): Of units of each kind.
-        averaged (`bool`): The figure of a sample is the mean over its units' figures, not that of their sum.
+        averaged (`bool`): The metric of a sample is the mean over its units' metrics, not that of their sum.
         alone (`int`): How many units are single clips among speakers, and so not counted as speakers.
         note (`str`, *optional*): What to bear in mind about the interval.
     """
@@ -50,36 +50,48 @@ class Units:
     alone: int = 0
     note: str | None = None
 
-    def describe(self) -> dict[str, Any]:
-        """The level of intervals, what is drawn, and how many there are."""
-        return {"level": LEVEL, "unit": self.name, "units": int(self.numbers.sum()) - self.alone}
-
     def draw(self, samples: int, seed: int) -> np.ndarray:
-        """
-        Draw as many units as there are, with replacement, again and again.
-
-        Args:
-            samples (`int`): How often.
-            seed (`int`): Of the draws.
-
-        Returns:
-            `np.ndarray` of shape `(samples, kinds)`: How many of each kind are in each sample.
-        """
+        """Draw as many units as there are, with replacement: the numbers of each kind, of shape `(samples, kinds)`."""
         total = self.numbers.sum()
         return np.random.default_rng(seed).multinomial(total, self.numbers / total, size=samples)
 
     def summed(self, numbers: np.ndarray) -> np.ndarray:
-        """Confusion matrices `(..., classes, classes)` of samples, given as `(..., kinds)` numbers of units."""
+        """Return confusion matrices `(..., classes, classes)` of samples, given as `(..., kinds)` numbers of units."""
         return np.tensordot(numbers.astype(float), self.confusions.astype(float), axes=1)  # whole numbers, so exact
 
-    def figure(self, of: Callable[[np.ndarray], np.ndarray], numbers: np.ndarray) -> np.ndarray:
-        """A figure `(...)` of samples, given as `(..., kinds)` numbers of units."""
+    def metric(self, of: Callable[[np.ndarray], np.ndarray], numbers: np.ndarray) -> np.ndarray:
+        """Return a metric `(...)` of samples, given as `(..., kinds)` numbers of units."""
         if self.averaged:
             return numbers @ of(self.confusions) / numbers.sum(axis=-1)
         return of(self.summed(numbers))
 
+    def interval(self, samples: int) -> Interval:
+        """Describe what is drawn."""
+        units = int(self.numbers.sum()) - self.alone
+        return Interval(level=LEVEL, unit=self.name, units=units, samples=samples, note=self.note)
 
-def figures_with_intervals(
+
+@dataclass(frozen=True)
+class MetricsWithIntervals:
+    """
+    The metrics of one classification; nothing is rounded.
+
+    Args:
+        metrics (`dict[str, Metric]`): `"uar"`, `"accuracy"` and `"macro_f1"`.
+        per_class_recall (`list[Metric]`): In the order of the classes; a class without clips has None for all.
+        confusion (`list[list[int]]`): Clips; rows are true classes, columns predicted ones.
+        groups (`dict[str, float]`, *optional*): The UAR of each group.
+        interval ([`Interval`]): How the intervals were made.
+    """
+
+    metrics: dict[str, Metric]
+    per_class_recall: list[Metric]
+    confusion: list[list[int]]
+    groups: dict[str, float] | None
+    interval: Interval
+
+
+def metrics_with_intervals(
     predicted: np.ndarray,
     true: np.ndarray,
     n_classes: int,
@@ -88,9 +100,9 @@ def figures_with_intervals(
     samples: int = 2000,
     seed: int = 0,
     grouped_by: str = "session",
-) -> dict[str, Any]:
+) -> MetricsWithIntervals:
     """
-    UAR, accuracy, macro F1 and the classes' recalls, with 95% intervals that all come from the same draws.
+    Compute UAR, accuracy, macro F1 and the classes' recalls, with 95% intervals from the same draws.
 
     What is drawn: with two or more groups these; else speakers, if [`FEWEST_SPEAKERS`] or more are known, and each clip
     of an unknown speaker by itself; else clips. In a sample where a class does not occur, means are over those that do,
@@ -102,27 +114,24 @@ def figures_with_intervals(
         n_classes (`int`): Number of classes to choose from.
         speakers (`Sequence[str | None]`, *optional*): Of each clip; None where unknown.
         groups (`Sequence[str]`, *optional*): Of each clip, e.g. the session of IEMOCAP. UAR, accuracy and macro F1 are
-            then means over the groups' figures; the recalls and the confusion matrix are those of all clips.
+            then means over the groups; the recalls and the confusion matrix are those of all clips.
         samples (`int`, defaults to 2000): Number of draws.
         seed (`int`, defaults to 0): Of the draws.
         grouped_by (`str`, defaults to `"session"`): What the groups are, in the singular.
 
     Returns:
-        `dict[str, Any]`: Ready for JSON, not rounded: `figures`, which are `uar`, `accuracy` and `macro_f1`, each with
-        `value`, `low` and `high`; `per_class_recall`, a list of the same three, all None for a class without clips;
-        `confusion`, a list of rows, one for each true class; `groups`, the UAR of each group, or None; and `interval`,
-        with `level`, `unit` (what is drawn), `units` (how many), `samples` and `note`.
+        [`MetricsWithIntervals`]
 
     Raises:
-        ValueError: as [`~scores.confusion_matrix`]; or if speakers or groups are not as many as clips, a clip has no
+        ValueError: as [`~.metrics.confusion_matrix`]; or if speakers or groups are not as many as clips, a clip has no
             group, or `samples` is below 1.
 
     Example:
 
     ```python
-    >>> from smoothclap_trainer.evaluation.intervals import figures_with_intervals
-    >>> found = figures_with_intervals([0, 0, 1, 1], [0, 1, 1, 1], n_classes=2)
-    >>> round(found["figures"]["uar"]["value"], 3), found["interval"]["unit"]
+    >>> from smoothclap_trainer.evaluation.intervals import metrics_with_intervals
+    >>> found = metrics_with_intervals([0, 0, 1, 1], [0, 1, 1, 1], n_classes=2)
+    >>> round(found.metrics["uar"].value, 3), found.interval.unit
     (0.833, 'clips')
 
     ```
@@ -137,22 +146,22 @@ def figures_with_intervals(
         units = grouped if len(by_group) > 1 else units
     numbers = np.vstack([units.numbers, units.draw(samples, seed)])  # the data itself, then the samples
     by_class = recalls(units.summed(numbers))  # (1 + samples, classes)
-    return {
-        "figures": {name: _with_interval(units.figure(of, numbers)) for name, of in FIGURES.items()},
-        "per_class_recall": [_with_interval(values) for values in by_class.T],
-        "confusion": confusion.tolist(),
-        "groups": by_group,
-        "interval": units.describe() | {"samples": samples, "note": units.note},
-    }
+    return MetricsWithIntervals(
+        metrics={name: _with_interval(units.metric(of, numbers)) for name, of in METRICS.items()},
+        per_class_recall=[_with_interval(values) for values in by_class.T],
+        confusion=confusion.tolist(),
+        groups=by_group,
+        interval=units.interval(samples),
+    )
 
 
-def _with_interval(values: np.ndarray) -> dict[str, float | None]:
-    """The figure of the data, which comes first, and the percentiles of those of the samples that have one."""
+def _with_interval(values: np.ndarray) -> Metric:
+    """The metric of the data, which comes first, and the percentiles of those of the samples that have one."""
     drawn = values[1:][~np.isnan(values[1:])]
     if np.isnan(values[0]) or not len(drawn):
-        return {"value": None if np.isnan(values[0]) else float(values[0]), "low": None, "high": None}
+        return Metric(None if np.isnan(values[0]) else float(values[0]), None, None)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {"value": float(values[0]), "low": float(low), "high": float(high)}
+    return Metric(float(values[0]), float(low), float(high))
 
 
 def _members(what: str, of_clips: Sequence[str | None], clips: int) -> tuple[np.ndarray, list[str]]:

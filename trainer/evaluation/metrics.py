@@ -1,11 +1,12 @@
-"""Figures of a classification, each from a confusion matrix: of one, or of many at once, as a bootstrap draws them.
+"""Metrics of classification, calibration and retrieval.
 
-A confusion matrix has a row for each true class and a column for each predicted one.
+Those of a classification are computed from a confusion matrix, or from many at once, as a bootstrap draws them. A
+confusion matrix has a row for each true class and a column for each predicted one.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import comb
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def class_ids(predicted: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.n
 
 def confusion_matrix(predicted: np.ndarray, true: np.ndarray, n_classes: int) -> np.ndarray:
     """
-    Count how often which class is taken for which.
+    Count how often each class is predicted for each true class.
 
     Args:
         predicted (`np.ndarray` of shape `(clips,)`): Class of each clip as predicted, 0 to `n_classes - 1`.
@@ -65,7 +66,7 @@ def confusion_matrix(predicted: np.ndarray, true: np.ndarray, n_classes: int) ->
 
 def recalls(confusion: np.ndarray) -> np.ndarray:
     """
-    Share of the clips of each class that are taken for what they are.
+    Compute the share of the clips of each class that are classified as that class.
 
     Args:
         confusion (`np.ndarray` of shape `(..., classes, classes)`): Rows true, columns predicted.
@@ -80,7 +81,7 @@ def recalls(confusion: np.ndarray) -> np.ndarray:
 
 def unweighted_average_recall_of(confusion: np.ndarray) -> np.ndarray:
     """
-    UAR, the field's figure for emotions: the mean of the classes' recalls, so that a rare class counts as a common one.
+    Compute UAR, the mean of the classes' recalls, so that a rare class counts as much as a common one.
 
     Args:
         confusion (`np.ndarray` of shape `(..., classes, classes)`): Rows true, columns predicted. Classes without clips
@@ -104,7 +105,7 @@ def unweighted_average_recall_of(confusion: np.ndarray) -> np.ndarray:
 
 def accuracy_of(confusion: np.ndarray) -> np.ndarray:
     """
-    Share of the clips whose class is right.
+    Compute the share of the clips whose class is right.
 
     Args:
         confusion (`np.ndarray` of shape `(..., classes, classes)`): Rows true, columns predicted.
@@ -119,7 +120,7 @@ def accuracy_of(confusion: np.ndarray) -> np.ndarray:
 
 def macro_f1_of(confusion: np.ndarray) -> np.ndarray:
     """
-    Mean of the classes' F1, the harmonic mean of precision and recall.
+    Compute the mean of the classes' F1, the harmonic mean of precision and recall.
 
     Args:
         confusion (`np.ndarray` of shape `(..., classes, classes)`): Rows true, columns predicted. Unlike in UAR, a
@@ -144,7 +145,7 @@ def _mean(by_class: np.ndarray) -> np.ndarray:
 
 def zero_shot_predictions(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> np.ndarray:
     """
-    The class of each clip: that with the largest cosine, as in the paper; among equals the first.
+    Choose the class of each clip: that with the largest cosine, as in the paper; among equals the first.
 
     Args:
         audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of the clips, of any length.
@@ -164,12 +165,11 @@ def zero_shot_predictions(audio_embeds: np.ndarray, class_embeds: np.ndarray) ->
 
 def unweighted_average_recall(predicted: np.ndarray, true: np.ndarray) -> float:
     """
-    UAR, the field's figure for emotions: the mean of the classes' recalls, so that a rare class counts as a common one.
+    Compute UAR, the mean of the classes' recalls; see [`unweighted_average_recall_of`].
 
     Args:
         predicted (`np.ndarray` of shape `(clips,)`): Class of each clip as predicted.
-        true (`np.ndarray` of shape `(clips,)`): As it is. Classes that do not occur here have no recall and do not
-            count, though they may be predicted.
+        true (`np.ndarray` of shape `(clips,)`): As it is.
 
     Returns:
         `float`: Between 0 and 1; one over the number of classes is chance.
@@ -191,19 +191,7 @@ def unweighted_average_recall(predicted: np.ndarray, true: np.ndarray) -> float:
 
 
 def accuracy(predicted: np.ndarray, true: np.ndarray) -> float:
-    """
-    The share of clips whose class is right.
-
-    Args:
-        predicted (`np.ndarray` of shape `(clips,)`): Class of each clip as predicted.
-        true (`np.ndarray` of shape `(clips,)`): As it is.
-
-    Returns:
-        `float`: Between 0 and 1.
-
-    Raises:
-        ValueError: if there are no clips, or the numbers differ.
-    """
+    """Compute the share of clips whose class is right; as [`unweighted_average_recall`] in all else."""
     return float(accuracy_of(confusion_matrix(*class_ids(predicted, true))))
 
 
@@ -211,9 +199,33 @@ SUM_TOLERANCE = 1e-3
 """How far a clip's probabilities may be from 1 in sum; half precision is within."""
 
 
-def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class CalibrationBin:
+    """Clips whose confidence is above `low` and at most `high`; the means are None where there is no clip."""
+
+    low: float
+    high: float
+    clips: int
+    confidence: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The expected calibration error, between 0 and 1, and the bins that it is computed from."""
+
+    expected_calibration_error: float
+    bins: tuple[CalibrationBin, ...]
+
+    def mean(self, name: str) -> float:
+        """Return the mean `"confidence"` or `"accuracy"` over all clips."""
+        bins = [each for each in self.bins if each.clips]
+        return sum(each.clips * getattr(each, name) for each in bins) / sum(each.clips for each in bins)
+
+
+def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> Calibration:
     """
-    Compares confidence with accuracy, in bins of equal width between 0 and 1.
+    Compare confidence with accuracy, in bins of equal width between 0 and 1.
 
     A clip's confidence is its largest probability, and its prediction is that class, among equals the first. The
     expected calibration error is the mean over bins of the gap between mean confidence and accuracy, weighted by their
@@ -225,8 +237,7 @@ def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> 
         bins (`int`, defaults to 10): At least one. A bin holds its upper bound and not its lower one.
 
     Returns:
-        `dict`: `expected_calibration_error` between 0 and 1, and `bins`: of each, `low`, `high`, `clips`, mean
-        `confidence` and `accuracy`, which are `None` where there is no clip.
+        [`Calibration`]
 
     Raises:
         ValueError: if the shapes do not fit, there is no clip, a row is not a distribution, or a class does not exist.
@@ -237,7 +248,7 @@ def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> 
     >>> import numpy as np
     >>> from smoothclap_trainer.evaluation.metrics import reliability
     >>> found = reliability(np.array([[0.9, 0.1], [0.7, 0.3]]), true=np.array([0, 1]))
-    >>> round(found["expected_calibration_error"], 6)  # (|0.9 - 1| + |0.7 - 0|) / 2
+    >>> round(found.expected_calibration_error, 6)  # (|0.9 - 1| + |0.7 - 0|) / 2
     0.4
 
     ```
@@ -250,13 +261,13 @@ def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> 
     error, parts = 0.0, []
     for index in range(bins):
         inside = members == index
-        part: dict[str, Any] = {"low": index / bins, "high": (index + 1) / bins, "clips": int(inside.sum())}
-        part |= {"confidence": None, "accuracy": None}
-        if part["clips"]:
-            part |= {"confidence": float(confidence[inside].mean()), "accuracy": float(right[inside].mean())}
-            error += part["clips"] / len(true) * abs(part["confidence"] - part["accuracy"])
-        parts.append(part)
-    return {"expected_calibration_error": error, "bins": parts}
+        clips, means = int(inside.sum()), (None, None)
+        if clips:
+            means = float(confidence[inside].mean()), float(right[inside].mean())
+            error += clips / len(true) * abs(means[0] - means[1])
+        bounds = {"low": index / bins, "high": (index + 1) / bins}
+        parts.append(CalibrationBin(**bounds, clips=clips, confidence=means[0], accuracy=means[1]))
+    return Calibration(error, tuple(parts))
 
 
 def _check(probabilities: np.ndarray, true: np.ndarray, bins: int) -> None:
@@ -290,18 +301,17 @@ def recall_at_k(
     audio_embeds: np.ndarray, text_embeds: np.ndarray, caption_ids: np.ndarray, ks: Sequence[int] = (1, 5, 10)
 ) -> dict[str, float]:
     """
-    R@k both ways.
+    Compute R@k in both directions.
 
-    Clip i and text i belong together. Every clip is asked among all texts and every text among all clips, and anything
-    with the same caption is a hit: fixed captions repeat, and no model can tell apart what is worded alike. A query
-    succeeds if its nearest hit is among the k nearest. A miss that is as near as that hit, within [`EQUAL`],
-    counts as nearer, so that embeddings that are all the same find nothing.
+    Clip i and text i belong together. Every clip is compared with all texts and every text with all clips, and anything
+    with the same caption is a hit. A query succeeds if its nearest hit is among the k nearest. A miss that is as near
+    as that hit, within [`EQUAL`], counts as nearer, so that embeddings that are all the same find nothing.
 
     Args:
         audio_embeds (`np.ndarray` of shape `(n, width)`): Embeddings of the clips, of any length.
         text_embeds (`np.ndarray` of shape `(n, width)`): Embeddings of their captions.
         caption_ids (`np.ndarray` of shape `(n,)`): Equal for equal captions.
-        ks (`Sequence[int]`, defaults to `(1, 5, 10)`): Each k of at most n gives two figures; larger ones give none.
+        ks (`Sequence[int]`, defaults to `(1, 5, 10)`): Each k of at most n gives two metrics; larger ones give none.
 
     Returns:
         `dict[str, float]`: `"audio_to_text_r@1"`, ..., `"text_to_audio_r@1"`, ..., each between 0 and 1.
@@ -336,7 +346,7 @@ def recall_at_k(
 
 def chance_recall(caption_ids: np.ndarray, ks: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
     """
-    What R@k would be, either way, if all candidates were ranked at random.
+    Compute the R@k, in either direction, of candidates ranked at random.
 
     Args:
         caption_ids (`np.ndarray` of shape `(n,)`): Equal for equal captions.

@@ -1,26 +1,27 @@
-"""A map of clips and classes: both kinds of embeddings on one plane."""
+"""Plots of an evaluation: confusion matrices, reliability, maps of clips and classes, and class similarity."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, spread, wrapped
+from ..templating import number, with_interval
 from .embed import unit_rows
-from .report_cells import number, with_interval
+from .metrics import Calibration
+from .results import Answers, EvaluationResults, ModelResult, TaskResults
 from .valence_arousal import ENOUGH_PAIRS, Pair, class_centres, class_pairs, pair_correlation
 
 
 def project(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
     """
-    Projects clips and classes' texts onto the plane in which they vary most.
+    Project clips and classes' texts onto the plane in which they vary most.
 
-    The two kinds of embeddings of a contrastive model lie in separate narrow cones (the modality gap, Liang et al.,
+    The two kinds of embeddings of a contrastive model are in separate narrow cones (the modality gap, Liang et al.,
     2022), so that a common projection would show the gap and little else. Each kind is therefore centred by its own
-    mean; then comes one principal component analysis of both. What a map shows is thus relative: which class a clip is
-    nearest to cannot be read off it.
+    mean before one principal component analysis of both. So the map does not show which class a clip is nearest to.
 
     Args:
         audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of clips, of any length.
@@ -28,8 +29,8 @@ def project(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> tuple[np.ndar
 
     Returns:
         `tuple`: Places of the clips, of shape `(clips, 2)`, those of the classes, of shape `(classes, 2)`, and the
-        shares of the variance that the two axes have, each between 0 and 1. The same embeddings give the same map: of
-        each axis, the entry that is largest in size is positive.
+        shares of the variance of the two axes, each between 0 and 1. The same embeddings give the same map: of each
+        axis, the entry that is largest in size is positive.
 
     Raises:
         ValueError: if there is no clip or no class, widths differ or are below 2, or an embedding is not finite.
@@ -72,39 +73,20 @@ def _centred(embeds: np.ndarray, name: str) -> np.ndarray:
     return units - units.mean(axis=0)
 
 
-COLOURS = ("#332288", "#C09A00", "#117733", "#CC6677", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
-"""Paul Tol's muted scheme, which colour-blind people can tell apart; its sand is darker here, to be seen in dots."""
-MARKERS = "osD^vPX*"
-DOTS_PER_INCH = 150
 MAX_POINTS = 5_000
 """Of more clips than these, a map shows so many, drawn at random with a fixed seed."""
 LAYER = 250
 """A map is drawn in layers of so many clips, so that no class covers another."""
 TEXT_SIZES = 330, 120
 """Areas of a map's large marks, from the first class to the last."""
-NAME_WIDTH = 16
-TITLE_WIDTH = 72
 PAIRS_PER_INCH = 6.0
 
 
-def check_matplotlib() -> None:
-    """
-    Finds out early whether pictures can be drawn.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError("Pictures need matplotlib: pip install 'smoothclap[plots]'.") from error
-
-
-def confusion_picture(
+def confusion_plot(
     confusion: Sequence[Sequence[int]] | np.ndarray, classes: Sequence[str], title: str, path: str | Path
 ) -> None:
     """
-    Draws a confusion matrix: in each cell the clips, and their share of the true class; the shade is that share.
+    Draw a confusion matrix: in each cell the clips, and their share of the true class; the shade is that share.
 
     Args:
         confusion (array of shape `(classes, classes)`): Clips; rows are true classes, columns predicted ones.
@@ -113,7 +95,6 @@ def confusion_picture(
         path (`str` or `Path`): The PNG to write.
 
     Raises:
-        ImportError: matplotlib is not installed.
         ValueError: if the numbers differ.
     """
     counts = np.asarray(confusion)
@@ -127,7 +108,7 @@ def confusion_picture(
         axes = figure.add_subplot()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         places = range(len(classes))
-        # Short names stand level; long ones would run into each other.
+        # Long names would run into each other.
         slant = {} if max(map(len, classes)) <= 8 else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
         axes.set_xticks(places, names, **slant)
         axes.set_yticks(places, names)
@@ -141,23 +122,20 @@ def confusion_picture(
         figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
 
 
-def reliability_picture(part: dict[str, Any], title: str, path: str | Path) -> None:
+def reliability_plot(calibration: Calibration, title: str, path: str | Path) -> None:
     """
-    Draws accuracy against confidence, and how many clips each bin has.
+    Draw accuracy against confidence, and how many clips each bin has.
 
     Args:
-        part (`dict`): From [`~smoothclap_trainer.evaluation.metrics.reliability`].
+        calibration ([`Calibration`]): From [`~.metrics.reliability`].
         title (`str`): Stands above it.
         path (`str` or `Path`): The PNG to write.
-
-    Raises:
-        ImportError: matplotlib is not installed.
     """
-    bins = [each for each in part["bins"] if each["clips"]]
-    lows = [each["low"] for each in bins]
-    widths = [each["high"] - each["low"] for each in bins]
-    counts = [each["clips"] for each in bins]
-    confidence, accuracy = ([each[name] for each in bins] for name in ("confidence", "accuracy"))
+    bins = [each for each in calibration.bins if each.clips]
+    lows = [each.low for each in bins]
+    widths = [each.high - each.low for each in bins]
+    counts = [each.clips for each in bins]
+    confidence, accuracy = [each.confidence for each in bins], [each.accuracy for each in bins]
     with canvas(5.8, 6.2, title, path) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.bar(lows, accuracy, widths, align="edge", color="#88CCEE", edgecolor="white", label="accuracy of the bin")
@@ -166,18 +144,16 @@ def reliability_picture(part: dict[str, Any], title: str, path: str | Path) -> N
         upper.scatter(
             confidence, accuracy, color="#882255", s=24, zorder=3, clip_on=False, label="mean confidence and accuracy"
         )
-        error = f"expected calibration error {part['expected_calibration_error']:.3f}"
         upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
-        upper.set_title(error, fontsize=10)
+        upper.set_title(f"expected calibration error {calibration.expected_calibration_error:.3f}", fontsize=10)
         upper.legend(loc="upper left", fontsize=8)
         lower.bar(lows, counts, widths, align="edge", color="0.75", edgecolor="white")
         for each in bins:
-            middle = (each["low"] + each["high"]) / 2
-            lower.text(middle, each["clips"], f"{each['clips']:,}", ha="center", va="bottom", fontsize=8)
+            lower.text((each.low + each.high) / 2, each.clips, f"{each.clips:,}", ha="center", va="bottom", fontsize=8)
         lower.set(xlabel="confidence: the largest probability", ylabel="clips", ylim=(0, 1.25 * max(counts)))
 
 
-def emotion_map_picture(
+def emotion_map_plot(
     clips: np.ndarray,
     texts: np.ndarray,
     shares: tuple[float, float],
@@ -187,7 +163,7 @@ def emotion_map_picture(
     path: str | Path,
 ) -> None:
     """
-    Draws clips as small marks and classes' texts as large ones, in the plane of [`~.emotion_map.project`].
+    Draw clips as small marks and classes' texts as large ones, in the plane of [`project`].
 
     Args:
         clips (`np.ndarray` of shape `(clips, 2)`): Places of the clips. More than [`MAX_POINTS`] are drawn from.
@@ -199,7 +175,6 @@ def emotion_map_picture(
         path (`str` or `Path`): The PNG to write.
 
     Raises:
-        ImportError: matplotlib is not installed.
         ValueError: if the numbers differ.
     """
     true = np.asarray(true)
@@ -232,24 +207,21 @@ def emotion_map_picture(
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), labelspacing=1.1, frameon=False)
 
 
-def circumplex_picture(texts: Sequence[Pair], clips: Sequence[Pair], title: str, path: str | Path) -> None:
+def circumplex_plot(texts: Sequence[Pair], clips: Sequence[Pair], title: str, path: str | Path) -> None:
     """
-    Draws the similarity of pairs of classes against their published distance: of texts, and of clips' centres.
+    Draw the similarity of pairs of classes against their published distance: of texts, and of clips' centres.
 
     Args:
-        texts (`Sequence[Pair]`): From [`~smoothclap_trainer.evaluation.valence_arousal.class_pairs`], of the texts.
+        texts (`Sequence[Pair]`): From [`~.valence_arousal.class_pairs`], of the texts.
         clips (`Sequence[Pair]`): The same of the clips' centres.
         title (`str`): Stands above it.
         path (`str` or `Path`): The PNG to write.
 
     Raises:
-        ImportError: matplotlib is not installed.
         ValueError: if one of both has no pair.
     """
     if not texts or not clips:
-        raise ValueError(
-            f"There are {len(texts)} pairs of texts and {len(clips)} of clips; a picture needs some of both."
-        )
+        raise ValueError(f"There are {len(texts)} pairs of texts and {len(clips)} of clips; a plot needs some of both.")
     height = max(4.6, 1.4 + max(len(texts), len(clips)) / PAIRS_PER_INCH)
     with canvas(12, height, title, path) as figure:
         series = (("texts", texts, COLOURS[0], "o"), ("centres of clips", clips, COLOURS[5], "D"))
@@ -265,35 +237,8 @@ def circumplex_picture(texts: Sequence[Pair], clips: Sequence[Pair], title: str,
             _name_pairs(axes, pairs)
 
 
-@contextmanager
-def canvas(width: float, height: float, title: str, path: str | Path) -> Iterator[Any]:
-    """
-    A figure of so many inches, in matplotlib's own style, that is saved under its title in the end.
-
-    Args:
-        width, height (`float`): In inches.
-        title (`str`): Stands above it; long lines are broken.
-        path (`str` or `Path`): The PNG to write.
-
-    Raises:
-        ImportError: matplotlib is not installed.
-    """
-    check_matplotlib()
-    from matplotlib import style
-    from matplotlib.figure import Figure
-
-    # Names may have dollar signs in them, which would else begin a formula.
-    with style.context(["default", {"text.parse_math": False}]):
-        figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
-        lines = (wrapped(line, int(TITLE_WIDTH * width / 8)) for line in title.splitlines())
-        figure.suptitle("\n".join(lines), fontsize=11)
-        yield figure
-        # Without the name of the software, which has its version.
-        figure.savefig(path, format="png", metadata={"Software": None})
-
-
 def _name_pairs(axes: Any, pairs: Sequence[Pair]) -> None:
-    """Names stand beside the axes, in the order of their points, so that they never cover each other."""
+    """Write names beside the axes, in the order of their points, so that they never cover each other."""
     low, high = axes.get_ylim()
     ordered = sorted(pairs, key=lambda pair: (pair.cosine, pair.distance))
     wanted = np.array([(pair.cosine - low) / (high - low) for pair in ordered])
@@ -309,63 +254,6 @@ def _name_pairs(axes: Any, pairs: Sequence[Pair]) -> None:
         )
 
 
-def wrapped(text: str, width: int) -> str:
-    r"""
-    Breaks a line at spaces, and names behind `/`, `\`, `_`, `@` and `-`.
-
-    Args:
-        text (`str`): One line.
-        width (`int`): Of the lines that come of it, in characters; what has no such place and is longer is cut.
-
-    Returns:
-        `str`: The lines.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.plots import wrapped
-    >>> wrapped("organisation/large_name", 17).splitlines()
-    ['organisation/', 'large_name']
-
-    ```
-    """
-    lines = [""]
-    for piece in re.findall(r"\s+|[^\s/\\_@-]*[/\\_@-]+|[^\s/\\_@-]+", text):
-        while len(lines[-1]) + len(piece.rstrip()) > width:
-            if not lines[-1]:
-                lines[-1], piece = piece[:width], piece[width:]
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(line.strip() for line in lines if line.strip())
-
-
-def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
-    """
-    Moves labels apart: to the middle of where one pass up and one pass down would push them.
-
-    Args:
-        wanted (`np.ndarray` of shape `(n,)`): Where labels would stand, ascending.
-        gap (`float`): The least distance between neighbours; `(n - 1) * gap` is at most 1.
-
-    Returns:
-        `np.ndarray` of shape `(n,)`: Where they stand, between 0 and 1, ascending.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.plots import spread
-    >>> spread(np.array([0.5, 0.5, 1.0, 1.0]), gap=0.25).tolist()
-    [0.25, 0.5, 0.75, 1.0]
-
-    ```
-    """
-    steps = gap * np.arange(len(wanted))
-    slack = wanted - steps  # labels keep apart where this does not fall
-    up, down = np.maximum.accumulate(slack), np.minimum.accumulate(slack[::-1])[::-1]
-    return ((up + down) / 2).clip(0, 1 - steps[-1]) + steps
-
-
 CAPTIONS = {
     "confusion": "Confusion matrix of {} in {}: rows are true classes, columns predicted",
     "reliability": "Reliability of the scores of {} in {}: accuracy against confidence",
@@ -374,75 +262,44 @@ CAPTIONS = {
         "Similarity of emotions of {} in {}: cosine of two classes against their distance in valence and arousal"
     ),
 }
-"""What pictures show, of a model in a task, by how their names end."""
+"""What plots show, of a model in a task, by how their names end."""
 STEM_LENGTH = 120
 """File systems take names of 255 bytes."""
 
 
-class Answers(Protocol):
+class Plot(NamedTuple):
     """
-    What pictures need beside the results, of one model in one task.
-
-    Attributes:
-        audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of the clips.
-        class_embeds (`np.ndarray` of shape `(classes, width)`): Embeddings of the classes' texts.
-        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
-    """
-
-    @property
-    def audio_embeds(self) -> np.ndarray: ...
-    @property
-    def class_embeds(self) -> np.ndarray: ...
-    @property
-    def true(self) -> np.ndarray: ...
-
-
-class Picture(NamedTuple):
-    """
-    One picture.
+    One plot.
 
     Args:
         path (`Path`): Its PNG.
-        alt (`str`): What one would be told who does not see it.
+        alt (`str`): What it shows, for those who cannot see it.
     """
 
     path: Path
     alt: str
 
 
-def pairs_of(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The names of task and model of all results, in their order."""
-    return [(task["protocol"]["name"], result["model"]) for task in results["tasks"] for result in task["results"]]
-
-
-def captions(results: Mapping[str, Any]) -> dict[str, str]:
-    """
-    Says what the pictures of an evaluation show.
-
-    Args:
-        results (`Mapping[str, Any]`): Of the evaluation; see `docs/evaluation.md`.
-
-    Returns:
-        `dict[str, str]`: By the names of all files that [`draw_pictures`] may write.
-    """
-    titles = {task["protocol"]["name"]: task["protocol"]["title"] for task in results["tasks"]}
+def captions(results: EvaluationResults) -> dict[str, str]:
+    """Return what every plot that [`draw_plots`] may write shows, by the name of its file."""
+    titles = {task.protocol.name: task.protocol.title for task in results.tasks}
     return {
         f"{stem}-{kind}.png": caption.format(model, titles[task])
-        for (task, model), stem in file_stems(pairs_of(results)).items()
+        for (task, model), stem in file_stems(results.pairs).items()
         for kind, caption in CAPTIONS.items()
     }
 
 
 def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """
-    Names files after tasks and models.
+    Name files after tasks and models.
 
     Args:
         pairs (`Iterable[tuple[str, str]]`): Names of task and model, of any characters.
 
     Returns:
-        `dict[tuple[str, str], str]`: A name for each pair that any file system takes, and that no two have in common,
-        also where capitals do not count.
+        `dict[tuple[str, str], str]`: For each pair a name that any file system takes, and that no two have in common,
+        also where case does not count.
 
     Example:
 
@@ -467,50 +324,47 @@ def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return stems
 
 
-def draw_pictures(
-    task: Mapping[str, Any], result: Mapping[str, Any], answers: Answers, folder: Path, stem: str
-) -> list[Picture]:
+def draw_plots(task: TaskResults, result: ModelResult, answers: Answers, folder: Path, stem: str) -> list[Plot]:
     """
-    Draws the pictures of one model in one task.
+    Draw the plots of one model in one task.
 
     Args:
-        task (`Mapping[str, Any]`): An entry of `tasks` of the results.
-        result (`Mapping[str, Any]`): The model's entry in it.
-        answers ([`Answers`]): Of the same.
+        task ([`TaskResults`]): The task.
+        result ([`ModelResult`]): The model's results in it.
+        answers ([`Answers`]): The model's answers in it.
         folder (`Path`): Where the PNGs go.
         stem (`str`): What their names begin with.
 
     Returns:
-        `list[Picture]`: Confusion matrix, reliability and emotion map; and similarity against distance, where three
+        `list[Plot]`: Confusion matrix, reliability and emotion map; and similarity against distance, where three
         classes or more have a published place.
 
     Raises:
-        ImportError: matplotlib is not installed.
-        ValueError: if the embeddings do not fit the results.
+        ImportError: if matplotlib is not installed.
+        ValueError: if the answers do not fit the results.
     """
-    classes = list(task["protocol"]["words"])
-    counts = np.bincount(answers.true, minlength=len(classes)).tolist()
-    if counts != (expected := [sum(row) for row in result["confusion"]]):
+    title, classes = task.protocol.title, task.protocol.classes
+    clips = np.bincount(answers.true, minlength=len(classes)).tolist()
+    if clips != (expected := [sum(row) for row in result.confusion]):
         raise ValueError(
-            f"The embeddings of {result['model']!r} in {task['protocol']['name']!r} are of {counts} clips a class, but "
-            f"its results of {expected}; give those of the same evaluation."
+            f"The answers of {result.model!r} in {task.protocol.name!r} are of {clips} clips per class, but its "
+            f"results of {expected}; give those of the same evaluation."
         )
-    title = task["protocol"]["title"]
-    kinds = [kind for kind in CAPTIONS if kind != "valence-arousal" or result["valence_arousal"]["texts"] is not None]
-    pictures = {
-        kind: Picture(folder / f"{stem}-{kind}.png", CAPTIONS[kind].format(result["model"], title)) for kind in kinds
+    plots = {
+        kind: Plot(folder / f"{stem}-{kind}.png", caption.format(result.model, title))
+        for kind, caption in CAPTIONS.items()
+        if kind != "valence-arousal" or result.valence_arousal.texts is not None
     }
 
     def head(kind: str) -> str:
-        uar = with_interval(result["figures"]["uar"])
-        return f"{kind}: {title}\n{result['model']}\nUAR {uar}, chance {number(result['chance'])}"
+        return f"{kind}: {title}\n{result.model}\nUAR {with_interval(result.uar)}, chance {number(result.chance)}"
 
-    confusion_picture(result["confusion"], classes, head("Confusion matrix"), pictures["confusion"].path)
-    reliability_picture(result["reliability"], head("Reliability of scores"), pictures["reliability"].path)
+    confusion_plot(result.confusion, classes, head("Confusion matrix"), plots["confusion"].path)
+    reliability_plot(result.calibration, head("Reliability of scores"), plots["reliability"].path)
     projected = project(answers.audio_embeds, answers.class_embeds)
-    emotion_map_picture(*projected, answers.true, classes, head("Emotion map"), pictures["map"].path)
-    if "valence-arousal" in pictures:
+    emotion_map_plot(*projected, answers.true, classes, head("Emotion map"), plots["map"].path)
+    if "valence-arousal" in plots:
         centres = class_centres(answers.audio_embeds, answers.true, len(classes))
         pairs = class_pairs(answers.class_embeds, classes), class_pairs(centres, classes)
-        circumplex_picture(*pairs, head("Similarity of emotions"), pictures["valence-arousal"].path)
-    return list(pictures.values())
+        circumplex_plot(*pairs, head("Similarity of emotions"), plots["valence-arousal"].path)
+    return list(plots.values())

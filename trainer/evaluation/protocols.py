@@ -2,8 +2,24 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+
+class Prompt(NamedTuple):
+    """
+    One way to ask for the classes.
+
+    Args:
+        words (`int`): Which wording: 0 is the protocol's, 1 the first of its `other_words`, and so on.
+        template (`str`): What the words are put into.
+        texts (`list[str]`): One for each class, in the order of the classes.
+    """
+
+    words: int
+    template: str
+    texts: list[str]
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,11 @@ class Protocol:
         """`tuple[str, ...]`: The classes, in the order of `words`."""
         return tuple(self.words)
 
+    @property
+    def renamed_labels(self) -> dict[str, str]:
+        """`dict[str, str]`: The corpus's labels whose class has another name, and that name."""
+        return {label: name for label, name in self.labels.items() if label != name}
+
     def texts(self, words: Mapping[str, str], template: str) -> list[str]:
         """
         Words the text queries.
@@ -108,12 +129,13 @@ class Protocol:
         """
         return [template.replace("{}", words[name]) for name in self.classes]
 
-    def describe(self) -> dict[str, Any]:
-        """`dict[str, Any]`: All of the above, ready for JSON."""
-        return asdict(self) | {
-            "other_words": [dict(words) for words in self.other_words],
-            "other_templates": list(self.other_templates),
-        }
+    def prompts(self) -> list[Prompt]:
+        """Return every wording in every template, the protocol's own first."""
+        templates = dict.fromkeys((self.template, *self.other_templates))
+        return [
+            Prompt(index, template, self.texts(words, template))
+            for (index, words), template in product(enumerate((self.words, *self.other_words)), templates)
+        ]
 
 
 ADJECTIVES = {

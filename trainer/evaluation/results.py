@@ -21,7 +21,9 @@ from ..data.clips import PROBLEMS
 from ..data.workers import ordered_map
 from ..files import file_sha256, write_json
 from ..templating import code
+from .metrics import Calibration
 from .protocols import Protocol
+from .valence_arousal import ValenceArousal
 
 
 FORMAT = 1
@@ -112,39 +114,6 @@ class ZeroShot:
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class CalibrationBin:
-    """Clips whose confidence is above `low` and at most `high`; the means are None where there is no clip."""
-
-    low: float
-    high: float
-    clips: int
-    confidence: float | None
-    accuracy: float | None
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How far confidence and accuracy are apart; see [`~smoothclap_trainer.evaluation.metrics.reliability`]."""
-
-    expected_calibration_error: float
-    bins: tuple[CalibrationBin, ...]
-
-    def mean(self, name: str) -> float:
-        """Return the mean `"confidence"` or `"accuracy"` over all clips."""
-        bins = [each for each in self.bins if each.clips]
-        return sum(each.clips * getattr(each, name) for each in bins) / sum(each.clips for each in bins)
-
-
-@dataclass(frozen=True)
-class ValenceArousal:
-    """Correlations of class similarity and published distance; see [`~.valence_arousal.valence_arousal`]."""
-
-    texts: float | None
-    clips: float | None
-    classes: tuple[str, ...]
-
-
 @dataclass(frozen=True)
 class PromptVariant:
     """
@@ -172,6 +141,14 @@ class PromptSensitivity:
     highest: float
     mean: float
     deviation: float
+
+    @property
+    def by_template(self) -> dict[str, list[float]]:
+        """`dict[str, list[float]]`: Template to the UAR of each wording, the protocol's first."""
+        table: dict[str, list[float]] = {}
+        for variant in sorted(self.variants, key=lambda variant: variant.words):
+            table.setdefault(variant.template, []).append(variant.uar)
+        return table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -321,6 +298,11 @@ class EvaluationResults:
     versions: dict[str, str]
     times: dict[str, Any]
     answers: Annotated[Any, Field(exclude=True)] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """`list[tuple[str, str]]`: The names of task and model of all results, in their order."""
+        return [(task.protocol.name, result.model) for task in self.tasks for result in task.results]
 
     @property
     def titles(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Where the corpora of evaluation are, as the command line says it."""
+"""Tasks by name or YAML file, and the folders of their corpora."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,21 +14,19 @@ from .protocols import PROTOCOLS, Protocol
 
 def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str, Path]:
     """
-    Finds the folder of each corpus that is needed.
+    Find the folder of each corpus that is needed.
 
     Args:
-        corpora (`Sequence[str]`):
-            Keys of [`~smoothclap_trainer.evaluation.corpora.EMOTION_CORPORA`], each once.
-        data_roots (`Sequence[str]`):
-            `"CORPUS=FOLDER"`, and at most one plain folder. That holds a folder named like each corpus; if only one
-            corpus is needed, it may be the corpus itself.
+        corpora (`Sequence[str]`): Keys of [`~.corpora.EMOTION_CORPORA`], each once.
+        data_roots (`Sequence[str]`): `"CORPUS=FOLDER"`, and at most one plain folder. That holds a folder named like
+            each corpus; if only one corpus is needed, it may be the corpus itself.
 
     Returns:
         `dict[str, Path]`: Corpus to folder, which exists.
 
     Raises:
-        ValueError: Corpora have no folder or two, or a folder is not there: where to ask for them is told. Or a folder
-            is for no corpus.
+        ValueError: if corpora have no folder or two, a folder does not exist, or no corpus needs it. The message says
+            where to ask for the corpora.
 
     Example:
 
@@ -72,7 +70,7 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
 
 
 def _check(roots: Mapping[str, Path], corpora: Sequence[str], plain: Sequence[str]) -> None:
-    """All corpora are looked at before one is read, which may take long."""
+    """Check all corpora before one is read, which may take long."""
     faults = []
     if missing := [corpus for corpus in corpora if corpus not in roots]:
         where = "these corpora have no data root"
@@ -94,20 +92,18 @@ def _to_be_had(corpora: Sequence[str]) -> str:
 
 def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
     """
-    Reads the clips of a protocol on one of the known corpora.
+    Read the clips of a protocol on one of the known corpora.
 
     Args:
-        protocol ([`Protocol`]):
-            What to read.
-        root (`str` or `Path`):
-            Folder of its corpus, as it is distributed.
+        protocol ([`Protocol`]): What to read.
+        root (`str` or `Path`): Folder of its corpus, as it is distributed.
 
     Returns:
         `pd.DataFrame`: One row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and
         `group` (text, or `None` where there is none); `attrs["left_out"]` has reasons and counts.
 
     Raises:
-        ValueError: The folder does not hold the corpus, or a class has no clip.
+        ValueError: if the folder does not hold the corpus, or a class has no clip.
     """
     corpus = EMOTION_CORPORA[protocol.corpus]
     rows = read_corpus(corpus, root, protocol.labels)
@@ -122,7 +118,7 @@ def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
     if empty:
         raise ValueError(
             f"{protocol.title}: of the classes {list(protocol.classes)}, {empty} have no clip in {str(root)!r}; the "
-            f"corpus is incomplete. It is to be had from {corpus.ask}."
+            f"corpus is incomplete. Get it from {corpus.ask}."
         )
     return rows
 
@@ -130,50 +126,48 @@ def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
 YAML_SUFFIXES = (".yaml", ".yml")
 
 
-def load_tasks(names: Sequence[str], data_roots: Sequence[str]) -> list[Task]:
+def load_tasks(asked: Sequence[str | Path | Task], data_roots: Sequence[str | Path] = ()) -> list[Task]:
     """
-    Reads the clips of tasks.
+    Read the clips of tasks.
 
     Args:
-        names (`Sequence[str]`):
-            Names in [`~smoothclap_trainer.evaluation.protocols.PROTOCOLS`], and YAML files of one's own tasks.
-        data_roots (`Sequence[str]`):
-            Where the corpora of named tasks are, see [`~smoothclap_trainer.evaluation.tasks.corpus_roots`].
+        asked (`Sequence[str | Path | Task]`): Names in [`~.protocols.PROTOCOLS`], YAML files of one's own tasks, and
+            tasks, which are returned as they are.
+        data_roots (`Sequence[str | Path]`): Where the corpora of named tasks are, see [`corpus_roots`].
 
     Returns:
-        `list[Task]`: In the order of `names`.
+        `list[Task]`: In the order of `asked`.
 
     Raises:
-        ValueError: A task is unknown or comes twice, a corpus has no folder, a folder no task, or the clips cannot be
-            read. What is wrong with any of the corpora and tasks is told at once.
+        ValueError: if a task is unknown or comes twice, a corpus has no folder, a folder no task, or clips cannot be
+            read. All that is wrong with the corpora and tasks is reported at once.
     """
-    named = [name for name in names if not name.endswith(YAML_SUFFIXES)]
+    names = [each if isinstance(each, Task) else str(each) for each in asked]
+    named = [name for name in names if isinstance(name, str) and not name.endswith(YAML_SUFFIXES)]
     unknown = [name for name in named if name not in PROTOCOLS]
     if unknown or not names:
         guesses = [f" ({guess})" for name in unknown if (guess := did_you_mean(name, PROTOCOLS))]
         raise ValueError(
             f"unknown tasks {unknown}{''.join(guesses)}; give YAML files of your own, or some of {list(PROTOCOLS)}"
         )
-    roots = corpus_roots(list(dict.fromkeys(PROTOCOLS[name].corpus for name in named)), data_roots)
+    roots = corpus_roots(list(dict.fromkeys(PROTOCOLS[name].corpus for name in named)), [*map(str, data_roots)])
     tasks: dict[str, Task] = {}
     faults: list[str] = []
-    twice: list[str] = []
     for name in names:
         try:
-            task = _load(name, roots)
+            task = name if isinstance(name, Task) else _load(name, roots)
         except ValueError as error:
             faults.append(str(error))
             continue
-        twice += [task.protocol.name] if task.protocol.name in tasks else []
+        if task.protocol.name in tasks:
+            faults.append(f"two tasks are called {task.protocol.name!r}; give each once, under a name of its own")
         tasks[task.protocol.name] = task
-    if twice:
-        faults.append(f"the tasks {twice} come more than once; give each once, under a name of its own")
     if faults:
         raise ValueError("\n".join(dict.fromkeys(faults)))  # tasks of one corpus have its faults in common
     return list(tasks.values())
 
 
-def _load(name: str, roots: dict[str, Path]) -> Task:
+def _load(name: str, roots: Mapping[str, Path]) -> Task:
     if name not in PROTOCOLS:
         return read_own_task(name)
     protocol = PROTOCOLS[name]

@@ -1,9 +1,10 @@
-"""Russell's circumplex: where the words for emotions lie between pleasure and arousal."""
+"""Russell's circumplex: the places of emotion words in valence and arousal, and how well similarities follow them."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -53,16 +54,15 @@ the nearest is ours."""
 
 def place_of(emotion: str) -> tuple[float, float] | None:
     """
-    Finds the place of an emotion in the plane of valence and arousal.
+    Find the place of an emotion in the plane of valence and arousal.
 
-    Words lie on the unit circle, at Russell's (1980) angles. Neutral lies at the centre; that is ours.
+    Words are on the unit circle, at Russell's (1980) angles. Neutral is at the centre; that is ours.
 
     Args:
-        emotion (`str`):
-            Its English name, in any case: an adjective or a noun.
+        emotion (`str`): Its English name, in any case: an adjective or a noun.
 
     Returns:
-        `tuple[float, float]`, *optional*: Valence and arousal, each in [-1, 1]; `None` where Russell scaled no such
+        `tuple[float, float]`, *optional*: Valence and arousal, each in [-1, 1]; None where Russell scaled no such
         word, as for disgust.
 
     Example:
@@ -86,7 +86,7 @@ def place_of(emotion: str) -> tuple[float, float] | None:
 
 
 MIN_PAIRS = 3
-"""Those of three classes; two have but one pair, which has no order."""
+"""Those of three classes; two classes make one pair, which has no order."""
 ENOUGH_PAIRS = 6
 """Those of four classes. A correlation over fewer means nothing, and is not shown (ours)."""
 DECIMALS = 9
@@ -95,7 +95,7 @@ DECIMALS = 9
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """
-    Spearman's rank correlation; equal values share their mean rank.
+    Compute Spearman's rank correlation; equal values share their mean rank.
 
     Args:
         x (`np.ndarray` of shape `(n,)`): Values.
@@ -105,17 +105,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
         `float`: Between -1 and 1; NaN if all of `x` or all of `y` are equal, which leaves it undefined.
 
     Raises:
-        ValueError: if the numbers differ, or there are less than two.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.valence_arousal import spearman
-    >>> round(spearman(np.array([1, 2, 3]), np.array([1, 10, 100])), 6)
-    1.0
-
-    ```
+        ValueError: if the numbers differ, or there are fewer than two.
     """
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"A rank correlation needs two values or more on each side, got {len(x)} and {len(y)}.")
@@ -142,22 +132,9 @@ class Pair(NamedTuple):
     cosine: float
 
 
-def placed_classes(classes: Sequence[str]) -> list[str]:
-    """
-    Finds the classes that have a published place.
-
-    Args:
-        classes (`Sequence[str]`): Names of classes.
-
-    Returns:
-        `list[str]`: Those that [`~smoothclap_trainer.evaluation.valence_arousal.place_of`] knows, in their order.
-    """
-    return [name for name in classes if place_of(name) is not None]
-
-
 def class_pairs(embeds: np.ndarray, classes: Sequence[str]) -> list[Pair]:
     """
-    Lists the pairs of classes that both have a place.
+    List the pairs of classes that both have a published place.
 
     Args:
         embeds (`np.ndarray` of shape `(classes, width)`): One embedding a class, of any length.
@@ -172,11 +149,10 @@ def class_pairs(embeds: np.ndarray, classes: Sequence[str]) -> list[Pair]:
     if len(embeds) != len(classes):
         raise ValueError(f"There are {len(embeds)} embeddings for {len(classes)} classes; give one for each.")
     units = unit_rows(embeds, "the classes' embeddings")
-    places = [place_of(name) for name in classes]
     placed = [
         (name, np.array(place), unit)
-        for name, place, unit in zip(classes, places, units, strict=True)
-        if place is not None
+        for name, unit in zip(classes, units, strict=True)
+        if (place := place_of(name)) is not None
     ]
     return [
         Pair(first, second, float(np.linalg.norm(here - there)), float(one @ other))
@@ -186,14 +162,14 @@ def class_pairs(embeds: np.ndarray, classes: Sequence[str]) -> list[Pair]:
 
 def pair_correlation(pairs: Sequence[Pair]) -> float | None:
     """
-    Spearman's correlation of cosine with minus distance.
+    Compute Spearman's correlation of cosine with minus distance.
 
     Args:
         pairs (`Sequence[Pair]`): From [`class_pairs`].
 
     Returns:
         `float`, *optional*: Between -1 and 1; 0 where cosines are all equal, since then nothing of the distances is
-        kept. `None` of fewer than three pairs, or where distances are all equal.
+        kept. None of fewer than three pairs, or where distances are all equal.
     """
     distances = np.round([pair.distance for pair in pairs], DECIMALS)
     cosines = np.array([pair.cosine for pair in pairs])
@@ -202,38 +178,9 @@ def pair_correlation(pairs: Sequence[Pair]) -> float | None:
     return spearman(cosines, -distances) if np.ptp(cosines) else 0.0
 
 
-def valence_arousal_correlation(embeds: np.ndarray, classes: Sequence[str]) -> float | None:
-    """
-        How well the similarity of classes follows their distance in valence and arousal.
-
-        Args:
-            embeds (`np.ndarray` of shape `(classes, width)`): One embedding a class: of its text, or its clips' centre.
-            classes (`Sequence[str]`): Their names. Those without a published place are left out.
-
-        Returns:
-            `float`, *optional*: See [`pair_correlation`]; `None` if fewer than three classes have a place.
-
-        Raises:
-            ValueError: if the numbers differ, or an embedding is not finite.
-
-        Example:
-
-        ```python
-        >>> import numpy as np
-    import pandas as pd
-        >>> from smoothclap_trainer.evaluation.valence_arousal import valence_arousal_correlation
-        >>> embeds = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.1]])  # as on the circle: sadness is far from happiness
-        >>> round(valence_arousal_correlation(embeds, ["happy", "excited", "sad"]), 6)
-        1.0
-
-        ```
-    """
-    return pair_correlation(class_pairs(embeds, classes))
-
-
 def class_centres(audio_embeds: np.ndarray, true: np.ndarray, n_classes: int) -> np.ndarray:
     """
-    The mean of the unit-length embeddings of each class's clips.
+    Compute the mean of the unit-length embeddings of each class's clips.
 
     Args:
         audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of clips, of any length.
@@ -255,11 +202,27 @@ def class_centres(audio_embeds: np.ndarray, true: np.ndarray, n_classes: int) ->
     return np.stack([units[true == label].mean(axis=0) for label in range(n_classes)])
 
 
+@dataclass(frozen=True)
+class ValenceArousal:
+    """
+    How well the similarity of classes follows their distance in valence and arousal.
+
+    Args:
+        texts (`float`, *optional*): [`pair_correlation`] of the classes' texts.
+        clips (`float`, *optional*): The same of the centres of their clips.
+        classes (`tuple[str, ...]`): The classes that have a published place; only these are compared.
+    """
+
+    texts: float | None
+    clips: float | None
+    classes: tuple[str, ...]
+
+
 def valence_arousal(
     audio_embeds: np.ndarray, true: np.ndarray, class_embeds: np.ndarray, classes: Sequence[str]
-) -> dict[str, Any]:
+) -> ValenceArousal:
     """
-    Both correlations, as the results of an evaluation record them.
+    Compare the similarity of classes with their published distance, for texts and for clips.
 
     Args:
         audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of clips.
@@ -268,13 +231,13 @@ def valence_arousal(
         classes (`Sequence[str]`): Names of the classes.
 
     Returns:
-        `dict`: `texts` and `clips`, see [`valence_arousal_correlation`], and `classes`, those that have a place.
+        [`ValenceArousal`]
 
     Raises:
         ValueError: if numbers differ, a class has no clip, or an embedding is not finite.
     """
-    return {
-        "texts": valence_arousal_correlation(class_embeds, classes),
-        "clips": valence_arousal_correlation(class_centres(audio_embeds, true, len(classes)), classes),
-        "classes": placed_classes(classes),
-    }
+    return ValenceArousal(
+        texts=pair_correlation(class_pairs(class_embeds, classes)),
+        clips=pair_correlation(class_pairs(class_centres(audio_embeds, true, len(classes)), classes)),
+        classes=tuple(name for name in classes if place_of(name) is not None),
+    )

@@ -9,6 +9,7 @@ from ..evaluation.attributes import ATTRIBUTE_QUERIES
 from ..evaluation.plots import captions
 from ..evaluation.report import card_table
 from ..evaluation.report_cells import doubtful_clips, image, number, table, task_titles
+from ..evaluation.results import EvaluationResults
 from .facts import Facts
 from .markdown import bullets, paragraph
 
@@ -41,7 +42,12 @@ def zero_shot_tasks(facts: Facts, at: str = "") -> list[str]:
         f"samples; seed {settings['seed']}, transformers {versions['transformers']}. "
         f"`zero_shot.json` holds the whole protocol."
     )
-    return [card_table(results, str(facts.evaluated_as)), paragraph(made), bullets(asked), pictures(facts, at)]
+    return [
+        card_table(EvaluationResults.from_json(results), str(facts.evaluated_as)),
+        paragraph(made),
+        bullets(asked),
+        pictures(facts, at),
+    ]
 
 
 def results_of(facts: Facts) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -56,7 +62,7 @@ def pictures(facts: Facts, at: str = "") -> str:
 
     Of a picture that is not the evaluation's own, that is what its name says.
     """
-    known = captions(facts.zero_shot or {"tasks": []})
+    known = captions(EvaluationResults.from_json(facts.zero_shot)) if facts.zero_shot else {}
     names = [path.removeprefix("pictures/") for path in facts.pictures]
     words = [known.get(name, re.sub(r"[-_\s]+", " ", name.removesuffix(".png"))) for name in names]
     return "\n\n".join(image(text, f"{at}{path}") for text, path in zip(words, facts.pictures, strict=True))

@@ -2,11 +2,11 @@
 
 import evaluate
 
-from smoothclap_trainer.evaluation.modules.interval_figure import IntervalFigure
+from smoothclap_trainer.evaluation.modules import IntervalMetric
 
 
-class Accuracy(IntervalFigure, evaluate.Metric):
+class Accuracy(IntervalMetric, evaluate.Metric):
     """`accuracy`, `accuracy_low` and `accuracy_high`."""
 
-    figure = "accuracy"
+    metric = "accuracy"
     meaning = "Accuracy: the share of clips whose class is right."

@@ -2,13 +2,13 @@
 
 import evaluate
 
-from smoothclap_trainer.evaluation.modules.interval_figure import IntervalFigure
+from smoothclap_trainer.evaluation.modules import IntervalMetric
 
 
-class MacroF1(IntervalFigure, evaluate.Metric):
+class MacroF1(IntervalMetric, evaluate.Metric):
     """`macro_f1`, `macro_f1_low` and `macro_f1_high`."""
 
-    figure = "macro_f1"
+    metric = "macro_f1"
     meaning = (
         "Macro F1: the mean of the F1 scores of the classes that occur or are predicted, as in scikit-learn's "
         'f1_score(average="macro").'

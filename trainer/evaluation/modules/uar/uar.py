@@ -2,13 +2,13 @@
 
 import evaluate
 
-from smoothclap_trainer.evaluation.modules.interval_figure import IntervalFigure
+from smoothclap_trainer.evaluation.modules import IntervalMetric
 
 
-class UAR(IntervalFigure, evaluate.Metric):
+class UAR(IntervalMetric, evaluate.Metric):
     """`uar`, `uar_low` and `uar_high`."""
 
-    figure = "uar"
+    metric = "uar"
     meaning = (
         "Unweighted average recall (UAR): the mean of the recalls of the classes that occur, so that a rare class "
         "counts as a common one. One over the number of classes is chance."
