@@ -43,7 +43,7 @@ def figures_over_seeds(
         seed: metrics_with_intervals(each, true, len(classes), units, samples=SAMPLES)
         for seed, each in predicted.items()
     }
-    recalls = [[each.value for each in of_seed.per_class_recall] for of_seed in found.values()]
+    recalls: Any = [[each.value for each in of_seed.per_class_recall] for of_seed in found.values()]
     return {
         "figures": {name: _over_seeds([of_seed.metrics[name] for of_seed in found.values()]) for name in FIGURES},
         "per_class_recall": dict(zip(classes, np.mean(recalls, axis=0).tolist(), strict=True)),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from transformers.utils import logging
@@ -47,7 +47,6 @@ logger = logging.get_logger(__name__)
 
 SHOWN = 5
 """At most this many doubtful clips are named in a warning."""
-_Item = TypeVar("_Item")
 
 
 class _Model(NamedTuple):
@@ -117,11 +116,9 @@ def evaluate(
     return results
 
 
-def _listed(items: _Item | Sequence[_Item]) -> list[_Item]:
+def _listed(items: Any) -> list[Any]:
     """A list of one thing, or of many."""
-    if isinstance(items, Sequence) and not isinstance(items, str | Task):
-        return list(items)
-    return [cast(_Item, items)]
+    return list(items) if isinstance(items, Sequence) and not isinstance(items, str | Task) else [items]
 
 
 def _model(asked: str | Path | DualEncoder, device: str, trust_remote_code: bool) -> _Model:

@@ -5,7 +5,7 @@ confusion matrix has a row for each true class and a column for each predicted o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 
 import numpy as np
@@ -199,7 +199,7 @@ SUM_TOLERANCE = 1e-3
 """How far a clip's probabilities may be from 1 in sum; half precision is within."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CalibrationBin:
     """Clips whose confidence is above `low` and at most `high`; the means are None where there is no clip."""
 
@@ -261,12 +261,12 @@ def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> 
     error, parts = 0.0, []
     for index in range(bins):
         inside = members == index
-        clips, means = int(inside.sum()), (None, None)
-        if clips:
-            means = float(confidence[inside].mean()), float(right[inside].mean())
-            error += clips / len(true) * abs(means[0] - means[1])
-        bounds = {"low": index / bins, "high": (index + 1) / bins}
-        parts.append(CalibrationBin(**bounds, clips=clips, confidence=means[0], accuracy=means[1]))
+        part = CalibrationBin(index / bins, (index + 1) / bins, int(inside.sum()), None, None)
+        if part.clips:
+            claimed, reached = float(confidence[inside].mean()), float(right[inside].mean())
+            error += part.clips / len(true) * abs(claimed - reached)
+            part = replace(part, confidence=claimed, accuracy=reached)
+        parts.append(part)
     return Calibration(error, tuple(parts))
 
 

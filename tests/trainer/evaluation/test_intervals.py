@@ -1,0 +1,222 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+
+from smoothclap_trainer.evaluation.intervals import Units, metrics_with_intervals
+from smoothclap_trainer.evaluation.results import Interval, Metric
+
+
+def clips_of_speakers(rng, speakers=30, clips=20, spread=1.0):
+    """Half of each speaker's clips are of class 0, half of 1; how often a class is heard depends on the speaker."""
+    recall = rng.beta(0.6 / spread, 0.4 / spread, size=(speakers, 2))  # 0.6 on average, in each class
+    true = np.tile(np.arange(clips) % 2, speakers)
+    of = np.repeat(np.arange(speakers), clips)
+    right = rng.random(len(true)) < recall[of, true]
+    return np.where(right, true, 1 - true), true, [f"speaker {each}" for each in of]
+
+
+def interval(found, name="uar"):
+    return found.metrics[name].low, found.metrics[name].high
+
+
+SKLEARN = {
+    "uar": lambda true, predicted: metrics.recall_score(true, predicted, labels=np.unique(true), average="macro"),
+    "accuracy": metrics.accuracy_score,
+    "macro_f1": lambda true, predicted: metrics.f1_score(true, predicted, average="macro"),
+}
+
+
+def test_everything_that_a_result_holds():
+    true, predicted = [0, 0, 0, 1, 1, 3], [0, 0, 2, 0, 1, 3]
+    found = metrics_with_intervals(predicted, true, 4)
+    assert list(found.metrics) == ["uar", "accuracy", "macro_f1"]
+    for name, oracle in SKLEARN.items():
+        value, low, high = (getattr(found.metrics[name], key) for key in ("value", "low", "high"))
+        assert value == pytest.approx(oracle(true, predicted))
+        assert low < value < high
+    assert [recall.value for recall in found.per_class_recall] == pytest.approx([2 / 3, 1 / 2, None, 1])
+    assert found.per_class_recall[2] == Metric(None, None, None)
+    assert found.confusion == [[2, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    assert found.groups is None
+    note = found.interval.note
+    assert found.interval == Interval(level=0.95, unit="clips", units=6, samples=2000, note=note) and note
+
+
+def test_equal_seeds_give_equal_intervals_whatever_the_order_of_clips():
+    predicted, true, speakers = clips_of_speakers(np.random.default_rng(0))
+    found = metrics_with_intervals(predicted, true, 2, speakers)
+    order = np.random.default_rng(1).permutation(len(true))
+    shuffled = metrics_with_intervals(predicted[order], true[order], 2, [speakers[place] for place in order])
+    assert shuffled == found
+    assert interval(metrics_with_intervals(predicted, true, 2, speakers, seed=1)) != interval(found)
+
+
+def test_speakers_drawn_by_a_loop_give_the_same():
+    predicted, true, speakers = clips_of_speakers(np.random.default_rng(0), speakers=6)
+    found = metrics_with_intervals(predicted, true, 2, speakers, samples=100, seed=3)
+    # The same draws, with the clips themselves.
+    numbers = np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6), size=100)
+    names = np.array(speakers)
+    for name, oracle in SKLEARN.items():
+        values = []
+        for drawn in numbers:
+            clips = np.concatenate(
+                [np.flatnonzero(names == f"speaker {each}") for each in np.repeat(np.arange(6), drawn)]
+            )
+            values.append(oracle(true[clips], predicted[clips]))
+        np.testing.assert_allclose(interval(found, name), np.quantile(values, [0.025, 0.975]), atol=1e-12)
+    assert found.interval.unit == "speakers" and found.interval.units == 6
+
+
+def test_clips_drawn_by_a_loop_give_nearly_the_same():
+    rng = np.random.default_rng(0)
+    true = rng.integers(3, size=150)
+    predicted = np.where(rng.random(150) < 0.6, true, rng.integers(3, size=150))
+    found = metrics_with_intervals(predicted, true, 3, samples=5000)
+    drawn = [rng.integers(150, size=150) for _ in range(5000)]
+    values = [np.mean([(predicted[each] == label)[true[each] == label].mean() for label in range(3)]) for each in drawn]
+    np.testing.assert_allclose(interval(found), np.quantile(values, [0.025, 0.975]), atol=0.006)
+
+
+def test_a_tiny_case_by_hand():
+    # Of four clips of one class, one is right: the number of right ones among four drawn is binomial(4, 1/4), with
+    # probabilities .316, .422, .211, .047, .004 for 0 to 4.
+    found = metrics_with_intervals([0, 1, 1, 1], [0, 0, 0, 0], 2)
+    assert found.metrics["accuracy"] == Metric(0.25, 0.0, 0.75)
+    assert found.metrics["uar"] == found.per_class_recall[0] == found.metrics["accuracy"]
+    # All right, always.
+    sure = metrics_with_intervals([0, 1, 1], [0, 1, 1], 2, samples=50)
+    assert sure.metrics["uar"] == Metric(1.0, 1.0, 1.0)
+
+
+def test_a_class_that_a_sample_lacks_does_not_count_there():
+    # The one clip of class 1 is wrong: where it is drawn UAR is 1/2, elsewhere 1.
+    found = metrics_with_intervals([0, 0, 0, 0], [0, 0, 0, 1], 2)
+    assert found.metrics["uar"] == Metric(0.5, 0.5, 1.0)
+    assert found.per_class_recall[1] == Metric(0.0, 0.0, 0.0)
+    # And if no sample has it, its recall has no interval.
+    seed = next(seed for seed in range(99) if not np.random.default_rng(seed).multinomial(4, [3 / 4, 1 / 4])[1])
+    once = metrics_with_intervals([0, 0, 0, 0], [0, 0, 0, 1], 2, samples=1, seed=seed)
+    assert once.per_class_recall[1] == Metric(0.0, None, None)
+
+
+def test_sessions_are_averaged_and_drawn():
+    # Session a: recalls 1/2 and 1; session b: 1 and 0.
+    true, predicted = [0, 0, 1, 0, 1, 1], [0, 1, 1, 0, 0, 0]
+    found = metrics_with_intervals(predicted, true, 2, groups=list("aaabbb"), speakers=list("uvwxyz"))
+    assert found.groups == {"a": 0.75, "b": 0.5}
+    # A sample is a and a, b and b, or (half of them) both: .75, .5 or .625.
+    assert found.metrics["uar"] == Metric(0.625, 0.5, 0.75)
+    assert found.metrics["accuracy"].value == pytest.approx((2 / 3 + 1 / 3) / 2)
+    f1 = [metrics.f1_score(true[:3], predicted[:3], average="macro")]
+    f1.append(metrics.f1_score(true[3:], predicted[3:], average="macro"))
+    assert found.metrics["macro_f1"] == pytest.approx(Metric(np.mean(f1), min(f1), max(f1)))
+    # Recalls are those of all clips.
+    assert [recall.value for recall in found.per_class_recall] == pytest.approx([2 / 3, 1 / 3])
+    assert found.per_class_recall[0].low == 0.5 and found.per_class_recall[0].high == 1.0
+    assert found.confusion == [[2, 1], [2, 1]]
+    assert found.interval.unit == "session" and found.interval.units == 2
+    assert "2 units" in found.interval.note
+
+
+def test_groups_may_be_other_than_sessions_and_many():
+    rng = np.random.default_rng(0)
+    true, groups = rng.integers(2, size=100), [f"town {clip % 20:02}" for clip in range(100)]
+    found = metrics_with_intervals(true, true, 2, groups=groups, grouped_by="town")
+    assert found.interval.unit == "town"
+    assert list(found.groups) == sorted(set(groups))
+
+
+def test_of_one_session_the_speakers_are_drawn():
+    predicted, true, speakers = clips_of_speakers(np.random.default_rng(0))
+    plain = metrics_with_intervals(predicted, true, 2, speakers)
+    found = metrics_with_intervals(predicted, true, 2, speakers, groups=["only"] * len(true))
+    assert found == replace(plain, groups={"only": plain.metrics["uar"].value})
+
+
+def test_four_speakers_are_too_few_to_draw_and_five_are_not():
+    predicted, true, speakers = clips_of_speakers(np.random.default_rng(0), speakers=4)
+    found, plain = metrics_with_intervals(predicted, true, 2, speakers), metrics_with_intervals(predicted, true, 2)
+    assert found.metrics == plain.metrics and found.interval.unit == "clips"
+    assert "4 speakers" in found.interval.note
+    assert metrics_with_intervals(predicted, true, 2, [None] * len(true)) == plain
+    one = metrics_with_intervals(*_split(clips_of_speakers(np.random.default_rng(0), speakers=1)))
+    assert "1 speaker " in one.interval.note
+    five = metrics_with_intervals(*_split(clips_of_speakers(np.random.default_rng(0), speakers=5)))
+    assert five.interval.unit == "speakers" and five.interval.units == 5
+
+
+def test_twenty_speakers_need_no_note_and_nineteen_do():
+    rng = np.random.default_rng(0)
+    assert metrics_with_intervals(*_split(clips_of_speakers(rng, speakers=20))).interval.note is None
+    note = metrics_with_intervals(*_split(clips_of_speakers(rng, speakers=19))).interval.note
+    assert "19 units" in note
+
+
+def _split(clips):
+    predicted, true, speakers = clips
+    return predicted, true, 2, speakers
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan")])
+def test_clips_of_unknown_speakers_are_drawn_each_by_itself(unknown):
+    predicted, true, speakers = clips_of_speakers(np.random.default_rng(0), speakers=25)
+    lacking = [unknown if clip % 4 == 0 else speaker for clip, speaker in enumerate(speakers)]
+    found = metrics_with_intervals(predicted, true, 2, lacking)
+    assert found.interval.unit == "speakers" and found.interval.units == 25
+    assert "125 clips" in found.interval.note
+    one = metrics_with_intervals(predicted, true, 2, [unknown, *speakers[1:]])
+    assert "1 clip " in one.interval.note
+    # As if each had a speaker of its own; the draws are others.
+    own = [f"own {clip}" if clip % 4 == 0 else speaker for clip, speaker in enumerate(speakers)]
+    np.testing.assert_allclose(
+        interval(found), interval(metrics_with_intervals(predicted, true, 2, own, samples=8000)), atol=0.01
+    )
+
+
+def test_units_that_are_alike_are_drawn_as_often_as_there_are():
+    units = Units("clips", np.zeros((3, 1, 1)), np.array([1, 0, 9]))
+    drawn = units.draw(4000, seed=0)
+    assert drawn.shape == (4000, 3) and (drawn.sum(axis=1) == 10).all()
+    np.testing.assert_allclose(drawn.mean(axis=0), [1, 0, 9], atol=0.05)
+
+
+def test_intervals_over_speakers_cover_and_those_over_clips_do_not():
+    rng = np.random.default_rng(0)
+    covered = {"speakers": 0, "clips": 0}
+    for seed in range(200):
+        predicted, true, speakers = clips_of_speakers(rng)
+        for unit, given in (("speakers", speakers), ("clips", None)):
+            low, high = interval(metrics_with_intervals(predicted, true, 2, given, samples=300, seed=seed))
+            covered[unit] += low <= 0.6 <= high
+    assert 0.88 < covered["speakers"] / 200 < 0.99
+    assert covered["clips"] / 200 < 0.8
+
+
+def test_intervals_over_clips_cover_where_clips_are_independent():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):
+        true = rng.integers(3, size=200)
+        predicted = np.where(rng.random(200) < 0.4, true, (true + rng.integers(1, 3, size=200)) % 3)
+        low, high = interval(metrics_with_intervals(predicted, true, 3, samples=300, seed=seed))
+        covered += low <= 0.4 <= high
+    assert 0.9 < covered / 200 < 0.99
+
+
+@pytest.mark.parametrize(
+    ("predicted", "changes", "value"),
+    [
+        ([0, 2], {}, "2 is not"),
+        ([0, 1], {"speakers": ["a"]}, "1 speakers for 2 clips"),
+        ([0, 1], {"groups": ["a", "a", "b"]}, "3 groups for 2 clips"),
+        ([0, 1], {"groups": pd.Series(["a", None]), "grouped_by": "town"}, "Clip 1 has no town"),
+        ([0, 1], {"samples": 0}, "got 0"),
+    ],
+)
+def test_faulty_input_is_refused(predicted, changes, value):
+    with pytest.raises(ValueError, match=value):
+        metrics_with_intervals(predicted, [0, 1], 2, **changes)
