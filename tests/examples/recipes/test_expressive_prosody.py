@@ -117,3 +117,10 @@ def test_figures_can_be_stored():
     stored = json.loads(json.dumps(figures()))
     assert stored == figures()
     assert stored["prosodies"]["fearful"] == {"f0_mean": 200, "f0_range": 160, "duration": 70, "level": 0}
+
+
+def test_the_expressive_corpus_keeps_its_angles_in_their_order():
+    # Manifests and records that were written with them are told apart by a hash.
+    assert list(CIRCUMPLEX_DEGREES.items()) == [
+        ("happy", 7.8), ("angry", 99.0), ("fearful", 116.0), ("sad", 207.5), ("bored", 242.0), ("calm", 316.2),
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 import json
 import weakref
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,14 @@ import pytest
 import soundfile as sf
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 
-from smoothclap_trainer.evaluation import embed_files, results
-from smoothclap_trainer.evaluation import evaluator as zero_shot_evaluator
+from smoothclap_trainer.evaluation import embed_files, evaluator, results
 from smoothclap_trainer.evaluation.dual_encoders import DualEncoder, load_dual_encoder
-from smoothclap_trainer.evaluation.evaluator import answer, evaluate_models
+from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sensitivity, write_predictions
 from smoothclap_trainer.evaluation.own_task import Task
 from smoothclap_trainer.evaluation.protocols import Protocol
+from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
 from tests import tiny
+from tests.trainer.evaluation.made_up_results import made_up_results
 from tests.trainer.evaluation.tiny_clap import clap
 
 
@@ -84,69 +86,60 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(tasks, models):
-    return evaluate_models(models, tasks, batch_size=5, bootstrap_samples=50)
+    return evaluate(models, tasks, batch_size=5, bootstrap_samples=50)
 
 
-def test_figures_are_scikit_learns(evaluation, tasks):
-    assert [task["protocol"]["name"] for task in evaluation.results["tasks"]] == ["four", "two", "grouped"]
-    for task, found in zip(tasks, evaluation.results["tasks"], strict=True):
-        assert [result["model"] for result in found["results"]] == NAMES
-        for result in found["results"]:
-            answers = evaluation.answers[task.protocol.name, result["model"]]
+def test_metrics_are_scikit_learns(evaluation, tasks):
+    assert [task.protocol.name for task in evaluation.tasks] == ["four", "two", "grouped"]
+    oracles = {
+        "uar": balanced_accuracy_score,
+        "accuracy": accuracy_score,
+        "macro_f1": lambda true, predicted: f1_score(true, predicted, average="macro"),
+    }
+    for task, found in zip(tasks, evaluation.tasks, strict=True):
+        assert [result.model for result in found.results] == NAMES
+        for result in found.results:
+            answers = evaluation.answers[task.protocol.name, result.model]
             true, predicted = answers.true, answers.predicted
             classes = list(task.protocol.classes)
             assert [classes[label] for label in true] == list(task.rows["label"])
             by_group = [np.ones(len(true), dtype=bool)]
             if task.protocol.grouped_by:
                 by_group = [task.rows["group"].to_numpy() == name for name in ("Session0", "Session1")]
-            oracle = {
-                "uar": balanced_accuracy_score,
-                "accuracy": accuracy_score,
-                "macro_f1": lambda true, predicted: f1_score(true, predicted, average="macro"),
-            }
-            for name, figure in oracle.items():
-                expected = np.mean([figure(true[members], predicted[members]) for members in by_group])
-                assert result["figures"][name]["value"] == pytest.approx(expected, abs=1e-6)
-                assert result["figures"][name]["low"] <= expected + 1e-6
-            assert result["confusion"] == confusion_matrix(true, predicted, labels=range(len(classes))).tolist()
+            for name, oracle in oracles.items():
+                expected = np.mean([oracle(true[members], predicted[members]) for members in by_group])
+                assert result.metrics[name].value == pytest.approx(expected, abs=1e-6)
+                assert result.metrics[name].low <= expected + 1e-6
+            assert result.confusion == confusion_matrix(true, predicted, labels=range(len(classes))).tolist()
             recalls = recall_score(true, predicted, average=None, labels=range(len(classes)))
-            assert list(result["per_class_recall"]) == classes
-            values = [each["value"] for each in result["per_class_recall"].values()]
+            assert list(result.per_class_recall) == classes
+            values = [each.value for each in result.per_class_recall.values()]
             assert values == pytest.approx(recalls.tolist(), abs=1e-6)
-            assert result["chance"] == pytest.approx(1 / len(classes))
-            # What is asked in the protocol's own words is the figure itself.
-            prompts = result["prompts"]
-            assert prompts["variants"][0]["uar"] == result["figures"]["uar"]["value"]
-            assert prompts["lowest"] <= prompts["mean"] <= prompts["highest"]
-            assert len(prompts["variants"]) == (4 if task.protocol.name == "four" else 2)
+            # What is asked in the protocol's own words is the metric itself.
+            prompts = result.prompts
+            assert prompts.variants[0].uar == result.uar.value
+            assert prompts.lowest <= prompts.mean <= prompts.highest
+            assert len(prompts.variants) == (4 if task.protocol.name == "four" else 2)
 
 
-def test_results_are_as_agreed(evaluation, models, tasks):
-    found = evaluation.results
-    assert list(found) == ["format", "models", "tasks", "settings", "versions", "times"]
-    task = found["tasks"][0]
-    assert list(task) == ["protocol", "licence", "data", "results"]
-    assert list(task["data"]) == ["clips", "per_class", "speakers", "left_out", "doubtful", "sha256"]
-    assert task["data"]["clips"] == 24 and task["data"]["speakers"] == 7
-    assert task["data"]["per_class"] == dict.fromkeys(("happy", "sad", "angry", "neutral"), 6)
-    assert list(task["results"][0]) == [
-        "model", "zero_shot", "figures", "per_class_recall", "confusion", "groups", "chance", "interval", "reliability",
-        "valence_arousal", "prompts",
-    ]  # fmt: skip
-    assert task["results"][0]["interval"]["unit"] == "speakers" and task["results"][0]["groups"] is None
-    grouped = found["tasks"][2]["results"][0]
-    assert grouped["interval"]["unit"] == "session" and list(grouped["groups"]) == ["Session0", "Session1"]
-    assert found["tasks"][2]["data"]["speakers"] is None
-    assert found["tasks"][1]["results"][0]["valence_arousal"]["clips"] is None  # two classes are one pair
-    assert -1 <= task["results"][0]["valence_arousal"]["texts"] <= 1
-    assert found["settings"] == {"seed": 0, "bootstrap_samples": 50, "batch_size": 5}
-    assert [model["name"] for model in found["models"]] == NAMES
-    assert [model["class"] for model in found["models"]] == ["SmoothCLAPModel", "ClapModel"]
-    assert set(found["times"]["seconds"]) == set(NAMES)
-    assert task["results"][0]["zero_shot"]["status"] == "unknown"
-    assert found == json.loads(json.dumps(found, allow_nan=False))
+def test_results_describe_data_models_and_settings(evaluation, models, tasks):
+    four, two, grouped = evaluation.tasks
+    assert (four.data.clips, four.data.speakers, grouped.data.speakers) == (24, 7, None)
+    assert four.data.per_class == dict.fromkeys(("happy", "sad", "angry", "neutral"), 6)
+    assert four.results[0].interval.unit == "speakers" and four.results[0].groups is None
+    assert grouped.results[0].interval.unit == "session"
+    assert list(grouped.results[0].groups) == ["Session0", "Session1"]
+    assert two.results[0].valence_arousal.clips is None  # two classes are one pair
+    assert -1 <= four.results[0].valence_arousal.texts <= 1
+    assert evaluation.settings == {"seed": 0, "bootstrap_samples": 50, "batch_size": 5}
+    assert [(model.name, model.class_name) for model in evaluation.models] == [
+        ("smoothclap", "SmoothCLAPModel"),
+        ("clap", "ClapModel"),
+    ]
+    assert set(evaluation.times["seconds"]) == set(NAMES)
+    found = json.dumps(evaluation.to_json(), allow_nan=False)
     folders = [str(Path(path).parent) for path in (models[0], tasks[0].rows["path"][0])]
-    assert not any(folder in json.dumps(found) for folder in folders)  # where things lie is nobody's business
+    assert not any(folder in found for folder in folders)  # paths of this machine are private
 
 
 def test_probabilities_are_the_models_own(evaluation, tasks, models):
@@ -172,32 +165,28 @@ def test_among_equals_the_first_class(tasks):
     np.testing.assert_allclose(given.probabilities, 0.5)
 
 
-def without(found, *parts):
-    return {name: value for name, value in found.items() if name not in parts}
-
-
 def test_the_same_again_is_the_same_but_for_times(evaluation, tasks, models):
     np.random.seed(7)  # which transformers' CLAP draws from
-    again = evaluate_models(models, tasks, batch_size=5, bootstrap_samples=50).results
-    assert json.dumps(without(again, "times")) == json.dumps(without(evaluation.results, "times"))
+    again = evaluate(models, tasks, batch_size=5, bootstrap_samples=50)
+    assert replace(again, times=evaluation.times) == evaluation
 
 
 @pytest.mark.parametrize("batch_size", [1, 32])
-def test_figures_do_not_depend_on_the_batch(evaluation, tasks, models, batch_size):
-    other = evaluate_models(models, tasks, batch_size, bootstrap_samples=50).results
-    assert other["models"] == evaluation.results["models"]
-    for one, two in zip(other["tasks"], evaluation.results["tasks"], strict=True):
-        assert without(one, "results") == without(two, "results")
-        for mine, its in zip(one["results"], two["results"], strict=True):
-            assert without(mine, "reliability") == without(its, "reliability")
-            error = its["reliability"]["expected_calibration_error"]
-            assert mine["reliability"]["expected_calibration_error"] == pytest.approx(error, abs=1e-4)
+def test_metrics_do_not_depend_on_the_batch(evaluation, tasks, models, batch_size):
+    other = evaluate(models, tasks, batch_size=batch_size, bootstrap_samples=50)
+    assert other.models == evaluation.models
+    for one, two in zip(other.tasks, evaluation.tasks, strict=True):
+        assert one.data == two.data
+        for mine, its in zip(one.results, two.results, strict=True):
+            assert replace(mine, calibration=its.calibration) == its
+            error = its.calibration.expected_calibration_error
+            assert mine.calibration.expected_calibration_error == pytest.approx(error, abs=1e-4)
 
 
 def test_other_seeds_draw_other_samples(evaluation, tasks, models):
-    other = evaluate_models(models[:1], tasks[:1], seed=1, bootstrap_samples=50).results["tasks"][0]["results"][0]
-    first = evaluation.results["tasks"][0]["results"][0]
-    assert other["confusion"] == first["confusion"] and other["figures"] != first["figures"]
+    other = evaluate(models[:1], tasks[:1], seed=1, bootstrap_samples=50).tasks[0].results[0]
+    first = evaluation.tasks[0].results[0]
+    assert other.confusion == first.confusion and other.metrics != first.metrics
 
 
 def test_everything_is_embedded_and_hashed_once(tasks, models, monkeypatch):
@@ -206,7 +195,7 @@ def test_everything_is_embedded_and_hashed_once(tasks, models, monkeypatch):
     monkeypatch.setattr(embed_files, "decode_clip_of", lambda row: read.update([row["path"]]) or real_read(row))
     monkeypatch.setattr(results, "file_sha256", lambda path: hashed.update([path]) or real_hash(path))
     monkeypatch.setattr(DualEncoder, "embed_texts", lambda self, texts: asked.update(texts) or real_texts(self, texts))
-    evaluate_models(models[:1], tasks, bootstrap_samples=1)
+    evaluate(models[:1], tasks, bootstrap_samples=1)
     assert set(read.values()) == set(hashed.values()) == set(asked.values()) == {1}
     assert len(read) == 24 and len(asked) == 4 * 4 + 2 * 2
 
@@ -220,15 +209,15 @@ def test_only_one_model_is_in_memory(tasks, models, monkeypatch):
         loaded.append(weakref.ref(encoder))
         return encoder
 
-    monkeypatch.setattr(zero_shot_evaluator, "load_dual_encoder", load)
-    evaluate_models(models, tasks[:1], bootstrap_samples=1)
+    monkeypatch.setattr(evaluator, "load_dual_encoder", load)
+    evaluate(models, tasks[:1], bootstrap_samples=1)
     assert len(loaded) == 2
 
 
 def test_every_model_is_looked_up_before_the_first_runs(tasks, models, tmp_path, monkeypatch):
-    monkeypatch.setattr(zero_shot_evaluator, "load_dual_encoder", lambda *_: pytest.fail("a model was loaded"))
-    with pytest.raises(ValueError, match=r"'.+mistyped' is no checkpoint: there is no such folder"):
-        evaluate_models([models[0], str(tmp_path / "mistyped")], tasks)
+    monkeypatch.setattr(evaluator, "load_dual_encoder", lambda *_: pytest.fail("a model was loaded"))
+    with pytest.raises(ValueError, match="mistyped"):
+        evaluate([models[0], str(tmp_path / "mistyped")], tasks)
 
 
 def test_whether_it_is_zero_shot_is_said(tasks, tmp_path, logs):
@@ -237,31 +226,33 @@ def test_whether_it_is_zero_shot_is_said(tasks, tmp_path, logs):
     for recorded, status in ((["Made v2"], "not zero-shot"), (["others"], "zero-shot")):
         (folder / "config.json").write_text(json.dumps(config | {"training_corpora": recorded}))
         logs.clear()
-        found = evaluate_models([str(folder)], tasks[:1], bootstrap_samples=1).results
-        assert found["models"][0]["training_corpora"] == recorded
-        assert found["tasks"][0]["results"][0]["zero_shot"]["status"] == status
-        assert (f"seen in Four: {status}. The checkpoint was trained on made" in logs.text) == (status[0] == "n")
+        found = evaluate(folder, tasks[0], bootstrap_samples=1)
+        assert found.models[0].training_corpora == recorded
+        assert found.tasks[0].results[0].zero_shot.status == status
+        assert (found.tasks[0].results[0].zero_shot.why in logs.text) == (status == "not zero-shot")
 
 
-def test_what_cannot_be_evaluated(tasks, models):
-    with pytest.raises(ValueError, match="There is no model to evaluate: name at least one"):
-        evaluate_models([], tasks)
-    with pytest.raises(ValueError, match="There is no task to evaluate"):
-        evaluate_models(models, [])
-    with pytest.raises(ValueError, match=r"Two models are called 'clap', but .+ by name: write NAME=MODEL to call"):
-        evaluate_models([models[1], models[0], models[1]], tasks)
-    with pytest.raises(
-        ValueError, match=r"Two tasks are called 'two', but .+ by name: give each once, or change `name`"
-    ):
-        evaluate_models(models, [tasks[1], tasks[1]])
-
-
-def test_models_of_one_name_are_told_apart_by_the_user(tasks, models, tmp_path):
+def test_what_cannot_be_evaluated(tasks, models, tmp_path):
+    with pytest.raises(ValueError, match="no model"):
+        evaluate([], tasks)
+    with pytest.raises(ValueError, match="unknown tasks"):
+        evaluate(models, [])
+    with pytest.raises(ValueError, match="'clap'"):
+        evaluate([models[1], models[0], models[1]], tasks)
+    with pytest.raises(ValueError, match="'two'"):
+        evaluate(models, [tasks[1], tasks[1]])
     other = tiny.checkpoint(tmp_path / "smoothclap", "wav2vec2")
-    with pytest.raises(ValueError, match="Two models are called 'smoothclap'"):
-        evaluate_models([models[0], str(other)], tasks[:1])
-    found = evaluate_models([models[0], f"waves={other}"], tasks[:1], bootstrap_samples=1)
-    assert [model["name"] for model in found.results["models"]] == ["smoothclap", "waves"]
+    with pytest.raises(ValueError, match="'smoothclap'"):
+        evaluate([models[0], other], tasks[0])
+
+
+def test_models_have_the_names_that_the_user_gives_loaded_ones_their_own(tasks, models, evaluation):
+    encoder = load_dual_encoder(models[0])
+    encoder.name = "loaded"
+    found = evaluate([f"waves={models[0]}", encoder], tasks[0], bootstrap_samples=50)
+    assert [model.name for model in found.models] == ["waves", "loaded"]
+    for result in found.tasks[0].results:
+        assert result.metrics == evaluation.tasks[0].results[0].metrics
 
 
 def test_doubtful_clips_are_judged_counted_and_named(tasks, models, tmp_path, logs):
@@ -272,12 +263,73 @@ def test_doubtful_clips_are_judged_counted_and_named(tasks, models, tmp_path, lo
         sf.write(path, clip, 24000)  # a rate of neither model
         rows.loc[index, "path"] = str(path)
     others = Task(protocol("others", tasks[0].protocol.words), tasks[0].rows[12:].reset_index(drop=True), "none")
-    found = evaluate_models(models, [Task(tasks[0].protocol, rows, "none"), others], bootstrap_samples=1).results
-    first, second = found["tasks"]
-    assert first["data"]["doubtful"] == {"too short": 1, "silent": 6} and second["data"]["doubtful"] == {}
-    assert first["data"]["clips"] == 12 == np.sum(first["results"][1]["confusion"])
+    first, second = evaluate(models, [Task(tasks[0].protocol, rows, "none"), others], bootstrap_samples=1).tasks
+    assert first.data.doubtful == {"too short": 1, "silent": 6} and second.data.doubtful == {}
+    assert first.data.clips == 12 == np.sum(first.results[1].confusion)
     (told,) = [record.getMessage() for record in logs.records if "doubtful" in record.getMessage()]
-    named = [
-        f"{str(tmp_path / f'bad-{index}.wav')!r} is {'too short' if index == 3 else 'silent'}" for index in range(5)
+    assert all(f"bad-{index}.wav" in told for index in range(5)) and "bad-5.wav" not in told and "2 more" in told
+
+
+def test_an_output_folder_gets_results_predictions_and_report(evaluation, tasks, models, tmp_path):
+    found = evaluate(models[0], tasks[1], output=tmp_path / "new", bootstrap_samples=50)
+    names = {path.relative_to(tmp_path / "new").as_posix() for path in (tmp_path / "new").rglob("*.*")}
+    plots = {f"pictures/two-smoothclap-{kind}.png" for kind in ("confusion", "reliability", "map")}
+    assert names == {"results.json", "predictions.csv", "report.md"} | plots
+    assert EvaluationResults.load(tmp_path / "new" / "results.json") == found
+    table = pd.read_csv(tmp_path / "new" / "predictions.csv")
+    assert (table["true"] == table["predicted"]).sum() == np.trace(found.tasks[0].results[0].confusion)
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        evaluate("/no/such/model", tasks[1], output=tmp_path / "file")  # before a model is looked up
+
+
+def test_predictions_go_task_by_task_model_by_model_clip_by_clip(tmp_path):
+    unused = np.zeros((2, 1))
+
+    def answers(predicted, probabilities):
+        chosen = np.array(predicted), np.array(probabilities)
+        return Answers(["a, b", "ü"], ["7", None], unused, unused, np.array([0, 1]), *chosen)
+
+    results = made_up_results()
+    sure = answers([1, 1], [[0, 1], [1e-9, 1 - 1e-9]])
+    given = dict.fromkeys(results.pairs, sure) | {results.pairs[0]: answers([0, 0], [[2 / 3, 1 / 3], [0.9, 0.1]])}
+    write_predictions(replace(results, answers=given), tmp_path / "new" / "predictions.csv")
+    lines = (tmp_path / "new" / "predictions.csv").read_bytes().decode().split("\n")
+    assert lines[:4] == [
+        "task,model,id,speaker,true,predicted,score,true_score",
+        'sessions-4,user/name,"a, b",7,neutral,neutral,0.666667,0.666667',
+        "sessions-4,user/name,ü,,happy,neutral,0.900000,0.100000",
+        'sessions-4,/a/b,"a, b",7,neutral,happy,1.000000,0.000000',
     ]
-    assert told == f"doubtful clips are judged all the same: {', '.join(named)}, and 2 more"
+    assert lines[-2] == "Made up/2,/a/b,ü,,not intoxicated,not intoxicated,1.000000,1.000000" and len(lines) == 10
+
+
+EMBEDS = {
+    "sad": [1.0, 0.0],
+    "happy": [0.0, 1.0],
+    "a sad voice": [0.0, 1.0],  # just the wrong way round
+    "a happy voice": [1.0, 0.0],
+    "sorrowful": [1.0, 0.0],
+    "joyful": [1.0, 0.0],  # no difference: all clips are sorrowful
+    "a sorrowful voice": [2.0, 0.1],
+    "a joyful voice": [0.1, 2.0],
+}
+AUDIO = np.array([[0.9, 0.1], [0.8, 0.3], [0.2, 0.7], [0.3, 0.9], [0.1, 0.6]])
+TRUE = np.array([0, 0, 0, 1, 1])
+TEXT_EMBEDS = {text: np.array(embed) for text, embed in EMBEDS.items()}
+PROMPTED = {"words": {"sad": "sad", "happy": "happy"}, "other_words": ({"happy": "joyful", "sad": "sorrowful"},)}
+
+
+def test_how_far_uar_moves_with_the_prompt():
+    found = prompt_sensitivity(protocol("two", **PROMPTED), AUDIO, TEXT_EMBEDS, TRUE)
+    assert [variant.uar for variant in found.variants] == pytest.approx([5 / 6, 1 / 6, 1 / 2, 5 / 6])
+    assert found.variants[1].texts == ("a sad voice", "a happy voice")
+    assert found.lowest == pytest.approx(1 / 6) and found.highest == pytest.approx(5 / 6)
+    assert found.mean == pytest.approx(7 / 12)
+    assert found.deviation == pytest.approx(np.sqrt((1 / 16 + 25 / 144 + 1 / 144 + 1 / 16) / 4))
+
+
+def test_a_grouped_uar_is_the_mean_over_groups():
+    groups = ["first", "second", "first", "second", "first"]
+    found = prompt_sensitivity(protocol("two", grouped_by="session", **PROMPTED), AUDIO, TEXT_EMBEDS, TRUE, groups)
+    assert found.variants[0].uar == pytest.approx(0.875)  # recalls of 1/2 and 1 in the first group, 1 in the second

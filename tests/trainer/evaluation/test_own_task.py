@@ -1,5 +1,6 @@
 """Tasks of one's own as YAML."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -67,7 +68,7 @@ def test_a_small_task(folder):
     assert task.rows.columns.tolist() == ["id", "path", "label", "speaker", "group"]
     assert task.rows.attrs["left_out"] == {"another split": 1, "no class": 2}
     assert task.licence == "mine alone"
-    described = task.protocol.describe()
+    described = asdict(task.protocol)
     assert described == {
         "name": "mine",
         "title": "My clips",
@@ -76,8 +77,8 @@ def test_a_small_task(folder):
         "text_language": "en",
         "words": {"happy": "joy", "sad": "sorrow"},
         "template": "{}",
-        "other_words": [],
-        "other_templates": [],
+        "other_words": (),
+        "other_templates": (),
         "split": "test",
         "labels": {"happy": "happy", "sad": "sad"},
         "grouped_by": None,
@@ -220,7 +221,7 @@ def test_only_the_base_name_of_a_manifest_is_kept(folder):
     (folder / "deep" / "er").mkdir(parents=True)
     (folder / "clips.csv").rename(folder / "deep" / "er" / "clips.csv")
     for manifest in ("deep/er/clips.csv", str(folder / "deep" / "er" / "clips.csv")):
-        described = read_own_task(write(folder, manifest=manifest, audio_root=str(folder))).protocol.describe()
+        described = asdict(read_own_task(write(folder, manifest=manifest, audio_root=str(folder))).protocol)
         assert described["source"] == "The user's own task over clips.csv; all of it is the user's choice."
         assert str(folder) not in str(described)
     of_the_hub = OwnTask(**SETTINGS | {"manifest": "user/clips"})

@@ -1,11 +1,12 @@
-"""The named protocols against what is published, and their texts."""
+"""A protocol: its texts, its own checks and its clips; the named ones against what is published."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
-from smoothclap_trainer.evaluation.protocols import PROTOCOLS
+from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA
+from smoothclap_trainer.evaluation.protocols import ADJECTIVES, GERMAN, NOUNS, PROTOCOLS, Protocol, wordings_of
 from smoothclap_trainer.evaluation.tasks import read_task
 from tests.corpus_trees import build_tree
 
@@ -104,3 +105,100 @@ def test_labels_of_file_names_lead_to_the_right_classes(tmp_path):
         tree = tmp_path / corpus if (tmp_path / corpus).is_dir() else build_tree(corpus, tmp_path, takes=1)
         labels = read_task(PROTOCOLS[name], tree).set_index("id")["label"]
         assert {clip: labels[clip] for clip in expected} == expected
+
+
+PROTOCOL = Protocol(
+    name="two",
+    title="Two",
+    corpus="tess",
+    language="en",
+    text_language="en",
+    words={"sad": "sadness", "happy": "joy {}"},
+    template="he feels {}.",
+    other_words=({"happy": "happy", "sad": "sad"},),
+    other_templates=("{}!",),
+    split="all",
+    labels={"sad": "sad", "happy": "happy"},
+    grouped_by=None,
+    published={"CLAP": 0.5},
+    source="made up",
+)
+
+
+def test_texts_come_in_the_order_of_the_classes():
+    assert PROTOCOL.classes == ("sad", "happy")
+    assert PROTOCOL.texts(PROTOCOL.words, PROTOCOL.template) == ["he feels sadness.", "he feels joy {}."]
+    assert PROTOCOL.texts(PROTOCOL.other_words[0], "{}!") == ["sad!", "happy!"]
+
+
+def test_every_wording_in_every_template_the_protocols_own_first():
+    protocol = replace(PROTOCOL, other_templates=("{}!", "he feels {}."))  # one of them twice
+    assert [tuple(prompt) for prompt in protocol.prompts()] == [
+        (0, "he feels {}.", ["he feels sadness.", "he feels joy {}."]),
+        (0, "{}!", ["sadness!", "joy {}!"]),
+        (1, "he feels {}.", ["he feels sad.", "he feels happy."]),
+        (1, "{}!", ["sad!", "happy!"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ({"words": {"sad": "sad"}, "labels": {}, "other_words": ()}, "1 classes"),
+        ({"words": {"sad": "low", "happy": "low"}}, "'low'"),
+        ({"other_words": ({"sad": "low", "happy": "low"},)}, "'low'"),
+        ({"other_words": ({"sad": "low"},)}, r"\['sad'\]"),
+        ({"template": "he feels"}, "'he feels'"),
+        ({"other_templates": ("{} {}",)}, r"'\{\} \{\}'"),
+        ({"labels": {"x": "calm"}}, r"\['calm'\]"),
+        ({"template": "a", "other_templates": ("b",), "labels": {"x": "calm"}}, r"'a'(.|\n)*'b'(.|\n)*\['calm'\]"),
+    ],
+)
+def test_protocols_with_faults(change, value):
+    with pytest.raises(ValueError, match=value):
+        replace(PROTOCOL, **change)
+
+
+def test_clips_of_other_labels_are_left_out_and_counted(tmp_path):
+    rows = read_task(PROTOCOL, build_tree("tess", tmp_path, takes=1))
+    assert rows[["id", "label", "speaker", "group"]].values.tolist() == [
+        ["OAF_back_happy", "happy", "OA", None],
+        ["OAF_back_sad", "sad", "OA", None],
+        ["YAF_back_happy", "happy", "YA", None],
+        ["YAF_back_sad", "sad", "YA", None],
+    ]
+    assert list(rows.index) == [0, 1, 2, 3]
+    assert rows.columns.tolist() == ["id", "path", "label", "speaker", "group"]
+    others = ("angry", "disgust", "fear", "neutral", "ps")
+    assert rows.attrs["left_out"] == {ABSENT: 2800 - 14} | {f"label {label!r}": 2 for label in others}
+
+
+def test_a_class_without_clips_is_a_fault(tmp_path):
+    tree = build_tree("tess", tmp_path, takes=1)
+    for path in tree.rglob("*_sad.wav"):
+        path.unlink()
+    with pytest.raises(ValueError, match=r"\['sad'\]"):
+        read_task(PROTOCOL, tree)
+
+
+def test_iemocap_merges_excitement_and_groups_by_session(tmp_path):
+    rows = read_task(PROTOCOLS["iemocap-4"], build_tree("iemocap", tmp_path, takes=1))
+    # In each of 10 dialogues one clip of every label: neutral, happy, excited, angry, sad, frustrated and no agreement.
+    assert rows["label"].value_counts().to_dict() == {"happy": 20, "neutral": 10, "angry": 10, "sad": 10}
+    assert rows.attrs["left_out"] == {ABSENT: 10039 - 70, "label 'fru'": 10, "label 'xxx'": 10}
+    assert rows["group"].value_counts().to_dict() == {f"Session{session}": 10 for session in range(1, 6)}
+    assert set(rows["speaker"]) == {f"Ses0{session}{who}" for session in range(1, 6) for who in "FM"}
+
+
+def test_words_come_in_the_order_of_the_classes():
+    assert wordings_of(("sad", "angry"), NOUNS, GERMAN) == (
+        {"sad": "sadness", "angry": "anger"},
+        {"sad": "traurig", "angry": "wütend"},
+    )
+    assert list(wordings_of(("sad", "angry"), NOUNS)[0]) == ["sad", "angry"]
+    with pytest.raises(KeyError, match="calm"):
+        wordings_of(("calm",), GERMAN)
+
+
+def test_adjectives_and_nouns_are_of_the_same_classes():
+    assert list(ADJECTIVES) == list(NOUNS)

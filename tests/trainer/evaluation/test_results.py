@@ -1,16 +1,24 @@
 import json
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from modeling_smoothclap import SMOOTHCLAP_TINY
 from smoothclap_trainer.evaluation.results import (
-    describe_data,
+    AgainstChance,
+    EvaluationResults,
+    Metric,
+    ZeroShotStatus,
+    describe_clips,
     file_hashes,
     ready_for_json,
     versions,
-    write_results,
 )
+from smoothclap_trainer.templating import with_interval
+from tests.trainer.evaluation.made_up_results import made_up_results
 
 
 @pytest.fixture
@@ -29,11 +37,11 @@ def rows(tmp_path):
 
 
 def described(frame, doubtful=None):
-    return describe_data(frame, ("happy", "sad", "calm"), file_hashes(frame["path"]), doubtful or {})
+    return describe_clips(frame, ("happy", "sad", "calm"), file_hashes(frame["path"]), doubtful or {})
 
 
 def test_what_was_judged(rows):
-    found = described(rows())
+    found = asdict(described(rows()))
     digest = found.pop("sha256")
     assert found == {
         "clips": 3,
@@ -45,29 +53,28 @@ def test_what_was_judged(rows):
     assert list(found["per_class"]) == ["happy", "sad", "calm"]
     json.dumps(found)
     assert len(digest) == 64
-    assert described(rows("elsewhere"))["sha256"] == digest  # where the files lie does not matter
+    assert described(rows("elsewhere")).sha256 == digest  # where the files lie does not matter
     changes = [
         {"contents": ("one", "two", "two")},
         {"labels": ("sad", "sad", "sad")},
         {"ids": ("a", "b", "d")},
         {"ids": ("b", "a", "c")},
     ]
-    assert len({digest, *(described(rows(**change))["sha256"] for change in changes)}) == 5
+    assert len({digest, *(described(rows(**change)).sha256 for change in changes)}) == 5
 
 
 def test_doubtful_clips_are_counted(rows):
     frame = rows()
     doubtful = dict(zip(frame["path"], ("silent", "too short", "silent"), strict=True)) | {"another task's": "silent"}
     found = described(frame, doubtful)
-    assert list(found["doubtful"].items()) == [("too short", 1), ("silent", 2)]
-    assert list(found) == ["clips", "per_class", "speakers", "left_out", "doubtful", "sha256"]
-    assert found["clips"] == 3 and found["sha256"] == described(frame)["sha256"]
+    assert list(found.doubtful.items()) == [("too short", 1), ("silent", 2)]
+    assert found.clips == 3 and found.sha256 == described(frame).sha256
 
 
 def test_unknown_speakers_and_nothing_left_out(rows):
     frame = rows().assign(speaker=None)
     frame.attrs = {}
-    assert described(frame)["speakers"] is None and described(frame)["left_out"] == {}
+    assert described(frame).speakers is None and described(frame).left_out == {}
 
 
 def test_each_file_is_hashed_once(rows, monkeypatch):
@@ -96,14 +103,66 @@ def test_rounding_and_plain_types():
     assert type(ready["a"][0]) is int
 
 
-def test_written_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "new" / "results.json"
-    write_results({"title": "Fröhlich", "a": {"z": 1, "b": 2}}, path)
-    assert path.read_text(encoding="utf-8") == (
-        '{\n  "title": "Fröhlich",\n  "a": {\n    "z": 1,\n    "b": 2\n  }\n}\n'
-    )
-    for bad in ({"uar": float("nan")}, {"uar": np.float32(1)}):
-        with pytest.raises((ValueError, TypeError)):
-            write_results(bad, path)
-    assert "Fröhlich" in path.read_text(encoding="utf-8")
-    assert [each.name for each in path.parent.iterdir()] == ["results.json"]
+@pytest.mark.parametrize(
+    ("low", "high", "place"),
+    [
+        (0.26, 0.4, AgainstChance.ABOVE),
+        (0.25, 0.4, AgainstChance.AT),
+        (0.1, 0.25, AgainstChance.AT),
+        (0.1, 0.24, AgainstChance.BELOW),
+        (None, None, AgainstChance.NO_INTERVAL),
+    ],
+)
+def test_a_metric_is_at_chance_if_its_interval_contains_chance(low, high, place):
+    assert Metric(0.25, low, high).against(0.25) is place
+
+
+def test_a_metric_without_an_interval_is_written_alone():
+    assert with_interval(Metric(0.4, None, None)) == "0.400" and with_interval(Metric(None, None, None)) == "–"
+
+
+COMMITTED = Path(SMOOTHCLAP_TINY) / "zero_shot.json"
+
+
+def test_a_file_is_read_and_written_as_it_was(tmp_path):
+    found = EvaluationResults.load(COMMITTED)
+    assert found.tasks[0].results[0].zero_shot.status is ZeroShotStatus.ZERO_SHOT
+    assert found.tasks[0].results[0].uar == found.tasks[0].results[0].metrics["uar"]
+    found.save(tmp_path / "new" / "results.json")
+    assert (tmp_path / "new" / "results.json").read_bytes() == COMMITTED.read_bytes()
+
+
+def test_results_survive_their_file(tmp_path):
+    results = made_up_results()
+    results.save(tmp_path / "results.json")
+    again = EvaluationResults.load(tmp_path / "results.json")
+    assert again == results and not again.answers
+    assert "doubtful" not in results.to_json()["tasks"][0]["data"]  # nobody checked
+    assert results.rounded().answers is results.answers
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda content: [], "None"),
+        (lambda content: content | {"format": 2}, "2"),
+        (lambda content: {"format": 1}, "models"),
+        (lambda content: content | {"models": [{}]}, r"models\.0\.name"),
+    ],
+)
+def test_other_files_are_refused(change, where):
+    with pytest.raises(ValueError, match=where):
+        EvaluationResults.from_json(change(json.loads(COMMITTED.read_text())))
+
+
+def test_results_of_one_model():
+    results = made_up_results()
+    assert [(task.protocol.name, found.model) for task, found in results.of_model("/a/b")] == [
+        ("sessions-4", "/a/b"),
+        ("Made up/2", "/a/b"),
+    ]
+    with pytest.raises(ValueError, match="'c'"):
+        results.of_model("c")
+    shared = replace(results.tasks[1], protocol=replace(results.tasks[1].protocol, title="Sessions 4"))
+    titles = replace(results, tasks=(results.tasks[0], shared)).titles
+    assert list(titles.values()) == ["Sessions 4 `sessions-4`", "Sessions 4 `Made up/2`"]

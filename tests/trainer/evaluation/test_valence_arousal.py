@@ -5,15 +5,20 @@ import pytest
 from scipy.stats import spearmanr
 
 from smoothclap_trainer.evaluation.valence_arousal import (
+    RUSSELL_DEGREES,
+    RUSSELL_WORDS,
     Pair,
+    ValenceArousal,
     class_centres,
     class_pairs,
     pair_correlation,
     place_of,
-    placed_classes,
     valence_arousal,
-    valence_arousal_correlation,
 )
+
+
+def correlation(embeds, classes):
+    return pair_correlation(class_pairs(embeds, classes))
 
 
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -31,7 +36,7 @@ def test_pairs_have_their_distance_and_cosine():
 def test_embeddings_that_lie_as_the_words_do_correlate_fully():
     words = ["happy", "surprised", "angry", "fearful", "sad", "calm"]
     places = np.array([place_of(word) for word in words])
-    assert valence_arousal_correlation(places, words) == pytest.approx(1)
+    assert correlation(places, words) == pytest.approx(1)
 
 
 def test_correlation_is_scipys():
@@ -40,7 +45,7 @@ def test_correlation_is_scipys():
     assert len(pairs) == 7 * 6 // 2
     distances = [round(pair.distance, 9) for pair in pairs]
     expected = spearmanr([pair.cosine for pair in pairs], np.negative(distances)).statistic
-    assert valence_arousal_correlation(embeds, RAVDESS) == pytest.approx(expected)
+    assert correlation(embeds, RAVDESS) == pytest.approx(expected)
 
 
 def test_rounding_does_not_order_the_words_around_neutral():
@@ -55,18 +60,18 @@ def test_rounding_does_not_order_the_words_around_neutral():
 
 def test_too_few_places_have_no_correlation():
     embeds = np.random.default_rng(0).normal(size=(3, 4))
-    assert valence_arousal_correlation(embeds, ["happy", "sad", "disgust"]) is None
-    assert valence_arousal_correlation(embeds, ["likeable", "rest", "disgust"]) is None
-    assert valence_arousal_correlation(embeds, ["happy", "sad", "neutral"]) is not None
+    assert correlation(embeds, ["happy", "sad", "disgust"]) is None
+    assert correlation(embeds, ["likeable", "rest", "disgust"]) is None
+    assert correlation(embeds, ["happy", "sad", "neutral"]) is not None
 
 
 def test_embeddings_that_fall_together_keep_nothing():
-    assert valence_arousal_correlation(np.tile([[1.0, 0.0]], (3, 1)), ["happy", "sad", "angry"]) == 0
+    assert correlation(np.tile([[1.0, 0.0]], (3, 1)), ["happy", "sad", "angry"]) == 0
 
 
 def test_words_at_one_place_have_no_order():
     embeds = np.random.default_rng(0).normal(size=(3, 4))
-    assert valence_arousal_correlation(embeds, ["surprise", "surprised", "pleasant surprise"]) is None
+    assert correlation(embeds, ["surprise", "surprised", "pleasant surprise"]) is None
 
 
 def test_centres_are_means_of_unit_embeddings():
@@ -80,21 +85,50 @@ def test_both_figures_and_the_classes_that_they_are_about():
     true = np.arange(40) % 8
     audio, texts = rng.normal(size=(40, 5)), rng.normal(size=(8, 5))
     found = valence_arousal(audio, true, texts, RAVDESS)
-    assert found == {
-        "texts": valence_arousal_correlation(texts, RAVDESS),
-        "clips": valence_arousal_correlation(class_centres(audio, true, 8), RAVDESS),
-        "classes": placed_classes(RAVDESS),
-    }
-    assert found["texts"] != found["clips"]
-    assert found["classes"] == [name for name in RAVDESS if name != "disgust"]
+    centres = class_centres(audio, true, 8)
+    placed = tuple(name for name in RAVDESS if name != "disgust")
+    assert found == ValenceArousal(correlation(texts, RAVDESS), correlation(centres, RAVDESS), placed)
+    assert found.texts != found.clips
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="2 embeddings for 3 classes; give one for each"):
+    with pytest.raises(ValueError, match="2 embeddings for 3 classes"):
         class_pairs(np.ones((2, 2)), ["happy", "sad", "angry"])
-    with pytest.raises(ValueError, match="1 of 2 rows of the classes' embeddings are not finite"):
+    with pytest.raises(ValueError, match="1 of 2 rows"):
         class_pairs(np.array([[1.0], [np.nan]]), ["happy", "sad"])
     with pytest.raises(ValueError, match="2 embeddings for 3 clips"):
         class_centres(np.ones((2, 2)), np.zeros(3), 1)
     with pytest.raises(ValueError, match=r"Classes \[1\] of 3 have no clip"):
         class_centres(np.ones((2, 2)), np.array([0, 2]), 3)
+
+
+def test_words_lie_on_the_unit_circle_at_their_angle():
+    for word, degrees in RUSSELL_DEGREES.items():
+        valence, arousal = place_of(word)
+        assert math.degrees(math.atan2(arousal, valence)) % 360 == pytest.approx(degrees)
+        assert math.hypot(valence, arousal) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("emotion", "word"),
+    [
+        ("anger", "angry"),
+        ("Fear", "afraid"),
+        ("pleasant surprise", "astonished"),
+        (" SADNESS ", "sad"),
+        ("joy", "happy"),
+        ("anxious", "afraid"),
+    ],
+)
+def test_names_of_emotions_stand_where_their_word_does(emotion, word):
+    assert place_of(emotion) == place_of(word) is not None
+
+
+def test_neutral_is_the_centre_and_not_every_class_has_a_place():
+    assert place_of("neutral") == (0, 0)
+    for name in ("disgust", "contempt", "non-negative", "likeable", "emphatic", ""):
+        assert place_of(name) is None
+
+
+def test_every_name_leads_to_a_word_of_russells():
+    assert set(RUSSELL_WORDS.values()) == set(RUSSELL_DEGREES)

@@ -1,6 +1,5 @@
 """Folders of checkpoints with made-up files of a training run."""
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -95,7 +94,7 @@ def whole(folder: Path) -> Path:
 
 def evaluated(folder: Path) -> dict[str, Any]:
     """Made-up results, of which the first model is the one in the folder."""
-    results = copy.deepcopy(made_up_results())
+    results = made_up_results().to_json()
     results["models"][0]["weights_sha256"] = weights_sha256(folder)
     results["versions"]["transformers"] = "5.23.0"
     assert results["models"][0]["name"] == MODELS[0]
