@@ -1,10 +1,10 @@
 """A protocol of zero-shot evaluation: which clips of a corpus are judged, and how text names their classes."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Prompt(NamedTuple):
@@ -28,38 +28,24 @@ class Protocol:
     One task of zero-shot evaluation.
 
     Args:
-        name (`str`):
-            What names the task on the command line: `"iemocap-4"`.
-        title (`str`):
-            For people: `"IEMOCAP 4"`.
-        corpus (`str`):
-            A key of [`~smoothclap_trainer.evaluation.corpora.EMOTION_CORPORA`], or the name of the user's own.
-        language (`str`):
-            BCP-47 tag of the speech.
-        text_language (`str`):
-            BCP-47 tag of the text queries.
-        words (`Mapping[str, str]`):
-            Class to what the text query calls it, in the order of the classes.
-        template (`str`):
-            What the words are put into, with one `{}`.
-        other_words (`tuple[Mapping[str, str], ...]`):
-            Further wordings of the same classes, for prompt sensitivity.
-        other_templates (`tuple[str, ...]`):
-            Further templates, for prompt sensitivity.
-        split (`str`):
-            Which clips are judged, in words.
-        labels (`Mapping[str, str]`):
-            Label in the corpus to class. Clips with another label are left out.
-        grouped_by (`str`, *optional*):
-            What the groups are, `"session"`, where figures are means over groups.
-        published (`Mapping[str, float]`):
-            System to its published unweighted average recall, between 0 and 1.
-        source (`str`):
-            Where the protocol comes from, and what is this project's choice.
+        name (`str`): What names the task on the command line: `"iemocap-4"`.
+        title (`str`): For people: `"IEMOCAP 4"`.
+        corpus (`str`): A key of [`~.corpora.EMOTION_CORPORA`], or the name of the user's own.
+        language (`str`): BCP-47 tag of the speech.
+        text_language (`str`): BCP-47 tag of the text queries.
+        words (`Mapping[str, str]`): Class to what the text query calls it, in the order of the classes.
+        template (`str`): What the words are put into, with one `{}`.
+        other_words (`tuple[Mapping[str, str], ...]`): Further wordings of the same classes, for prompt sensitivity.
+        other_templates (`tuple[str, ...]`): Further templates, for prompt sensitivity.
+        split (`str`): Which clips are judged, in words.
+        labels (`Mapping[str, str]`): Label in the corpus to class. Clips with another label are left out.
+        grouped_by (`str`, *optional*): What the groups are, `"session"`, where metrics are means over groups.
+        published (`Mapping[str, float]`): System to its published unweighted average recall, between 0 and 1.
+        source (`str`): Where the protocol comes from, and what is this project's choice.
 
     Raises:
-        ValueError: There are fewer than two classes, wordings name other classes or two alike, a label's class has no
-            words, or a template has not exactly one `{}`. All faults are told.
+        ValueError: if there are fewer than two classes, wordings name other classes or two alike, a label's class has
+            no words, or a template has not exactly one `{}`. All faults are reported at once.
 
     Example:
 
@@ -117,16 +103,7 @@ class Protocol:
         return {label: name for label, name in self.labels.items() if label != name}
 
     def texts(self, words: Mapping[str, str], template: str) -> list[str]:
-        """
-        Words the text queries.
-
-        Args:
-            words (`Mapping[str, str]`): Class to word, for every class.
-            template (`str`): What they are put into.
-
-        Returns:
-            `list[str]`: One text a class, in the order of the classes.
-        """
+        """Return the text queries, one a class in the order of the classes: `words` put into `template`."""
         return [template.replace("{}", words[name]) for name in self.classes]
 
     def prompts(self) -> list[Prompt]:
@@ -182,21 +159,22 @@ PERSON_IN_EITHER = ("{}.", "Person: {}.")
 """They read well in English and in German, of what is no emotion."""
 
 
-def wordings_of(classes: Sequence[str], *wordings: Mapping[str, str]) -> tuple[dict[str, str], ...]:
+def wordings_of(classes: Iterable[str], *wordings: Mapping[str, str]) -> tuple[dict[str, str], ...]:
     """
-    Picks the words of some classes.
+    Pick the words of some classes.
 
     Args:
-        classes (`Sequence[str]`): Which.
+        classes (`Iterable[str]`): Which.
         wordings (`Mapping[str, str]`): Tables of class to word, [`NOUNS`] for instance.
 
     Returns:
         `tuple[dict[str, str], ...]`: From each table, class to word.
 
     Raises:
-        KeyError: A table lacks a class.
+        KeyError: if a table lacks a class.
     """
-    return tuple({name: words[name] for name in classes} for words in wordings)
+    names = tuple(classes)
+    return tuple({name: words[name] for name in names} for words in wordings)
 
 
 PARACLAP = (
@@ -208,163 +186,105 @@ GERMAN_TOO = " Some of the other wordings are German, as the speech is."
 OURS = "All of it is this project's choice, and there are no published figures for it."
 
 
-def _published(clap: float, pengi: float, paraclap: float, smoothclap: float) -> dict[str, float]:
-    return {"CLAP": clap, "Pengi": pengi, "ParaCLAP": paraclap, "SmoothCLAP": smoothclap}
+SYSTEMS = ("CLAP", "Pengi", "ParaCLAP", "SmoothCLAP")
+"""In the order of the SmoothCLAP paper's table of published results."""
 
+
+def _protocol(
+    title: str,
+    corpus: str,
+    labels: str,
+    asked: Mapping[str, str] | None = None,
+    *,
+    template: str = "{}",
+    others: Sequence[Mapping[str, str]] = (ADJECTIVES, NOUNS),
+    templates: tuple[str, str] = (FEELING, EMOTION),
+    split: str = "all clips",
+    language: str = "en",
+    grouped_by: str | None = None,
+    published: Sequence[float] = (),
+    source: str = PARACLAP,
+) -> Protocol:
+    """One row: labels as "LABEL class, LABEL class", in the order of the classes; `asked` has words unlike classes."""
+    by_label = {label: name for label, _, name in (each.partition(" ") for each in labels.split(", "))}
+    classes = tuple(dict.fromkeys(by_label.values()))
+    return Protocol(
+        name=f"{corpus}-{len(classes)}",
+        title=f"{title} {len(classes)}",
+        corpus=corpus,
+        language=language,
+        text_language="en",
+        words={name: name for name in classes} | dict(asked or {}),
+        template=template,
+        other_words=wordings_of(classes, *others),
+        other_templates=templates,
+        split=split,
+        labels=by_label,
+        grouped_by=grouped_by,
+        published=dict(zip(SYSTEMS, published, strict=True)) if published else {},
+        source=source,
+    )
+
+
+_AIBO: dict[str, Any] = {
+    "language": "de",
+    "templates": EITHER_LANGUAGE,
+    "split": "the school Mont, the test half of the Interspeech 2009 Emotion Challenge",
+    "source": PARACLAP + GERMAN_TOO,
+}
 
 PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        Protocol(
-            name="iemocap-4",
-            title="IEMOCAP 4",
-            corpus="iemocap",
-            language="en",
-            text_language="en",
-            words={"neutral": "neutral", "happy": "happy", "angry": "anger", "sad": "sadness"},
+        _protocol(
+            "IEMOCAP",
+            "iemocap",
+            "neu neutral, hap happy, exc happy, ang angry, sad sad",
+            {"angry": "anger", "sad": "sadness"},
             template=FEELING,
-            other_words=wordings_of(("neutral", "happy", "angry", "sad"), ADJECTIVES, NOUNS),
-            other_templates=("{}", EMOTION),
+            templates=("{}", EMOTION),
             split="all scripted and improvised utterances of the four classes, excitement counted as happiness",
-            labels={"neu": "neutral", "hap": "happy", "exc": "happy", "ang": "angry", "sad": "sad"},
             grouped_by="session",
-            published=_published(0.353, 0.345, 0.600, 0.606),
-            source=PARACLAP,
+            published=(0.353, 0.345, 0.600, 0.606),
         ),
-        Protocol(
-            name="ravdess-8",
-            title="RAVDESS 8",
-            corpus="ravdess",
-            language="en",
-            text_language="en",
-            words={
-                "neutral": "neutral",
-                "calm": "calm",
-                "happy": "happy",
-                "sad": "sad",
-                "angry": "angry",
-                "fearful": "fearful",
-                "disgusted": "disgust",
-                "surprised": "surprised",
-            },
-            template="{}",
-            other_words=wordings_of(
-                ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised"), ADJECTIVES, NOUNS
-            ),
-            other_templates=(FEELING, EMOTION),
+        _protocol(
+            "RAVDESS",
+            "ravdess",
+            "01 neutral, 02 calm, 03 happy, 04 sad, 05 angry, 06 fearful, 07 disgusted, 08 surprised",
+            {"disgusted": "disgust"},
             split="all speech clips",
-            labels={
-                "01": "neutral",
-                "02": "calm",
-                "03": "happy",
-                "04": "sad",
-                "05": "angry",
-                "06": "fearful",
-                "07": "disgusted",
-                "08": "surprised",
-            },
-            grouped_by=None,
-            published=_published(0.199, 0.148, 0.228, 0.175),
-            source=PARACLAP,
+            published=(0.199, 0.148, 0.228, 0.175),
         ),
-        Protocol(
-            name="crema-d-6",
-            title="CREMA-D 6",
-            corpus="crema-d",
-            language="en",
-            text_language="en",
-            words={
-                "sad": "sad",
-                "angry": "angry",
-                "disgusted": "disgust",
-                "fearful": "fear",
-                "happy": "happy",
-                "neutral": "neutral",
-            },
-            template="{}",
-            other_words=wordings_of(("sad", "angry", "disgusted", "fearful", "happy", "neutral"), ADJECTIVES, NOUNS),
-            other_templates=(FEELING, EMOTION),
-            split="all clips",
-            labels={
-                "SAD": "sad",
-                "ANG": "angry",
-                "DIS": "disgusted",
-                "FEA": "fearful",
-                "HAP": "happy",
-                "NEU": "neutral",
-            },
-            grouped_by=None,
-            published=_published(0.230, 0.245, 0.177, 0.266),
-            source=PARACLAP,
+        _protocol(
+            "CREMA-D",
+            "crema-d",
+            "SAD sad, ANG angry, DIS disgusted, FEA fearful, HAP happy, NEU neutral",
+            {"disgusted": "disgust", "fearful": "fear"},
+            published=(0.230, 0.245, 0.177, 0.266),
         ),
-        Protocol(
-            name="tess-7",
-            title="TESS 7",
-            corpus="tess",
-            language="en",
-            text_language="en",
-            words={
-                "neutral": "neutral",
-                "happy": "happy",
-                "sad": "sadness",
-                "angry": "angry",
-                "fearful": "fear",
-                "disgusted": "disgust",
-                "pleasant surprise": "pleasant surprise",
-            },
-            template="{}",
-            other_words=wordings_of(
-                ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "pleasant surprise"), ADJECTIVES, NOUNS
-            ),
-            other_templates=(FEELING, EMOTION),
-            split="all clips",
-            labels={
-                "neutral": "neutral",
-                "happy": "happy",
-                "sad": "sad",
-                "angry": "angry",
-                "fear": "fearful",
-                "disgust": "disgusted",
-                "ps": "pleasant surprise",
-            },
-            grouped_by=None,
-            published=_published(0.232, 0.177, 0.170, 0.275),
-            source=PARACLAP,
+        _protocol(
+            "TESS",
+            "tess",
+            "neutral neutral, happy happy, sad sad, angry angry, fear fearful, disgust disgusted, ps pleasant surprise",
+            {"sad": "sadness", "fearful": "fear", "disgusted": "disgust"},
+            published=(0.232, 0.177, 0.170, 0.275),
         ),
-        Protocol(
-            name="fau-aibo-2",
-            title="FAU Aibo 2",
-            corpus="fau-aibo",
-            language="de",
-            text_language="en",
-            words={"non-negative": "non-negative", "negative": "negative"},
-            template="{}",
-            other_words=(
+        _protocol(
+            "FAU Aibo",
+            "fau-aibo",
+            "IDL non-negative, NEG negative",
+            others=(
                 {"non-negative": "neutral or positive", "negative": "negative"},
                 {"non-negative": "nicht negativ", "negative": "negativ"},
             ),
-            other_templates=EITHER_LANGUAGE,
-            split="the school Mont, the test half of the Interspeech 2009 Emotion Challenge",
-            labels={"IDL": "non-negative", "NEG": "negative"},
-            grouped_by=None,
-            published=_published(0.500, 0.470, 0.526, 0.555),
-            source=PARACLAP + GERMAN_TOO,
+            published=(0.500, 0.470, 0.526, 0.555),
+            **_AIBO,
         ),
-        Protocol(
-            name="fau-aibo-5",
-            title="FAU Aibo 5",
-            corpus="fau-aibo",
-            language="de",
-            text_language="en",
-            words={
-                "angry": "angry",
-                "emphatic": "emphatic",
-                "neutral": "neutral",
-                "motherese": "motherese",
-                "rest": "rest",
-            },
-            template="{}",
-            other_words=(
+        _protocol(
+            "FAU Aibo",
+            "fau-aibo",
+            "A angry, E emphatic, N neutral, P motherese, R rest",
+            others=(
                 {
                     "angry": "anger",
                     "emphatic": "emphasis",
@@ -380,58 +300,43 @@ PROTOCOLS: dict[str, Protocol] = {
                     "rest": "etwas anderes",
                 },
             ),
-            other_templates=EITHER_LANGUAGE,
-            split="the school Mont, the test half of the Interspeech 2009 Emotion Challenge",
-            labels={"A": "angry", "E": "emphatic", "N": "neutral", "P": "motherese", "R": "rest"},
-            grouped_by=None,
-            published=_published(0.211, 0.185, 0.197, 0.204),
-            source=PARACLAP + GERMAN_TOO,
+            published=(0.211, 0.185, 0.197, 0.204),
+            **_AIBO,
         ),
-        Protocol(
-            name="alc-2",
-            title="ALC 2",
-            corpus="alc",
-            language="de",
-            text_language="en",
-            words={"intoxicated": "intoxicated with alcohol", "not intoxicated": "not intoxicated with alcohol"},
-            template="{}",
-            other_words=(
+        _protocol(
+            "ALC",
+            "alc",
+            "AL intoxicated, NAL not intoxicated",
+            {"intoxicated": "intoxicated with alcohol", "not intoxicated": "not intoxicated with alcohol"},
+            others=(
                 {"intoxicated": "drunk", "not intoxicated": "sober"},
                 {"intoxicated": "betrunken", "not intoxicated": "nüchtern"},
             ),
-            other_templates=PERSON_IN_EITHER,
+            templates=PERSON_IN_EITHER,
             split="test split of the Interspeech 2011 Speaker State Challenge",
-            labels={"AL": "intoxicated", "NAL": "not intoxicated"},
-            grouped_by=None,
-            published=_published(0.511, 0.473, 0.537, 0.541),
+            language="de",
+            published=(0.511, 0.473, 0.537, 0.541),
             source=PARACLAP + GERMAN_TOO,
         ),
-        Protocol(
-            name="sld-2",
-            title="SLD 2",
-            corpus="sld",
-            language="de",
-            text_language="en",
-            words={"likeable": "likeable", "not likeable": "not likeable"},
-            template="{}",
-            other_words=(
+        _protocol(
+            "SLD",
+            "sld",
+            "L likeable, NL not likeable",
+            others=(
                 {"likeable": "pleasant", "not likeable": "unpleasant"},
                 {"likeable": "sympathisch", "not likeable": "unsympathisch"},
             ),
-            other_templates=PERSON_IN_EITHER,
+            templates=PERSON_IN_EITHER,
             split="test split of the Interspeech 2012 Speaker Trait Challenge",
-            labels={"L": "likeable", "NL": "not likeable"},
-            grouped_by=None,
-            published=_published(0.472, 0.485, 0.507, 0.496),
+            language="de",
+            published=(0.472, 0.485, 0.507, 0.496),
             source=PARACLAP + GERMAN_TOO,
         ),
-        Protocol(
-            name="msp-podcast-8",
-            title="MSP-Podcast 8",
-            corpus="msp-podcast",
-            language="en",
-            text_language="en",
-            words={
+        _protocol(
+            "MSP-Podcast",
+            "msp-podcast",
+            "A angry, S sad, H happy, U surprised, F fearful, D disgusted, C contemptuous, N neutral",
+            {
                 "angry": "anger",
                 "sad": "sadness",
                 "happy": "happiness",
@@ -439,54 +344,17 @@ PROTOCOLS: dict[str, Protocol] = {
                 "fearful": "fear",
                 "disgusted": "disgust",
                 "contemptuous": "contempt",
-                "neutral": "neutral",
             },
-            template="{}",
-            other_words=wordings_of(
-                ("angry", "sad", "happy", "surprised", "fearful", "disgusted", "contemptuous", "neutral"),
-                ADJECTIVES,
-                NOUNS,
-            ),
-            other_templates=(FEELING, EMOTION),
             split="Test1, clips on one of whose eight primary emotions the raters agreed",
-            labels={
-                "A": "angry",
-                "S": "sad",
-                "H": "happy",
-                "U": "surprised",
-                "F": "fearful",
-                "D": "disgusted",
-                "C": "contemptuous",
-                "N": "neutral",
-            },
-            grouped_by=None,
-            published={},
             source=OURS,
         ),
-        Protocol(
-            name="emodb-7",
-            title="EmoDB 7",
-            corpus="emodb",
+        _protocol(
+            "EmoDB",
+            "emodb",
+            "W angry, L bored, E disgusted, A fearful, F happy, T sad, N neutral",
+            others=(NOUNS, GERMAN),
+            templates=EITHER_LANGUAGE,
             language="de",
-            text_language="en",
-            words=wordings_of(("angry", "bored", "disgusted", "fearful", "happy", "sad", "neutral"), ADJECTIVES)[0],
-            template="{}",
-            other_words=wordings_of(
-                ("angry", "bored", "disgusted", "fearful", "happy", "sad", "neutral"), NOUNS, GERMAN
-            ),
-            other_templates=EITHER_LANGUAGE,
-            split="all clips",
-            labels={
-                "W": "angry",
-                "L": "bored",
-                "E": "disgusted",
-                "A": "fearful",
-                "F": "happy",
-                "T": "sad",
-                "N": "neutral",
-            },
-            grouped_by=None,
-            published={},
             source=OURS + GERMAN_TOO,
         ),
     )

@@ -6,12 +6,11 @@ from pathlib import Path
 from ..files import write_text
 from ..templating import NO_WIDTH, footnotes, render
 from .plots import Plot, draw_plots, file_stems
+from .protocols import SYSTEMS
 from .results import AgainstChance, EvaluationResults, ModelResult, ZeroShotStatus
 from .valence_arousal import ENOUGH_PAIRS
 
 
-SYSTEMS = ("CLAP", "Pengi", "ParaCLAP", "SmoothCLAP")
-"""In the order of the SmoothCLAP paper's table; others that a protocol names come after them."""
 PLOTS = "pictures"
 """Folder of the plots, beside the report."""
 STATUSES = {
@@ -42,6 +41,7 @@ def summary_table(results: EvaluationResults) -> str:
         `str`: A Markdown table of one row a task, and notes on what a reader might misread.
     """
     published = {system: None for task in results.tasks for system in task.protocol.published}
+    # In the order of the paper, and others after them.
     systems = [system for system in SYSTEMS if system in published]
     systems += [system for system in published if system not in SYSTEMS]
     noted = [

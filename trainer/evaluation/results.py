@@ -21,6 +21,7 @@ from ..data.clips import PROBLEMS
 from ..data.workers import ordered_map
 from ..files import file_sha256, write_json
 from ..templating import code
+from .intervals import AgainstChance, Interval, Metric
 from .metrics import Calibration
 from .protocols import Protocol
 from .valence_arousal import ValenceArousal
@@ -38,66 +39,6 @@ class ZeroShotStatus(StrEnum):
     ZERO_SHOT = "zero-shot"
     NOT_ZERO_SHOT = "not zero-shot"
     UNKNOWN = "unknown"
-
-
-class AgainstChance(StrEnum):
-    """Where a metric's interval lies."""
-
-    ABOVE = "above chance"
-    AT = "at chance"
-    BELOW = "below chance"
-    NO_INTERVAL = "no interval"
-
-    @classmethod
-    def of(cls, low: float | None, high: float | None, chance: float) -> "AgainstChance":
-        """Compare an interval with chance; an interval that contains chance is at chance."""
-        if low is None or high is None:
-            return cls.NO_INTERVAL
-        return cls.AT if low <= chance <= high else cls.ABOVE if low > chance else cls.BELOW
-
-
-@dataclass(frozen=True)
-class Metric:
-    """
-    A metric with its interval.
-
-    Args:
-        value (`float`, *optional*): Between 0 and 1; None where it is not defined, as the recall of an absent class.
-        low, high (`float`, *optional*): Bounds of the interval; None where there is none.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-    def against(self, chance: float) -> AgainstChance:
-        """Compare the interval with chance."""
-        return AgainstChance.of(self.low, self.high, chance)
-
-    @property
-    def without_width(self) -> bool:
-        """`bool`: Whether all bootstrap samples agree."""
-        return self.low is not None and self.low == self.high
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """
-    How the intervals of a result were made.
-
-    Args:
-        level (`float`): Their level, such as 0.95.
-        unit (`str`): What is drawn: `"clips"`, `"speakers"`, or what the clips are grouped by.
-        units (`int`): How many of them there are.
-        samples (`int`): Number of bootstrap samples.
-        note (`str`, *optional*): What to bear in mind.
-    """
-
-    level: float
-    unit: str
-    units: int
-    samples: int
-    note: str | None
 
 
 @dataclass(frozen=True)
