@@ -24,12 +24,9 @@ from transformers import HfArgumentParser
 from transformers.utils import logging
 
 from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
-from smoothclap_trainer.evaluation.evaluator import evaluate_models, write_predictions
-from smoothclap_trainer.evaluation.plots import check_matplotlib
+from smoothclap_trainer.evaluation.evaluator import evaluate
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
-from smoothclap_trainer.evaluation.report import summary_table, write_report
-from smoothclap_trainer.evaluation.results import write_results
-from smoothclap_trainer.evaluation.tasks import load_tasks
+from smoothclap_trainer.evaluation.report import summary_table
 
 
 @dataclass
@@ -85,25 +82,21 @@ def main() -> None:
         parser.error("give --model and --tasks, or --list")
     output = Path(arguments.output)
     try:
-        tasks = load_tasks(arguments.tasks, arguments.data_root)
-        check_matplotlib()  # before the long work, as is the folder
-        output.mkdir(parents=True, exist_ok=True)
-        evaluation = evaluate_models(
+        results = evaluate(
             arguments.model,
-            tasks,
+            arguments.tasks,
+            data_root=arguments.data_root,
+            output=output,
             batch_size=arguments.batch_size,
             seed=arguments.seed,
             bootstrap_samples=arguments.bootstrap_samples,
             device=arguments.device,
             trust_remote_code=arguments.trust_remote_code,
         )
-        write_results(evaluation.results, output / "results.json")
-        write_predictions(tasks, evaluation.answers, output / "predictions.csv")
-        write_report(evaluation.results, evaluation.answers, output)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")
-    print(summary_table(evaluation.results))
-    print(f"The figures are in {output / 'results.json'}, the report in {output / 'report.md'}.")
+    print(summary_table(results))
+    print(f"The results are in {output / 'results.json'}, the report in {output / 'report.md'}.")
 
 
 if __name__ == "__main__":

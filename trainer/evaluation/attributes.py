@@ -1,8 +1,8 @@
 """Zero-shot attribute queries: does "a high voice" rank high-pitched clips above low-pitched ones?
 
-Truth is an eGeMAPS functional. Within each corpus, clips in the top third of the functional are positives, those in the
+The reference is an eGeMAPS functional. Within each corpus, clips in the top third of it are positives, those in the
 bottom third negatives; a clip's score is its cosine with the "high" text minus its cosine with the "low" text; the
-figure is the area under the ROC curve (AUC, chance 0.5). Top against bottom third is an easy setting: it leaves out the
+metric is the area under the ROC curve (AUC, chance 0.5). Top against bottom third is an easy setting: it leaves out the
 clips in between.
 """
 
@@ -19,7 +19,7 @@ from .embed import embed_texts
 @dataclass(frozen=True)
 class AttributeQuery:
     """
-    A pair of opposite descriptions and the functional that says which clips they fit.
+    A pair of opposite descriptions and the functional that decides which clips they fit.
 
     Args:
         attribute (`str`): What is asked about.
@@ -55,12 +55,12 @@ ATTRIBUTE_QUERIES = (
     AttributeQuery("pitch variation", _VARIATION, "en", "an animated melody of speech", "a droning, unvarying tone"),
     AttributeQuery("pitch variation", _VARIATION, "de", "eine lebhafte Stimme", "eine monotone Stimme"),
 )
-"""For each attribute an English and a German pair that captions use, and one worded as none of them."""
+"""For each attribute an English and a German pair that captions use, and one pair that no caption uses."""
 
 
 def auc(positives: np.ndarray, negatives: np.ndarray) -> float:
     """
-    Area under the ROC curve: how often a positive scores above a negative, ties counting half.
+    Compute the area under the ROC curve: how often a positive scores above a negative, ties counting half.
 
     Args:
         positives (`np.ndarray` of shape `(n,)`): Scores that should be high.
@@ -80,7 +80,7 @@ def auc(positives: np.ndarray, negatives: np.ndarray) -> float:
 
 
 def thirds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the top and of the bottom third of `values`, each of shape `(n,)`."""
+    """Return masks of the top and of the bottom third of `values`, each of shape `(n,)`."""
     low, high = np.quantile(values, [1 / 3, 2 / 3])
     return values >= high, values <= low
 
@@ -88,7 +88,7 @@ def thirds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def bootstrap_interval(
     positives: np.ndarray, negatives: np.ndarray, resamples: int = 500, seed: int = 0
 ) -> tuple[float, float]:
-    """95% interval of [`auc`] over resampled clips, (low, high); narrow, as clips of one speaker hang together."""
+    """Return the 95% interval of [`auc`] over clips; it is too narrow, as clips of one speaker are correlated."""
     rng = np.random.default_rng(seed)
     draws = [
         auc(rng.choice(positives, len(positives)), rng.choice(negatives, len(negatives))) for _ in range(resamples)
@@ -105,7 +105,7 @@ def attribute_table(
     queries: tuple[AttributeQuery, ...] = ATTRIBUTE_QUERIES,
 ) -> pd.DataFrame:
     """
-    One row per query and corpus.
+    Compute the AUC of each query in each corpus.
 
     Args:
         rows (`pd.DataFrame`): Clips with `corpus` and the functionals that the queries name.

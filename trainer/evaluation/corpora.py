@@ -1,4 +1,4 @@
-"""Corpora that zero-shot evaluation is done on, as they are distributed: a row of facts each. None of them is here."""
+"""The corpora of zero-shot evaluation, one row each, and whether a model was trained on one."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -22,27 +22,18 @@ ABSENT = "not in the folder, though in the corpus"
 @dataclass(frozen=True)
 class EmotionCorpus:
     """
-    One corpus.
+    One corpus, which must be downloaded elsewhere.
 
     Args:
-        name (`str`):
-            Short name, lower case.
-        title (`str`):
-            For people.
-        language (`str`):
-            BCP-47 tag of the speech.
-        licence (`str`):
-            Under which it may be used, as far as we know; what comes with the corpus decides.
-        ask (`str`):
-            Where it is to be had.
-        layout (`str`):
-            What its folder holds, in words.
-        readers (`tuple`):
-            One for each set of labels that it comes with.
-        citation (`str`):
-            Short.
-        clips (`int`, *optional*):
-            How many the readers find in the whole corpus; `None` where that differs between releases.
+        name (`str`): Short name, lower case.
+        title (`str`): For people.
+        language (`str`): BCP-47 tag of the speech.
+        licence (`str`): As far as we know; the licence that comes with the corpus decides.
+        ask (`str`): Where to get it.
+        layout (`str`): What its folder holds, in words.
+        readers (`tuple`): One for each set of labels that it comes with.
+        citation (`str`): Short.
+        clips (`int`, *optional*): How many the readers find in the whole corpus; None where releases differ.
     """
 
     name: str
@@ -58,24 +49,21 @@ class EmotionCorpus:
 
 def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]) -> pd.DataFrame:
     """
-    Reads the clips that a corpus has for evaluation.
+    Read the clips that a corpus has for evaluation.
 
     Args:
-        corpus ([`EmotionCorpus`]):
-            Which.
-        root (`str` or `Path`):
-            Its folder, as it was unpacked.
-        labels (`Collection[str]`):
-            Labels that are wanted: they choose among sets of labels, and are no filter.
+        corpus ([`EmotionCorpus`]): Which.
+        root (`str` or `Path`): Its folder, as it was unpacked.
+        labels (`Collection[str]`): Labels of the wanted set of labels. Clips with other labels of the set come too.
 
     Returns:
         `pd.DataFrame`: One row a clip, sorted by `id`: `id` and absolute `path`, the corpus's own `label`, `speaker`
-        and `group`, which may be `None`; `attrs["left_out"]` has reasons and counts, also of clips that the corpus
-        should have and the folder has not. Any other number of clips than the corpus's is a warning.
+        and `group`, which may be None; `attrs["left_out"]` has reasons and counts, also of clips that the corpus should
+        have but the folder lacks. A number of clips other than the corpus's is a warning.
 
     Raises:
-        ValueError: The folder does not hold the corpus, or only part of it: says what was expected, what was found,
-            and where to ask for the corpus.
+        ValueError: if the folder does not hold the corpus, or only part of it. The message has what was expected, what
+            was found, and where to get the corpus.
     """
     folder = Path(root).expanduser().absolute()
     reader = next(reader for reader in corpus.readers if set(labels) <= set(reader.labels))
@@ -86,11 +74,11 @@ def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]
     except ValueError as error:
         raise ValueError(
             f"{corpus.title} cannot be read from {str(root)!r}: {error}.\nExpected there: {corpus.layout}.\n"
-            f"Found there: {_found(folder)}.\nThe corpus is to be had from {corpus.ask}; licence: {corpus.licence}."
+            f"Found there: {_found(folder)}.\nGet the corpus from {corpus.ask}; licence: {corpus.licence}."
         ) from error
     if corpus.clips not in (None, len(rows)):
         logger.warning(
-            f"{corpus.title} should have {corpus.clips} clips, but {str(root)!r} has {len(rows)}: figures are not "
+            f"{corpus.title} should have {corpus.clips} clips, but {str(root)!r} has {len(rows)}: results are not "
             "comparable with published ones"
         )
     if corpus.clips is not None and len(rows) < corpus.clips:

@@ -1,4 +1,4 @@
-"""Readers of emotion corpora as they are distributed: one for each convention of files, with data to tell the rest."""
+"""Readers of emotion corpora as they are distributed, one for each convention of files."""
 
 import re
 from collections import Counter
@@ -18,16 +18,13 @@ SHOWN = 5
 @dataclass(frozen=True)
 class FileNames:
     """
-    Audio files that say in their names who speaks how, in whatever folders they are.
+    Audio files whose names hold label and speaker, in any folders.
 
     Args:
-        pattern (`str`):
-            Regular expression of a file's name without `.wav`, in any case, with the groups `label` and `speaker`. A
-            clip in which a further named group matches is left out, for the reason that the group's name says.
-        labels (`tuple[str, ...]`):
-            All labels that occur.
-        speakers (`tuple[str, ...]`):
-            All speakers; each must have a clip, or the corpus is incomplete.
+        pattern (`str`): Regular expression of a file's name without `.wav`, in any case, with the groups `label` and
+            `speaker`. A clip in which another named group matches is left out; the group's name is the reason.
+        labels (`tuple[str, ...]`): All labels that occur.
+        speakers (`tuple[str, ...]`): All speakers; each must have a clip, or the corpus is incomplete.
     """
 
     pattern: str
@@ -36,7 +33,7 @@ class FileNames:
 
     def read(self, root: Path) -> pd.DataFrame:
         """
-        Reads all clips below a folder. Hidden files are none.
+        Read all clips below a folder, without hidden files.
 
         Args:
             root (`Path`): The corpus.
@@ -45,7 +42,7 @@ class FileNames:
             `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` has reasons and counts.
 
         Raises:
-            ValueError: No file is named so, a name comes twice, or speakers are missing.
+            ValueError: if no file is named so, a name comes twice, or speakers are missing.
         """
         rows, left_out = [], Counter[str]()
         paths = (path for path in root.rglob("*") if path.suffix.lower() == ".wav" and not path.name.startswith("."))
@@ -76,10 +73,8 @@ class EmoEvaluations:
     IEMOCAP's evaluation files: lines of a time, an utterance, its label and ratings; the audio in a folder a dialogue.
 
     Args:
-        labels (`tuple[str, ...]`):
-            All labels that occur.
-        sessions (`tuple[str, ...]`):
-            The folders of the sessions; they become the groups, and none may be missing.
+        labels (`tuple[str, ...]`): All labels that occur.
+        sessions (`tuple[str, ...]`): The folders of the sessions; they become the groups, and none may be missing.
     """
 
     labels: tuple[str, ...]
@@ -87,8 +82,8 @@ class EmoEvaluations:
 
     def read(self, root: Path) -> pd.DataFrame:
         """
-        Reads all utterances. `Ses01F_impro01_M003` is spoken by `Ses01M`: the letter after the session's number says
-        who wears the motion capture markers, not who speaks.
+        Read all utterances. `Ses01F_impro01_M003` is spoken by `Ses01M`: the letter after the session's number is the
+        person who wears the motion capture markers, not the speaker.
 
         Args:
             root (`Path`): The folder of the sessions, or one above.
@@ -97,7 +92,7 @@ class EmoEvaluations:
             `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` is empty.
 
         Raises:
-            ValueError: Sessions, their evaluations or audio files are missing, or a label is unknown.
+            ValueError: if sessions, their evaluations or audio files are missing, or a label is unknown.
         """
         base = _base(root, self.sessions)
         rows = []
@@ -118,28 +113,19 @@ class EmoEvaluations:
 @dataclass(frozen=True)
 class LabelTable:
     """
-    A table of file names and labels beside a folder of audio.
+    A table of file names and labels, and a folder of audio.
 
     Args:
-        file (`str`):
-            The table, relative to the corpus.
-        audio (`tuple[str, ...]`):
-            Folders of the audio, relative to the corpus; the first that exists is taken.
-        id (`str`):
-            Column of the audio files' names, with or without `.wav`.
-        label (`str`):
-            Column of the labels.
-        labels (`tuple[str, ...]`):
-            All labels that occur.
-        split (`tuple[str, str]`):
-            A column, and the regular expression of what it says of the clips to read.
-        speaker (`tuple[str, str]`):
-            A column, which the table need not have, and a regular expression whose only group is the speaker. Where
-            it does not match, the speaker is unknown.
-        separator (`str`, defaults to `","`):
-            Between cells.
-        header (`tuple[str, ...]`, *optional*):
-            Names of the columns if the table's first line does not say them.
+        file (`str`): The table, relative to the corpus.
+        audio (`tuple[str, ...]`): Folders of the audio, relative to the corpus; the first that exists is taken.
+        id (`str`): Column of the audio files' names, with or without `.wav`.
+        label (`str`): Column of the labels.
+        labels (`tuple[str, ...]`): All labels that occur.
+        split (`tuple[str, str]`): A column, and the regular expression that the clips to read match there.
+        speaker (`tuple[str, str]`): A column, which the table need not have, and a regular expression whose only group
+            is the speaker. Where it does not match, the speaker is unknown.
+        separator (`str`, defaults to `","`): Between cells.
+        header (`tuple[str, ...]`, *optional*): Names of the columns if the table's first line does not have them.
     """
 
     file: str
@@ -154,7 +140,7 @@ class LabelTable:
 
     def read(self, root: Path) -> pd.DataFrame:
         """
-        Reads the clips of the split.
+        Read the clips of the split.
 
         Args:
             root (`Path`): The corpus, or one folder above.
@@ -163,7 +149,7 @@ class LabelTable:
             `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` counts the clips of other splits.
 
         Raises:
-            ValueError: The table, columns, the split, the audio's folder or audio files are missing, a name comes
+            ValueError: if the table, columns, the split, the audio's folder or audio files are missing, a name comes
                 twice, or a label is unknown.
         """
         base = _base(root, (self.file,))
@@ -184,7 +170,7 @@ class LabelTable:
             raise ValueError(f"no row of {self.file} has a {column!r} like {pattern!r}")
         folder = next((base / name for name in self.audio if (base / name).is_dir()), None)
         if folder is None:
-            raise ValueError(f"beside {self.file} there is no folder {' or '.join(self.audio)}")
+            raise ValueError(f"next to {self.file} there is no folder {' or '.join(self.audio)}")
         column, pattern = self.speaker
         speakers = chosen[column] if column in chosen else [""] * len(chosen)
         rows = []
@@ -200,7 +186,7 @@ Reader = FileNames | EmoEvaluations | LabelTable
 
 
 def _base(root: Path, names: Iterable[str]) -> Path:
-    """The folder that has one of the files or folders: the root or one just below, as an archive may unpack."""
+    """Find the folder that has one of the files or folders: the root or one just below it."""
     names = tuple(names)
     folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
     found = [folder for folder in folders if any((folder / name).exists() for name in names)]
@@ -216,7 +202,7 @@ def _base(root: Path, names: Iterable[str]) -> Path:
 def _checked(
     rows: Sequence[tuple[str, str, str, str | None, str | None]], labels: Collection[str], left_out: Mapping[str, int]
 ) -> pd.DataFrame:
-    """Makes a table of the rows, sorted by id, of known labels, unique ids and files that exist."""
+    """Make a table of the rows, sorted by id, and check labels, ids and files."""
     table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object).sort_values("id", ignore_index=True)
     unknown = table[~table["label"].isin(labels)]
     if len(unknown):

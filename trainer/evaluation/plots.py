@@ -190,7 +190,7 @@ def emotion_map_plot(
         sizes = np.linspace(*TEXT_SIZES, len(classes))
         for label, name in enumerate(classes):
             colour, marker = COLOURS[label % len(COLOURS)], MARKERS[label % len(MARKERS)]
-            # Where texts fall together, each looks out from below the next, and its outline lies above them all.
+            # Texts at one place: each is larger than the next one above it, and its outline is above them all.
             text = {"s": sizes[label], "marker": marker, "edgecolors": "black", "linewidths": 0.9}
             axes.scatter(*texts[label], facecolors=f"{colour}D0", zorder=3, label=wrapped(name, NAME_WIDTH), **text)
             axes.scatter(*texts[label], facecolors="none", zorder=4, **text)

@@ -156,7 +156,7 @@ EMOTION = "the speaker's emotion: {}."
 EITHER_LANGUAGE = ("{}.", "Emotion: {}.")
 """They read well in English and in German."""
 PERSON_IN_EITHER = ("{}.", "Person: {}.")
-"""They read well in English and in German, of what is no emotion."""
+"""They read well in English and in German, for what is not an emotion."""
 
 
 def wordings_of(classes: Iterable[str], *wordings: Mapping[str, str]) -> tuple[dict[str, str], ...]:

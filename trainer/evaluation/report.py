@@ -12,7 +12,7 @@ from .valence_arousal import ENOUGH_PAIRS
 
 
 PLOTS = "pictures"
-"""Folder of the plots, beside the report."""
+"""Folder of the plots, next to the report."""
 STATUSES = {
     ZeroShotStatus.ZERO_SHOT: "Zero-shot",
     ZeroShotStatus.NOT_ZERO_SHOT: "Not zero-shot (†)",

@@ -175,7 +175,7 @@ class EvaluatedModel:
     Args:
         name (`str`): What results call it.
         revision (`str`, *optional*): Its commit on the Hub.
-        weights_sha256 (`str`): Of its weights.
+        weights_sha256 (`str`, *optional*): Of its weights; None if they are not from a file.
         class_name (`str`): Its Python class.
         training_corpora (`list[str]`, *optional*): The corpora that it records; None if it records nothing.
         sampling_rate (`int`): In Hz.
@@ -184,7 +184,7 @@ class EvaluatedModel:
 
     name: str
     revision: str | None
-    weights_sha256: str
+    weights_sha256: str | None
     class_name: Annotated[str, Field(alias="class")]
     training_corpora: list[str] | None
     sampling_rate: int

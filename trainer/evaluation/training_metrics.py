@@ -1,4 +1,4 @@
-"""What a `Trainer` computes of the whole evaluation set: zero-shot figures and retrieval."""
+"""What a `Trainer` computes on the whole evaluation set: zero-shot metrics and retrieval."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -15,15 +15,15 @@ class ZeroShotMetrics:
     """
     `compute_metrics` of a [`~smoothclap_trainer.SmoothCLAPTrainer`]: `uar`, `accuracy` and R@k.
 
-    The first two need labels: they are there if wordings are, there are two classes to choose from, and some clip's
-    label is known. UAR is the paper's figure; accuracy and retrieval are ours.
+    The first two are computed if there are wordings, at least two classes, and a clip whose label is known. UAR is the
+    paper's metric; accuracy and retrieval are ours.
 
     Args:
         processor: Of the model, for the classes' texts.
         wordings (`Mapping[str, str]`, *optional*): The text of each label, e.g. `{"sad": "a sad voice"}`; others may be
             among them. Without it there is retrieval only.
         label_names (`Sequence[str]`, *optional*): The classes; a label id is the place of its name here.
-        ks (`Sequence[int]`, defaults to `(1, 5, 10)`): For [`~retrieval.recall_at_k`].
+        ks (`Sequence[int]`, defaults to `(1, 5, 10)`): For [`~.metrics.recall_at_k`].
 
     Raises:
         ValueError: if a label has no wording.
@@ -47,7 +47,7 @@ class ZeroShotMetrics:
 
     @property
     def names(self) -> list[str]:
-        """The figures that a set with labels and more clips than the largest k gets."""
+        """`list[str]`: The metrics of a set with labels and more clips than the largest k."""
         recalls = [f"{way}_r@{k}" for way in ("audio_to_text", "text_to_audio") for k in self.ks]
         return [*(["uar", "accuracy"] if len(self.texts) > 1 else []), *recalls]
 
@@ -72,7 +72,7 @@ class ZeroShotMetrics:
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
         """
-        The figures of a whole set.
+        Compute the metrics of a whole set.
 
         Args:
             prediction (`EvalPrediction`): `predictions` holds the embeddings of all clips and of all their captions,

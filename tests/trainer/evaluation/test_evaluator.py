@@ -8,15 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
+import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, f1_score, recall_score
+from transformers import AutoModel, AutoProcessor
+from transformers.audio_utils import load_audio
 
 from smoothclap_trainer.evaluation import embed_files, evaluator, results
 from smoothclap_trainer.evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sensitivity, write_predictions
 from smoothclap_trainer.evaluation.own_task import Task
-from smoothclap_trainer.evaluation.protocols import Protocol
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Protocol
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
+from smoothclap_trainer.evaluation.tasks import read_task
 from tests import tiny
+from tests.corpus_trees import build_tree
 from tests.trainer.evaluation.made_up_results import made_up_results
 from tests.trainer.evaluation.tiny_clap import clap
 
@@ -333,3 +338,40 @@ def test_a_grouped_uar_is_the_mean_over_groups():
     groups = ["first", "second", "first", "second", "first"]
     found = prompt_sensitivity(protocol("two", grouped_by="session", **PROMPTED), AUDIO, TEXT_EMBEDS, TRUE, groups)
     assert found.variants[0].uar == pytest.approx(0.875)  # recalls of 1/2 and 1 in the first group, 1 in the second
+
+
+def by_hand(corpora, protocol, model):
+    """UAR, accuracy and macro F1 by scikit-learn, each clip and text embedded by itself."""
+    encoder, processor = AutoModel.from_pretrained(model).eval(), AutoProcessor.from_pretrained(model)
+    rate = processor.feature_extractor.sampling_rate
+    rows = read_task(protocol, corpora / protocol.corpus)
+    texts = [protocol.template.format(word) for word in protocol.words.values()]
+    with torch.no_grad():
+        text_embeds = [
+            encoder.get_text_features(**processor(text=[text], return_tensors="pt")).pooler_output[0] for text in texts
+        ]
+        predicted = []
+        for path in rows["path"]:
+            batch = processor(audio=load_audio(path, sampling_rate=rate), sampling_rate=rate, return_tensors="pt")
+            embed = encoder.get_audio_features(**batch).pooler_output[0]
+            cosines = [torch.cosine_similarity(embed, text, dim=0).item() for text in text_embeds]
+            predicted.append(protocol.classes[int(np.argmax(cosines))])
+    rows["predicted"] = predicted
+    groups = [members for _, members in rows.groupby("group")] if protocol.grouped_by else [rows]
+    return {
+        "uar": np.mean([balanced_accuracy_score(each["label"], each["predicted"]) for each in groups]),
+        "accuracy": np.mean([accuracy_score(each["label"], each["predicted"]) for each in groups]),
+        "macro_f1": np.mean([f1_score(each["label"], each["predicted"], average="macro") for each in groups]),
+    }
+
+
+def test_named_tasks_are_as_by_hand(models, tmp_path):
+    names = ["iemocap-4", "tess-7", "fau-aibo-2", "sld-2"]  # one for each reader, one of them grouped
+    for name in names:
+        build_tree(PROTOCOLS[name].corpus, tmp_path, takes=1)
+    found = evaluate(models, names, data_root=tmp_path, bootstrap_samples=10)
+    assert [task.protocol for task in found.tasks] == [PROTOCOLS[name] for name in names]
+    for task in found.tasks:
+        for result, model in zip(task.results, models, strict=True):
+            expected = by_hand(tmp_path, task.protocol, model)
+            assert {name: each.value for name, each in result.metrics.items()} == pytest.approx(expected, abs=1e-6)
