@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from transformers.utils import logging
 
-from .data.clips import ClipError, clip_problem, decode_clip_of, read_clip
+from modeling_smoothclap.audio_smoothclap import AUDIO_SUFFIXES, ClipError, clip_problem, decode_audio, read_audio
+
 from .data.workers import ordered_map
 from .evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from .evaluation.embed_files import embed_files
@@ -28,12 +29,10 @@ BadClipPolicy = Literal["raise", "skip"]
 
 SHOWN = 20
 """At most this many bad clips are listed in an error."""
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
-"""Of audio files, in any case."""
 
 
 class BadClip(TypedDict):
-    """A clip that cannot be used: its name, one of [`~smoothclap_trainer.data.clips.PROBLEMS`], and the whole story."""
+    """A clip that cannot be used: its name, one of [`PROBLEMS`], and the whole message."""
 
     name: str
     problem: str
@@ -46,8 +45,8 @@ def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str
 
     Args:
         clips (`str`, `Path` or a sequence of them): A folder, which is searched with the folders below it for files
-            that end in [`SUFFIXES`], in any case; names that begin with a dot are passed over, as `ls` does, and so are
-            links to folders. Or paths of audio files, whatever they end in; they need not exist, and one that is
+            that end in [`AUDIO_SUFFIXES`], in any case; names that begin with a dot are passed over, as `ls` does, and
+            so are links to folders. Or paths of audio files, whatever they end in; they need not exist, and one that is
             repeated counts once.
 
     Returns:
@@ -73,7 +72,7 @@ def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str
             raise ValueError(f"There is no folder {str(clips)!r}; give a folder of audio files, or a list of paths.")
         names = sorted(path.relative_to(folder).as_posix() for path in _walk(folder))
         if not names:
-            raise ValueError(f"No audio files in {str(clips)!r} or below: looked for {', '.join(SUFFIXES)}.")
+            raise ValueError(f"No audio files in {str(clips)!r} or below: looked for {', '.join(AUDIO_SUFFIXES)}.")
         return folder, names
     if not clips:
         raise ValueError("The list of clips is empty; give a folder, or paths of audio files.")
@@ -86,7 +85,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+            if not name.startswith(".") and name.lower().endswith(AUDIO_SUFFIXES):
                 yield Path(parent, name)
 
 
@@ -139,11 +138,9 @@ def find_bad_clips(folder: Path, names: Sequence[str], num_workers: int = 2) -> 
 def _fault(clip: tuple[Path, str]) -> BadClip | None:
     path, name = clip
     try:
-        samples, rate = decode_clip_of({"id": name, "path": str(path)})
+        samples, rate = decode_audio(path, name)
     except ClipError as error:
         return BadClip(name=name, problem=error.problem, detail=error.detail)
-    except UnicodeEncodeError:  # soundfile opens no other names
-        return BadClip(name=name, problem="unreadable", detail="its name is not UTF-8; rename the file")
     if problem := clip_problem(samples, rate):
         return BadClip(name=name, problem=problem, detail=f"{len(samples)} samples at {rate} Hz")
     return None
@@ -582,7 +579,7 @@ class SpeechIndex:
         if isinstance(clips, str | Path | np.ndarray) or not len(clips):
             raise ValueError(f"Give a list of at least one clip, not {clips!r}.")
         rate = self.encoder.sampling_rate
-        waveforms = (clip if isinstance(clip, np.ndarray) else read_clip({"path": clip}, rate) for clip in clips)
+        waveforms = (clip if isinstance(clip, np.ndarray) else read_audio(clip, rate) for clip in clips)
         return np.concatenate([self.encoder.embed_clips([waveform]) for waveform in waveforms])
 
 

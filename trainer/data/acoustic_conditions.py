@@ -21,9 +21,10 @@ import pandas as pd
 import soundfile
 from transformers.utils import logging
 
+from modeling_smoothclap.audio_smoothclap import MIN_SECONDS, ClipError, decode_audio
+
 from ..files import whole_file
 from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone
-from .clips import MIN_SECONDS, ClipError, decode_clip_of
 from .workers import ordered_map
 
 
@@ -249,7 +250,7 @@ def _degraded_file(
         key = hashlib.sha256(json.dumps([what_computes, seed, clip_id, source]).encode()).hexdigest()
         file = folder / f"{key[:32]}.wav"
         if not file.exists():
-            samples, rate = decode_clip_of({"id": clip_id, "audio": data})
+            samples, rate = decode_audio(data, clip_id)
             if len(samples) and np.isfinite(samples).all() and nothing_to_hear(samples, rate):
                 return path
             _write(file, apply_condition(condition, samples, rate, clip_id, seed), rate)

@@ -14,7 +14,9 @@ import pandas as pd
 from datasets import Dataset, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
-from .clips import SILENCE_DBFS, ClipError, clip_columns, clip_problem, decode_clip_of
+from modeling_smoothclap.audio_smoothclap import SILENCE_DBFS, ClipError, clip_problem
+
+from .clips import clip_columns, decode_clip_of
 from .workers import ordered_map
 
 
@@ -211,7 +213,8 @@ def extract_table(
 
     Returns:
         `pd.DataFrame`: One row per path, in the given order: `path`, `problem` (`None`, or why the functionals are
-        NaN: one of [`~smoothclap_trainer.data.clips.PROBLEMS`] or `"undefined functionals"`) and 88 float32 columns.
+        NaN: one of [`~modeling_smoothclap.audio_smoothclap.PROBLEMS`] or `"undefined functionals"`) and 88 float32
+        columns.
 
     Raises:
         ValueError: A cache file is damaged.

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.clips import PROBLEMS
+from modeling_smoothclap.audio_smoothclap import PROBLEMS
+
 from ..data.workers import ordered_map
 from ..files import file_sha256, write_json
 

@@ -96,7 +96,6 @@ def test_a_name_that_is_not_utf_8_is_bad(tmp_path):
     _, names = find_audio(tmp_path)
     [bad] = find_bad_clips(tmp_path, names)
     assert (bad["name"], bad["problem"]) == ("\udcff.wav", "unreadable")
-    assert bad["detail"] == "its name is not UTF-8; rename the file"
 
 
 def bad_clips(count):
