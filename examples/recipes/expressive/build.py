@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 from speech.audio import reason_to_drop, to_common_band, write_flac
+from speech.dataset import save_splits, validate_rows
 from transformers.utils import logging
 
 from smoothclap_trainer.data.functionals import PITCH_COLUMN, extract_table, functional_names
