@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 import numpy as np
@@ -66,9 +66,11 @@ def with_column(rows: "Dataset", name: str, values: Sequence[Any]) -> "Dataset":
 
 def as_table(rows: "Dataset | pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
     """Return those of the columns that the rows have as a pandas table."""
-    if hasattr(rows, "column_names"):  # a Dataset
-        return rows.select_columns([name for name in columns if name in rows.column_names]).to_pandas()
-    return rows[[name for name in columns if name in rows.columns]]
+    from datasets import Dataset
+
+    if isinstance(rows, Dataset):
+        return cast("pd.DataFrame", rows.select_columns([c for c in columns if c in rows.column_names]).to_pandas())
+    return rows[[column for column in columns if column in rows.columns]]
 
 
 def clip_columns(rows: "Dataset") -> "Dataset":

@@ -147,7 +147,8 @@ class FunctionalsCache:
         """Store rows, each with `key`, `problem` and the functionals, in a file of their own."""
         name = hashlib.sha256("".join(row["key"] for row in rows).encode()).hexdigest()[:16]
         with whole_file(self.folder / f"{name}.parquet") as unfinished:
-            pd.DataFrame(rows).astype({"problem": "str"}).to_parquet(unfinished, index=False)
+            # Not "str", which pandas 2 fills with the text "None".
+            pd.DataFrame(rows).astype({"problem": "string"}).to_parquet(unfinished, index=False)
 
 
 def extract_table(
