@@ -77,9 +77,9 @@ class Noise:
     def __call__(self, clip: np.ndarray, sampling_rate: int, generator: np.random.Generator) -> np.ndarray:
         spectrum = np.fft.rfft(generator.standard_normal(len(clip)))
         frequencies = np.fft.rfftfreq(len(clip), 1 / sampling_rate)
-        heard = frequencies >= PINK_FROM_HZ
-        spectrum[heard] /= np.sqrt(frequencies[heard])
-        spectrum[~heard] = 0
+        audible = frequencies >= PINK_FROM_HZ
+        spectrum[audible] /= np.sqrt(frequencies[audible])
+        spectrum[~audible] = 0
         noise = np.fft.irfft(spectrum, len(clip))
         wanted = speech_power(clip, sampling_rate) / 10 ** (self.snr_db / 10)
         return clip + noise * math.sqrt(wanted / np.mean(noise**2))
