@@ -73,7 +73,7 @@ def build(arguments: argparse.Namespace) -> None:
     )
     index.save(arguments.index)
     for bad in index.left_out:
-        print(f"left out: {bad['name']!r}: {bad['problem']} ({bad['detail']})")
+        print(f"left out: {bad.name!r}: {bad.problem} ({bad.detail})")
     new, gone = len(index.clips), 0
     if earlier is not None:
         known = set(earlier.clips.values())

@@ -12,10 +12,12 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 import yaml
 from transformers import HfArgumentParser
 
+from modeling_smoothclap.audio_smoothclap import MIN_SECONDS
+
 from .arguments import SmoothCLAPTrainingArguments
 from .data.acoustic_conditions import CONDITIONS, Augmentation
 from .data.captions import language_data, select_levels
-from .data.clips import MIN_SECONDS, Crops
+from .data.clips import Crops
 from .data.collator import CAPTION_KINDS
 from .lora import LoraSettings
 

@@ -20,7 +20,7 @@ from .data.captions import language_data, phrases, row_levels, select_levels
 from .data.captions.thresholds import ACOUSTIC_GROUPS, Thresholds
 from .data.clips import Crops, check_clips
 from .data.collator import SmoothCLAPCollator
-from .data.functionals import PITCH_COLUMN, Standardisation, add_functionals, functional_names
+from .data.functionals import Standardisation, add_functionals, functional_names, usable_rows
 from .data.manifest import check_across, load_manifest
 from .lora import LoraSettings, add_lora
 
@@ -109,35 +109,11 @@ def _prepared(
     rows: Dataset, settings: DataSettings, arguments: SmoothCLAPTrainingArguments, work: Path, split: str
 ) -> Dataset:
     workers = min(settings.preparation_workers, 1 + len(rows) // CLIPS_PER_WORKER)
-    if settings.bad_clips != "trust":
-        work.mkdir(parents=True, exist_ok=True)
-        rows = check_clips(rows, settings.bad_clips, workers, work / f"bad_{split}_clips.csv")  # type: ignore[arg-type]
+    rows = check_clips(rows, settings.bad_clips, workers, work / f"bad_{split}_clips.csv")
     if needs_functionals(settings, arguments) and not _have_functionals(rows, arguments):
         rows = add_functionals(rows, Path(settings.cache_dir).expanduser() / "functionals", workers)
-        rows = _without_gaps(rows, settings.bad_clips, work / f"{split}_clips_without_functionals.csv")
+        rows = usable_rows(rows, settings.bad_clips, work / f"{split}_clips_without_functionals.csv")
     return rows
-
-
-def _without_gaps(rows: Dataset, policy: str, report: Path) -> Dataset:
-    """Refuse or leave out clips of which openSMILE can say nothing, or nothing of the voice."""
-    problems = rows.select_columns(["id", "problem", PITCH_COLUMN]).to_pandas()
-    unvoiced = problems["problem"].isna() & (problems[PITCH_COLUMN] == 0)
-    problems["problem"] = problems["problem"].mask(unvoiced, "no voiced sound")
-    bad = problems.loc[problems["problem"].notna(), ["id", "problem"]]
-    if not len(bad):
-        return rows
-    counts = ", ".join(f"{count} {problem}" for problem, count in bad["problem"].value_counts().items())
-    listed = "; ".join(f"{row_id}: {problem}" for row_id, problem in bad.head(50).itertuples(index=False))
-    if policy != "skip":
-        raise ValueError(
-            f"{len(bad)} of {len(rows)} clips have no usable functionals ({counts}): {listed}. Take them out, or set "
-            "bad_clips to 'skip'."
-        )
-    if len(bad) == len(rows):
-        raise ValueError(f"None of {len(rows)} clips has usable functionals ({counts}): {listed}.")
-    bad.to_csv(report, index=False)
-    logger.warning(f"Leaving out {len(bad)} of {len(rows)} clips without functionals ({counts}); see {report}.")
-    return rows.select(problems.index[~problems["problem"].notna()].tolist())
 
 
 def needs_functionals(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> bool:

@@ -5,9 +5,9 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, get_args
 from zlib import crc32
 
 import numpy as np
@@ -15,7 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from transformers.utils import logging
 
-from .data.clips import ClipError, clip_problem, decode_clip_of, read_clip
+from modeling_smoothclap.audio_smoothclap import AUDIO_SUFFIXES, read_audio
+
+from .data.clips import BadClip, apply_policy, inspect_clip
 from .data.workers import ordered_map
 from .evaluation.dual_encoders import DualEncoder, load_dual_encoder
 from .evaluation.embed_files import embed_files
@@ -26,19 +28,6 @@ logger = logging.get_logger(__name__)
 
 BadClipPolicy = Literal["raise", "skip"]
 
-SHOWN = 20
-"""At most this many bad clips are listed in an error."""
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
-"""Of audio files, in any case."""
-
-
-class BadClip(TypedDict):
-    """A clip that cannot be used: its name, one of [`~smoothclap_trainer.data.clips.PROBLEMS`], and the whole story."""
-
-    name: str
-    problem: str
-    detail: str
-
 
 def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str]]:
     """
@@ -46,8 +35,8 @@ def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str
 
     Args:
         clips (`str`, `Path` or a sequence of them): A folder, which is searched with the folders below it for files
-            that end in [`SUFFIXES`], in any case; names that begin with a dot are passed over, as `ls` does, and so are
-            links to folders. Or paths of audio files, whatever they end in; they need not exist, and one that is
+            that end in [`AUDIO_SUFFIXES`], in any case; names that begin with a dot are passed over, as `ls` does, and
+            so are links to folders. Or paths of audio files, whatever they end in; they need not exist, and one that is
             repeated counts once.
 
     Returns:
@@ -73,7 +62,7 @@ def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str
             raise ValueError(f"There is no folder {str(clips)!r}; give a folder of audio files, or a list of paths.")
         names = sorted(path.relative_to(folder).as_posix() for path in _walk(folder))
         if not names:
-            raise ValueError(f"No audio files in {str(clips)!r} or below: looked for {', '.join(SUFFIXES)}.")
+            raise ValueError(f"No audio files in {str(clips)!r} or below: looked for {', '.join(AUDIO_SUFFIXES)}.")
         return folder, names
     if not clips:
         raise ValueError("The list of clips is empty; give a folder, or paths of audio files.")
@@ -86,7 +75,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+            if not name.startswith(".") and name.lower().endswith(AUDIO_SUFFIXES):
                 yield Path(parent, name)
 
 
@@ -127,26 +116,10 @@ def find_bad_clips(folder: Path, names: Sequence[str], num_workers: int = 2) -> 
     Returns:
         `list[BadClip]`: The bad ones, in order.
     """
-    paths = ((folder / name, name) for name in names)
-    found = ordered_map(_fault, paths, num_workers, threads=True)
-    return [
-        bad
-        for bad in logging.tqdm(found, total=len(names), desc="checking clips", unit="clip", disable=not names)
-        if bad
-    ]
-
-
-def _fault(clip: tuple[Path, str]) -> BadClip | None:
-    path, name = clip
-    try:
-        samples, rate = decode_clip_of({"id": name, "path": str(path)})
-    except ClipError as error:
-        return BadClip(name=name, problem=error.problem, detail=error.detail)
-    except UnicodeEncodeError:  # soundfile opens no other names
-        return BadClip(name=name, problem="unreadable", detail="its name is not UTF-8; rename the file")
-    if problem := clip_problem(samples, rate):
-        return BadClip(name=name, problem=problem, detail=f"{len(samples)} samples at {rate} Hz")
-    return None
+    clips = ({"id": name, "path": str(folder / name)} for name in names)
+    found = ordered_map(inspect_clip, clips, num_workers, threads=True)
+    results = logging.tqdm(found, total=len(names), desc="checking clips", unit="clip", disable=not names)
+    return [replace(result, path=None) for result in results if isinstance(result, BadClip)]  # the folder may move
 
 
 def refuse_another_folder(earlier: Path, folder: Path) -> None:
@@ -165,34 +138,6 @@ def refuse_another_folder(earlier: Path, folder: Path) -> None:
             f"The earlier index is of {str(earlier)!r}, and none of its clips is in {str(folder)!r}: all of it would "
             "be lost. Give the new index a place of its own (--index), or build it without `earlier`."
         )
-
-
-def refuse_or_leave_out(bad: Sequence[BadClip], count: int, policy: BadClipPolicy) -> None:
-    """
-    Do with bad clips what was asked for.
-
-    Args:
-        bad (`Sequence[BadClip]`): Of [`find_bad_clips`].
-        count (`int`): How many clips there are in all.
-        policy (`str`): `"raise"`: they are an error that lists them. `"skip"`: they are a warning.
-
-    Raises:
-        ValueError: The policy is unknown, or there are bad clips and the policy is `"raise"`, or no clip is good.
-    """
-    if policy not in ("raise", "skip"):
-        raise ValueError(f"unknown policy {policy!r} for bad clips; give 'raise' or 'skip'")
-    if bad and (policy == "raise" or len(bad) == count):
-        lines = [f"{each['name']}: {each['problem']} ({each['detail']})" for each in bad[:SHOWN]]
-        if len(bad) > SHOWN:
-            lines.append(f"... and {len(bad) - SHOWN} more")
-        cure = "mend them"
-        if len(bad) < count:
-            cure = "mend them, or leave them out with `bad_clips='skip'` (--bad-clips skip)"
-        raise ValueError("\n  ".join([f"{len(bad)} of {count} clips are bad; {cure}:", *lines]))
-    if bad:
-        problems = Counter(each["problem"] for each in bad)
-        counts = ", ".join(f"{number} {problem}" for problem, number in problems.most_common())
-        logger.warning(f"{len(bad)} of {count} clips are left out: {counts}")
 
 
 INDEX_FILE = "speech_index.safetensors"
@@ -442,6 +387,8 @@ class SpeechIndex:
             ValueError: There is no such folder or no audio file; clips are bad, and the policy is not `"skip"` or none
                 is good; a text is empty or repeated; `earlier` is of another model, or of wholly other clips.
         """
+        if bad_clips not in get_args(BadClipPolicy):
+            raise ValueError(f"unknown policy {bad_clips!r} for bad clips; give one of {get_args(BadClipPolicy)}")
         texts = _texts_of_an_index(texts, earlier)
         model = encoder.describe()
         if earlier is not None:
@@ -452,8 +399,8 @@ class SpeechIndex:
         if earlier is not None and not known.keys() & set(digests.values()):
             refuse_another_folder(earlier.folder, folder)
         bad = find_bad_clips(folder, [name for name in names if digests[name] not in known], num_workers)
-        refuse_or_leave_out(bad, len(names), bad_clips)
-        unusable = {each["name"] for each in bad}
+        apply_policy(bad, len(names), bad_clips)
+        unusable = {clip.name for clip in bad}
         good = {name: digest for name, digest in digests.items() if name not in unusable and digest is not None}
         first = {digest: name for name, digest in reversed(good.items()) if digest not in known}  # of equal files
         if first:
@@ -476,7 +423,7 @@ class SpeechIndex:
             "folder": Path(os.path.relpath(os.path.realpath(self.folder), os.path.realpath(folder))).as_posix(),
             "clips": dict(self.clips),
             "texts": list(self.texts),
-            "left_out": list(self.left_out),
+            "left_out": [{"name": clip.name, "problem": clip.problem, "detail": clip.detail} for clip in self.left_out],
         }
         write_index_file(folder, record, {"audio_embeds": self.audio_embeds, "text_embeds": self.text_embeds})
 
@@ -512,7 +459,8 @@ class SpeechIndex:
         if not isinstance(encoder, DualEncoder):
             encoder = _loaded(record["model"], encoder, trust_remote_code, device)
         _check_model(record["model"], encoder.describe(), f"The index in {str(folder)!r}")
-        return cls(encoder, **record | arrays | {"folder": place})
+        left_out = [BadClip(**clip) for clip in record["left_out"]]
+        return cls(encoder, **record | arrays | {"folder": place, "left_out": left_out})
 
     def find_clips(
         self, texts: Sequence[str], k: int = 10, backend: Backend = "numpy"
@@ -582,7 +530,7 @@ class SpeechIndex:
         if isinstance(clips, str | Path | np.ndarray) or not len(clips):
             raise ValueError(f"Give a list of at least one clip, not {clips!r}.")
         rate = self.encoder.sampling_rate
-        waveforms = (clip if isinstance(clip, np.ndarray) else read_clip({"path": clip}, rate) for clip in clips)
+        waveforms = (clip if isinstance(clip, np.ndarray) else read_audio(clip, rate) for clip in clips)
         return np.concatenate([self.encoder.embed_clips([waveform]) for waveform in waveforms])
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 from expressive.build import acoustic_summary, build_expressive
 from expressive.espeak import find_espeak
+from speech.dataset import summarise
 from transformers import HfArgumentParser
 from transformers.utils import logging
-
-from smoothclap_trainer.data.manifest import summarise
 
 
 @dataclass
@@ -48,7 +47,7 @@ def main(arguments: ExpressiveArguments) -> None:
         print(acoustic_summary(part).round(3).to_string(index=False))
     print(
         f"\nAll of it is synthetic. The dataset is in {arguments.output}; load it with "
-        "smoothclap_trainer.data.manifest.load_splits."
+        "load_splits of examples/recipes/speech/dataset.py."
     )
 
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 
 from speech.build import build_dataset
 from speech.corpora import CORPORA
+from speech.dataset import summarise
 from speech.packages import fetch_package
 from transformers import HfArgumentParser
 from transformers.utils import logging
-
-from smoothclap_trainer.data.manifest import summarise
 
 
 @dataclass
@@ -60,7 +59,7 @@ def main(arguments: BuildArguments) -> None:
         corpus = dropped["id"].str.split("/").str[0].rename("corpus")
         print("\ndropped:")
         print(dropped.groupby([corpus, "reason"]).size().rename("clips").reset_index().to_string(index=False))
-    print(f"\nThe dataset is in {arguments.output}; load it with smoothclap_trainer.data.manifest.load_splits.")
+    print(f"\nThe dataset is in {arguments.output}; load it with load_splits of examples/recipes/speech/dataset.py.")
 
 
 if __name__ == "__main__":

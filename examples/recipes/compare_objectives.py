@@ -16,11 +16,11 @@ from comparison.page import comparison_page
 from comparison.record import fingerprint
 from comparison.runs import compare, plan
 from comparison.scores import score_checkpoint
+from speech.dataset import load_splits
 from transformers import HfArgumentParser
 from transformers.utils import logging
 
 from smoothclap_trainer.data.captions.thresholds import Thresholds
-from smoothclap_trainer.data.manifest import load_splits
 
 
 TRAINING_SCRIPT = Path(__file__).parents[1] / "run_training.py"

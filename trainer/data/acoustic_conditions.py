@@ -1,9 +1,9 @@
 """
-Acoustic conditions: the same clips heard in noise, in a room, by telephone, so that figures can be compared.
+Acoustic conditions: the same clips in noise, in a room, by telephone, so that results can be compared.
 
-What a clip becomes depends on the clip, its id, the condition and the seed alone. No global random state is read or
-touched, so order, number of workers and what else was degraded make no difference. To the last bit this holds for the
-same versions of the libraries on the same kind of processor.
+The result depends only on the clip, its id, the condition and the seed. No global random state is used, so the order
+of clips and the number of workers make no difference. Results are equal to the last bit for the same versions of the
+libraries on the same kind of processor.
 """
 
 import hashlib
@@ -14,27 +14,31 @@ from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import soundfile
 from transformers.utils import logging
 
+from modeling_smoothclap.audio_smoothclap import MIN_SECONDS, ClipError, decode_audio
+
 from ..files import whole_file
-from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone
-from .clips import MIN_SECONDS, ClipError, decode_clip_of
+from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone, acoustics_module
 from .workers import ordered_map
 
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.get_logger(__name__)
 
 FORMAT = 2
-"""Part of a degraded file's name: to be raised when an effect computes something else under the same parameters."""
+"""Part of a degraded file's name: raise it when an effect computes something else from the same parameters."""
+WAV_WRITER = "scipy.io.wavfile"
+"""Not libsndfile, which writes the time of day into a WAV file of floats."""
 LOWEST_RATE = 8000
 SHOWN = 20
-"""At most this many clips are listed in an error or a warning."""
-
+"""An error or a warning lists at most this many clips."""
 
 Effect = Noise | Room | Telephone | Codec | Clipping
 
@@ -42,13 +46,13 @@ Effect = Noise | Room | Telephone | Codec | Clipping
 @dataclass(frozen=True)
 class Condition:
     """
-    Under what circumstances clips are heard.
+    An effect with its strength, under a name.
 
     Args:
-        name (`str`): On a command line and of a folder: letters, digits and `-`.
+        name (`str`): For command lines and folders: letters, digits and `-`.
         title (`str`): In words, with units, for a table.
         effect ([`~smoothclap_trainer.data.acoustic_effects.Noise`], `Room`, `Telephone`, `Codec` or `Clipping`,
-            *optional*): What it does, and how much; `None` leaves clips as they are.
+            *optional*): What it does to a clip; `None` leaves clips as they are.
 
     Raises:
         ValueError: if `name` has other characters.
@@ -60,16 +64,10 @@ class Condition:
 
     def __post_init__(self) -> None:
         if not self.name.replace("-", "").isalnum():
-            raise ValueError(f"`name` is {self.name!r}; a condition's name is made of letters, digits and '-'.")
+            raise ValueError(f"`name` is {self.name!r}; use letters, digits and '-'.")
 
     def describe(self) -> dict[str, Any]:
-        """
-        Say for a report what the condition is.
-
-        Returns:
-            `dict[str, Any]`: `name`, `title`, `effect` (`None` for clean clips) and `parameters`, whose names end with
-            their units.
-        """
+        """Return `name`, `title`, `effect` (`None` for clean clips) and `parameters`, whose names end with units."""
         kind = None if self.effect is None else type(self.effect).__name__.lower()
         parameters = {} if self.effect is None else asdict(self.effect)
         return {"name": self.name, "title": self.title, "effect": kind, "parameters": parameters}
@@ -96,24 +94,26 @@ def apply_condition(
     condition: Condition, clip: np.ndarray, sampling_rate: int, clip_id: str, seed: int = 0
 ) -> np.ndarray:
     """
-    Lets a clip be heard under a condition. Levels: noise is added to a voice that keeps its own; a room keeps the
-    clip's root mean square; telephone and codec keep what they let through; clipping lowers the peak. Samples beyond
-    full scale are not clipped. A constant offset is no sound: a room and clipping leave it out.
+    Apply a condition to a clip.
+
+    Noise leaves the voice's level as it is; a room keeps the clip's root mean square; telephone and codec keep the
+    level of what they let through; clipping lowers the peak. Samples beyond full scale are not clipped. A room and
+    clipping remove a constant offset, which is not sound.
 
     Args:
         condition ([`Condition`]): One of [`CONDITIONS`], or your own.
         clip (`np.ndarray` of shape `(samples,)`): float32 mono waveform.
         sampling_rate (`int`): Its rate in Hz, at least 8000.
-        clip_id (`str`): Another id, another noise. At every SNR a clip gets the same noise, only louder.
-        seed (`int`, defaults to 0): Another seed, another noise.
+        clip_id (`str`): Another id, other noise. At every SNR a clip gets the same noise, only louder.
+        seed (`int`, defaults to 0): Another seed, other noise.
 
     Returns:
-        `np.ndarray` of shape `(samples,)`: float32; a new array, of the same rate.
+        `np.ndarray` of shape `(samples,)`: float32; a new array, at the same rate.
 
     Raises:
         ValueError: if the clip is not a float32 mono waveform, is shorter than 60 ms, not finite, or silent (all
-            samples equal), or the rate is lower.
-        ImportError: The extra `acoustics` is not installed, and the condition needs it (rooms and telephone do).
+            samples equal), or the rate is too low.
+        ImportError: if the condition is a room or a telephone, and the extra `acoustics` is not installed.
 
     Example:
 
@@ -134,76 +134,65 @@ def apply_condition(
     return condition.effect(clip, sampling_rate, generator).astype(np.float32)
 
 
-def nothing_to_hear(clip: np.ndarray, sampling_rate: int) -> bool:
-    """
-    Whether a clip is one that no condition can be applied to, though it is sound in every other way.
-
-    Args:
-        clip (`np.ndarray` of shape `(samples,)`): Mono waveform.
-        sampling_rate (`int`): Its rate in Hz.
-
-    Returns:
-        `bool`: Whether it is shorter than 60 ms or silent, all samples equal.
-    """
+def _cannot_be_degraded(clip: np.ndarray, sampling_rate: int) -> bool:
+    """Whether a clip is shorter than 60 ms or silent (all samples equal), but sound in every other way."""
     return len(clip) < MIN_SECONDS * sampling_rate or bool(clip.min() == clip.max())
 
 
 def degrade(
-    rows: pd.DataFrame, condition: Condition, folder: str | Path, seed: int = 0, num_workers: int = 2
-) -> pd.DataFrame:
+    rows: "pd.DataFrame", condition: Condition, folder: str | Path, seed: int = 0, num_workers: int = 2
+) -> "pd.DataFrame":
     """
-    Writes what clips sound like under a condition, with a progress bar. What `folder` has already is used again: a
-    file's name is made from the bytes of its source, the clip's id, the condition's parameters, the seed and the
-    versions of the libraries. A file appears whole or not at all, and always with the same bytes.
+    Write clips as they are under a condition, with a progress bar.
 
-    Files are mono WAV at the clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale where
-    a clip nearly reaches it.
-
-    Clips that are silent (all samples equal) or shorter than 60 ms stay as recorded, with a warning that names them:
-    published corpora hold some, and they are judged as recorded, too.
+    Files that are there are used again: a name is made from the bytes of the source, the clip's id, the condition's
+    parameters, the seed and the versions of the libraries. A file appears whole or not at all, and always with the
+    same bytes. Files are mono WAV at the clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full
+    scale. Clips that are silent (all samples equal) or shorter than 60 ms, as some of published corpora are, stay as
+    recorded, with a warning that names them.
 
     Args:
-        rows (`pd.DataFrame`): With `id` and `path`, an audio file; for instance the rows of a
-            [`~smoothclap_trainer.evaluation.own_task.Task`].
+        rows (`pd.DataFrame`): With `id` and `path`, an audio file.
         condition ([`Condition`]): One of [`CONDITIONS`], or your own.
-        folder (`str` or `Path`): Where to; it gets a folder named like the condition.
+        folder (`str` or `Path`): Files go to a folder in it that has the condition's name.
         seed (`int`, defaults to 0): See [`apply_condition`].
         num_workers (`int`, defaults to 2): Threads.
 
     Returns:
-        `pd.DataFrame`: A copy of the rows, whose `path` is that of the new file, or the old one where a clip stays as
-        recorded. The condition without an effect writes nothing and leaves all paths as they are.
+        `pd.DataFrame`: A copy of the rows with the paths of the new files, and the old path of a clip that stays as
+        recorded. The condition without an effect writes nothing and changes no path.
 
     Raises:
         ValueError: if there is no column `id` or `path`, or clips cannot be read, are empty or not finite, or have too
-            low a rate, see [`apply_condition`]; these are all found before the error is raised.
-        ImportError: The extra `acoustics` is not installed.
+            low a rate; the error lists all of them.
+        ImportError: if the extra `acoustics` is not installed.
     """
     if absent := [name for name in ("id", "path") if name not in rows.columns]:
-        raise ValueError(f"Rows of clips to degrade lack {absent}; they have {list(rows.columns)}.")
+        raise ValueError(f"The rows lack the columns {absent}; they have {list(rows.columns)}.")
     if condition.effect is None:
         return rows.copy()
     what_computes = _what_computes(condition.effect)
     folder = Path(folder) / condition.name
     folder.mkdir(parents=True, exist_ok=True)
     write = partial(_degraded_file, condition, folder, seed, what_computes)
-    clips = zip(rows["id"], rows["path"], strict=True)
+    clips = list(zip(rows["id"], rows["path"], strict=True))
     found = ordered_map(write, clips, num_workers, threads=True)
     results = list(logging.tqdm(found, total=len(rows), desc=condition.title, unit="clip"))
-    if bad := [str(each) for each in results if isinstance(each, ValueError)]:
-        more = f"\n  and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        listed = "\n  ".join(bad[:SHOWN])
+    if bad := [str(result) for result in results if isinstance(result, ValueError)]:
         raise ValueError(
-            f"{len(bad)} of {len(rows)} clips cannot be degraded; mend them or leave them out:\n  {listed}{more}"
+            f"{len(bad)} of {len(rows)} clips cannot be degraded; fix them or leave them out:\n  {_first(bad)}"
         )
-    clips = zip(rows["id"], rows["path"], strict=True)
     if same := [repr(clip_id) for (clip_id, old), new in zip(clips, results, strict=True) if new == old]:
-        more = f" and {len(same) - SHOWN} more" if len(same) > SHOWN else ""
         logger.warning(
             f"{condition.title}: {len(same)} of {len(rows)} clips are silent or shorter than {MIN_SECONDS:g} s and "
-            f"stay as recorded: {', '.join(same[:SHOWN])}{more}"
+            f"stay as recorded:\n  {_first(same)}"
         )
     return rows.assign(path=results)
+
+
+def _first(lines: list[str]) -> str:
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n  ".join(lines[:SHOWN] + more)
 
 
 def _check(clip: np.ndarray, sampling_rate: int, clip_id: str) -> None:
@@ -213,11 +202,11 @@ def _check(clip: np.ndarray, sampling_rate: int, clip_id: str) -> None:
     elif sampling_rate < LOWEST_RATE:
         fault = f"has a rate of {sampling_rate} Hz; the conditions need at least {LOWEST_RATE}"
     elif not np.isfinite(clip).all():
-        fault = "holds samples that are not finite (NaN or infinite); mend it"
+        fault = "holds samples that are not finite (NaN or infinite); fix it"
     elif len(clip) < MIN_SECONDS * sampling_rate:
         fault = f"has {len(clip)} samples at {sampling_rate} Hz; the conditions need {MIN_SECONDS:g} s"
     elif clip.min() == clip.max():
-        fault = "is silent, all its samples are equal; nothing can be heard under any condition, so leave it out"
+        fault = "is silent, all its samples are equal; leave it out"
     if fault:
         raise ValueError(f"The clip {clip_id!r} {fault}.")
 
@@ -229,7 +218,7 @@ def _generator(seed: int, what: str, clip_id: str) -> np.random.Generator:
 
 def _what_computes(effect: Effect) -> str:
     """The effect's parameters and the libraries' versions: what the result depends on besides clip and seed."""
-    _wavfile()  # whose version is asked for
+    acoustics_module(WAV_WRITER)  # before its version is read
     packages = ["numpy", "scipy", "soundfile", "soxr", *(["pyroomacoustics"] if isinstance(effect, Room) else [])]
     libraries = {name: version(name) for name in packages} | {"libsndfile": soundfile.__libsndfile_version__}
     return json.dumps([FORMAT, type(effect).__name__, asdict(effect), libraries])
@@ -238,10 +227,7 @@ def _what_computes(effect: Effect) -> str:
 def _degraded_file(
     condition: Condition, folder: Path, seed: int, what_computes: str, clip: tuple[str, str]
 ) -> str | ValueError:
-    """
-    The path of a clip's file, which is written unless it is there; its own where nothing can be heard; or what is wrong
-    with the clip.
-    """
+    """Write a clip's file unless it is there; return its path, the clip's own if nothing applies, or the fault."""
     clip_id, path = clip
     try:
         data = _encoded(clip_id, path)
@@ -249,8 +235,8 @@ def _degraded_file(
         key = hashlib.sha256(json.dumps([what_computes, seed, clip_id, source]).encode()).hexdigest()
         file = folder / f"{key[:32]}.wav"
         if not file.exists():
-            samples, rate = decode_clip_of({"id": clip_id, "audio": data})
-            if len(samples) and np.isfinite(samples).all() and nothing_to_hear(samples, rate):
+            samples, rate = decode_audio(data, clip_id)
+            if len(samples) and np.isfinite(samples).all() and _cannot_be_degraded(samples, rate):
                 return path
             _write(file, apply_condition(condition, samples, rate, clip_id, seed), rate)
     except ValueError as error:
@@ -261,53 +247,31 @@ def _degraded_file(
 def _encoded(clip_id: str, path: str) -> bytes:
     try:
         return Path(path).read_bytes()
-    except (OSError, TypeError) as error:  # a path that is missing is no text
+    except (OSError, TypeError) as error:  # a missing path is not text
         raise ClipError("missing", f"clip {clip_id!r} ({path!r}) cannot be read: {error}") from error
 
 
 def _write(file: Path, samples: np.ndarray, sampling_rate: int) -> None:
     with whole_file(file) as unfinished:
-        # Not by libsndfile: it writes the time of day into a WAV file of floats.
-        _wavfile().write(unfinished, sampling_rate, samples)
-
-
-def _wavfile() -> Any:
-    try:
-        from scipy.io import wavfile
-    except ImportError as error:
-        raise ImportError("Degraded clips are written by SciPy: pip install 'smoothclap[acoustics]'.") from error
-    return wavfile
+        acoustics_module(WAV_WRITER).write(unfinished, sampling_rate, samples)
 
 
 @dataclass(frozen=True)
 class Augmentation:
     """
-    Lets training clips be heard under acoustic conditions. In every epoch a clip gets one of them, each as likely as
-    any other, and new noise. As with [`~smoothclap_trainer.data.clips.Crops`], what is drawn depends on `seed`, the
-    clip's id and the epoch alone; the number of the crop does not matter, because few crops are heard again and again.
+    Acoustic conditions for training clips (this project's choice).
 
-    To train on degraded speech, and how it is degraded, is this project's choice.
+    In every epoch a clip gets one of them, each equally likely, and new noise. As with
+    [`~smoothclap_trainer.data.clips.Crops`], what is drawn depends only on `seed`, the clip's id and the epoch, not on
+    the crop, so that a crop that is used again gets another condition.
 
     Args:
-        conditions (`tuple[str, ...]`): Names of [`~smoothclap_trainer.data.acoustic_conditions.CONDITIONS`], each
-            once. `"clean"` among them leaves its share of the crops as recorded.
+        conditions (`tuple[str, ...]`): Names of [`CONDITIONS`], each once. `"clean"` leaves its share of the crops as
+            recorded.
         seed (`int`, defaults to 0): Another seed, other conditions and other noise.
 
     Raises:
-        ValueError: if there is no condition, one is unknown, or one comes twice.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from smoothclap_trainer.data.acoustic_conditions import Augmentation
-    >>> augmentation = Augmentation(("clean", "noise-10db"))
-    >>> voice = np.sin(np.arange(16000) * 0.05).astype(np.float32)
-    >>> heard = [augmentation.apply(voice, 16000, "clip-7", epoch) for epoch in range(20)]
-    >>> {bool(np.array_equal(each, voice)) for each in heard} == {True, False}
-    True
-
-    ```
+        ValueError: if there is no condition, one is unknown, or one is repeated.
     """
 
     conditions: tuple[str, ...]
@@ -315,35 +279,33 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if isinstance(self.conditions, str) or not self.conditions:
-            raise ValueError(
-                f"Acoustic conditions are some of {list(CONDITIONS)}, at least one, not {self.conditions or 'none'!r}."
-            )
+            raise ValueError(f"`conditions` is {self.conditions!r}; give a tuple with some of {list(CONDITIONS)}.")
         if unknown := [name for name in self.conditions if name not in CONDITIONS]:
-            raise ValueError(f"There are no acoustic conditions {unknown}; there are {list(CONDITIONS)}.")
+            raise ValueError(f"Unknown acoustic conditions {unknown}; known are {list(CONDITIONS)}.")
         if repeated := [name for name, times in Counter(self.conditions).items() if times > 1]:
-            raise ValueError(f"Acoustic conditions come once each, but {repeated} come more than once.")
+            raise ValueError(f"The acoustic conditions {repeated} are repeated; name each once.")
 
     def apply(self, crop: np.ndarray, sampling_rate: int, row_id: str, epoch: int) -> np.ndarray:
         """
-        What is heard of a clip in an epoch.
+        Apply the condition that a clip gets in an epoch to its crop.
 
-        A crop of which nothing can be heard stays as it is: one that is silent (all samples equal), as the pauses of a
-        good clip may be, or shorter than 60 ms. None of them may end a training of hours.
+        A crop that is silent (all samples equal), as a pause of a good clip may be, or shorter than 60 ms stays as it
+        is: it must not end a training of hours.
 
         Args:
             crop (`np.ndarray` of shape `(samples,)`): float32 mono waveform.
             sampling_rate (`int`): Its rate in Hz, at least 8000.
             row_id (`str`): The clip's id.
-            epoch (`int`): Of the training.
+            epoch (`int`): Epoch of the training.
 
         Returns:
-            `np.ndarray` of shape `(samples,)`: float32. Noise and loudness follow the crop, not the whole clip.
+            `np.ndarray` of shape `(samples,)`: float32. Levels are relative to the crop, not to the whole clip.
 
         Raises:
-            ValueError: if the crop is not a finite float32 mono waveform, or its rate is lower.
-            ImportError: The extra `acoustics` is not installed; see [`~Augmentation.try_out`].
+            ValueError: if the crop is not a finite float32 mono waveform, or its rate is too low.
+            ImportError: if the extra `acoustics` is not installed; see [`~Augmentation.try_out`].
         """
-        if nothing_to_hear(crop, sampling_rate):
+        if _cannot_be_degraded(crop, sampling_rate):
             return crop
         digest = blake2b(f"{self.seed}/{epoch}/{row_id}".encode(), digest_size=16).digest()
         generator = np.random.default_rng(int.from_bytes(digest, "little"))
@@ -353,19 +315,17 @@ class Augmentation:
 
     def try_out(self, sampling_rate: int) -> None:
         """
-        Find out whether all conditions can be heard, before a worker does after hours. Rooms are simulated here, too:
-        workers that are forked from this process need not do it again.
+        Try all conditions at a rate in Hz, before a worker fails after hours.
 
-        Args:
-            sampling_rate (`int`): In Hz.
+        Rooms are simulated here, too: workers that are forked from this process need not do it again.
 
         Raises:
-            ValueError: if it is below 8000 Hz.
-            ImportError: The extra `acoustics` is not installed, and a condition needs it.
+            ValueError: if the rate is below 8000 Hz.
+            ImportError: if a condition needs the extra `acoustics`, which is not installed.
         """
         if sampling_rate < LOWEST_RATE:
             raise ValueError(
-                f"The model hears audio at {sampling_rate} Hz, but acoustic conditions need at least {LOWEST_RATE} Hz: "
+                f"The model takes audio at {sampling_rate} Hz, but acoustic conditions need at least {LOWEST_RATE} Hz: "
                 "train without them."
             )
         tone = np.sin(np.arange(round(2 * MIN_SECONDS * sampling_rate))).astype(np.float32)

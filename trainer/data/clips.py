@@ -1,263 +1,84 @@
-"""Reading the clip of a manifest row: from its file or from encoded bytes, with every fault by name."""
+"""The clips of manifest rows: reading them, finding bad ones, and cutting training crops."""
 
-import io
+import csv
 import math
-import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, cast
 from zlib import crc32
 
 import numpy as np
-import pandas as pd
-import soundfile
-import soxr
 import torch
-from datasets import Audio, Dataset
 from transformers.utils import logging
 
+from modeling_smoothclap.audio_smoothclap import ClipError, clip_problem, clip_source, decode_audio, read_audio
+
+from ..files import whole_file
 from .workers import ordered_map
+
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
 
 
 logger = logging.get_logger(__name__)
 
-SILENCE_DBFS = -50.0
-"""A clip whose loudest 50 ms stay below this level, in dB relative to full scale, counts as silence."""
-
-MIN_SECONDS = 0.06
-"""openSMILE's longest window: a shorter clip has no functionals."""
-PROBLEMS = ("missing", "unreadable", "truncated", "empty", "not finite", "too short", "silent")
-"""What may be wrong with a clip. Those before the last two also keep it from being read."""
-
-# libsndfile takes the length of PCM from the file's size, and only notes in its log what the header announced.
-_ANNOUNCED = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
-_PADDING_BYTES = 8
-_UNKNOWN_LENGTH = 0x7FFF0000  # programs that write to a pipe announce this or more: they do not know the length
-_MP3_SLACK_FRAMES = 2304  # an MP3 header gives the length to a block or two, and an estimate for some encoders
-_MP3_SLACK = 0.02
-
-
-class ClipError(ValueError):
-    """
-    A clip that cannot be read.
-
-    Args:
-        problem (`str`):
-            One of [`PROBLEMS`].
-        detail (`str`, *optional*):
-            The whole story, with the clip's name; by default the problem. torch makes an error that a data loader's
-            worker raised again from one text.
-    """
-
-    def __init__(self, problem: str, detail: str | None = None):
-        super().__init__(problem, detail)
-        self.problem = problem
-        self.detail = problem if detail is None else detail
-
-    def __str__(self) -> str:
-        return self.detail
-
-
-def level_dbfs(samples: np.ndarray, sampling_rate: int) -> float:
-    """
-    Level of the loudest 50 ms.
-
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`):
-            Mono waveform, full scale 1.
-        sampling_rate (`int`):
-            Its rate in Hz.
-
-    Returns:
-        `float`: Root mean square in dB relative to full scale, about its mean; -inf for digital silence.
-    """
-    window = max(1, sampling_rate // 20)
-    centred = samples - samples.mean()  # a constant offset is not sound
-    frames = len(centred) // window
-    if frames == 0:
-        energy = float(np.mean(centred**2))
-    else:
-        energy = float(np.mean(centred[: frames * window].reshape(frames, window) ** 2, axis=1).max())
-    return 10 * float(np.log10(energy)) if energy > 0 else float("-inf")
-
-
-def clip_problem(samples: np.ndarray, sampling_rate: int) -> str | None:
-    """
-    Says what is wrong with decoded samples, if anything.
-
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`):
-            Mono waveform, full scale 1.
-        sampling_rate (`int`):
-            Its rate in Hz.
-
-    Returns:
-        `str` or `None`: `"empty"`, `"not finite"`, `"too short"` (under 60 ms) or `"silent"` (its loudest 50 ms are
-        below -50 dB relative to full scale); `None` for a good clip.
-    """
-    if len(samples) == 0:
-        return "empty"
-    if not np.isfinite(samples).all():
-        return "not finite"
-    if len(samples) < MIN_SECONDS * sampling_rate:
-        return "too short"
-    if level_dbfs(samples, sampling_rate) < SILENCE_DBFS:
-        return "silent"
-    return None
-
 
 def decode_clip_of(row: Mapping[str, Any]) -> tuple[np.ndarray, int]:
     """
-    Decodes a row's clip at its own rate, mono.
+    Decode a row's clip, see [`~modeling_smoothclap.audio_smoothclap.decode_audio`].
 
     Args:
-        row (`Mapping[str, Any]`):
-            With `path`, an audio file, or else `audio`: an encoded file's bytes, or a dictionary with `bytes` or `path`
-            as `datasets.Audio(decode=False)` gives it. `id` is what errors call the clip, else its path.
+        row (`Mapping[str, Any]`): With `path`, an audio file, or else `audio`: an encoded file's bytes, or a dictionary
+            with `bytes` or `path` as `datasets.Audio(decode=False)` gives it. Errors name its `id`.
 
     Returns:
-        `tuple[np.ndarray, int]`: float32 samples of shape `(samples,)`, channels averaged, and their rate in Hz.
-
-    Raises:
-        ClipError: The clip is missing, unreadable, or truncated: a `ValueError`.
+        `tuple[np.ndarray, int]`: float32 mono samples of shape `(samples,)` at the clip's own rate, and that rate.
     """
-    source = _source(row)
-    called = _called(row)
-    if source is None:
-        raise ClipError("missing", f"{called} has neither `path` nor `audio`")
-    if isinstance(source, str) and not Path(source).is_file():
-        raise ClipError("missing", f"{called}: there is no such file")
-    try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-            return _decode(file, called), file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise ClipError("unreadable", f"{called} cannot be read as audio: {error.error_string}") from error
-
-
-def _source(row: Mapping[str, Any]) -> str | bytes | None:
-    if row.get("path"):
-        return str(row["path"])
-    audio = row.get("audio")
-    if isinstance(audio, Mapping):
-        audio = audio.get("bytes") or audio.get("path")
-    if audio is None or isinstance(audio, str | bytes):
-        return audio or None
-    raise ClipError(
-        "unreadable",
-        f"{_called(row)} has `audio` of type {type(audio).__name__}; give the bytes of an audio file, or cast the "
-        "column with `datasets.Audio(decode=False)`",
-    )
-
-
-def _called(row: Mapping[str, Any]) -> str:
-    names = [row[column] for column in ("id", "path") if row.get(column) is not None]
-    if not names:
-        return "a clip without id or path"
-    return f"clip {names[0]!r}" + (f" ({names[1]!r})" if len(names) > 1 and names[0] != names[1] else "")
-
-
-def _decode(file: soundfile.SoundFile, called: str) -> np.ndarray:
-    """Samples of an open file, mono; its announced length is checked."""
-    for announced, available in (map(int, pair) for pair in _ANNOUNCED.findall(file.extra_info)):
-        if announced < _UNKNOWN_LENGTH and announced - available > _PADDING_BYTES:
-            raise ClipError(
-                "truncated", f"{called} is truncated: its header announces {announced} bytes, {available} are there"
-            )
-    announced = file.frames
-    try:
-        samples = file.read(dtype="float32", always_2d=True)  # (frames, channels)
-    except soundfile.LibsndfileError as error:
-        raise ClipError(
-            "truncated",
-            f"{called} is truncated or damaged: its header announces {announced} frames, and decoding stops before "
-            f"their end ({error.error_string})",
-        ) from error
-    slack = _MP3_SLACK_FRAMES + _MP3_SLACK * announced if file.format == "MP3" else 0
-    if len(samples) < announced - slack:
-        raise ClipError(
-            "truncated", f"{called} is truncated: its header announces {announced} frames, {len(samples)} are there"
-        )
-    # As transformers and librosa average, to the last bit.
-    return samples.T.mean(axis=0) if samples.shape[1] > 1 else samples[:, 0]
+    return decode_audio(clip_source(row), row.get("id"))
 
 
 def read_clip(row: Mapping[str, Any], sampling_rate: int) -> np.ndarray:
-    """
-    Reads a row's clip as a model wants it. A file gives the same samples as `transformers.audio_utils.load_audio`
-    with its soundfile backend: channels averaged, resampled by soxr's high quality.
-
-    Args:
-        row (`Mapping[str, Any]`):
-            With `path`, an audio file, or else `audio`: an encoded file's bytes, or a dictionary with `bytes` or `path`
-            as `datasets.Audio(decode=False)` gives it. `id` is what errors call the clip, else its path.
-        sampling_rate (`int`):
-            The wanted rate in Hz.
-
-    Returns:
-        `np.ndarray` of shape `(samples,)`: float32 mono.
-
-    Raises:
-        ClipError: The clip is missing, unreadable, empty, truncated or not finite: a `ValueError` with its `id`.
-        A cut Ogg file passes as a short one, for its header announces no length.
-    """
-    samples, rate = decode_clip_of(row)
-    problem = clip_problem(samples, rate)
-    if problem in ("empty", "not finite"):
-        story = "holds no samples" if problem == "empty" else "holds samples that are not finite (NaN or infinite)"
-        raise ClipError(problem, f"{_called(row)} {story}")
-    return resampled(samples, rate, sampling_rate)
+    """Read a row's clip as mono at a rate in Hz, see [`~modeling_smoothclap.audio_smoothclap.read_audio`]."""
+    return read_audio(clip_source(row), sampling_rate, row.get("id"))
 
 
-def resampled(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
-    """
-    Brings decoded samples to another rate.
+def with_encoded_audio(rows: "Dataset") -> "Dataset":
+    """Return the rows with `datasets.Audio` columns left encoded, so that reading a row does not decode them."""
+    from datasets import Audio
 
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`):
-            Mono waveform.
-        rate (`int`):
-            Its rate in Hz.
-        sampling_rate (`int`):
-            The wanted rate in Hz.
-
-    Returns:
-        `np.ndarray` of shape `(samples * sampling_rate / rate,)`, rounded up: float32.
-    """
-    if rate != sampling_rate:
-        length = math.ceil(len(samples) * sampling_rate / rate)
-        samples = soxr.resample(samples, rate, sampling_rate, quality="soxr_hq")
-        samples = np.pad(samples, (0, max(0, length - len(samples))))[:length]
-    return np.ascontiguousarray(samples, dtype=np.float32)
-
-
-def with_encoded_audio(rows: Dataset) -> Dataset:
-    """
-    Leaves `audio` encoded, so that reading a row does not decode it.
-
-    Args:
-        rows (`Dataset`):
-            Any rows.
-
-    Returns:
-        `Dataset`: With an `audio` column of `datasets.Audio` cast to `Audio(decode=False)`; else the same.
-    """
-    if isinstance(rows.features.get("audio"), Audio):
-        return rows.cast_column("audio", Audio(decode=False))
+    for name, feature in rows.features.items():
+        if isinstance(feature, Audio):
+            rows = rows.cast_column(name, Audio(decode=False))
     return rows
 
 
-def clip_columns(rows: Dataset) -> Dataset:
-    """
-    Takes only what reading a clip needs, so that other columns need not travel to workers.
+def with_column(rows: "Dataset", name: str, values: Sequence[Any]) -> "Dataset":
+    """Return the rows with other values in a column, which keeps its place; a new column comes last."""
+    columns = rows.column_names
+    if name not in columns:
+        return rows.add_column(name, values)
+    return rows.remove_columns(name).add_column(name, values).select_columns(columns)
 
-    Args:
-        rows (`Dataset`):
-            Manifest rows.
+
+def as_table(rows: "Dataset | pd.DataFrame", columns: Sequence[str]) -> "pd.DataFrame":
+    """Return those of the columns that the rows have as a pandas table."""
+    from datasets import Dataset
+
+    if isinstance(rows, Dataset):
+        return cast("pd.DataFrame", rows.select_columns([c for c in columns if c in rows.column_names]).to_pandas())
+    return rows[[column for column in columns if column in rows.columns]]
+
+
+def clip_columns(rows: "Dataset") -> "Dataset":
+    """
+    Take only what reading a clip needs, so that other columns do not travel to workers.
 
     Returns:
-        `Dataset`: `id`, `path` and `audio`, those that there are.
+        `Dataset`: `id`, `path` and `audio`, as far as the rows have them. Audio stays encoded.
 
     Raises:
         ValueError: There is neither `path` nor `audio`.
@@ -268,119 +89,139 @@ def clip_columns(rows: Dataset) -> Dataset:
     return with_encoded_audio(rows.select_columns(kept))
 
 
-CLIPS_PER_BATCH = 16
+POLICIES = ("raise", "skip", "trust")
+"""What is done about bad clips: an error lists them; they are left out, with a warning; the check is skipped."""
 SHOWN = 50
-"""At most this many bad clips are listed in an error; a report lists all."""
+"""An error lists at most this many bad clips; a report lists all."""
+CLIPS_PER_BATCH = 16
 
 
-def check_clips(
-    rows: Dataset,
-    policy: Literal["raise", "skip"],
-    num_workers: int = 1,
-    report: str | Path | None = None,
-) -> Dataset:
+@dataclass(frozen=True)
+class BadClip:
     """
-    Decodes every clip once, finds the bad ones, and measures how long the good ones are.
-
-    A clip is bad if it is missing, unreadable, truncated, empty, not finite, shorter than 60 ms or silent, see
-    [`~smoothclap_trainer.data.clips.clip_problem`].
+    A clip that cannot be used.
 
     Args:
-        rows (`Dataset`):
-            Manifest rows with `path` or `audio`.
-        policy (`str`):
-            `"raise"`: bad clips are an error that lists them. `"skip"`: they are left out, with a warning.
-        num_workers (`int`, defaults to 1):
-            Processes. With more than one, a script needs the usual `if __name__ == "__main__"`.
-        report (`str` or `Path`, *optional*):
-            With `"skip"`, a CSV file of the bad clips to write: `id`, `path`, `problem`, `detail`. It is written
-            even if there are none.
+        name (`str`): Its id, file name or row number.
+        problem (`str`): The kind of fault, for instance one of [`~modeling_smoothclap.audio_smoothclap.PROBLEMS`].
+        detail (`str`): The whole message.
+        path (`str`, *optional*): Its file, if it has one.
+    """
 
-    Returns:
-        `Dataset`: The good rows, in order, with `duration` in seconds; where it is given, it is left as it is.
+    name: str
+    problem: str
+    detail: str
+    path: str | None = None
+
+
+def apply_policy(bad: Sequence[BadClip], count: int, policy: str, report: str | Path | None = None) -> None:
+    """
+    Do with bad clips what the policy says.
+
+    Args:
+        bad (`Sequence[BadClip]`): The bad clips.
+        count (`int`): Number of all clips.
+        policy (`str`): One of [`POLICIES`]. `"skip"` warns, and the caller leaves the clips out. Clips that turn out
+            bad without a check are an error under `"trust"`, too.
+        report (`str` or `Path`, *optional*): With `"skip"`, a CSV file to write, also if no clip is bad: `id`, `path`,
+            `problem` and `detail` of each bad clip.
 
     Raises:
-        ValueError: The policy is unknown; there are bad clips and the policy is `"raise"`; no clip is good; there is
-            neither `path` nor `audio`.
+        ValueError: The policy is unknown; or there are bad clips, and the policy is not `"skip"` or no clip is good.
     """
-    if policy not in ("raise", "skip"):
-        raise ValueError(f"unknown policy {policy!r} for bad clips; give 'raise' or 'skip'")
-    clips = clip_columns(rows)
-    inspected = ordered_map(_inspect, clips, num_workers, batch=CLIPS_PER_BATCH)
-    results = list(logging.tqdm(inspected, total=len(clips), desc="checking clips", unit="clip"))
-    slim = clips.remove_columns([column for column in ("audio",) if column in clips.column_names])
-    bad = pd.DataFrame(
-        [
-            {"id": names.get("id", index), "path": names.get("path"), "problem": problem, "detail": detail}
-            for index, (names, (_, problem, detail)) in enumerate(zip(_each(slim, len(rows)), results, strict=True))
-            if problem is not None
-        ],
-        columns=["id", "path", "problem", "detail"],
-    )
-    if policy == "skip":
-        _tell(bad, len(rows), report)
-    if len(bad) and (policy == "raise" or len(bad) == len(rows)):
-        raise ValueError(_complaint(bad, len(rows)))
-    good = [index for index, (_, problem, _) in enumerate(results) if problem is None]
-    rows = _with_durations(rows, [duration for duration, _, _ in results])
-    return rows.select(good) if len(good) < len(rows) else rows
-
-
-def _each(rows: Dataset, count: int) -> list[dict[str, Any]]:
-    return rows.to_list() if rows.column_names else [{}] * count
-
-
-def _inspect(row: Mapping[str, Any]) -> tuple[float | None, str | None, str | None]:
-    """Duration in seconds, problem and its detail: either the first or the other two are `None`."""
-    try:
-        samples, rate = decode_clip_of(row)
-    except ClipError as error:
-        return None, error.problem, error.detail
-    if problem := clip_problem(samples, rate):
-        return None, problem, f"{len(samples)} samples at {rate} Hz"
-    return len(samples) / rate, None, None
-
-
-def _tell(bad: pd.DataFrame, count: int, report: str | Path | None) -> None:
-    if report is not None:
-        Path(report).parent.mkdir(parents=True, exist_ok=True)
-        bad.to_csv(report, index=False)
-    if len(bad):
-        counts = ", ".join(f"{number} {problem}" for problem, number in Counter(bad["problem"]).most_common())
+    if policy not in POLICIES:
+        raise ValueError(f"unknown policy {policy!r} for bad clips; give one of {POLICIES}")
+    if policy == "skip" and report is not None:
+        _write_report(bad, report)
+    if not bad:
+        return
+    counts = ", ".join(f"{n} {problem}" for problem, n in Counter(clip.problem for clip in bad).most_common())
+    if policy == "skip" and len(bad) < count:
         where = f"; listed in {str(report)!r}" if report is not None else ""
         logger.warning(f"{len(bad)} of {count} clips are left out: {counts}{where}")
-
-
-def _complaint(bad: pd.DataFrame, count: int) -> str:
-    lines = [f"{row.id}: {row.problem} ({row.detail})" for row in bad.head(SHOWN).itertuples()]
+        return
+    lines = [f"{clip.name}: {clip.problem} ({clip.detail})" for clip in bad[:SHOWN]]
     if len(bad) > SHOWN:
         lines.append(f"... and {len(bad) - SHOWN} more")
-    cure = "mend them" if len(bad) == count else "mend them, or leave them out with the policy 'skip'"
-    return "\n  ".join([f"{len(bad)} of {count} clips are bad; {cure}:", *lines])
+    fix = "fix them" if len(bad) == count else "fix them, or set the policy for bad clips to 'skip'"
+    raise ValueError("\n  ".join([f"{len(bad)} of {count} clips are bad ({counts}); {fix}:", *lines]))
 
 
-def _with_durations(rows: Dataset, measured: list[float | None]) -> Dataset:
-    """Fills `duration` where it is missing."""
-    if "duration" not in rows.column_names:
-        return rows.add_column("duration", measured)
-    given = rows["duration"]
-    if all(value is not None for value in given):
+def _write_report(bad: Sequence[BadClip], report: str | Path) -> None:
+    with whole_file(report) as unfinished, unfinished.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("id", "path", "problem", "detail"))
+        writer.writerows((clip.name, clip.path, clip.problem, clip.detail) for clip in bad)
+
+
+def inspect_clip(row: Mapping[str, Any]) -> float | BadClip:
+    """Decode the clip of a row with `id`; return its length in seconds, or what is wrong with it."""
+    try:
+        samples, rate = decode_clip_of(row)
+        problem = clip_problem(samples, rate)
+        detail = f"{len(samples)} samples at {rate} Hz"
+    except ClipError as error:
+        problem, detail = error.problem, error.detail
+    return BadClip(row["id"], problem, detail, row.get("path")) if problem else len(samples) / rate
+
+
+def check_clips(rows: "Dataset", policy: str, num_workers: int = 1, report: str | Path | None = None) -> "Dataset":
+    """
+    Decode every clip once, find the bad ones, and measure the length of the good ones.
+
+    A clip is bad if it is missing, unreadable, truncated, empty, not finite, shorter than 60 ms or silent, see
+    [`~modeling_smoothclap.audio_smoothclap.clip_problem`].
+
+    Args:
+        rows (`Dataset`): Manifest rows with `path` or `audio`.
+        policy (`str`): One of [`POLICIES`]; `"trust"` returns the rows as they are.
+        num_workers (`int`, defaults to 1): Processes. With more than one, a script needs the usual
+            `if __name__ == "__main__"`.
+        report (`str` or `Path`, *optional*): See [`apply_policy`].
+
+    Returns:
+        `Dataset`: The good rows, in order, with `duration` in seconds; a duration that is given is not changed.
+
+    Raises:
+        ValueError: See [`apply_policy`]; or there is neither `path` nor `audio`.
+    """
+    if policy == "trust":
         return rows
-    columns = rows.column_names
-    filled = [value if value is not None else found for value, found in zip(given, measured, strict=True)]
-    return rows.remove_columns("duration").add_column("duration", filled).select_columns(columns)
+    apply_policy([], len(rows), policy)  # an unknown policy fails before the work
+    clips = clip_columns(rows)
+    if "id" not in clips.column_names:
+        clips = with_column(clips, "id", [str(index) for index in range(len(clips))])
+    inspected = ordered_map(inspect_clip, clips, num_workers, batch=CLIPS_PER_BATCH)
+    results = list(logging.tqdm(inspected, total=len(clips), desc="checking clips", unit="clip"))
+    bad = [result for result in results if isinstance(result, BadClip)]
+    apply_policy(bad, len(rows), policy, report)
+    rows = _with_durations(rows, [None if isinstance(result, BadClip) else result for result in results])
+    good = [index for index, result in enumerate(results) if not isinstance(result, BadClip)]
+    return rows.select(good) if bad else rows
+
+
+def _with_durations(rows: "Dataset", measured: list[float | None]) -> "Dataset":
+    """Fill `duration` where it is missing."""
+    if "duration" in rows.column_names:
+        given = rows["duration"][:]
+        if None not in given:
+            return rows
+        measured = [found if value is None else value for value, found in zip(given, measured, strict=True)]
+    return with_column(rows, "duration", measured)
 
 
 @dataclass(frozen=True)
 class Crops:
     """
-    Random crops of training clips, the same in every run: what is drawn depends on `seed`, the clip's id and the
-    epoch alone, so that a resumed run, another batch size or another number of workers gets the same.
+    Random crops of training clips, the same in every run.
+
+    What is drawn depends on `seed`, the clip's id and the epoch alone, so a resumed run, another batch size or another
+    number of workers gets the same crops.
 
     Args:
         seconds (`float`, *optional*, defaults to 5.0): Length of a crop (5 s in ParaCLAP); `None` takes clips whole.
-        per_clip (`int`, *optional*): How many different crops a clip has; each epoch hears one of them, drawn at
-            random. `None` cuts a new one in every epoch, as ParaCLAP does, and then nothing can be cached.
+        per_clip (`int`, *optional*): How many different crops a clip has; each epoch draws one of them at random.
+            `None` cuts a new one in every epoch, as ParaCLAP does, and then nothing can be cached.
         seed (`int`, defaults to 0): Another seed, other crops.
 
     Raises:
@@ -407,16 +248,12 @@ class Crops:
 
     def __post_init__(self) -> None:
         if self.seconds is not None and not (math.isfinite(self.seconds) and self.seconds > 0):
-            raise ValueError(
-                f"`seconds` is the length of a crop and must be positive, not {self.seconds}; None takes clips whole."
-            )
+            raise ValueError(f"`seconds` is {self.seconds}; give a crop's positive length, or None for whole clips.")
         if self.per_clip is not None and self.per_clip < 1:
-            raise ValueError(
-                f"`per_clip` is {self.per_clip}, but a clip needs at least one crop; None cuts a new one every epoch."
-            )
+            raise ValueError(f"`per_clip` is {self.per_clip}; give 1 or more, or None for a new crop every epoch.")
 
     def number(self, row_id: str, epoch: int) -> int:
-        """Which of its crops the clip `row_id` gives in `epoch`; the number 0 where clips are taken whole."""
+        """Return which of its crops the clip `row_id` gives in `epoch`; 0 where clips are taken whole."""
         if self.seconds is None:
             return 0
         if self.per_clip is None:
@@ -425,7 +262,7 @@ class Crops:
 
     def cut(self, samples: np.ndarray, sampling_rate: int, row_id: str, number: int) -> np.ndarray:
         """
-        Crop `number` of a clip: any start is as likely as any other. A clip no longer than `seconds` stays whole.
+        Cut a crop of a clip; every start is equally likely. A clip that is not longer than `seconds` stays whole.
 
         Args:
             samples (`np.ndarray` of shape `(samples,)`): The whole clip, mono.

@@ -1,4 +1,4 @@
-"""From rows of a data set to a batch: audio read and cropped, captions made and tokenised, targets' inputs stacked."""
+"""From rows of a data set to a batch: clips read and cropped, captions drawn, inputs of targets stacked."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,45 +18,44 @@ from .functionals import Standardisation
 
 
 CAPTION_KINDS = ("sampled", "full", "given")
-"""A sample of the clip's phrases, anew in every epoch; all of its phrases, always the same; the row's own `caption`."""
+"""Some of the clip's phrases, drawn anew in every epoch; all of its phrases, always the same; the row's `caption`."""
 
 METADATA_INPUTS = ("caption_ids", "labels")
-"""Entries of a batch that describe its clips and are no input of a model."""
+"""Entries of a batch that describe its clips and are not inputs of a model."""
 
 
 @dataclass
 class SmoothCLAPCollator:
     """
-    Makes training or evaluation batches from rows with `id` and `path` (or encoded `audio`).
+    Make training or evaluation batches from rows with `id` and `path` (or encoded `audio`).
 
-    In training each clip gives one of its crops and gets a new caption in every epoch. What is drawn depends on `seed`,
-    `epoch` and the row's `id` alone, so that a resumed run, another batch size or another number of workers gets the
-    same. In evaluation clips are whole and as recorded, and captions the same in all epochs.
+    In training each clip gives one of its crops and gets a new caption in every epoch. What is drawn depends only on
+    `seed`, `epoch` and the row's `id`, so a resumed run, another batch size or another number of workers draws the
+    same. In evaluation clips are whole and as recorded, and captions are the same in all epochs.
 
     Args:
         processor (`ProcessorMixin`): The model's; it has a `feature_extractor` and a `tokenizer`.
-        thresholds ([`Thresholds`], *optional*): Fitted on the training rows. Without them captions are the rows' own,
-            and there are no tag texts.
+        thresholds ([`Thresholds`], *optional*): Fitted on the training rows. Without them captions must be the rows'
+            own, and there are no tag texts.
         languages (`tuple[str, ...]`, defaults to `("en",)`): Captions are drawn evenly from these.
         captions (`str`, defaults to `"sampled"`): One of [`CAPTION_KINDS`].
-        caption_groups (`tuple[str, ...]`, *optional*): What captions may speak of, for instance
-            `("emotion", "pitch")`; everything by default. Tag texts always name everything.
+        caption_groups (`tuple[str, ...]`, *optional*): What captions may mention, for instance `("emotion", "pitch")`;
+            everything by default. Tag texts always name everything.
         crops ([`Crops`], defaults to new crops of 5 s in every epoch): Training clips' pieces.
-        label_names (`tuple[str, ...]`, defaults to none): Classes; a row's `label` becomes its place among them.
-        functionals ([`Standardisation`], *optional*): Of the functionals, fitted on the training rows, for targets that
-            compare them.
-        augmentation ([`Augmentation`], *optional*): Acoustic conditions that training clips are heard under; by default
-            they are heard as recorded. Captions, tags, `local_features` and functionals describe the clip as recorded
-            all the same, because they speak of the voice, which no channel changes (ours).
+        label_names (`tuple[str, ...]`, defaults to none): Classes; a row's `label` becomes its index among them.
+        functionals ([`Standardisation`], *optional*): Fitted on the training rows, for targets by functionals.
+        augmentation ([`Augmentation`], *optional*): Acoustic conditions for training clips; by default clips stay as
+            recorded. Captions, tags, `local_features` and functionals describe the clip as recorded in any case,
+            because they describe the voice, which no channel changes (our choice).
         training (`bool`, defaults to `True`): Whether to crop and to augment, and to draw anew in every epoch.
         seed (`int`, defaults to 0): Another seed, other captions.
         epoch (`int`, defaults to 0): Kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
 
     Returns (when called with a list of rows):
         `dict[str, torch.Tensor]`: The model's inputs; `caption_ids` (batch,), equal for equal captions; `labels`
-        (batch,), -1 where unknown; with thresholds `tag_input_ids` and `tag_attention_mask` (batch, tokens); where rows
-        have them `local_features` (batch, width); `functionals` (batch, columns) if asked for. Rows with
-        `pooled_audio`, the output of a frozen tower, are not decoded: it goes to the model in place of the audio. Both
+        (batch,), -1 where unknown; with thresholds `tag_input_ids` and `tag_attention_mask` (batch, tokens); if the
+        rows have them `local_features` (batch, width); if asked for `functionals` (batch, columns). Rows with
+        `pooled_audio`, the output of a frozen tower, are not decoded: the model takes it in place of the audio. Both
         kinds of features may hold one vector per clip or one per crop.
     """
 
@@ -77,20 +76,20 @@ class SmoothCLAPCollator:
         if isinstance(self.languages, str):
             raise ValueError(f"`languages` is a tuple such as ({self.languages!r},), not {self.languages!r}.")
         for language in self.languages:
-            language_data(language)  # raises where there are no captions in it
+            language_data(language)  # raises for an unknown language
         if self.captions not in CAPTION_KINDS:
             raise ValueError(f"`captions` is one of {CAPTION_KINDS}, not {self.captions!r}.")
         if self.thresholds is None and self.captions != "given":
             raise ValueError(
-                f"{self.captions!r} captions word what thresholds say of a clip: pass Thresholds.fit(training rows), "
-                "or captions='given' to use the rows' own."
+                f"{self.captions!r} captions need thresholds: pass Thresholds.fit(training rows), or captions='given' "
+                "to use the rows' own."
             )
         if self.caption_groups is not None:
-            select_levels({}, self.caption_groups)  # raises for a group that there is not
+            select_levels({}, self.caption_groups)  # raises for an unknown group
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         if "id" not in rows[0]:
-            raise ValueError("Rows lack `id`; what is drawn for a clip depends on it.")
+            raise ValueError("Rows lack `id`, which decides what is drawn for a clip.")
         levels = [row_levels(row, self.thresholds) if self.thresholds else {} for row in rows]
         captions = [self._caption(*each) for each in zip(rows, levels, strict=True)]
         batch = self._tokens(captions, rows)
@@ -127,7 +126,7 @@ class SmoothCLAPCollator:
         if self.caption_groups is not None:
             levels = select_levels(levels, self.caption_groups)
         if not levels:
-            raise ValueError(f"Clip {row['id']!r} has nothing that its caption may speak of: {self.caption_groups}.")
+            raise ValueError(f"Clip {row['id']!r} has nothing that its caption may mention: {self.caption_groups}.")
         return full_caption(levels, language) if self.captions == "full" else caption(levels, language, generator)
 
     def _label(self, row: Mapping[str, Any]) -> int:
@@ -156,28 +155,27 @@ class SmoothCLAPCollator:
         rate = extractor.sampling_rate
         clips = [read_clip(row, rate) for row in rows]
         if self.training:
-            clips = [self._heard(row["id"], clip, rate) for row, clip in zip(rows, clips, strict=True)]
+            clips = [self._training_clip(row["id"], clip, rate) for row, clip in zip(rows, clips, strict=True)]
         return dict(extractor(clips, sampling_rate=rate, return_tensors="pt"))
 
-    def _heard(self, row_id: str, clip: np.ndarray, rate: int) -> np.ndarray:
+    def _training_clip(self, row_id: str, clip: np.ndarray, rate: int) -> np.ndarray:
         crop = self.crops.cut(clip, rate, row_id, self.crops.number(row_id, self.epoch))
         return crop if self.augmentation is None else self.augmentation.apply(crop, rate, row_id, self.epoch)
 
 
 def _identity(text: str) -> int:
-    """A number that another text does not have, short of a collision in 64 bits, and that every process agrees on."""
+    """A number of 64 bits that identifies a text in every process."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 class JointBatchSampler(Sampler[list[int]]):
     """
-    Shuffles clips into joint batches and yields one process's share of each.
+    Shuffle clips into joint batches and yield one process's share of each.
 
-    The order depends on `seed` and `epoch` alone, and a joint batch is the same however many processes share it, so
+    The order depends only on `seed` and `epoch`, and a joint batch is the same however many processes share it, so
     several processes train as one would. Shares differ by at most one clip, none is empty, and every process gets the
-    same number of them: an uneven end of an epoch neither repeats clips nor leaves a process waiting. What is too
-    little for a batch of its own, fewer clips than processes or a single clip, which has no negatives, joins the batch
-    before.
+    same number of them: an uneven end of an epoch neither repeats clips nor leaves a process waiting. A rest that is
+    too small for a batch (fewer clips than processes, or a single clip, which has no negatives) joins the last batch.
 
     Args:
         clips (`int`): How many there are.
@@ -185,10 +183,10 @@ class JointBatchSampler(Sampler[list[int]]):
         num_processes (`int`, defaults to 1): Processes that share a joint batch.
         process (`int`, defaults to 0): Which of them this is.
         seed (`int`, defaults to 0): Another seed, another order.
-        drop_last (`bool`, defaults to `False`): Whether an incomplete batch at the end of an epoch is left out.
+        drop_last (`bool`, defaults to `False`): Whether to leave out an incomplete batch at the end of an epoch.
 
     Attributes:
-        epoch (`int`): Which epoch's order is yielded; kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
+        epoch (`int`): The epoch whose order is yielded; kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
 
     Raises:
         ValueError: There are fewer clips than processes, or, with `drop_last`, than a batch takes.
@@ -208,7 +206,7 @@ class JointBatchSampler(Sampler[list[int]]):
         if clips < needed:
             raise ValueError(
                 f"{clips} training clips are too few: {num_processes} processes of {batch_size} clips each need at "
-                f"least {needed}, and a single clip has nothing to be told apart from."
+                f"least {needed}, and a clip needs others to be compared with."
             )
         self.clips, self.joint, self.num_processes, self.process = clips, joint, num_processes, process
         self.seed, self.epoch = seed, 0

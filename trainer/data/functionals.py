@@ -1,4 +1,4 @@
-"""eGeMAPSv02 functionals of audio clips by openSMILE, computed once per clip and kept in a parquet cache."""
+"""eGeMAPSv02 functionals of clips by openSMILE, computed once per clip and kept in a parquet cache."""
 
 import hashlib
 import importlib.util
@@ -14,7 +14,10 @@ import pandas as pd
 from datasets import Dataset, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
-from .clips import SILENCE_DBFS, ClipError, clip_columns, clip_problem, decode_clip_of
+from modeling_smoothclap.audio_smoothclap import SILENCE_DBFS, ClipError, clip_problem
+
+from ..files import whole_file, write_json
+from .clips import BadClip, apply_policy, as_table, clip_columns, decode_clip_of
 from .workers import ordered_map
 
 
@@ -28,13 +31,13 @@ CHUNK_CLIPS = 128
 """Clips per cache file: at most this many are lost when a run is interrupted."""
 
 PITCH_COLUMN = "F0semitoneFrom27.5Hz_sma3nz_amean"
-"""Zero where openSMILE found no voiced frame: such a clip's pitch, jitter and shimmer say nothing."""
+"""Zero where openSMILE found no voiced frame: such a clip's pitch, jitter and shimmer mean nothing."""
 
 
 @lru_cache(maxsize=1)
 def _smile() -> Any:
     if importlib.util.find_spec("opensmile") is None:
-        raise ImportError("eGeMAPS functionals need openSMILE: pip install smoothclap[opensmile]")
+        raise ImportError("eGeMAPS functionals need openSMILE: pip install 'smoothclap[opensmile]'")
     import opensmile
 
     return opensmile.Smile(
@@ -43,15 +46,7 @@ def _smile() -> Any:
 
 
 def feature_version() -> str:
-    """
-    Names what computed the features; part of the cache's key.
-
-    Returns:
-        `str`: For instance `"eGeMAPSv02-functionals-opensmile-2.6.0"`.
-
-    Raises:
-        ImportError: openSMILE is not installed.
-    """
+    """Return what computes the functionals, for instance `"eGeMAPSv02-functionals-opensmile-2.6.0"`."""
     _smile()
     import opensmile
 
@@ -59,38 +54,19 @@ def feature_version() -> str:
 
 
 def functional_names() -> list[str]:
-    """
-    Lists the 88 functionals by openSMILE's own names.
-
-    Returns:
-        `list[str]`: The names, in openSMILE's order.
-
-    Raises:
-        ImportError: openSMILE is not installed.
-    """
+    """Return openSMILE's names of the 88 functionals, in its order; an `ImportError` if it is not installed."""
     return list(_smile().feature_names)
 
 
 def content_key(samples: np.ndarray, sampling_rate: int) -> str:
-    """
-    Names a clip by what is heard: its decoded samples and their rate, not its path, container or metadata.
-
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`):
-            float32 mono waveform.
-        sampling_rate (`int`):
-            Its rate in Hz.
-
-    Returns:
-        `str`: SHA-256 in hexadecimal.
-    """
+    """Return the SHA-256 of a clip's samples and their rate: of its sound, not of its path, container or metadata."""
     digest = hashlib.sha256(f"{sampling_rate}:".encode())
     digest.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
     return digest.hexdigest()
 
 
 def _functionals(samples: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, str | None]:
-    """Returns the 88 values, NaN where there is a problem, and the problem's name or `None`."""
+    """The 88 values, NaN where there is a problem, and the problem or `None`."""
     undefined = np.full(NUM_FUNCTIONALS, np.nan, dtype=np.float32)
     smile = _smile()
     if problem := clip_problem(samples, sampling_rate):
@@ -102,13 +78,11 @@ def _functionals(samples: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, s
 
 def extract_functionals(samples: np.ndarray, sampling_rate: int) -> pd.Series:
     """
-    Computes the eGeMAPSv02 functionals of one clip (Eyben et al., 2016).
+    Compute the eGeMAPSv02 functionals of one clip (Eyben et al., 2016).
 
     Args:
-        samples (`np.ndarray` of shape `(samples,)`):
-            Mono waveform, full scale 1.
-        sampling_rate (`int`):
-            Its rate in Hz.
+        samples (`np.ndarray` of shape `(samples,)`): Mono waveform, full scale 1.
+        sampling_rate (`int`): Its rate in Hz.
 
     Returns:
         `pd.Series`: 88 float32 values under openSMILE's names.
@@ -148,25 +122,16 @@ class FunctionalsCache:
     share a folder.
 
     Args:
-        folder (`str` or `Path`):
-            Where the caches of all versions lie.
-        version (`str`, *optional*):
-            Feature set and version, defaults to [`feature_version`]; another version never sees these rows.
+        folder (`str` or `Path`): Where the caches of all versions are.
+        version (`str`, *optional*): Feature set and version, defaults to [`feature_version`]; another version never
+            sees these rows.
     """
 
     def __init__(self, folder: str | Path, version: str | None = None):
         self.folder = Path(folder) / (version or feature_version())
 
     def load(self) -> pd.DataFrame:
-        """
-        Reads all rows.
-
-        Returns:
-            `pd.DataFrame`: Indexed by key, with the columns `problem` and the 88 functionals.
-
-        Raises:
-            ValueError: A file is damaged.
-        """
+        """Read all rows, indexed by key, with `problem` and the 88 functionals; a `ValueError` if a file is damaged."""
         parts = []
         for path in sorted(self.folder.glob("*.parquet")):
             try:
@@ -179,39 +144,30 @@ class FunctionalsCache:
         return rows.drop_duplicates("key").set_index("key")
 
     def add(self, rows: list[dict[str, Any]]) -> None:
-        """
-        Stores rows in a file of their own.
-
-        Args:
-            rows (`list[dict]`):
-                One dictionary per clip with `key`, `problem` and the functionals.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Store rows, each with `key`, `problem` and the functionals, in a file of their own."""
         name = hashlib.sha256("".join(row["key"] for row in rows).encode()).hexdigest()[:16]
-        partial = self.folder / f"{name}.part"
-        pd.DataFrame(rows).astype({"problem": "str"}).to_parquet(partial, index=False)
-        partial.replace(self.folder / f"{name}.parquet")
+        with whole_file(self.folder / f"{name}.parquet") as unfinished:
+            # Not "str", which pandas 2 fills with the text "None".
+            pd.DataFrame(rows).astype({"problem": "string"}).to_parquet(unfinished, index=False)
 
 
 def extract_table(
     paths: Iterable[str | Path], cache_dir: str | Path, num_workers: int = 1, chunk_clips: int = CHUNK_CLIPS
 ) -> pd.DataFrame:
     """
-    Computes the functionals of many files, or takes them from the cache.
+    Compute the functionals of many files, or take them from the cache.
 
     Args:
-        paths (`Iterable[str | Path]`):
-            Audio files; the same clip may come twice.
-        cache_dir (`str` or `Path`):
-            Folder of the [`FunctionalsCache`].
-        num_workers (`int`, defaults to 1):
-            Processes. With more than one, a script needs the usual `if __name__ == "__main__"`.
-        chunk_clips (`int`, defaults to 128):
-            Clips per cache file.
+        paths (`Iterable[str | Path]`): Audio files; a clip may be repeated.
+        cache_dir (`str` or `Path`): Folder of the [`FunctionalsCache`].
+        num_workers (`int`, defaults to 1): Processes. With more than one, a script needs the usual
+            `if __name__ == "__main__"`.
+        chunk_clips (`int`, defaults to 128): Clips per cache file.
 
     Returns:
         `pd.DataFrame`: One row per path, in the given order: `path`, `problem` (`None`, or why the functionals are
-        NaN: one of [`~smoothclap_trainer.data.clips.PROBLEMS`] or `"undefined functionals"`) and 88 float32 columns.
+        NaN: one of [`~modeling_smoothclap.audio_smoothclap.PROBLEMS`] or `"undefined functionals"`) and 88 float32
+        columns.
 
     Raises:
         ValueError: A cache file is damaged.
@@ -225,15 +181,13 @@ def extract_table(
 
 def add_functionals(rows: Dataset, cache_dir: str | Path, num_workers: int = 1) -> Dataset:
     """
-    Adds the functionals to rows whose clips are files or bytes.
+    Add the functionals to rows whose clips are files or bytes.
 
     Args:
-        rows (`Dataset`):
-            Manifest rows with `path` or `audio`, see [`~smoothclap_trainer.data.clips.decode_clip_of`].
-        cache_dir (`str` or `Path`):
-            Folder of the [`FunctionalsCache`].
-        num_workers (`int`, defaults to 1):
-            Processes. With more than one, a script needs the usual `if __name__ == "__main__"`.
+        rows (`Dataset`): Manifest rows with `path` or `audio`, see [`~smoothclap_trainer.data.clips.decode_clip_of`].
+        cache_dir (`str` or `Path`): Folder of the [`FunctionalsCache`].
+        num_workers (`int`, defaults to 1): Processes. With more than one, a script needs the usual
+            `if __name__ == "__main__"`.
 
     Returns:
         `Dataset`: The same rows in the same order, with `problem` (`None`, or why the functionals are NaN, see
@@ -248,6 +202,28 @@ def add_functionals(rows: Dataset, cache_dir: str | Path, num_workers: int = 1) 
     added = Dataset.from_pandas(table, features=features, preserve_index=False)
     kept = rows.remove_columns([name for name in table.columns if name in rows.column_names])
     return concatenate_datasets([kept, added], axis=1)
+
+
+def usable_rows(rows: Dataset, policy: str, report: str | Path | None = None) -> Dataset:
+    """
+    Apply the policy for bad clips to those without functionals or without any voiced sound.
+
+    Args:
+        rows (`Dataset`): Rows with `id` from [`add_functionals`].
+        policy (`str`): See [`~smoothclap_trainer.data.clips.apply_policy`].
+        report (`str` or `Path`, *optional*): Likewise.
+
+    Returns:
+        `Dataset`: The rows with usable functionals, in order.
+
+    Raises:
+        ValueError: There are bad clips, and the policy is not `"skip"` or no clip is good.
+    """
+    found = zip(rows["id"], rows["problem"], rows[PITCH_COLUMN], strict=True)
+    named = [(name, problem or ("no voiced sound" if pitch == 0 else None)) for name, problem, pitch in found]
+    bad = [BadClip(name, problem, "it has no usable functionals") for name, problem in named if problem]
+    apply_policy(bad, len(rows), policy, report)
+    return rows.select([index for index, (_, problem) in enumerate(named) if not problem]) if bad else rows
 
 
 def _table(
@@ -329,23 +305,24 @@ class Standardisation:
     deviation: tuple[float, ...]
 
     @classmethod
-    def fit(cls, rows: pd.DataFrame, columns: Sequence[str]) -> "Standardisation":
+    def fit(cls, rows: Dataset | pd.DataFrame, columns: Sequence[str]) -> "Standardisation":
         """
-        Fits on TRAINING rows. A column that never varies is left out: it cannot tell clips apart.
+        Fit on TRAINING rows. A column that never varies is left out: it cannot tell clips apart.
 
         Raises:
             ValueError: A column is missing or has gaps, or none varies.
         """
-        if missing := [column for column in columns if column not in rows.columns]:
+        table = as_table(rows, columns)
+        if missing := [column for column in columns if column not in table.columns]:
             raise ValueError(f"Rows lack the functionals {missing[:5]}; compute them with add_functionals.")
-        values = rows[list(columns)].to_numpy(dtype=np.float64)
+        values = table[list(columns)].to_numpy(dtype=np.float64)
         if not np.isfinite(values).all():
             faulty = [column for column, good in zip(columns, np.isfinite(values).all(axis=0), strict=True) if not good]
             raise ValueError(f"Columns {faulty[:5]} have missing or infinite values; leave those rows out.")
         mean, deviation = values.mean(axis=0), values.std(axis=0)
         varies = deviation > 1e-12 * np.maximum(1, np.abs(mean))
         if not varies.any():
-            raise ValueError(f"None of {len(columns)} columns varies over {len(rows)} rows.")
+            raise ValueError(f"None of {len(columns)} columns varies over {len(table)} rows.")
         kept = tuple(column for column, yes in zip(columns, varies, strict=True) if yes)
         return cls(kept, tuple(mean[varies].tolist()), tuple(deviation[varies].tolist()))
 
@@ -354,11 +331,11 @@ class Standardisation:
         return ((values - self.mean) / self.deviation).astype(np.float32)
 
     def save(self, path: str | Path) -> None:
-        """Writes a JSON file."""
-        Path(path).write_text(json.dumps(vars(self), indent=2) + "\n", encoding="utf-8")
+        """Write a JSON file."""
+        write_json(path, vars(self))
 
     @classmethod
     def load(cls, path: str | Path) -> "Standardisation":
-        """Reads what [`~Standardisation.save`] wrote."""
+        """Read what [`~Standardisation.save`] wrote."""
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         return cls(*(tuple(content[name]) for name in ("columns", "mean", "deviation")))

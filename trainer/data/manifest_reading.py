@@ -1,4 +1,4 @@
-"""What is wrong with a manifest: every fault with its row and column, all told at once."""
+"""Any source of a manifest as one table that knows where each row comes from, and the faults that were found in it."""
 
 import csv
 import json
@@ -12,12 +12,14 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Audio, Dataset, DatasetDict, concatenate_datasets, load_dataset, load_from_disk
+from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, load_from_disk
 from datasets.table import InMemoryTable
+
+from .clips import with_encoded_audio
 
 
 SHOWN = 50
-"""At most this many faults are in an error's message; `ManifestError.faults` holds all."""
+"""An error's message lists at most this many faults; `ManifestError.faults` holds all."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,10 @@ class Fault:
     One fault of a manifest.
 
     Args:
-        row (`int`, *optional*):
-            The row as its file counts it, see [`ManifestError`]; `None` if the fault is none of one row.
-        column (`str`, *optional*):
-            The column; `None` if the fault is none of one column.
-        problem (`str`):
-            What is wrong, and with which value.
-        part (`str`, *optional*):
-            The split in which the row is counted, where the source has several.
+        row (`int`, *optional*): The row as its file counts it, see [`ManifestError`].
+        column (`str`, *optional*): The column.
+        problem (`str`): What is wrong, and with which value.
+        part (`str`, *optional*): The split in which the row is counted, if the source has several.
     """
 
     row: int | None
@@ -41,31 +39,34 @@ class Fault:
     problem: str
     part: str | None = None
 
-    def __str__(self) -> str:
+    @property
+    def place(self) -> str:
+        """The row, with the split it is counted in."""
         row = "" if self.row is None else f"row {self.row}"
-        part = "" if self.part is None else f"{'of ' if row else ''}split {self.part!r}"
+        part = "" if self.part is None else f"split {self.part!r}"
+        return " of ".join(name for name in (row, part) if name)
+
+    def __str__(self) -> str:
         column = "" if self.column is None else f"column {self.column!r}"
-        place = ", ".join(each for each in (" ".join(each for each in (row, part) if each), column) if each)
+        place = ", ".join(name for name in (self.place, column) if name)
         return f"{place}: {self.problem}" if place else self.problem
 
 
 class ManifestError(ValueError):
     """
-    A manifest that cannot be used. Rows of CSV, TSV and JSON lines are lines of the file, counted from 1, a header
-    included; rows of parquet and of `datasets` are indices, counted from 0.
+    A manifest that cannot be used.
+
+    Rows of CSV, TSV and JSON lines are lines of the file, counted from 1, a header included. Rows of parquet and of
+    `datasets` are indices, counted from 0.
 
     Args:
-        source (`str`):
-            The manifest.
-        faults (`Sequence[Fault]`):
-            All that is wrong with it.
-        counting (`str`, *optional*):
-            How its rows are counted, in words.
+        source (`str`): The manifest.
+        faults (`Sequence[Fault]`): All its faults.
+        counting (`str`, *optional*): How its rows are counted, in words.
     """
 
     def __init__(self, source: str, faults: Sequence[Fault], counting: str = ""):
-        self.source, self.counting = source, counting
-        self.faults = tuple(faults)
+        self.source, self.counting, self.faults = source, counting, tuple(faults)
         lines = [str(fault) for fault in self.faults[:SHOWN]]
         if len(self.faults) > SHOWN:
             lines.append(f"... and {len(self.faults) - SHOWN} more, all in `.faults`")
@@ -76,154 +77,25 @@ class ManifestError(ValueError):
         return type(self), (self.source, self.faults, self.counting)
 
 
-TEXT_COLUMNS = (
-    "id",
-    "path",
-    "label",
-    "emotion",
-    "caption",
-    "speaker",
-    "corpus",
-    "language",
-    "gender",
-    "split",
-)
-NUMBER_COLUMNS = ("arousal", "dominance", "valence", "duration")
-"""Ratings on any scale, and seconds."""
-
-
-@dataclass
-class Cells:
-    """
-    The checked columns of a manifest, and what is wrong with them.
-
-    Args:
-        columns (`dict[str, list]`):
-            Column to one text, number or `None` per row.
-        numbers (`Sequence[int]`):
-            For each row, its number as the user sees it.
-        parts (`Sequence[str]`, *optional*):
-            For each row, the split it is counted in, where the source has several.
-        faults (`list[Fault]`):
-            What was found so far.
-    """
-
-    columns: dict[str, list[Any]]
-    numbers: Sequence[int]
-    parts: Sequence[str] | None = None
-    faults: list[Fault] = field(default_factory=list)
-
-    def note(self, index: int, column: str, problem: str) -> None:
-        """Notes a fault of the row at an index."""
-        self.faults.append(Fault(self.numbers[index], column, problem, self.parts[index] if self.parts else None))
-
-    def place(self, index: int) -> str:
-        """Names the row at an index."""
-        return str(Fault(self.numbers[index], None, "", self.parts[index] if self.parts else None)).removesuffix(": ")
-
-    def change(self, column: str, convert: Callable[[Any], Any]) -> None:
-        """Converts a column's values; a `ValueError` becomes a fault, and the value `None`."""
-        for index, value in enumerate(self.columns[column]):
-            if value is not None:
-                try:
-                    self.columns[column][index] = convert(value)
-                except ValueError as error:
-                    self.note(index, column, str(error))
-                    self.columns[column][index] = None
-
-
-def as_text(value: Any) -> str | None:
-    """
-    Reads a cell of text.
-
-    Args:
-        value:
-            Text, or a number that stands for a name.
-
-    Returns:
-        `str` or `None`: The text; `None` for blank text.
-
-    Raises:
-        ValueError: It is neither.
-    """
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # pandas makes 12.0 of 12 where other rows have nothing
-    if not isinstance(value, str | int | float):
-        raise ValueError(f"a {type(value).__name__} is no text")
-    return str(value) if str(value).strip() else None
-
-
-def as_number(value: Any) -> float:
-    """
-    Reads a cell of a rating or a duration.
-
-    Args:
-        value:
-            A number, or text that is one.
-
-    Returns:
-        `float`: The number.
-
-    Raises:
-        ValueError: It is none, or not finite.
-    """
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{value!r} is not a number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not a finite number")
-    return number
-
-
-def positive(number: float) -> float:
-    """
-    Passes a positive number on.
-
-    Args:
-        number (`float`):
-            For instance seconds.
-
-    Returns:
-        `float`: The same.
-
-    Raises:
-        ValueError: It is zero or less.
-    """
-    if number <= 0:
-        raise ValueError(f"{number:g} is not above 0; give seconds")
-    return number
-
-
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 BY_HEADED_LINE = "row = line of the file, the header being line 1"
 BY_LINE = "row = line of the file, from 1"
 BY_INDEX = "row = index of the row, from 0"
 
 
 @dataclass
-class ManifestSource:
+class ManifestTable:
     """
-    A manifest as it was found.
+    A manifest as it was found, with what was read of its cells so far.
 
     Args:
-        rows (`Dataset`):
-            All rows that could be read, under the source's column names; audio is not decoded.
-        numbers (`Sequence[int]`):
-            For each row, its number as the user sees it.
-        counting (`str`):
-            How rows are numbered, in words.
-        folder (`Path`, *optional*):
-            Where relative paths start.
-        parts (`Sequence[str]`, *optional*):
-            For each row, the split that the source keeps it in; `None` if it has no splits of its own.
-        faults (`list[Fault]`):
-            What could not be read.
-        is_text (`bool`):
-            Whether all cells are text, because the format knows nothing else.
+        rows (`Dataset`): All rows that could be read, under the source's column names; audio is not decoded.
+        numbers (`Sequence[int]`): Each row's number as the user sees it.
+        counting (`str`): How rows are numbered, in words.
+        folder (`Path`, *optional*): Where relative paths start.
+        parts (`Sequence[str]`, *optional*): The split that the source keeps each row in, if it has splits.
+        faults (`list[Fault]`): What was found so far.
+        is_text (`bool`): Whether the format knows nothing but text.
+        cells (`dict[str, list]`): Column to one text, number or `None` per row: the columns that were read.
     """
 
     rows: Dataset
@@ -233,22 +105,81 @@ class ManifestSource:
     parts: Sequence[str] | None = None
     faults: list[Fault] = field(default_factory=list)
     is_text: bool = False
+    cells: dict[str, list[Any]] = field(default_factory=dict)
+
+    def note(self, index: int | None, column: str | None, problem: str) -> None:
+        """Note a fault of the row at an index, or of no single row."""
+        row, part = (None, None) if index is None else (self.numbers[index], self.parts[index] if self.parts else None)
+        self.faults.append(Fault(row, column, problem, part))
+
+    def place(self, index: int) -> str:
+        """Return the name of the row at an index."""
+        return Fault(self.numbers[index], None, "", self.parts[index] if self.parts else None).place
+
+    def read(self, column: str, values: Sequence[Any], convert: Callable[[Any], Any]) -> None:
+        """Read a column's cells; where `convert` raises a `ValueError`, note a fault and keep `None`."""
+        cells = self.cells[column] = [None] * len(values)
+        for index, value in enumerate(values):
+            if value is not None:
+                try:
+                    cells[index] = convert(value)
+                except ValueError as error:
+                    self.note(index, column, str(error))
+
+    def error(self, source: str | Path) -> ManifestError:
+        """Return the error that lists all faults, in the order of the rows."""
+        order = {name: place for place, name in enumerate(dict.fromkeys(self.parts or ()))}
+        key = lambda fault: (order.get(fault.part or "", -1), -1 if fault.row is None else fault.row)  # noqa: E731
+        return ManifestError(str(source), sorted(self.faults, key=key), self.counting)
 
 
-def read_source(source: str | Path) -> ManifestSource:
+def as_text(value: Any) -> str | None:
+    """Return a cell's text, or `None` for blank text and NaN; a `ValueError` if it is neither text nor a number."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # pandas makes 12.0 of 12 where other rows have nothing
+    if not isinstance(value, str | int | float):
+        raise ValueError(f"a {type(value).__name__} is not text")
+    return str(value) if str(value).strip() else None
+
+
+def as_number(value: Any) -> float:
+    """Return a cell's number, which may be written as text; a `ValueError` if it is not a finite number."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{value!r} is not a number") from None
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+def as_seconds(value: Any) -> float:
+    """Return a cell's duration; a `ValueError` if it is not a positive number."""
+    number = as_number(value)
+    if number <= 0:
+        raise ValueError(f"{number:g} is not above 0; give seconds")
+    return number
+
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
+
+
+def read_source(source: str | Path) -> ManifestTable:
     """
-    Reads a manifest.
+    Read a manifest.
 
     Args:
-        source (`str` or `Path`):
-            A .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets` wrote, or a data set's id
-            on the Hub.
+        source (`str` or `Path`): A .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets`
+            wrote, or the id of a data set on the Hub.
 
     Returns:
-        [`ManifestSource`]: Its rows, and the faults of the format.
+        [`ManifestTable`]: Its rows, and the faults of the format.
 
     Raises:
-        ManifestError: There is no such source, or nothing of it can be read: a `ValueError`.
+        ManifestError: There is no such source, or nothing of it can be read.
     """
     path = Path(source).absolute()
     suffix = path.suffix.lower()
@@ -261,13 +192,13 @@ def read_source(source: str | Path) -> ManifestSource:
             return _of_jsonl(path)
         if suffix == ".parquet":
             return _of_parquet(path)
-        raise _whole(source, f"a {suffix or 'nameless'} file is none of {', '.join(SUFFIXES)}")
+        raise _whole(source, f"its suffix is {suffix!r}; give a {', '.join(SUFFIXES)} file")
     if suffix in SUFFIXES or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
-        raise _whole(source, "there is no such file or folder, and it is no id of a data set on the Hub")
+        raise _whole(source, "there is no such file or folder, and it is not the id of a data set on the Hub")
     try:
         loaded = load_dataset(str(source))
     except Exception as error:  # of the network, the Hub, the data set's own code: too many classes to name
-        raise _whole(source, f"there is no such file, and no data set to be had from the Hub: {error}") from error
+        raise _whole(source, f"there is no such file, and it cannot be loaded from the Hub: {error}") from error
     return _of_datasets(str(source), loaded, None)
 
 
@@ -279,44 +210,38 @@ def _saved(folder: Path) -> Dataset | DatasetDict:
     try:
         return load_from_disk(str(folder))
     except Exception as error:  # damaged files raise a different class for every kind of damage
-        raise _whole(folder, f"the folder holds nothing that `save_to_disk` of `datasets` wrote: {error}") from error
+        raise _whole(folder, f"the folder was not written by `save_to_disk` of `datasets`: {error}") from error
 
 
-def _of_datasets(source: str, loaded: Dataset | DatasetDict, folder: Path | None) -> ManifestSource:
+def _of_datasets(source: str, loaded: Dataset | DatasetDict, folder: Path | None) -> ManifestTable:
     if isinstance(loaded, Dataset):
-        return ManifestSource(_encoded(loaded), range(len(loaded)), BY_INDEX, folder)
+        return ManifestTable(with_encoded_audio(loaded), range(len(loaded)), BY_INDEX, folder)
     numbers = [number for part in loaded.values() for number in range(len(part))]
     parts = [name for name, part in loaded.items() for _ in range(len(part))]
     try:
-        rows = concatenate_datasets([_encoded(part) for part in loaded.values()])
+        rows = concatenate_datasets([with_encoded_audio(part) for part in loaded.values()])
     except ValueError as error:
         raise _whole(source, f"its splits do not have the same columns: {error}") from error
-    return ManifestSource(rows, numbers, BY_INDEX, folder, parts)
+    return ManifestTable(rows, numbers, BY_INDEX, folder, parts)
 
 
-def _encoded(rows: Dataset) -> Dataset:
-    for name, feature in rows.features.items():
-        if isinstance(feature, Audio):
-            rows = rows.cast_column(name, Audio(decode=False))
-    return rows
-
-
-def _of_parquet(path: Path) -> ManifestSource:
+def _of_parquet(path: Path) -> ManifestTable:
     try:
         names = pq.read_schema(path).names
     except (pa.ArrowException, OSError) as error:
-        raise _whole(path, f"this is no parquet file: {error}") from error
-    if twice := _twice(names):
-        raise ManifestError(str(path), twice)
-    rows = _encoded(cast(Dataset, Dataset.from_parquet(str(path))))
-    return ManifestSource(rows, range(len(rows)), BY_INDEX, path.parent)
+        raise _whole(path, f"this is not a parquet file: {error}") from error
+    if repeated := _repeated(names):
+        raise ManifestError(str(path), repeated)
+    rows = with_encoded_audio(cast(Dataset, Dataset.from_parquet(str(path))))
+    return ManifestTable(rows, range(len(rows)), BY_INDEX, path.parent)
 
 
-def _twice(names: Sequence[str]) -> list[Fault]:
-    return [Fault(None, name, f"the column comes {count} times") for name, count in Counter(names).items() if count > 1]
+def _repeated(names: Sequence[str]) -> list[Fault]:
+    counts = Counter(names).items()
+    return [Fault(None, name, f"the file has {count} columns of this name") for name, count in counts if count > 1]
 
 
-def _of_csv(path: Path, delimiter: str) -> ManifestSource:
+def _of_csv(path: Path, delimiter: str) -> ManifestTable:
     faults: list[Fault] = []
     lines: list[list[str]] = []
     numbers: list[int] = []
@@ -331,21 +256,21 @@ def _of_csv(path: Path, delimiter: str) -> ManifestSource:
                 if len(cells) == len(names):
                     lines.append(cells)
                     numbers.append(number)
-                elif cells:  # a blank line is none
+                elif cells:  # else a blank line
                     faults.append(Fault(number, None, f"{len(cells)} cells, but the header has {len(names)}"))
                 number = reader.line_num + 1
     except (csv.Error, UnicodeDecodeError) as error:
         faults.append(Fault(number, None, f"the file cannot be read from here on: {error}"))
-    faults = [*_twice(names), *faults]
+    faults = [*_repeated(names), *faults]
     if "" in names:
         faults.append(Fault(1, None, f"column {names.index('') + 1} of the header has no name"))
     # An empty cell is a missing value. Of two columns of one name the last stays: there is a fault already.
     columns = {name: [cells[index] or None for cells in lines] for index, name in enumerate(names)}
     rows = _dataset({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
-    return ManifestSource(rows, numbers, BY_HEADED_LINE, path.parent, faults=faults, is_text=True)
+    return ManifestTable(rows, numbers, BY_HEADED_LINE, path.parent, faults=faults, is_text=True)
 
 
-def _of_jsonl(path: Path) -> ManifestSource:
+def _of_jsonl(path: Path) -> ManifestTable:
     faults: list[Fault] = []
     objects: list[dict[str, Any]] = []
     numbers: list[int] = []
@@ -353,24 +278,26 @@ def _of_jsonl(path: Path) -> ManifestSource:
         if not line.strip():
             continue
         try:
-            found = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_object)
-            if not isinstance(found, dict):
-                raise ValueError(f"not an object, but {type(found).__name__}")
+            objects.append(_json_object(line))
+            numbers.append(number)
         except ValueError as error:
-            faults.append(Fault(number, None, f"no JSON object: {error}"))
-            continue
-        objects.append(found)
-        numbers.append(number)
+            faults.append(Fault(number, None, f"this is not a JSON object: {error}"))
     columns: dict[str, pa.Array] = {}
     for name in dict.fromkeys(name for each in objects for name in each):
         columns[name] = _column(name, [each.get(name) for each in objects], numbers, faults)
-    return ManifestSource(_dataset(columns), numbers, BY_LINE, path.parent, faults=faults)
+    return ManifestTable(_dataset(columns), numbers, BY_LINE, path.parent, faults=faults)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if twice := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
-        raise ValueError(f"{twice[0]!r} comes more than once")
-    return dict(pairs)
+def _json_object(line: bytes) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if repeated := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
+            raise ValueError(f"the name {repeated[0]!r} is repeated")
+        return dict(pairs)
+
+    found = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique)
+    if not isinstance(found, dict):
+        raise ValueError(f"it is a {type(found).__name__}")
+    return found
 
 
 def _column(name: str, values: list[Any], numbers: Sequence[int], faults: list[Fault]) -> pa.Array:
@@ -385,7 +312,7 @@ def _column(name: str, values: list[Any], numbers: Sequence[int], faults: list[F
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        faults.append(Fault(None, name, f"its values make no column: {error}"))
+        faults.append(Fault(None, name, f"its values do not fit one type: {error}"))
         return pa.nulls(len(values))
 
 

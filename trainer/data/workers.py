@@ -1,4 +1,4 @@
-"""Applying a function to many clips in worker processes or threads: results in order, few items in memory."""
+"""A function applied to many clips in worker processes or threads: results in order, few items in memory."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,20 +23,16 @@ def ordered_map(
     threads: bool = False,
 ) -> Iterator[Result]:
     """
-    Like `map`, in several workers. `items` is read only a little ahead of the results.
+    Apply a function as `map` does, in several workers. `items` is read only a little ahead of the results.
 
     Args:
-        function (`Callable`):
-            For processes, a function of a module: it is found again there by its name.
-        items (`Iterable`):
-            What to apply it to.
-        num_workers (`int`, defaults to 1):
-            With one, all is done in this process. With several processes, a script needs the usual
-            `if __name__ == "__main__"`.
-        batch (`int`, defaults to 1):
-            Items that travel together; more of them where the work on one takes about a millisecond.
-        threads (`bool`, defaults to `False`):
-            Threads in place of processes, for work that leaves the interpreter free.
+        function (`Callable`): For processes, a function of a module: workers find it there by its name.
+        items (`Iterable`): What to apply it to.
+        num_workers (`int`, defaults to 1): With one, all is done in this process. With several processes, a script
+            needs the usual `if __name__ == "__main__"`.
+        batch (`int`, defaults to 1): Items that travel together; take more if the work on one takes about a
+            millisecond.
+        threads (`bool`, defaults to `False`): Threads in place of processes, for work that leaves the interpreter free.
 
     Yields:
         The results, in the order of the items.

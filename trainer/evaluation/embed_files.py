@@ -9,7 +9,8 @@ import numpy as np
 import soundfile
 from transformers.utils import logging
 
-from ..data.clips import ClipError, clip_problem, decode_clip_of, read_clip, resampled
+from modeling_smoothclap.audio_smoothclap import ClipError, read_and_check
+
 from ..data.workers import ordered_map
 from .dual_encoders import DualEncoder
 
@@ -84,13 +85,8 @@ def _seconds(path: str) -> float:
 
 def _read(paths: Sequence[str], sampling_rate: int, num_workers: int) -> Iterator[_Clip | ClipError]:
     def read(path: str) -> _Clip | ClipError:
-        row = {"path": path}
         try:
-            samples, rate = decode_clip_of(row)
-            problem = clip_problem(samples, rate)
-            if problem in ("empty", "not finite"):
-                read_clip(row, sampling_rate)  # which says so
-            return _Clip(resampled(samples, rate, sampling_rate), problem)
+            return _Clip(*read_and_check(path, sampling_rate))
         except ClipError as error:
             return error
 

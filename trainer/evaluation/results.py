@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from ..data.clips import PROBLEMS
+from modeling_smoothclap.audio_smoothclap import PROBLEMS
+
 from ..data.workers import ordered_map
 from ..files import file_sha256, write_json
 from ..templating import code

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import soundfile
 from speech.audio import reason_to_drop, to_common_band, write_flac
+from speech.dataset import save_splits, validate_rows
 from transformers.utils import logging
 
 from smoothclap_trainer.data.functionals import PITCH_COLUMN, extract_table, functional_names
-from smoothclap_trainer.data.manifest import SPLITS, save_splits, validate_rows
+from smoothclap_trainer.data.manifest import SPLITS
 from smoothclap_trainer.files import file_sha256
 from smoothclap_trainer.hub.provenance import PROVENANCE_FILE
 
@@ -232,7 +233,7 @@ def build_expressive(
             f"({features.loc[faulty, 'problem'].iloc[0] or 'no voiced sound'}); use another version of espeak-ng"
         )
     splits, whole = _divided(pd.concat([rows, features[functional_names()]], axis=1), clips)
-    validate_rows(whole, output)
+    validate_rows(whole)
     save_splits(splits, output)
     whole.to_parquet(output / ALL_FILE, index=False)
     _write_provenance(espeak, output)

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from smoothclap_trainer.data.clips import SILENCE_DBFS, level_dbfs
+from modeling_smoothclap.audio_smoothclap import SILENCE_DBFS, level_dbfs
 
 
 SAMPLING_RATE = 16000

@@ -9,12 +9,12 @@ import pandas as pd
 from transformers.utils import logging
 
 from smoothclap_trainer.data.functionals import PITCH_COLUMN, extract_table, functional_names
-from smoothclap_trainer.data.manifest import save_splits
 from smoothclap_trainer.files import file_sha256
 from smoothclap_trainer.hub.provenance import PROVENANCE_FILE
 
 from .audio import SAMPLING_RATE, decode_clip, reason_to_drop, to_common_band, write_flac
 from .corpora import CorpusSpec
+from .dataset import save_splits
 from .packages import Package
 
 

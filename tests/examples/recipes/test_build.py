@@ -14,11 +14,11 @@ import soundfile
 from speech import build
 from speech.build import build_dataset, convert_corpus
 from speech.corpora import CORPORA
+from speech.dataset import load_splits
 from speech.packages import Package
 from transformers import HfArgumentParser
 
 from smoothclap_trainer.data import functionals as opensmile_features
-from smoothclap_trainer.data.manifest import load_splits
 from smoothclap_trainer.files import file_sha256
 
 from .archive_makers import write_drascula, write_fillets, write_queen

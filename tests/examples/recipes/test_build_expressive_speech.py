@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from expressive import build as expressive
+from speech.dataset import load_splits
 from transformers import HfArgumentParser
 
-from smoothclap_trainer.data.manifest import load_splits
 from tests.examples.recipes.fake_espeak import write_espeak
 
 

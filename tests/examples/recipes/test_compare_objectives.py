@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from speech.dataset import save_splits
 
-from smoothclap_trainer.data.manifest import save_splits
 from tests.examples.recipes import comparison_data
 
 

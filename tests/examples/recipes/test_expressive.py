@@ -13,10 +13,10 @@ from expressive.build import ALL_FILE, AMPLITUDE, ExpressiveClip, acoustic_summa
 from expressive.espeak import find_espeak
 from expressive.prosody import PROSODIES, jitter_of
 from expressive.sentences import SENTENCES, VOICES
+from speech.dataset import COLUMNS, load_splits
 
 from smoothclap_trainer.data import functionals as opensmile_features
 from smoothclap_trainer.data.functionals import functional_names
-from smoothclap_trainer.data.manifest import COLUMNS, load_splits
 from smoothclap_trainer.files import file_sha256
 
 from .fake_espeak import PEAK, calls, write_espeak

@@ -1,4 +1,4 @@
-"""Acoustic conditions of clips and of tables: what they depend on, and what is refused."""
+"""Acoustic conditions of clips, of tables and of training crops: what they depend on, and what is refused."""
 
 import sys
 
@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from smoothclap_trainer.data import acoustic_conditions
-from smoothclap_trainer.data.acoustic_conditions import CONDITIONS, Condition, apply_condition, degrade
+from smoothclap_trainer.data import acoustic_conditions, acoustic_effects
+from smoothclap_trainer.data.acoustic_conditions import CONDITIONS, Augmentation, Condition, apply_condition, degrade
 from smoothclap_trainer.data.acoustic_effects import Clipping, Noise
 from smoothclap_trainer.data.clips import read_clip
 from tests import tiny
@@ -74,19 +74,11 @@ def test_noise_is_the_same_on_every_machine():
 
 
 def test_conditions_describe_themselves_with_units():
-    assert [CONDITIONS[name].name for name in CONDITIONS] == list(CONDITIONS)
-    assert CONDITIONS["clean"].describe() == {
-        "name": "clean",
-        "title": "as recorded",
-        "effect": None,
-        "parameters": {},
-    }
-    assert CONDITIONS["room-small"].describe()["parameters"] == {
-        "size_m": (4.0, 3.5, 2.6),
-        "rt60_s": 0.4,
-        "distance_m": 1.0,
-    }
-    assert NOISY.describe()["effect"] == "noise"
+    assert [condition.name for condition in CONDITIONS.values()] == list(CONDITIONS)
+    assert CONDITIONS["clean"].describe()["effect"] is None
+    small = CONDITIONS["room-small"].describe()
+    assert small["parameters"] == {"size_m": (4.0, 3.5, 2.6), "rt60_s": 0.4, "distance_m": 1.0}
+    assert small["effect"] == "room"
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
@@ -133,7 +125,7 @@ def test_files_are_written_whole_and_alike(rows, tmp_path, monkeypatch):
         file.write_bytes(b"RIFF")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(acoustic_conditions, "_wavfile", lambda: type("Broken", (), {"write": staticmethod(killed)}))
+    monkeypatch.setattr("scipy.io.wavfile.write", killed)
     with pytest.raises(KeyboardInterrupt):
         degrade(rows, NOISY, tmp_path / "three", num_workers=1)
     assert not list((tmp_path / "three").rglob("*.wav"))
@@ -168,19 +160,11 @@ def test_all_bad_clips_are_named_at_once(rows, tmp_path, monkeypatch):
     with open(broken, "w") as file:
         file.write("no audio")
     bad = pd.DataFrame({"id": list("defghi"), "path": [low, empty, nan, broken, str(tmp_path / "none"), None]})
-    with pytest.raises(ValueError, match=r"(?s)6 of 9 clips cannot be degraded; mend.*'d' has a rate.*and 3 more"):
+    with pytest.raises(ValueError, match=r"(?s)6 of 9.*'d'.*'e'.*'f'.*and 3 more"):
         degrade(pd.concat([rows, bad]), NOISY, tmp_path / "out")
-    for number, message in enumerate(
-        (
-            "'d' has a rate of 4000 Hz",
-            "'e' has 0 samples",
-            "'f' holds samples that are not",
-            "'g' cannot be read",
-            "'h'.*none",
-            "'i'",
-        )
-    ):
-        with pytest.raises(ValueError, match=rf"(?s)1 of 1 clips.*{message}"):
+    found = ("'d'.*4000 Hz", "'e' has 0 samples", "'f'.*not finite", "'g'", "'h'.*none", "'i'")
+    for number, named in enumerate(found):
+        with pytest.raises(ValueError, match=rf"(?s)1 of 1 clips.*{named}"):
             degrade(bad.iloc[[number]], NOISY, tmp_path / "out")
 
 
@@ -194,42 +178,153 @@ def test_clips_of_which_nothing_can_be_heard_stay_as_recorded(rows, tmp_path, mo
     assert paths_of[1:4] == paths
     assert [paths_of[0], *paths_of[4:]] == degrade(rows, NOISY, tmp_path / "out")["path"].tolist()
     (warning,) = [record.message for record in logs.records]  # once, and not where all clips can be heard
-    assert warning == (
-        "pink noise, 10 dB SNR: 3 of 6 clips are silent or shorter than 0.06 s and stay as recorded: 'd', 'e' and 1 "
-        "more"
-    )
+    assert all(part in warning for part in ("3 of 6", "'d'", "'e'", "1 more")) and "'f'" not in warning
     soundfile.write(paths[2], CLIP[:960], RATE, subtype="FLOAT")
     assert degrade(table, NOISY, tmp_path / "out")["path"].iloc[3] != paths[2]
 
 
 @pytest.mark.parametrize(
-    ("clip", "rate", "message"),
+    ("clip", "rate", "named"),
     [
-        (CLIP.astype(np.float64), RATE, r"'a' is float64 of shape \(8000,\); give float32"),
-        (np.stack([CLIP, CLIP]), RATE, r"is float32 of shape \(2, 8000\); .* averaged"),
-        (CLIP, 7999, "has a rate of 7999 Hz; .* at least 8000"),
-        (CLIP[:959], RATE, "has 959 samples at 16000 Hz; .* 0.06 s"),
-        (CLIP[:0], RATE, "has 0 samples"),
+        (CLIP.astype(np.float64), RATE, r"'a' is float64 of shape \(8000,\)"),
+        (np.stack([CLIP, CLIP]), RATE, r"float32 of shape \(2, 8000\)"),
+        (CLIP, 7999, "7999 Hz"),
+        (CLIP[:959], RATE, "959 samples"),
+        (CLIP[:0], RATE, "0 samples"),
         (np.where(np.arange(8000) == 5, np.float32("inf"), CLIP), RATE, "not finite"),
-        (np.zeros(8000, dtype=np.float32), RATE, "is silent, all its samples are equal"),
+        (np.zeros(8000, dtype=np.float32), RATE, "silent"),
     ],
 )
-def test_a_clip_that_cannot_be_heard_is_refused_under_every_condition(clip, rate, message):
+def test_a_clip_that_is_not_sound_is_refused_under_every_condition(clip, rate, named):
     for condition in CONDITIONS.values():
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=named):
             apply_condition(condition, clip, rate, "a")
 
 
 def test_strange_names_and_missing_columns_are_refused(rows, tmp_path):
-    with pytest.raises(ValueError, match=r"lack \['id'\]; they have \['label', 'path'\]"):
+    with pytest.raises(ValueError, match=r"\['id'\]"):
         degrade(rows.drop(columns="id"), NOISY, tmp_path)
     for name in ("../up", ""):
-        with pytest.raises(ValueError, match=f"`name` is '{name}'; .* letters, digits and '-'"):
-            Condition(name, "no folder", None)
+        with pytest.raises(ValueError, match=f"'{name}'"):
+            Condition(name, "not a folder", None)
 
 
 def test_a_missing_library_is_named_with_its_extra(rows, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(ImportError, match=r"written by SciPy: pip install 'smoothclap\[acoustics\]'"):
+    monkeypatch.setitem(sys.modules, "scipy.io.wavfile", None)
+    with pytest.raises(ImportError, match=r"pip install 'smoothclap\[acoustics\]'"):
         degrade(rows, NOISY, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+CROP = tiny.clips(0.1)[0]
+THREE = Augmentation(("clean", "clipping", "noise-10db"))
+
+
+def drawn(augmentation, ids, epochs):
+    """Which of [`THREE`] each clip got in each epoch: clipping lowers the peak, noise does not."""
+    found = []
+    for row_id in ids:
+        for epoch in epochs:
+            heard = augmentation.apply(CROP, RATE, row_id, epoch)
+            clipped = np.abs(heard).max() < 0.5 * np.abs(CROP).max()
+            found.append("clipping" if clipped else "clean" if np.array_equal(heard, CROP) else "noise-10db")
+    return found
+
+
+def names(count):
+    return [f"clip-{index}" for index in range(count)]
+
+
+def test_every_condition_is_as_likely_as_any_other():
+    """1500 draws: each count is binomial with mean 500 and deviation sqrt(1500 * 1/3 * 2/3) = 18.3."""
+    found = drawn(THREE, names(100), range(15))
+    for name in THREE.conditions:
+        assert abs(found.count(name) - 500) < 4 * 18.3
+
+
+def test_each_clip_epoch_and_seed_draws_its_own_and_the_same_in_every_run():
+    ids, epochs = names(10), range(8)
+    found = drawn(THREE, ids, epochs)
+    assert found == drawn(THREE, ids, epochs)
+    assert found != drawn(Augmentation(THREE.conditions, seed=1), ids, epochs)
+    assert len({tuple(found[start : start + 8]) for start in range(0, 80, 8)}) == 10  # of clips
+    assert len({tuple(found[start::8]) for start in range(8)}) == 8  # of epochs
+
+
+def test_as_once_drawn():
+    """A library that draws otherwise, or another key, would change runs that are resumed."""
+    augmentation = Augmentation(THREE.conditions, seed=3)
+    short = {"clean": "c", "clipping": "p", "noise-10db": "n"}
+    assert "".join(short[name] for name in drawn(augmentation, names(2), range(8))) == "ncnpcccpncpcccpn"
+
+
+def test_noise_is_drawn_anew_too():
+    noisy, other_seed = (Augmentation(("noise-0db",), seed) for seed in (0, 1))
+    heard = noisy.apply(CROP, RATE, "a", 3)
+    np.testing.assert_array_equal(heard, noisy.apply(CROP, RATE, "a", 3))
+    for other in (
+        noisy.apply(CROP, RATE, "b", 3),
+        noisy.apply(CROP, RATE, "a", 4),
+        other_seed.apply(CROP, RATE, "a", 3),
+    ):
+        assert abs(np.corrcoef(heard - CROP, other - CROP)[0, 1]) < 0.5
+    # 0 dB: noise is as strong as the voice, which is heard everywhere.
+    assert np.mean((heard - CROP) ** 2) == pytest.approx(np.mean((CROP - CROP.mean()) ** 2), rel=1e-3)
+
+
+@pytest.mark.parametrize("crop", [np.zeros(1600), np.full(1600, 0.1), CROP[:959], CROP[:0]])
+def test_a_crop_of_which_nothing_can_be_heard_stays_as_it_is(crop):
+    """Silent, or a sample shorter than 60 ms. With one sample more, or one that differs, it is degraded."""
+    crop = crop.astype(np.float32)
+    noisy = Augmentation(("noise-0db",))
+    np.testing.assert_array_equal(noisy.apply(crop, RATE, "a", 0), crop)
+    longer = np.append(np.resize(crop, 959) if len(crop) else CROP[:959], np.float32(0.5))
+    assert not np.array_equal(noisy.apply(longer, RATE, "a", 0), longer)
+
+
+def test_errors_name_the_clip():
+    with pytest.raises(ValueError, match=r"'a'.*not finite"):
+        THREE.apply(np.where(np.arange(1600) == 5, np.float32("nan"), CROP), RATE, "a", 7)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ((), r"\(\)"),
+        ("clean", "'clean'"),
+        (("clean", "rain"), r"\['rain'\]"),
+        (("clean", "codec", "clean"), r"\['clean'\]"),
+    ],
+)
+def test_unknown_conditions_are_refused(wrong, named):
+    with pytest.raises(ValueError, match=named):
+        Augmentation(wrong)
+
+
+def test_trying_out_finds_a_low_rate():
+    everything = Augmentation(tuple(CONDITIONS))
+    everything.try_out(8000)
+    with pytest.raises(ValueError, match="7999 Hz"):
+        everything.try_out(7999)
+
+
+def test_trying_out_finds_what_is_not_installed(monkeypatch):
+    acoustic_effects._impulse_response.cache_clear()
+    monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
+    with pytest.raises(ImportError, match=r"pyroomacoustics: pip install 'smoothclap\[acoustics\]'"):
+        Augmentation(("clean", "room-small")).try_out(RATE)
+    Augmentation(("clean", "telephone", "noise-0db")).try_out(RATE)
+    monkeypatch.setitem(sys.modules, "scipy.signal", None)
+    with pytest.raises(ImportError, match=r"scipy.signal: pip install 'smoothclap\[acoustics\]'"):
+        Augmentation(("telephone",)).try_out(RATE)
+    Augmentation(("clean", "noise-0db", "codec", "clipping")).try_out(RATE)
+
+
+def test_rooms_that_were_tried_out_are_not_simulated_again():
+    acoustic_effects._impulse_response.cache_clear()
+    rooms = Augmentation(("room-small", "room-large"))
+    rooms.try_out(RATE)
+    simulated = acoustic_effects._impulse_response.cache_info().misses
+    for epoch in range(8):
+        rooms.apply(CROP, RATE, "a", epoch)
+    assert simulated == acoustic_effects._impulse_response.cache_info().misses == 2

@@ -249,32 +249,30 @@ def test_clipping_cuts_at_its_share_of_the_peak_and_nowhere_else():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "named"),
     [
-        (lambda: Noise(float("nan")), "`snr_db` is nan; give a finite"),
-        (lambda: Room((4.0, 3.0, 2.5), 0.4, 2.4), r"`distance_m` is 2.4, but a room 4.0 m long .* 0 and 2.4 m"),
-        (lambda: Room((4.0, 3.0, 2.5), 0.4, 0.0), "`distance_m` is 0.0"),
-        (lambda: Room((4.0, 3.0, 1.5), 0.4, 1.0), r"room of \(4.0, 3.0, 1.5\) m has no place .* 1.5 m high"),
-        (lambda: Room((4.0, 0.0, 2.5), 0.4, 1.0), r"room of \(4.0, 0.0, 2.5\) m has no place"),
-        (lambda: Telephone(3400.0, 300.0), "band from 3400.0 to 300.0 Hz is none"),
-        (lambda: Telephone(300.0, 4000.0), "between 0 and 4000 Hz"),
-        (lambda: Codec(5.9), "`bitrate_kbps` is 5.9; Opus codes at 6 to 256"),
-        (lambda: Codec(257.0), "`bitrate_kbps` is 257.0"),
-        (lambda: Clipping(1.0), "`share_of_peak` is 1.0; .* between 0 and 1"),
-        (lambda: Clipping(0.0), "`share_of_peak` is 0.0"),
-        (lambda: impulse_response(Room((9.0, 8.0, 5.0), 0.05, 1.0), RATE), r"\(9.0, 8.0, 5.0\) m .* 0.05 s: make"),
+        (lambda: Noise(float("nan")), "nan"),
+        (lambda: Room((4.0, 3.0, 2.5), 0.4, 2.4), r"2\.4"),
+        (lambda: Room((4.0, 3.0, 2.5), 0.4, 0.0), r"0\.0"),
+        (lambda: Room((4.0, 3.0, 1.5), 0.4, 1.0), r"\(4\.0, 3\.0, 1\.5\)"),
+        (lambda: Room((4.0, 0.0, 2.5), 0.4, 1.0), r"\(4\.0, 0\.0, 2\.5\)"),
+        (lambda: Telephone(3400.0, 300.0), r"3400\.0"),
+        (lambda: Telephone(300.0, 4000.0), r"4000\.0"),
+        (lambda: Codec(5.9), r"5\.9"),
+        (lambda: Codec(257.0), r"257\.0"),
+        (lambda: Clipping(1.0), r"1\.0"),
+        (lambda: Clipping(0.0), r"0\.0"),
+        (lambda: impulse_response(Room((9.0, 8.0, 5.0), 0.05, 1.0), RATE), r"\(9\.0, 8\.0, 5\.0\) m .* 0\.05 s"),
     ],
 )
-def test_what_cannot_be_is_refused(make, message):
-    with pytest.raises(ValueError, match=message):
+def test_impossible_parameters_are_refused(make, named):
+    with pytest.raises(ValueError, match=named):
         make()
 
 
-def test_a_missing_library_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.signal", None)
-    with pytest.raises(ImportError, match=r"need SciPy: pip install 'smoothclap\[acoustics\]'"):
-        Telephone()(voice(), RATE, generator())
-    monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
+@pytest.mark.parametrize(("effect", "library"), [(Telephone(), "scipy.signal"), (SMALL, "pyroomacoustics")])
+def test_a_missing_library_is_named_with_its_extra(monkeypatch, effect, library):
+    monkeypatch.setitem(sys.modules, library, None)
     acoustic_effects._impulse_response.cache_clear()
-    with pytest.raises(ImportError, match=r"need pyroomacoustics: pip install 'smoothclap\[acoustics\]'"):
-        impulse_response(SMALL, RATE)
+    with pytest.raises(ImportError, match=rf"{library}.*pip install 'smoothclap\[acoustics\]'"):
+        effect(voice(), RATE, generator())

@@ -1,37 +1,32 @@
-"""Reading a row's clip: from files and bytes, as transformers does, and every fault by name."""
+"""Clips of manifest rows: reading them, bad ones under every policy, and crops."""
 
 import io
-import pickle
-import struct
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
-import torch
 from datasets import Audio, Dataset
-from transformers.audio_utils import load_audio
 
-from smoothclap_trainer.data.clips import PROBLEMS, ClipError, clip_columns, clip_problem, decode_clip_of, read_clip
+from smoothclap_trainer.data.clips import (
+    SHOWN,
+    BadClip,
+    Crops,
+    apply_policy,
+    as_table,
+    check_clips,
+    clip_columns,
+    decode_clip_of,
+    read_clip,
+    with_column,
+)
 from tests.examples.recipes.archive_makers import encoded, tone
 
 
-def wav(samples, rate=16000, subtype="PCM_16", container="WAV"):
+def wav(samples, rate=16000, subtype="PCM_16"):
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format=container, subtype=subtype)
+    soundfile.write(buffer, samples, rate, format="WAV", subtype=subtype)
     return buffer.getvalue()
-
-
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100])
-@pytest.mark.parametrize("channels", [1, 2, 3])
-def test_a_file_gives_what_transformers_reads(tmp_path, rate, channels):
-    path = tmp_path / "clip.wav"
-    sound = np.stack([tone(0.503, rate, 110 * (1 + channel)) for channel in range(channels)], axis=1)
-    soundfile.write(path, sound, rate, subtype="FLOAT")
-    expected = load_audio(str(path), sampling_rate=16000, backend="soundfile")
-    clip = read_clip({"id": "a", "path": path}, 16000)
-    assert clip.dtype == np.float32
-    np.testing.assert_array_equal(clip, expected)
-    assert len(clip) == -(-len(sound) * 16000 // rate)
 
 
 def test_a_path_goes_before_audio_and_bytes_before_their_name(tmp_path):
@@ -44,87 +39,7 @@ def test_a_path_goes_before_audio_and_bytes_before_their_name(tmp_path):
         ({"audio": {"bytes": None, "path": str(tmp_path / "low.wav")}}, 0.25),
     ):
         assert set(read_clip(row, 16000)) == {np.float32(value)}
-
-
-@pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3"])
-def test_bytes_of_every_container_are_read(container):
-    clip = read_clip({"audio": encoded(tone(1.0, 16000), 16000, container)}, 16000)
-    assert abs(len(clip) - 16000) <= 1152
-
-
-def test_channels_are_averaged_at_the_clips_own_rate():
-    data = wav(np.array([[0.5, 0.0], [0.25, 0.25]]), 8000, "FLOAT")
-    samples, rate = decode_clip_of({"audio": data})
-    assert (samples.tolist(), rate) == ([0.25, 0.25], 8000)
-
-
-@pytest.mark.parametrize(
-    ("container", "subtype"), [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAVEX", "PCM_16"), ("RF64", "PCM_16")]
-    + [("W64", "PCM_16"), ("AIFF", "PCM_16"), ("AU", "PCM_16"), ("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III")],
-)  # fmt: skip
-def test_truncated_clips_are_found_in_every_format_that_announces_its_length(container, subtype):
-    whole = wav(tone(2.0, 16000), subtype=subtype, container=container)
-    assert len(read_clip({"audio": whole}, 16000)) == pytest.approx(32000, abs=1200)
-    with pytest.raises(ClipError, match=r"clip 'a' is truncated.*header announces") as caught:
-        read_clip({"id": "a", "audio": whole[: len(whole) // 2]}, 16000)
-    assert caught.value.problem == "truncated"
-
-
-def test_a_file_cut_at_its_very_end_is_truncated_and_padding_is_not():
-    whole = wav(tone(1.0, 16000))
-    with pytest.raises(ClipError, match="announces 32000 bytes, 31960 are there"):
-        read_clip({"audio": whole[:-40]}, 16000)
-    assert len(read_clip({"audio": whole[:-2]}, 16000)) == 15999
-
-
-@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFF000])
-def test_a_wav_written_to_a_pipe_is_whole(length):
-    data = bytearray(wav(tone(1.0, 16000)))
-    start = data.index(b"data") + 4
-    data[start : start + 4] = struct.pack("<I", length)
-    assert len(read_clip({"audio": bytes(data)}, 16000)) == 16000
-
-
-@pytest.mark.parametrize(
-    ("row", "problem", "message"),
-    [
-        ({"id": "a"}, "missing", "clip 'a' has neither `path` nor `audio`"),
-        ({}, "missing", "a clip without id or path has neither"),
-        ({"audio": {"bytes": None, "path": None}}, "missing", "has neither"),
-        ({"id": "a", "path": "gone.wav"}, "missing", r"clip 'a' \('gone.wav'\): there is no such file"),
-        ({"path": "gone.wav"}, "missing", "clip 'gone.wav': there is no such file"),
-        ({"id": "gone.wav", "path": "gone.wav"}, "missing", "clip 'gone.wav': there is no such file"),
-        ({"id": "a", "audio": b"text"}, "unreadable", "clip 'a' cannot be read as audio: .*not recognised"),
-        ({"id": "a", "audio": [0.1]}, "unreadable", r"clip 'a' has `audio` of type list.*Audio\(decode=False\)"),
-        ({"id": "a", "audio": wav(np.zeros(0))}, "empty", "clip 'a' holds no samples"),
-        (
-            {"id": "a", "audio": wav(np.array([0.1, np.nan]), subtype="FLOAT")},
-            "not finite",
-            r"clip 'a' holds samples that are not finite \(NaN or infinite\)",
-        ),
-    ],
-)
-def test_faults_are_named(row, problem, message):
-    with pytest.raises(ValueError, match=message) as caught:
-        read_clip(row, 16000)
-    assert caught.value.problem == problem
-    assert problem in PROBLEMS
-
-
-def test_a_fault_travels_between_processes():
-    error = pickle.loads(pickle.dumps(ClipError("missing", "clip 'a' is gone")))
-    assert (error.problem, str(error)) == ("missing", "clip 'a' is gone")
-
-
-def test_problems_by_hand():
-    assert clip_problem(np.zeros(0, np.float32), 16000) == "empty"
-    assert clip_problem(np.array([0.1, np.inf]), 16000) == "not finite"
-    assert clip_problem(tone(1.0, 16000)[:959], 16000) == "too short"  # 60 ms are 960 samples
-    assert clip_problem(tone(1.0, 16000)[:960], 16000) is None
-    assert clip_problem(np.zeros(16000, np.float32), 16000) == "silent"
-    quiet = 2**0.5 * np.sin(2 * np.pi * 100 * np.arange(16000) / 16000)  # root mean square 1, so 0 dB
-    assert clip_problem(quiet * 10 ** (-50.1 / 20), 16000) == "silent"
-    assert clip_problem(quiet * 10 ** (-49.9 / 20), 16000) is None
+        assert set(decode_clip_of(row)[0]) == {np.float32(value)}
 
 
 def test_only_what_reading_needs_is_taken_and_audio_stays_encoded():
@@ -133,17 +48,179 @@ def test_only_what_reading_needs_is_taken_and_audio_stays_encoded():
     assert taken.column_names == ["id", "audio"]
     assert taken[0]["audio"]["bytes"] == rows[0]["audio"]
     assert len(read_clip(taken[0], 16000)) == 1600
-    with pytest.raises(ValueError, match=r"need `path` or `audio`; they have \['x'\]"):
+    with pytest.raises(ValueError, match="'x'"):
         clip_columns(Dataset.from_dict({"x": [1]}))
 
 
-def test_an_error_of_a_data_loaders_worker_still_names_the_clip():
-    class Broken(torch.utils.data.Dataset):
-        def __len__(self):
-            return 1
+def test_a_column_keeps_its_place_and_rows_of_either_kind_are_a_table():
+    rows = with_column(Dataset.from_dict({"a": [1, 2], "b": [3, 4]}), "a", ["x", "y"])
+    assert rows.to_dict() == {"a": ["x", "y"], "b": [3, 4]}
+    assert list(rows[0]) == ["a", "b"]
+    for either in (rows, rows.to_pandas()):
+        pd.testing.assert_frame_equal(as_table(either, ["b", "c"]), pd.DataFrame({"b": [3, 4]}))
 
-        def __getitem__(self, index):
-            raise ClipError("missing", "clip 'a' is missing")
 
-    with pytest.raises(ClipError, match="clip 'a' is missing"):
-        next(iter(torch.utils.data.DataLoader(Broken(), num_workers=1)))
+BAD = ["missing", "unreadable", "truncated", "empty", "not finite", "too short", "silent"]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A good clip, one bad clip of each kind, and another good clip."""
+    sounds = {
+        "good": tone(0.5, 16000),
+        "truncated": tone(0.5, 16000),
+        "empty": np.zeros(0),
+        "not finite": np.full(16000, np.nan),
+        "too short": tone(0.05, 16000),
+        "silent": np.zeros(16000),
+        "last": tone(0.25, 8000),
+    }
+    for name, sound in sounds.items():
+        soundfile.write(tmp_path / f"{name}.wav", sound, 8000 if name == "last" else 16000, subtype="FLOAT")
+    (tmp_path / "truncated.wav").write_bytes((tmp_path / "truncated.wav").read_bytes()[:5000])
+    (tmp_path / "unreadable.wav").write_text("text")
+    names = ["good", *BAD, "last"]
+    return Dataset.from_dict({"id": names, "path": [str(tmp_path / f"{name}.wav") for name in names]})
+
+
+def test_raising_lists_every_bad_clip(rows):
+    with pytest.raises(ValueError, match="7 of 9") as caught:
+        check_clips(rows, "raise")
+    lines = str(caught.value).splitlines()[1:]
+    assert [line.strip().split(" (")[0] for line in lines] == [f"{name}: {name}" for name in BAD]
+    assert "800 samples at 16000 Hz" in lines[5]
+
+
+def test_skipping_keeps_the_good_ones_and_reports_the_others(rows, tmp_path, logs):
+    good = check_clips(rows, "skip", report=tmp_path / "reports" / "bad.csv")
+    assert good["id"][:] == ["good", "last"]
+    assert good["duration"][:] == [0.5, 0.25]
+    report = pd.read_csv(tmp_path / "reports" / "bad.csv")
+    assert report["id"].tolist() == report["problem"].tolist() == BAD
+    assert report["path"].tolist() == [str(tmp_path / f"{name}.wav") for name in BAD]
+    assert report["detail"].notna().all()
+    assert "7 of 9" in logs.text and str(tmp_path / "reports" / "bad.csv") in logs.text
+
+
+def test_processes_find_the_same(rows, logs):
+    assert check_clips(rows, "skip", num_workers=2).to_list() == check_clips(rows, "skip").to_list()
+    assert "7 of 9" in logs.text
+
+
+@pytest.mark.parametrize("policy", ["raise", "skip"])
+def test_good_clips_pass_under_either_policy(rows, policy, tmp_path, logs):
+    good = rows.select([8, 0])
+    checked = check_clips(good, policy, report=tmp_path / "bad.csv")
+    assert checked.to_list() == [{**good[0], "duration": 0.25}, {**good[1], "duration": 0.5}]
+    assert not logs.records
+    assert (tmp_path / "bad.csv").is_file() == (policy == "skip")
+
+
+def test_trust_reads_nothing(rows, tmp_path):
+    assert check_clips(rows, "trust", report=tmp_path / "bad.csv") is rows
+    assert not (tmp_path / "bad.csv").exists()
+
+
+def test_only_missing_durations_are_filled(rows):
+    good = rows.select([0, 8])
+    assert check_clips(good.add_column("duration", [7.0, 8.0]), "raise")["duration"][:] == [7.0, 8.0]
+    gap = good.add_column("duration", [7.0, None]).add_column("corpus", ["x", "y"])
+    checked = check_clips(gap, "raise")
+    assert checked["duration"][:] == [7.0, 0.25]
+    assert checked.column_names == ["id", "path", "duration", "corpus"]
+
+
+def test_clips_may_be_bytes_without_id():
+    data = encoded(tone(0.5, 16000), 16000, "FLAC")
+    rows = Dataset.from_dict({"audio": [data, b"text", data]})
+    good = check_clips(rows, "skip")
+    assert good.column_names == ["audio", "duration"]
+    assert (good["audio"][:], good["duration"][:]) == ([data, data], [0.5, 0.5])
+    with pytest.raises(ValueError, match=r"1: unreadable"):
+        check_clips(rows, "raise")
+
+
+def bad_clips(count):
+    return [BadClip(f"clip-{number}", "silent", "why") for number in range(count)]
+
+
+def test_policies(logs, tmp_path):
+    apply_policy([], 3, "raise")
+    apply_policy([*bad_clips(2), BadClip("x", "empty", "")], 4, "skip")
+    assert "3 of 4" in logs.text and "2 silent, 1 empty" in logs.text
+    for policy in ("raise", "trust"):
+        with pytest.raises(ValueError, match=r"2 of 3.*'skip'.*\n  clip-0: silent \(why\)\n  clip-1"):
+            apply_policy(bad_clips(2), 3, policy, tmp_path / "bad.csv")
+    assert not (tmp_path / "bad.csv").exists()
+    with pytest.raises(ValueError, match="3 of 3"):  # nothing is left
+        apply_policy(bad_clips(3), 3, "skip")
+    with pytest.raises(ValueError, match=rf"clip-{SHOWN - 1}: silent \(why\)\n  \.\.\. and 5 more$"):
+        apply_policy(bad_clips(SHOWN + 5), 99, "raise")
+    with pytest.raises(ValueError, match="'ignore'"):
+        check_clips(Dataset.from_dict({"path": ["gone.wav"]}), "ignore")
+
+
+CLIP = np.arange(10, dtype=np.float32)  # ten seconds at 1 Hz
+
+
+def starts(crops, ids, numbers):
+    return [int(crops.cut(CLIP, 1, one, number)[0]) for one in ids for number in numbers]
+
+
+def names(count):
+    return [f"clip-{index}" for index in range(count)]
+
+
+def test_a_crop_is_a_piece_of_the_clip():
+    crop = Crops(seconds=4.0).cut(CLIP, 1, "a", 0)
+    assert crop.tolist() == list(range(int(crop[0]), int(crop[0]) + 4))
+    assert len(Crops(seconds=0.5).cut(CLIP, 16, "a", 0)) == 8
+    assert len(Crops(seconds=0.001).cut(CLIP, 16, "a", 0)) == 1  # never nothing
+
+
+def test_every_start_is_equally_likely():
+    """Seven starts, 7000 draws: each count is binomial with mean 1000 and deviation sqrt(7000 * 1/7 * 6/7) = 29.3."""
+    counts = np.bincount(starts(Crops(seconds=4.0), names(700), range(10)), minlength=7)
+    assert len(counts) == 7
+    assert np.abs(counts - 1000).max() < 4 * 29.3
+
+
+def test_every_crop_of_a_clip_is_used_equally_often():
+    """Four crops, 8000 draws: mean 2000, deviation sqrt(8000 * 1/4 * 3/4) = 38.7."""
+    crops = Crops(per_clip=4)
+    counts = np.bincount([crops.number(one, epoch) for one in names(400) for epoch in range(20)], minlength=4)
+    assert len(counts) == 4
+    assert np.abs(counts - 2000).max() < 4 * 38.7
+
+
+def test_the_same_in_every_run():
+    assert starts(Crops(seconds=4.0, seed=3), names(4), range(3)) == [2, 3, 6, 1, 0, 4, 5, 5, 6, 5, 2, 0]
+    assert [Crops(per_clip=8, seed=3).number("a", epoch) for epoch in range(6)] == [1, 4, 2, 1, 4, 4]
+
+
+def test_what_crops_depend_on():
+    crops = Crops(seconds=4.0)
+    drawn = starts(crops, names(20), range(2))
+    assert drawn == starts(Crops(seconds=4.0, per_clip=2), names(20), range(2))
+    assert drawn != starts(Crops(seconds=4.0, seed=1), names(20), range(2))
+    assert len({tuple(Crops(per_clip=8, seed=seed).number(one, 0) for one in names(20)) for seed in range(2)}) == 2
+    assert [crops.number("a", epoch) for epoch in (0, 1, 17)] == [0, 1, 17]  # every epoch cuts its own
+    assert len(set(starts(crops, ["a"], range(40)))) == 7
+
+
+def test_whole_clips():
+    for seconds in (None, 10.0, 11.0):
+        assert Crops(seconds=seconds).cut(CLIP, 1, "a", 5) is CLIP
+    assert Crops(seconds=None, per_clip=4).number("a", 3) == 0
+
+
+@pytest.mark.parametrize("wrong", [{"seconds": value} for value in (0.0, -1.0, float("nan"), float("inf"))])
+def test_an_impossible_length_is_refused(wrong):
+    with pytest.raises(ValueError, match=f"{wrong['seconds']}"):
+        Crops(**wrong)
+
+
+@pytest.mark.parametrize("count", [0, -2])
+def test_no_crops_are_refused(count):
+    with pytest.raises(ValueError, match=f"{count}"):
+        Crops(per_clip=count)

@@ -1,114 +1,367 @@
-"""Manifest checks, saving and loading."""
+"""Manifests of one's own, from file to checked splits, and manifests that are joined."""
 
-import shutil
+import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from speech.audio import write_flac
+import soundfile
+from datasets import Audio, ClassLabel, Dataset, DatasetDict
 
-from smoothclap_trainer.data.manifest import load_splits, save_splits, summarise, validate_rows, validate_splits
-from tests.examples.recipes.archive_makers import tone
+from smoothclap_trainer.data import manifest_reading
+from smoothclap_trainer.data.captions import row_levels
+from smoothclap_trainer.data.captions.thresholds import Thresholds
+from smoothclap_trainer.data.clips import check_clips, read_clip
+from smoothclap_trainer.data.manifest import SCHEMA, check_across, load_manifest
+from smoothclap_trainer.data.manifest_reading import SHOWN, ManifestError
+from tests.examples.recipes.archive_makers import encoded, tone
 
 
-def rows_of(folder, split, speaker, count=2):
-    rows = []
-    for index in range(count):
-        path = f"audio/{split}-{index}.flac"
-        write_flac(folder / path, tone(0.5, 16000, 100 + index))
-        rows.append(
-            {
-                "id": f"{split}/{index}",
-                "path": path,
-                "corpus": "toy",
-                "speaker": speaker,
-                "language": "en",
-                "transcript": None,
-                "duration": 0.5,
-                "package": "toy-data",
-                "package_version": "1.0-1",
-                "licence": "CC0-1.0",
-                "sha256": f"{split}{index}",
-                "pitch": np.float32(index),
-            }
-        )
-    return pd.DataFrame(rows)
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
 
 
 @pytest.fixture
-def splits(tmp_path):
-    test = rows_of(tmp_path, "test", "c").assign(transcript="Ahoj.")
-    return {
-        "train": rows_of(tmp_path, "train", "a", 3),
-        "validation": rows_of(tmp_path, "validation", "b"),
-        "test": test,
+def folder(tmp_path):
+    """Four clips, `wav/0.wav` to `wav/3.wav`."""
+    (tmp_path / "wav").mkdir()
+    for index in range(4):
+        soundfile.write(tmp_path / "wav" / f"{index}.wav", tone(0.5, 16000, 110 + index), 16000)
+    return tmp_path
+
+
+def places(error):
+    return [(fault.row, fault.column) for fault in error.faults]
+
+
+def faults(source, *arguments, **options):
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(source, *arguments, **options)
+    return places(caught.value)
+
+
+def table(folder, **columns):
+    """A CSV manifest of `wav/0.wav`, `wav/1.wav` ... with further columns."""
+    count = len(next(iter(columns.values())))
+    rows = {"id": range(count), "path": [f"wav/{index % 4}.wav" for index in range(count)]} | columns
+    pd.DataFrame(rows).to_csv(folder / "x.csv", index=False)
+    return folder / "x.csv"
+
+
+TABLE = pd.DataFrame(
+    {
+        "path": [f"wav/{index}.wav" for index in range(4)],
+        "emotion": ["Anger", None, "happy", "sad"],
+        "gender": ["f", "m", None, "female"],
+        "speaker": ["1", "1", "2", "3"],
+        "split": ["train", "train", "dev", "test"],
+        "arousal": [1.5, None, 3.0, 4.0],
+        "session": [1.0, 2.0, 3.0, None],
+        "note": ["01", "2", "3", None],
     }
+)
 
 
-def test_saved_rows_come_back_with_absolute_paths_even_after_a_move(tmp_path, splits):
-    save_splits(splits, tmp_path)
-    moved = tmp_path.with_name("moved")
-    shutil.copytree(tmp_path, moved)
-    loaded = load_splits(moved)
-    assert {name: len(split) for name, split in loaded.items()} == {"train": 3, "validation": 2, "test": 2}
-    assert loaded["train"].column_names == list(splits["train"].columns)
-    assert loaded["train"]["path"][1] == str(moved / "audio/train-1.flac")
-    for name, split in loaded.items():
-        assert split.remove_columns("path").to_list() == splits[name].drop(columns="path").to_dict("records")
-    assert loaded["train"].features == loaded["test"].features
+def write(folder, kind):
+    path = folder / f"clips.{kind}"
+    if kind == "parquet":
+        TABLE.to_parquet(path)
+    elif kind == "jsonl":
+        records = TABLE.astype(object).where(TABLE.notna(), None).to_dict("records")
+        path.write_text("\n".join(json.dumps(record) for record in records))
+    elif kind == "saved":
+        Dataset.from_pandas(TABLE).save_to_disk(str(path))
+    else:
+        TABLE.to_csv(path, sep="," if kind == "csv" else "\t", index=False)
+    return path
 
 
-def test_saving_again_replaces_all_splits(tmp_path, splits):
-    save_splits(splits, tmp_path)
-    before = load_splits(tmp_path)
-    del splits["validation"]
-    save_splits({**splits, "train": splits["train"].head(1)}, tmp_path)
-    assert {name: len(split) for name, split in load_splits(tmp_path).items()} == {"train": 1, "test": 2}
-    assert not (tmp_path / "validation").exists()
-    assert before["train"]["id"][2] == "train/2"  # a reader of the old dataset is not disturbed
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet", "saved"])
+def test_every_container_gives_the_same_rows(folder, kind):
+    root = folder if kind == "saved" else None  # else the manifest's own folder
+    splits = load_manifest(write(folder, kind), audio_root=root)
+    assert list(splits) == ["train", "validation", "test"]
+    first = {
+        "id": "wav/0.wav",
+        "path": str(folder / "wav/0.wav"),
+        "label": "angry",
+        "emotion": "angry",
+        "speaker": "1",
+        "gender": "female",
+        "arousal": 1.5,
+        "session": 1.0,
+        "note": "01",
+    }
+    second = {"id": "wav/1.wav", "path": str(folder / "wav/1.wav"), "gender": "male", "session": 2.0, "note": "2"}
+    second |= {"label": None, "emotion": None, "arousal": None}
+    assert splits["train"].to_list() == [first, first | second]
+    assert list(splits["train"][0]) == list(first)
+    assert splits["validation"]["id"][:] == ["wav/2.wav"]
+    assert splits["test"]["session"][:] == [None]
 
 
-def test_a_speaker_in_two_splits_is_a_leak(tmp_path, splits):
-    splits["validation"]["speaker"] = ["b", "a"]
-    with pytest.raises(ValueError, match="speaker 'a' is in 'train' and in 'validation'"):
-        save_splits(splits, tmp_path)
+def test_the_guide_explains_every_column():
+    guide = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
+    assert [name for name in SCHEMA if f"`{name}`" not in guide] == []
 
 
-@pytest.mark.parametrize("column", ["id", "sha256"])
-def test_a_clip_in_two_splits_is_a_leak(splits, column):
-    splits["test"].loc[0, column] = splits["train"].loc[1, column]
-    with pytest.raises(ValueError, match=f"{column} 'train.?1' is in 'train' and in 'test'"):
-        validate_splits(splits)
+def test_columns_of_other_names(folder, logs):
+    other = TABLE.rename(columns={"path": "FileName", "emotion": "EmoClass", "arousal": "EmoAct", "speaker": "label"})
+    other.assign(arousal="x").drop(columns="split").to_csv(folder / "x.csv", index=False)
+    names = {"path": "FileName", "id": "FileName", "emotion": "EmoClass", "arousal": "EmoAct", "speaker": "label"}
+    splits = load_manifest(folder / "x.csv", columns=names)
+    row = splits["train"][3]
+    assert list(splits) == ["train"]
+    assert (row["id"], row["emotion"], row["label"], row["arousal"]) == ("wav/3.wav", "sad", "sad", 4.0)
+    assert row["speaker"] == "3"
+    assert "['arousal']" in logs.text  # the source's own is left out
+
+
+def test_all_faults_at_once_in_the_order_of_the_rows(folder):
+    (folder / "x.csv").write_text(
+        "id,path,emotion,gender,speaker,split,valence,duration\n"
+        "a,wav/0.wav,hapy,f,ann,train,1,2.5\n"
+        "a,gone.wav,happy,q,bob,train,high,0\n"
+        "b,,happy,f,ann,dev,nan,1\n"
+        "c,wav/1.wav,sad\n"
+        ",wav/2.wav,sad,f,eve,held,1,-1\n"
+    )
+    found = faults(folder / "x.csv", columns={"caption": "text"})
+    rows = {
+        None: {"caption"},
+        2: {"emotion"},
+        3: {"valence", "duration", "id", "gender", "path"},
+        4: {"valence", "speaker", "path"},
+        5: {None},
+        6: {"duration", "split", "id"},
+    }
+    assert [row for row, _ in found] == [row for row, columns in rows.items() for _ in columns]
+    assert set(found) == {(row, column) for row, columns in rows.items() for column in columns}
+    with pytest.raises(ValueError, match=r"(?s)14 faults.*row 2, column 'emotion': .*'hapy'"):
+        load_manifest(folder / "x.csv", columns={"caption": "text"})
+
+
+def test_faults_in_splits_of_the_source_say_which(folder):
+    one = Dataset.from_dict({"path": ["wav/0.wav", "wav/1.wav"], "speaker": ["ann", "bob"], "valence": [1.0, None]})
+    two = Dataset.from_dict({"path": ["wav/2.wav", "wav/0.wav"], "speaker": ["eve", "bob"], "valence": [np.nan, 2.0]})
+    DatasetDict({"test": one, "train": two}).save_to_disk(str(folder / "saved"))
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(folder / "saved", audio_root=folder)
+    assert places(caught.value) == [(0, "valence"), (1, "id"), (1, "speaker"), (1, "path")]
+    assert {fault.part for fault in caught.value.faults} == {"train"}
+    for fault, row in zip(caught.value.faults[1:], (0, 1, 0), strict=True):
+        assert f"row {row} of split 'test'" in fault.problem
 
 
 @pytest.mark.parametrize(
-    ("column", "values", "message"),
+    ("written", "read"),
     [
-        ("id", ["x", "x", "y"], "id 'x' comes more than once"),
-        ("speaker", ["a", None, "a"], "row 1 has no 'speaker'"),
-        ("licence", ["a", "b", ""], "row 2 has no 'licence'"),
-        ("duration", [1.0, 0.0, 1.0], "'train/1' has duration 0.0"),
-        ("duration", [1.0, 1.0, float("nan")], "'train/2' has duration nan"),
-        ("path", ["audio/train-0.flac", "audio/gone.flac", "audio/train-2.flac"], "1 audio files are missing.*gone"),
+        ("train|Training |dev|VAL|valid|devel|test|testing", "train|train|dev|dev|dev|dev|test|test"),
+        ("train|eval", "train|dev"),
+        ("train|eval|test", "train|dev|test"),
+        ("train|evaluation|dev", "train|test|dev"),
     ],
 )
-def test_faulty_rows(tmp_path, splits, column, values, message):
-    splits["train"][column] = values
-    with pytest.raises(ValueError, match=message):
-        validate_rows(splits["train"], tmp_path)
+def test_names_of_splits(folder, written, read):
+    splits = load_manifest(_splits(folder, written))
+    found = {int(row_id): name for name, rows in splits.items() for row_id in rows["id"]}
+    assert [found[index] for index in range(len(found))] == read.replace("dev", "validation").split("|")
 
 
-def test_missing_columns_and_folders(tmp_path, splits):
-    with pytest.raises(ValueError, match=r"lacks the columns \['sha256'\]"):
-        validate_rows(splits["train"].drop(columns="sha256"))
-    with pytest.raises(ValueError, match=r"no dataset in .*build_speech_dataset"):
-        load_splits(tmp_path)
-    with pytest.raises(ValueError, match=r"cannot save splits named \['dev'\]"):
-        save_splits({"dev": splits["train"]}, tmp_path)
+def _splits(folder, names):
+    """A manifest with a file of its own for each row, because a file is in one split only."""
+    rows = []
+    for index, name in enumerate(names.split("|")):
+        (folder / f"{index}.wav").touch()
+        rows.append({"id": index, "path": f"{index}.wav", "split": name})
+    pd.DataFrame(rows).to_csv(folder / "splits.csv", index=False)
+    return folder / "splits.csv"
 
 
-def test_summary_counts(splits):
-    summary = summarise(splits).set_index("split")
-    assert summary["clips"].to_dict() == {"train": 3, "validation": 2, "test": 2}
-    assert summary.loc["train", "speakers"] == 1
-    assert summarise({"train": splits["train"].assign(duration=40.0)})["minutes"].tolist() == [2.0]
+def test_unknown_splits(folder):
+    found = faults(_splits(folder, "train||held out|dev|test|eval|held out"))
+    assert found == [(3, "split"), (4, "split"), (7, "split"), (8, "split")]
+
+
+def test_an_unknown_split_of_the_source_is_one_fault(folder):
+    rows = Dataset.from_dict({"path": ["wav/0.wav", "wav/1.wav"]})
+    DatasetDict(clean=rows, other=Dataset.from_dict({"path": ["wav/2.wav"]})).save_to_disk(str(folder / "saved"))
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(folder / "saved", audio_root=folder)
+    assert [(fault.row, fault.part) for fault in caught.value.faults] == [(0, "clean"), (0, "other")]
+
+
+def test_a_speaker_of_a_corpus_is_in_one_split(folder):
+    for index in range(10):
+        (folder / f"{index}.wav").touch()
+    rows = pd.DataFrame(
+        {
+            "path": [f"{index}.wav" for index in range(10)],
+            "speaker": ["ann", "ann", "bob", "bob", None, None, "bob", "eve", "eve", "ann"],
+            "corpus": ["one", "two", "one", "one", "one", "one", "one", None, None, "one"],
+            "split": ["train", "test", "train", "test", "train", "test", "test", "test", "test", "train"],
+        }
+    )
+    rows.to_csv(folder / "x.csv", index=False)
+    assert faults(folder / "x.csv") == [(5, "speaker")]  # Ann of corpus two is another person; Bob is reported once
+    rows = rows[:3].assign(speaker="ann", split=["train", "test", "dev"]).drop(columns="corpus")
+    rows.to_csv(folder / "x.csv", index=False)
+    assert faults(folder / "x.csv") == [(3, "speaker"), (4, "speaker")]
+
+
+def test_a_file_is_in_one_split_by_any_spelling(folder):
+    (folder / "x.csv").write_text("id,path,split\na,wav/0.wav,train\nb,./wav/0.wav,test\nc,wav/../wav/0.wav,dev\n")
+    assert faults(folder / "x.csv") == [(3, "path"), (4, "path")]
+
+
+def test_spellings_of_an_emotion_are_one_class(folder):
+    rows = load_manifest(table(folder, emotion=["Happy", "happiness", "No_Agreement", "other"]))["train"]
+    assert rows["emotion"][:] == ["happy", "happy", "no agreement", "other"]
+    assert rows["label"][:] == ["happy", "happy", None, None]
+
+
+def test_a_label_of_its_own_stays_as_written(folder):
+    rows = load_manifest(table(folder, emotion=["Happy", "sad", "sad"], label=["Happy", "other", None]))["train"]
+    assert rows["label"][:] == ["Happy", "other", None]
+    assert rows["emotion"][:] == ["happy", "sad", "sad"]
+
+
+def hub(monkeypatch, **splits):
+    monkeypatch.setattr(manifest_reading, "load_dataset", lambda name: DatasetDict(splits))
+    return load_manifest("someone/speech")
+
+
+def test_a_data_set_of_the_hub_with_bytes_and_classes(monkeypatch):
+    data = encoded(tone(0.5, 16000), 16000, "FLAC")
+    columns = {"audio": [{"bytes": data, "path": "x.flac"}] * 2, "emotion": [1, None], "speaker": [12, None]}
+    rows = Dataset.from_dict(columns).cast_column("audio", Audio())
+    rows = rows.cast_column("emotion", ClassLabel(names=["happy", "sad"]))
+    splits = hub(monkeypatch, train=rows, valid=rows.select([]))
+    assert splits["train"].column_names == ["id", "label", "emotion", "speaker", "audio"]
+    assert splits["train"]["id"][:] == ["train/0", "train/1"]
+    assert splits["train"]["emotion"][:] == ["sad", None]
+    assert splits["train"]["speaker"][:] == ["12", None]
+    assert splits["train"][1]["audio"] == {"bytes": data, "path": "x.flac"}
+    assert len(read_clip(splits["train"][0], 16000)) == 8000
+
+
+def test_audio_that_is_only_a_path_becomes_the_path(monkeypatch, folder):
+    path = str(folder / "wav/0.wav")
+    rows = Dataset.from_dict({"audio": [{"bytes": None, "path": path}]}).cast_column("audio", Audio())
+    assert hub(monkeypatch, train=rows)["train"].to_list() == [{"id": path, "path": path}]
+    with pytest.raises(ManifestError, match=r"'wav/0\.wav'.*audio_root"):  # relative, but to which folder?
+        hub(monkeypatch, train=Dataset.from_dict({"path": ["wav/0.wav"]}))
+
+
+def test_rows_have_a_file_or_bytes(folder):
+    data = encoded(tone(0.5, 16000), 16000, "WAV")
+    rows = pd.DataFrame({"path": ["wav/0.wav", None], "audio": [None, data]})
+    rows.to_parquet(folder / "x.parquet")
+    splits = load_manifest(folder / "x.parquet")
+    assert splits["train"]["id"][:] == ["wav/0.wav", "train/1"]
+    assert splits["train"]["audio"][:] == [None, data]
+    assert [len(read_clip(row, 16000)) for row in splits["train"]] == [8000, 8000]
+    rows.assign(id=["a", "b"], path="wav/1.wav").to_parquet(folder / "y.parquet")
+    assert faults(folder / "y.parquet") == [(1, "path")]
+    rows.assign(id=["a", "b"], audio=[None, None], path=["wav/0.wav", None]).to_parquet(folder / "z.parquet")
+    assert (1, "path") in faults(folder / "z.parquet")
+
+
+@pytest.mark.parametrize("value", ["wav/0.wav", [0.1, 0.2], {"array": [0.1]}])
+def test_audio_of_other_kinds(folder, value):
+    pd.DataFrame({"audio": [value]}).to_parquet(folder / "x.parquet")
+    assert (None, "audio") in faults(folder / "x.parquet")
+
+
+def test_a_bare_list_of_files_is_enough(folder):
+    (folder / "x.csv").write_text("path\nwav/0.wav\nwav/1.wav\nwav/2.wav\n")
+    rows = check_clips(load_manifest(folder / "x.csv")["train"], "raise")
+    assert rows.column_names == ["id", "path", "duration"]
+    thresholds = Thresholds(low={"duration": 1.0}, high={"duration": 2.0}, num_rows=3)
+    assert row_levels(rows[0], thresholds) == {"duration": "low"}
+
+
+def test_paths_start_at_the_audio_root(folder):
+    (folder / "x.csv").write_text("path\n0.wav\n")
+    assert load_manifest(folder / "x.csv", audio_root=folder / "wav")["train"]["path"][:] == [str(folder / "wav/0.wav")]
+    assert faults(folder / "x.csv") == [(2, "path")]
+    with pytest.raises(ValueError, match="gone"):
+        load_manifest(folder / "x.csv", audio_root=folder / "gone")
+
+
+@pytest.mark.parametrize("text", ["path,id\n", "", "file\nwav/0.wav\n"])
+def test_tables_without_clips(folder, text):
+    (folder / "x.csv").write_text(text)
+    assert faults(folder / "x.csv") == [(None, None)]
+
+
+def test_further_columns_of_text_that_are_numbers(folder):
+    (folder / "x.csv").write_text("path,a,b,c,d,e\nwav/0.wav,1,-0.5,007,1,\nwav/1.wav,,1e3,8,x,\n")
+    rows = load_manifest(folder / "x.csv")["train"]
+    assert rows.column_names == ["id", "path", "a", "b", "c", "d", "e"]
+    assert rows["a"][:] == [1.0, None]
+    assert rows["b"][:] == [-0.5, 1000.0]
+    assert rows["c"][:] == ["007", "8"]
+    assert rows["d"][:] == ["1", "x"]
+    assert rows["e"][:] == [None, None]
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("Split", "split"), ("emotions", "emotion"), ("lang", "language")])
+def test_a_column_that_looks_like_one_of_ours_is_not_ignored(folder, wrong, right):
+    (folder / "x.csv").write_text(f"path,{wrong},emotion_intensity\nwav/0.wav,train,3\n")
+    with pytest.raises(ManifestError, match=re.escape(f"{{{right}: {wrong}}}")) as caught:
+        load_manifest(folder / "x.csv")
+    assert places(caught.value) == [(None, wrong)]
+
+
+def test_semicolons_are_suspected(folder):
+    (folder / "x.csv").write_text("path;emotion\na.wav;sad\n")
+    with pytest.raises(ManifestError, match="semicolons"):
+        load_manifest(folder / "x.csv")
+
+
+def manifest(**splits):
+    return DatasetDict({name: Dataset.from_dict(columns) for name, columns in splits.items()})
+
+
+def test_manifests_that_can_be_joined():
+    first = manifest(
+        train={"id": ["a", "b"], "path": ["/a", "/a"], "corpus": ["x", None], "speaker": ["1", "2"]},
+        test={"id": ["c"], "path": ["/c"], "corpus": ["x"], "speaker": ["3"]},
+    )
+    nameless = manifest(test={"id": ["d", "e"], "path": [None, "/e"], "speaker": ["1", "2"]})
+    other = manifest(test={"id": ["f", "g"], "corpus": ["y", "x"], "speaker": ["1", None]})
+    check_across([first, nameless, other, manifest(train={"id": ["h"], "path": ["/a"]})])
+    check_across([])
+
+
+def test_what_keeps_manifests_from_being_joined():
+    first = manifest(
+        train={"id": ["a", "b"], "path": ["/x/a", "/x/b"], "corpus": ["x", "x"], "speaker": ["1", "2"]},
+        test={"id": ["c"], "path": ["/x/c"], "corpus": ["x"], "speaker": ["3"]},
+    )
+    second = manifest(
+        validation={"id": ["a", "d"], "path": ["/y/../x/b", "/x/d"], "corpus": ["x", "x"], "speaker": ["1", "1"]},
+        test={"id": ["c"], "path": ["/x/c"], "corpus": ["x"], "speaker": ["3"]},
+    )
+    with pytest.raises(ManifestError) as caught:
+        check_across([first, second])
+    found = [(fault.part, fault.row, fault.column) for fault in caught.value.faults]
+    assert found == [
+        ("validation of manifest 2", 0, "id"),
+        ("validation of manifest 2", 0, "speaker"),
+        ("validation of manifest 2", 0, "path"),
+        ("test of manifest 2", 0, "id"),
+    ]
+    assert "row 0 of split 'train of manifest 1'" in caught.value.faults[0].problem
+
+
+def test_of_many_conflicts_the_first_are_shown():
+    rows = manifest(train={"id": [f"clip-{index}" for index in range(SHOWN + 3)]})
+    with pytest.raises(ManifestError) as caught:
+        check_across([rows, rows])
+    assert len(caught.value.faults) == SHOWN + 3
+    assert f"'clip-{SHOWN - 1}'" in str(caught.value) and f"'clip-{SHOWN}'" not in str(caught.value)

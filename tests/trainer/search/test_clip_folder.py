@@ -13,7 +13,6 @@ from smoothclap_trainer.search import (
     find_audio,
     find_bad_clips,
     refuse_another_folder,
-    refuse_or_leave_out,
 )
 from tests import tiny
 
@@ -73,7 +72,7 @@ def test_bad_clips_are_found(tmp_path, num_workers):
     touch(tmp_path, "text.wav")
     names = ["good.wav", "empty.wav", "short.wav", "silent.wav", "nan.wav", "cut.wav", "text.wav", "gone.wav"]
     bad = find_bad_clips(tmp_path, names, num_workers)
-    assert {each["name"]: each["problem"] for each in bad} == {
+    assert {each.name: each.problem for each in bad} == {
         "empty.wav": "empty",
         "short.wav": "too short",
         "silent.wav": "silent",
@@ -82,8 +81,8 @@ def test_bad_clips_are_found(tmp_path, num_workers):
         "text.wav": "unreadable",
         "gone.wav": "missing",
     }
-    assert bad[1]["detail"] == "900 samples at 16000 Hz"
-    assert "'gone.wav'" in bad[-1]["detail"] and "there is no such file" in bad[-1]["detail"]
+    assert bad[1].detail == "900 samples at 16000 Hz"
+    assert "'gone.wav'" in bad[-1].detail and "there is no such file" in bad[-1].detail
 
 
 def test_a_name_that_is_not_utf_8_is_bad(tmp_path):
@@ -95,12 +94,7 @@ def test_a_name_that_is_not_utf_8_is_bad(tmp_path):
         pytest.skip("this file system has no such names")
     _, names = find_audio(tmp_path)
     [bad] = find_bad_clips(tmp_path, names)
-    assert (bad["name"], bad["problem"]) == ("\udcff.wav", "unreadable")
-    assert bad["detail"] == "its name is not UTF-8; rename the file"
-
-
-def bad_clips(count):
-    return [{"name": f"{number}.wav", "problem": "silent", "detail": "why"} for number in range(count)]
+    assert (bad.name, bad.problem) == ("\udcff.wav", "unreadable")
 
 
 def test_another_folder_is_refused_and_the_same_is_not(tmp_path):
@@ -109,19 +103,3 @@ def test_another_folder_is_refused_and_the_same_is_not(tmp_path):
     refuse_another_folder(tmp_path / "clips", tmp_path / "link")
     with pytest.raises(ValueError, match=r"is of '.*clips', and none of its clips is in '.*other': all of it would"):
         refuse_another_folder(tmp_path / "clips", tmp_path / "other")
-
-
-def test_bad_clips_are_refused_or_left_out(logs):
-    refuse_or_leave_out([], 3, "raise")
-    refuse_or_leave_out(bad_clips(2) + [{"name": "x", "problem": "empty", "detail": ""}], 4, "skip")
-    assert "3 of 4 clips are left out: 2 silent, 1 empty" in logs.text
-    with pytest.raises(
-        ValueError, match=r"2 of 3 clips are bad; mend them, or .* \(--bad-clips skip\):\n  0\.wav: silent \(why\)\n  1"
-    ):
-        refuse_or_leave_out(bad_clips(2), 3, "raise")
-    with pytest.raises(ValueError, match="3 of 3 clips are bad; mend them:\n"):
-        refuse_or_leave_out(bad_clips(3), 3, "skip")
-    with pytest.raises(ValueError, match=r"19\.wav: silent \(why\)\n  \.\.\. and 5 more$"):
-        refuse_or_leave_out(bad_clips(25), 30, "raise")
-    with pytest.raises(ValueError, match="unknown policy 'drop' for bad clips; give 'raise' or 'skip'"):
-        refuse_or_leave_out([], 3, "drop")

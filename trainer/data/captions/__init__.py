@@ -17,19 +17,14 @@ class Language:
     Everything that captions in one language are made from.
 
     Args:
-        wordings (`dict[str, dict[str, tuple[str, ...]]]`):
-            Group to level to phrases, in which `{person}` stands for the speaker.
-        persons (`dict[str, tuple[str, ...]]`):
-            Gender, or `"unknown"`, to words for the speaker. Where the gender is unknown, "she" and "he" are among
-            them and say nothing.
-        frames (`tuple[str, ...]`):
-            What any caption is put into; `{}` stands for the phrases.
-        noun_frames (`tuple[str, ...]`):
-            What a caption may also be put into where all its phrases start with an article.
-        articles (`tuple[str, ...]`):
-            Those articles.
-        conjunction (`str`):
-            What joins two phrases when it is not a comma.
+        wordings (`dict[str, dict[str, tuple[str, ...]]]`): Group to level to phrases, in which `{person}` stands for
+            the speaker.
+        persons (`dict[str, tuple[str, ...]]`): Gender, or `"unknown"`, to words for the speaker. If the gender is
+            unknown, "she" and "he" are among them and mean nothing.
+        frames (`tuple[str, ...]`): What any caption is put into; `{}` stands for the phrases.
+        noun_frames (`tuple[str, ...]`): What a caption may also be put into if all its phrases start with an article.
+        articles (`tuple[str, ...]`): Those articles.
+        conjunction (`str`): What joins two phrases when it is not a comma.
     """
 
     wordings: dict[str, dict[str, tuple[str, ...]]]
@@ -46,26 +41,14 @@ LANGUAGES = {
 }
 
 CAPTION_GROUPS = ("emotion", "gender", *GROUPS)
-"""All that captions may speak of, in the order of tags and of fixed captions: ParaCLAP's groups and `rate`, ours."""
+"""All that captions may mention, in the order of tags and of fixed captions: ParaCLAP's groups and `rate`, ours."""
 MAX_PHRASES = 5
 NORMAL_WEIGHT = 0.5
-"""How often a normal level is spoken of, relative to a low or high one (this project's choice)."""
+"""How often a normal level is mentioned, relative to a low or high one (this project's choice)."""
 
 
 def language_data(language: str) -> Language:
-    """
-    Looks a language up.
-
-    Args:
-        language (`str`):
-            `"en"` or `"de"`.
-
-    Returns:
-        [`Language`]: Its wordings.
-
-    Raises:
-        ValueError: There are no wordings in it.
-    """
+    """Return the wordings of a language of [`LANGUAGES`]; a `ValueError` for any other."""
     if language not in LANGUAGES:
         raise ValueError(f"no wordings in language {language!r}; there are {sorted(LANGUAGES)}")
     return LANGUAGES[language]
@@ -73,14 +56,12 @@ def language_data(language: str) -> Language:
 
 def row_levels(row: Mapping[str, Any], thresholds: Thresholds) -> dict[str, str]:
     """
-    Says which level of each group a manifest row has.
+    Return the level of each group that a manifest row has.
 
     Args:
-        row (`Mapping[str, Any]`):
-            Functionals and `duration`; `emotion` and `gender` labels and `arousal`, `dominance`, `valence` ratings
-            where known.
-        thresholds ([`Thresholds`]):
-            Fitted on the training rows.
+        row (`Mapping[str, Any]`): Functionals and `duration`; `emotion` and `gender` labels and `arousal`, `dominance`,
+            `valence` ratings where known.
+        thresholds ([`Thresholds`]): Fitted on the training rows.
 
     Returns:
         `dict[str, str]`: Group to level: emotion and gender first, if known, then the groups with thresholds.
@@ -97,17 +78,14 @@ def row_levels(row: Mapping[str, Any], thresholds: Thresholds) -> dict[str, str]
 
 def select_levels(levels: Mapping[str, str], groups: Sequence[str]) -> dict[str, str]:
     """
-    Restricts what a clip's caption and tags speak of.
+    Restrict what a clip's caption and tags mention.
 
     Args:
-        levels (`Mapping[str, str]`):
-            What [`row_levels`] returned.
-        groups (`Sequence[str]`):
-            Groups to keep, among [`CAPTION_GROUPS`].
+        levels (`Mapping[str, str]`): What [`row_levels`] returned.
+        groups (`Sequence[str]`): Groups to keep, of [`CAPTION_GROUPS`].
 
     Returns:
-        `dict[str, str]`: The levels of these groups, in the order of `levels`; groups that the clip lacks are left out,
-        so there may be none.
+        `dict[str, str]`: The levels of these groups, in the order of `levels`. It is empty if the clip has none.
 
     Raises:
         ValueError: A group is unknown.
@@ -121,18 +99,7 @@ def select_levels(levels: Mapping[str, str], groups: Sequence[str]) -> dict[str,
 
 def phrases(group: str, level: str, language: str = "en") -> tuple[str, ...]:
     """
-    Lists the wordings of one level.
-
-    Args:
-        group (`str`):
-            For instance `"pitch"`.
-        level (`str`):
-            For instance `"low"`.
-        language (`str`, defaults to `"en"`):
-            `"en"` or `"de"`.
-
-    Returns:
-        `tuple[str, ...]`: Phrases, some with `{person}`.
+    Return the wordings of one level, for instance of `"pitch"` and `"low"`, some with `{person}`.
 
     Raises:
         ValueError: The group, level or language has no wordings.
@@ -145,16 +112,7 @@ def phrases(group: str, level: str, language: str = "en") -> tuple[str, ...]:
 
 
 def all_phrases(language: str = "en") -> list[str]:
-    """
-    Lists every phrase that captions are made from, with every word for the speaker.
-
-    Args:
-        language (`str`, defaults to `"en"`):
-            `"en"` or `"de"`.
-
-    Returns:
-        `list[str]`: Each phrase once, in a fixed order.
-    """
+    """Return every phrase that captions are made from, with every word for the speaker, once, in a fixed order."""
     data = language_data(language)
     persons = list(dict.fromkeys(person for words in data.persons.values() for person in words))
     found: dict[str, None] = {}
@@ -171,7 +129,7 @@ def _draw(options: Sequence[str], generator: torch.Generator | None) -> str:
 
 
 def _draw_groups(levels: Mapping[str, str], max_phrases: int, generator: torch.Generator | None) -> list[str]:
-    """Draws 1 to `max_phrases` groups in random order; emotion is always among them."""
+    """Draw 1 to `max_phrases` groups in random order; emotion is always among them."""
     groups = list(levels)
     count = int(torch.randint(1, min(max_phrases, len(groups)) + 1, (1,), generator=generator))
     weights = torch.tensor([NORMAL_WEIGHT if levels[group] == "normal" else 1.0 for group in groups])
@@ -188,20 +146,16 @@ def caption(
     max_phrases: int = MAX_PHRASES,
 ) -> str:
     """
-    Samples a caption: 1 to `max_phrases` of the clip's groups, each in one of its wordings, in random order.
+    Draw a caption: 1 to `max_phrases` of the clip's groups, each in one of its wordings, in random order.
 
-    The emotion is always spoken of where it is known (ParaCLAP). All randomness is torch's, so that a seeded or
-    resumed `Trainer` makes the same captions again.
+    The emotion is always mentioned if it is known (ParaCLAP). All randomness is torch's, so that a seeded or resumed
+    `Trainer` makes the same captions again.
 
     Args:
-        levels (`Mapping[str, str]`):
-            What [`row_levels`] returned.
-        language (`str`, defaults to `"en"`):
-            `"en"` or `"de"`.
-        generator (`torch.Generator`, *optional*):
-            A CPU generator; torch's global one by default.
-        max_phrases (`int`, defaults to 5):
-            At most this many phrases.
+        levels (`Mapping[str, str]`): What [`row_levels`] returned.
+        language (`str`, defaults to `"en"`): One of [`LANGUAGES`].
+        generator (`torch.Generator`, *optional*): A CPU generator; torch's global one by default.
+        max_phrases (`int`, defaults to 5): At most this many phrases.
 
     Returns:
         `str`: For instance `"she talks fast, a low voice and quiet speech"`.
@@ -240,15 +194,13 @@ def caption(
 
 def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
     """
-    Makes the one fixed caption of a clip: all its groups in the order of [`CAPTION_GROUPS`], each in its first wording.
+    Make the one fixed caption of a clip: all its groups in the order of [`CAPTION_GROUPS`], each in its first wording.
 
-    The wordings' join is ParaCLAP's; order and first wording are this project's choice.
+    How wordings are joined is ParaCLAP's; order and first wording are this project's choice.
 
     Args:
-        levels (`Mapping[str, str]`):
-            What [`row_levels`] returned, in any order.
-        language (`str`, defaults to `"en"`):
-            `"en"` or `"de"`.
+        levels (`Mapping[str, str]`): What [`row_levels`] returned, in any order.
+        language (`str`, defaults to `"en"`): One of [`LANGUAGES`].
 
     Returns:
         `str`: For instance `"a sad voice, a woman speaking, a low voice, fast speech"`.
@@ -265,11 +217,10 @@ def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
 
 def tag_text(levels: Mapping[str, str]) -> str:
     """
-    Words a clip's levels as the one tag text that soft targets compare; the same levels give the same text.
+    Write a clip's levels as the one tag text that soft targets compare; the same levels give the same text.
 
     Args:
-        levels (`Mapping[str, str]`):
-            What [`row_levels`] returned, in any order.
+        levels (`Mapping[str, str]`): What [`row_levels`] returned, in any order.
 
     Returns:
         `str`: English, for instance `"happy, female, low pitch, normal intensity"`.

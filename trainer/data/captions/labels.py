@@ -1,4 +1,4 @@
-"""Labels of emotion and gender as data sets write them, brought to the categories that captions have wordings for."""
+"""Labels of emotion and gender as data sets write them, and the categories that captions have wordings for."""
 
 from .english import WORDINGS
 
@@ -24,18 +24,16 @@ EMOTION_ALIASES = {
 }
 GENDER_ALIASES = {"f": "female", "m": "male", "nonbinary": "non-binary"}
 CLASSLESS = ("no agreement", "other")
-"""Emotions that captions may speak of but that are no class: what such clips have in common is that nobody can say."""
+"""Emotions that captions may mention but that are not a class: such clips have no known emotion in common."""
 
 
 def category(label: str, group: str) -> str:
     """
-    Finds the category that captions have wordings for.
+    Find the category that captions have wordings for.
 
     Args:
-        label (`str`):
-            A label as it is in a data set, or one of its common other names; case does not matter.
-        group (`str`):
-            `"emotion"` or `"gender"`.
+        label (`str`): A label as it is in a data set, or one of its common other names; case does not matter.
+        group (`str`): `"emotion"` or `"gender"`.
 
     Returns:
         `str`: For instance `"angry"` for `" Anger"`.
@@ -56,14 +54,5 @@ def category(label: str, group: str) -> str:
 
 
 def emotion_class(emotion: str | None) -> str | None:
-    """
-    Says which class a clip of an emotion is in. That some are in none is ours.
-
-    Args:
-        emotion (`str`, *optional*):
-            A category, as [`category`] returns it.
-
-    Returns:
-        `str` or `None`: The same; `None` for one of [`CLASSLESS`].
-    """
+    """Return the class of an emotion that [`category`] returned: the same, or `None` for [`CLASSLESS`] (our choice)."""
     return None if emotion in CLASSLESS else emotion

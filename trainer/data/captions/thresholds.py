@@ -4,11 +4,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from transformers.utils import logging
+
+from ...files import write_json
+from ..clips import as_table
+
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from datasets import Dataset
 
 
 logger = logging.get_logger(__name__)
@@ -32,7 +39,7 @@ RATED_GROUPS: dict[str, tuple[str, ...]] = {
     "dominance": ("dominance",),
     "valence": ("valence",),
 }
-"""Dimensions that people annotated: used where the rows have them, and a row may lack them."""
+"""Dimensions that people rated: used if the rows have them, and a row may lack its rating."""
 
 GROUPS = {**ACOUSTIC_GROUPS, **RATED_GROUPS}
 
@@ -43,14 +50,10 @@ class Thresholds:
     Lower and upper threshold of each column.
 
     Args:
-        low (`dict[str, float]`):
-            Column to the value at or below which it is low.
-        high (`dict[str, float]`):
-            Column to the value at or above which it is high.
-        num_rows (`int`):
-            Rows they were fitted on.
-        quantiles (`tuple[float, float]`, defaults to (0.3, 0.7)):
-            The quantiles that the values are.
+        low (`dict[str, float]`): Column to the value at or below which it is low.
+        high (`dict[str, float]`): Column to the value at or above which it is high.
+        num_rows (`int`): Rows they were fitted on.
+        quantiles (`tuple[float, float]`, defaults to (0.3, 0.7)): The quantiles that the values are.
 
     Example:
 
@@ -72,53 +75,46 @@ class Thresholds:
     quantiles: tuple[float, float] = QUANTILES
 
     @classmethod
-    def fit(cls, rows: pd.DataFrame, quantiles: tuple[float, float] = QUANTILES) -> "Thresholds":
+    def fit(cls, rows: "Dataset | pd.DataFrame", quantiles: tuple[float, float] = QUANTILES) -> "Thresholds":
         """
-        Fits thresholds on TRAINING rows, for every group whose columns are there and vary.
+        Fit thresholds on TRAINING rows, for every group whose columns are there and vary.
 
-        A group with a column whose lower and upper threshold are equal, such as `duration` of clips that are all of one
-        length, tells nothing: it is left out, with a warning, and captions and tags do not speak of it.
+        A group with a column whose lower and upper threshold are equal, such as `duration` of clips that all have one
+        length, means nothing: it is left out, with a warning, and captions and tags do not mention it.
 
         Args:
-            rows (`pd.DataFrame`):
-                Training rows.
-            quantiles (`tuple[float, float]`, defaults to (0.3, 0.7)):
-                Lower and upper quantile, interpolated linearly.
-
-        Returns:
-            [`Thresholds`]: The thresholds.
+            rows (`Dataset` or `pd.DataFrame`): Training rows.
+            quantiles (`tuple[float, float]`, defaults to (0.3, 0.7)): Lower and upper quantile, interpolated linearly.
 
         Raises:
             ValueError: No group's columns are there, none varies, or a column of acoustic values has gaps.
         """
         if not 0 < quantiles[0] < quantiles[1] < 1:
             raise ValueError(f"quantiles must rise between 0 and 1, got {quantiles}")
-        groups = [group for group, columns in GROUPS.items() if set(columns) <= set(rows.columns)]
+        known = [column for columns in GROUPS.values() for column in columns]
+        table = as_table(rows, known)
+        groups = [group for group, columns in GROUPS.items() if set(columns) <= set(table.columns)]
         if not groups:
-            known = sorted(column for columns in GROUPS.values() for column in columns)
-            raise ValueError(f"no column to fit thresholds on among {list(rows.columns)}; known are {known}")
+            raise ValueError(f"the rows have none of the columns that thresholds are fitted on: {sorted(known)}")
         low: dict[str, float] = {}
         high: dict[str, float] = {}
         for group in groups:
-            found = {column: _quantiles(rows[column], quantiles, group in RATED_GROUPS) for column in GROUPS[group]}
+            found = {column: _quantiles(table[column], quantiles, group in RATED_GROUPS) for column in GROUPS[group]}
             if alike := [column for column, (lower, upper) in found.items() if not lower < upper]:
                 logger.warning(f"{group} is left out of captions and tags: column {alike[0]!r} hardly varies.")
                 continue
             low |= {column: lower for column, (lower, _) in found.items()}
             high |= {column: upper for column, (_, upper) in found.items()}
         if not low:
-            raise ValueError(f"no column varies enough to be binned over {len(rows)} rows; give more, or other, clips")
-        return cls(low=low, high=high, num_rows=len(rows), quantiles=quantiles)
+            raise ValueError(f"no column varies enough to be binned over {len(table)} rows; give more, or other, clips")
+        return cls(low=low, high=high, num_rows=len(table), quantiles=quantiles)
 
     def levels(self, row: Mapping[str, Any]) -> dict[str, str]:
         """
-        Bins one row.
-
-        A group of several columns (intensity) is high if any column is high, else low if any is low.
+        Bin one row. A group of several columns (intensity) is high if any column is high, else low if any is low.
 
         Args:
-            row (`Mapping[str, Any]`):
-                Column to value; further columns are ignored.
+            row (`Mapping[str, Any]`): Column to value; further columns are ignored.
 
         Returns:
             `dict[str, str]`: Group to `"low"`, `"normal"` or `"high"`, for all groups with thresholds; dimensions
@@ -136,44 +132,26 @@ class Thresholds:
                 if group in RATED_GROUPS:
                     continue
                 raise ValueError(f"row has no finite {' and '.join(columns)} (got {values}); extract its functionals")
-            if any(float(value) >= self.high[column] for value, column in zip(values, columns, strict=True)):  # type: ignore[arg-type]
+            if any(float(row[column]) >= self.high[column] for column in columns):
                 levels[group] = "high"
-            elif any(float(value) <= self.low[column] for value, column in zip(values, columns, strict=True)):  # type: ignore[arg-type]
+            elif any(float(row[column]) <= self.low[column] for column in columns):
                 levels[group] = "low"
             else:
                 levels[group] = "normal"
         return levels
 
     def save(self, path: str | Path) -> None:
-        """
-        Writes the thresholds as JSON, exactly.
-
-        Args:
-            path (`str` or `Path`):
-                File to write; lies beside the model.
-        """
+        """Write the thresholds as JSON, exactly; the file's place is next to the model."""
         content = {
             "quantiles": list(self.quantiles),
             "num_rows": self.num_rows,
             "columns": {column: {"low": self.low[column], "high": self.high[column]} for column in self.low},
         }
-        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(path, content)
 
     @classmethod
     def load(cls, path: str | Path) -> "Thresholds":
-        """
-        Reads what [`~Thresholds.save`] wrote.
-
-        Args:
-            path (`str` or `Path`):
-                The file.
-
-        Returns:
-            [`Thresholds`]: Equal to the saved ones.
-
-        Raises:
-            ValueError: The file is missing or holds something else.
-        """
+        """Read what [`~Thresholds.save`] wrote; a `ValueError` if the file is missing or holds something else."""
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             columns = content["columns"]
@@ -187,8 +165,8 @@ class Thresholds:
             raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error
 
 
-def _quantiles(column: pd.Series, quantiles: tuple[float, float], rated: bool) -> tuple[float, float]:
-    """Two quantiles of a column; of ratings, which a row may lack, those that are there, and NaN if none is."""
+def _quantiles(column: "pd.Series", quantiles: tuple[float, float], rated: bool) -> tuple[float, float]:
+    """Two quantiles of a column; of ratings, those that are there, and NaN if there is none."""
     values = column.astype("float64")
     if rated:
         values = values.dropna()

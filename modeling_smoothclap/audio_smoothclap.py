@@ -1,0 +1,267 @@
+"""Read audio: decode files and bytes, average channels, resample, and name every fault."""
+
+import io
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+# Inside `try:`, so that a checkpoint's code loads without them; whoever reads audio gets an ImportError instead.
+try:
+    import soundfile
+except (ImportError, OSError):  # OSError: libsndfile is missing
+    soundfile = None
+try:
+    import soxr
+except ImportError:
+    soxr = None
+
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
+"""Endings of audio files, in lower case."""
+
+SILENCE_DBFS = -50.0
+"""A clip whose loudest 50 ms stay below this level, in dB relative to full scale, counts as silence."""
+
+MIN_SECONDS = 0.06
+"""The shortest clip that is not "too short": openSMILE's longest window."""
+
+PROBLEMS = ("missing", "unreadable", "truncated", "empty", "not finite", "too short", "silent")
+"""What may be wrong with a clip. A clip with one of the last two can still be read."""
+
+_UNUSABLE = {"empty": "holds no samples", "not finite": "holds samples that are not finite (NaN or infinite)"}
+
+# libsndfile takes the length of PCM from the file's size, and only notes in its log what the header announced.
+_ANNOUNCED = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_PADDING_BYTES = 8
+_UNKNOWN_LENGTH = 0x7FFF0000  # programs that write to a pipe announce this or more: they do not know the length
+_MP3_SLACK_FRAMES = 2304  # an MP3 header gives the length to a block or two, and an estimate for some encoders
+_MP3_SLACK = 0.02
+
+
+class ClipError(ValueError):
+    """
+    A clip that cannot be read.
+
+    Args:
+        problem (`str`): One of [`PROBLEMS`].
+        detail (`str`, *optional*): The whole message, with the clip's name; by default the problem. The default is
+            needed because a data loader builds the error of a worker again from one text.
+    """
+
+    def __init__(self, problem: str, detail: str | None = None):
+        super().__init__(problem, detail)
+        self.problem = problem
+        self.detail = problem if detail is None else detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+def level_dbfs(samples: np.ndarray, sampling_rate: int) -> float:
+    """
+    Return the level of the loudest 50 ms.
+
+    Args:
+        samples (`np.ndarray` of shape `(samples,)`): Mono waveform, full scale 1.
+        sampling_rate (`int`): Its rate in Hz.
+
+    Returns:
+        `float`: Root mean square in dB relative to full scale, about its mean; -inf for digital silence.
+    """
+    window = max(1, sampling_rate // 20)
+    centred = samples - samples.mean()  # a constant offset is not sound
+    frames = len(centred) // window
+    if frames == 0:
+        energy = float(np.mean(centred**2))
+    else:
+        energy = float(np.mean(centred[: frames * window].reshape(frames, window) ** 2, axis=1).max())
+    return 10 * float(np.log10(energy)) if energy > 0 else float("-inf")
+
+
+def clip_problem(samples: np.ndarray, sampling_rate: int) -> str | None:
+    """
+    Return what is wrong with decoded samples, if anything.
+
+    Args:
+        samples (`np.ndarray` of shape `(samples,)`): Mono waveform, full scale 1.
+        sampling_rate (`int`): Its rate in Hz.
+
+    Returns:
+        `str` or `None`: `"empty"`, `"not finite"`, `"too short"` (under 60 ms) or `"silent"` (its loudest 50 ms are
+        below -50 dB relative to full scale); `None` for a good clip.
+    """
+    if len(samples) == 0:
+        return "empty"
+    if not np.isfinite(samples).all():
+        return "not finite"
+    if len(samples) < MIN_SECONDS * sampling_rate:
+        return "too short"
+    if level_dbfs(samples, sampling_rate) < SILENCE_DBFS:
+        return "silent"
+    return None
+
+
+def decode_audio(source: str | Path | bytes, name: Any = None) -> tuple[np.ndarray, int]:
+    """
+    Decode a clip at its own rate, mono.
+
+    Args:
+        source (`str`, `Path` or `bytes`): An audio file, or the bytes of one.
+        name (*optional*): What errors call the clip; by default its path.
+
+    Returns:
+        `tuple[np.ndarray, int]`: float32 samples of shape `(samples,)`, channels averaged, and their rate in Hz.
+
+    Raises:
+        ClipError: if the clip is missing, unreadable or truncated. A cut Ogg file is read as a short one, because its
+            header announces no length.
+        ImportError: if soundfile is not installed.
+    """
+    _require(soundfile, "soundfile", "Decoding audio")
+    called = _called(source, name)
+    if not isinstance(source, bytes) and not Path(source).is_file():
+        raise ClipError("missing", f"{called}: there is no such file")
+    try:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
+            return _decode(file, called), file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise ClipError("unreadable", f"{called} cannot be read as audio: {error.error_string}") from error
+    except UnicodeEncodeError as error:
+        raise ClipError("unreadable", f"{called}: the file's name is not UTF-8; rename the file") from error
+
+
+def read_audio(source: str | Path | bytes, sampling_rate: int, name: Any = None) -> np.ndarray:
+    """
+    Read a clip at the rate that a model takes.
+
+    A file gives the same samples as `transformers.audio_utils.load_audio` with its soundfile backend: channels
+    averaged, resampled by soxr's high quality.
+
+    Args:
+        source (`str`, `Path` or `bytes`): An audio file, or the bytes of one.
+        sampling_rate (`int`): The wanted rate in Hz.
+        name (*optional*): What errors call the clip; by default its path.
+
+    Returns:
+        `np.ndarray` of shape `(samples,)`: float32, mono.
+
+    Raises:
+        ClipError: if the clip is missing, unreadable, truncated, empty or not finite.
+        ImportError: if soundfile is not installed, or soxr is not and the clip has another rate.
+    """
+    return read_and_check(source, sampling_rate, name)[0]
+
+
+def read_and_check(source: str | Path | bytes, sampling_rate: int, name: Any = None) -> tuple[np.ndarray, str | None]:
+    """
+    Read a clip as [`read_audio`] does, and check whether there is speech to judge.
+
+    Returns:
+        `tuple[np.ndarray, str | None]`: The samples, and `"too short"`, `"silent"` or `None`. The clip is checked at
+        its own rate, see [`clip_problem`].
+    """
+    samples, rate = decode_audio(source, name)
+    problem = clip_problem(samples, rate)
+    if problem in _UNUSABLE:
+        raise ClipError(problem, f"{_called(source, name)} {_UNUSABLE[problem]}")
+    return resample(samples, rate, sampling_rate), problem
+
+
+def resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
+    """
+    Bring decoded samples to another rate.
+
+    Args:
+        samples (`np.ndarray` of shape `(samples,)`): Mono waveform.
+        rate (`int`): Its rate in Hz.
+        sampling_rate (`int`): The wanted rate in Hz.
+
+    Returns:
+        `np.ndarray` of shape `(samples * sampling_rate / rate,)`, rounded up: float32.
+    """
+    if rate != sampling_rate:
+        _require(soxr, "soxr", "Resampling audio")
+        length = math.ceil(len(samples) * sampling_rate / rate)
+        samples = soxr.resample(samples, rate, sampling_rate, quality="soxr_hq")
+        samples = np.pad(samples, (0, max(0, length - len(samples))))[:length]
+    return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def audio_duration(path: str | Path) -> float | None:
+    """Return the length of an audio file in seconds, as its header gives it; `None` if that cannot be read."""
+    _require(soundfile, "soundfile", "Reading audio")
+    try:
+        return soundfile.info(str(path)).duration
+    except (soundfile.LibsndfileError, OSError, UnicodeEncodeError):
+        return None
+
+
+def clip_source(row: Mapping[str, Any]) -> str | bytes:
+    """
+    Return where the clip of a row is: the path or the bytes of an audio file.
+
+    Args:
+        row (`Mapping[str, Any]`): With `path`, or else `audio`: an encoded file's bytes, its path, or a dictionary with
+            `bytes` or `path` as `datasets.Audio(decode=False)` gives it. `id` is what errors call the clip.
+
+    Raises:
+        ClipError: if there is neither, or `audio` is something else.
+    """
+    if row.get("path"):
+        return str(row["path"])
+    audio = row.get("audio")
+    if isinstance(audio, Mapping):
+        audio = audio.get("bytes") or audio.get("path")
+    if isinstance(audio, str | bytes) and audio:
+        return audio
+    called = _called(None, row.get("id"))
+    if audio is None or isinstance(audio, str | bytes):
+        raise ClipError("missing", f"{called} has neither `path` nor `audio`")
+    raise ClipError(
+        "unreadable",
+        f"{called} has `audio` of type {type(audio).__name__}; give the bytes of an audio file, or cast the column "
+        "with `datasets.Audio(decode=False)`",
+    )
+
+
+def _require(module: Any, package: str, purpose: str) -> None:
+    if module is None:
+        raise ImportError(f"{purpose} needs the package {package!r}: pip install {package}")
+
+
+def _called(source: str | Path | bytes | None, name: Any) -> str:
+    path = str(source) if isinstance(source, str | Path) else None
+    names = [each for each in (name, path) if each is not None]
+    if not names:
+        return "a clip without id or path"
+    return f"clip {names[0]!r}" + (f" ({names[1]!r})" if len(names) > 1 and names[0] != names[1] else "")
+
+
+def _decode(file: Any, called: str) -> np.ndarray:
+    """Decode an open file to mono samples, and check the length that its header announces."""
+    for announced, available in (map(int, pair) for pair in _ANNOUNCED.findall(file.extra_info)):
+        if announced < _UNKNOWN_LENGTH and announced - available > _PADDING_BYTES:
+            raise ClipError(
+                "truncated", f"{called} is truncated: its header announces {announced} bytes, {available} are there"
+            )
+    announced = file.frames
+    try:
+        samples = file.read(dtype="float32", always_2d=True)  # (frames, channels)
+    except soundfile.LibsndfileError as error:
+        raise ClipError(
+            "truncated",
+            f"{called} is truncated or damaged: its header announces {announced} frames, and decoding stops before "
+            f"their end ({error.error_string})",
+        ) from error
+    slack = _MP3_SLACK_FRAMES + _MP3_SLACK * announced if file.format == "MP3" else 0
+    if len(samples) < announced - slack:
+        raise ClipError(
+            "truncated", f"{called} is truncated: its header announces {announced} frames, {len(samples)} are there"
+        )
+    # As transformers and librosa average, to the last bit.
+    return samples.T.mean(axis=0) if samples.shape[1] > 1 else samples[:, 0]
