@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +17,63 @@ SMOOTHCLAP_TINY = str(Path(__file__).parent / "checkpoints" / "smoothclap-tiny")
 
 # In the order in which transformers prefers them. Other files of a training run are not weights of the model.
 _WEIGHTS = (("model*.safetensors", "adapter_model*.safetensors"), ("pytorch_model*.bin", "adapter_model*.bin"))
+
+
+class NamedCheckpoint(NamedTuple):
+    """
+    Which checkpoint is meant, and what to call it.
+
+    Args:
+        name (`str`): What results and plots call it.
+        checkpoint (`str`): Hub id or folder.
+        revision (`str`, *optional*): Branch, tag or commit on the Hub.
+    """
+
+    name: str
+    checkpoint: str
+    revision: str | None
+
+
+def parse_model(asked: str) -> NamedCheckpoint:
+    """
+    Read which model is meant, and what to call it: `[NAME=]MODEL[@REVISION]`.
+
+    Without a name, a model of the Hub is called by its id and revision, and a folder by its last part only, because
+    results may be published.
+
+    Args:
+        asked (`str`): A Hub id, a folder, or "smoothclap-tiny". The name
+            ends at the first equals sign. What exists as it stands has neither name nor revision.
+
+    Returns:
+        [`NamedCheckpoint`]
+
+    Raises:
+        ValueError: if a part is empty, or a revision is asked of a folder.
+
+    Example:
+
+    ```python
+    >>> from modeling_smoothclap.checkpoint_smoothclap import parse_model
+    >>> parse_model("ours=user/model@v2")
+    NamedCheckpoint(name='ours', checkpoint='user/model', revision='v2')
+    >>> parse_model("smoothclap-tiny").name
+    'smoothclap-tiny'
+
+    ```
+    """
+    named = "=" in asked and not Path(asked).exists()
+    name, _, model = asked.partition("=") if named else ("", "", asked)
+    checkpoint, at, revision = (model, "", "") if Path(model).exists() else model.partition("@")
+    if not checkpoint or (named and not name) or (at and not revision):
+        raise ValueError(f"{asked!r} does not name a model: give a Hub id or a folder, NAME=MODEL or MODEL@REVISION.")
+    if checkpoint == Path(SMOOTHCLAP_TINY).name and not Path(checkpoint).exists():
+        checkpoint = SMOOTHCLAP_TINY
+    is_folder = Path(checkpoint).is_dir()
+    if is_folder and revision:
+        raise ValueError(f"{asked!r} is a folder, which has no revisions: leave out {at + revision!r}.")
+    own = (Path(checkpoint).resolve().name if is_folder else "") or model
+    return NamedCheckpoint(name or own, checkpoint, revision or None)
 
 
 def load_dual_encoder(
