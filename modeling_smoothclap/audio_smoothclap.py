@@ -201,7 +201,7 @@ def resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
 def audio_duration(source: Source) -> float | None:
     """Return the length of a clip in seconds, a file's as its header gives it; `None` if that cannot be read."""
     if isinstance(source, tuple):
-        return len(source[0]) / source[1]
+        return np.asarray(source[0]).size / source[1]
     _require(soundfile, "soundfile", "Reading audio")
     try:
         return soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else str(source)).duration

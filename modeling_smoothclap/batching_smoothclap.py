@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from transformers.utils import logging
 
 from .audio_smoothclap import ClipError, Source, audio_duration, clip_source, read_and_check
@@ -37,14 +38,16 @@ class Clip(NamedTuple):
 
 
 def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
-    """Return one clip or many as a sequence, and whether it is one; a data set of rows is not read here."""
-    if isinstance(audio, str | Path | bytes | Mapping) or getattr(audio, "ndim", None) == 1:
+    """Return one clip or many as a sequence, and whether it is one; the rows of a data set are read later."""
+    if isinstance(audio, str | Path | bytes | Mapping):
         return [audio], True
-    if getattr(audio, "ndim", 1) != 1:
-        raise ValueError(
-            f"An array of shape {tuple(audio.shape)} may be one clip of several channels or several clips: average the "
-            "channels, or give a list of one-dimensional waveforms."
-        )
+    if isinstance(audio, np.ndarray | torch.Tensor) and getattr(audio.dtype, "kind", "f") not in "OSU":  # not of paths
+        if audio.ndim != 1:
+            raise ValueError(
+                f"An array of shape {tuple(audio.shape)} may be one clip of several channels or several clips: average "
+                "the channels, or give a list of one-dimensional waveforms."
+            )
+        return [audio], True
     return (audio if hasattr(audio, "column_names") or isinstance(audio, list | tuple) else list(audio)), False
 
 
@@ -152,7 +155,9 @@ def report_unread(unread: Sequence[ClipError], count: int, policy: str) -> None:
 def _source(clip: Any, sampling_rate: int) -> Source:
     if isinstance(clip, Mapping):
         return clip_source(clip)
-    return clip if isinstance(clip, str | Path | bytes) else (clip, sampling_rate)
+    if isinstance(clip, str | Path | bytes):
+        return clip
+    return (clip.detach().cpu() if isinstance(clip, torch.Tensor) else clip), sampling_rate
 
 
 def _seconds(clip: Any, sampling_rate: int) -> float:

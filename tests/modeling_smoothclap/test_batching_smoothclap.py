@@ -1,4 +1,4 @@
-"""What the encoder feeds to a model: which clips, in which order, how many together; and what it does about bad ones."""
+"""Feeding clips to a model: in which order, how many together, and what happens to bad ones."""
 
 import threading
 
@@ -7,6 +7,7 @@ import pytest
 import soundfile as sf
 import torch
 from transformers import BatchFeature
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar
 
 from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
 from modeling_smoothclap.audio_smoothclap import ClipError, read_audio
@@ -98,9 +99,8 @@ def test_one_long_clip_does_not_make_a_batch_pad_to_it(batch_size):
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 48000])
 def test_the_model_gets_what_the_reader_reads(tmp_path, rate):
     encoder = counting()
-    sf.write(
-        tmp_path / "stereo.wav", np.random.default_rng(0).uniform(-1, 1, (rate // 3 + 7, 2)), rate, subtype="FLOAT"
-    )
+    stereo = np.random.default_rng(0).uniform(-1, 1, (rate // 3 + 7, 2))
+    sf.write(tmp_path / "stereo.wav", stereo, rate, subtype="FLOAT")
     encoder.encode_audio(tmp_path / "stereo.wav")
     np.testing.assert_array_equal(encoder.model.heard[0], read_audio(tmp_path / "stereo.wav", RATE))
 
@@ -190,6 +190,7 @@ def test_many_bad_clips_are_counted(tmp_path):
         ({"id": "a", "array": np.zeros(10, np.float32)}, "'a'.*sampling_rate"),
         ({"id": "a"}, "'a'"),
         ([], "no clips"),
+        ([0.1, 0.2], "2 of 2"),
     ],
 )
 def test_what_is_not_a_clip_is_refused(audio, named):
@@ -213,10 +214,14 @@ def test_arguments_out_of_range_are_refused(files, arguments, named):
 
 @pytest.mark.parametrize("asked", [None, True, False])
 def test_a_progress_bar_is_shown_when_it_is_asked_for_or_there_is_much_to_do(files, capfd, asked):
-    counting().encode_audio(files, batch_size=2, show_progress_bar=asked)
-    assert ("counting" in capfd.readouterr().err) == (asked is True)
-    counting().encode_audio(files, batch_size=1, show_progress_bar=asked)
-    assert ("counting" in capfd.readouterr().err) == (asked is not False)
+    enable_progress_bar()
+    try:
+        counting().encode_audio(files, batch_size=2, show_progress_bar=asked)
+        assert ("counting" in capfd.readouterr().err) == (asked is True)
+        counting().encode_audio(files, batch_size=1, show_progress_bar=asked)
+        assert ("counting" in capfd.readouterr().err) == (asked is not False)
+    finally:
+        disable_progress_bar()
 
 
 def test_lengths_go_together_shortest_first():
