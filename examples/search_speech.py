@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from modeling_smoothclap import SMOOTHCLAP_TINY
-from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
+from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPEncoder
 from smoothclap_trainer.search import INDEX_FILE, SpeechIndex
 
 
@@ -58,7 +57,9 @@ def add(parser: argparse.ArgumentParser, name: str, **options: Any) -> None:
 
 def build(arguments: argparse.Namespace) -> None:
     """Index a folder, from what was known of it before."""
-    encoder = load_dual_encoder(arguments.model, trust_remote_code=arguments.trust_remote_code, device=arguments.device)
+    encoder = SmoothCLAPEncoder.from_pretrained(
+        arguments.model, arguments.device, trust_remote_code=arguments.trust_remote_code
+    )
     earlier = None
     if (arguments.index / INDEX_FILE).is_file():
         earlier = SpeechIndex.load(arguments.index, encoder)

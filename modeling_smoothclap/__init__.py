@@ -4,21 +4,18 @@ Importing this package registers its classes with `AutoConfig`, `AutoModel`, `Au
 `AutoFeatureExtractor` and `AutoProcessor`.
 """
 
-from pathlib import Path
-
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, AutoProcessor
 
+from .checkpoint_smoothclap import SMOOTHCLAP_TINY
 from .classification_smoothclap import SmoothCLAPForAudioClassification
 from .configuration_smoothclap import SmoothCLAPConfig
+from .encoding_smoothclap import RankedText, SmoothCLAPEncoder
 from .feature_extraction_smoothclap import ShortClipWarning, SmoothCLAPFeatureExtractor
 from .modeling_smoothclap import SmoothCLAPModel, SmoothCLAPOutput
 from .processing_smoothclap import SmoothCLAPProcessor
 
 
 __version__ = "0.1.0"
-
-SMOOTHCLAP_TINY = str(Path(__file__).parent / "checkpoints" / "smoothclap-tiny")
-"""Directory of the small default checkpoint that comes with this package."""
 
 AutoConfig.register(SmoothCLAPConfig.model_type, SmoothCLAPConfig)
 AutoModel.register(SmoothCLAPConfig, SmoothCLAPModel)
@@ -35,8 +32,10 @@ SmoothCLAPProcessor.register_for_auto_class("AutoProcessor")
 
 __all__ = [
     "SMOOTHCLAP_TINY",
+    "RankedText",
     "ShortClipWarning",
     "SmoothCLAPConfig",
+    "SmoothCLAPEncoder",
     "SmoothCLAPFeatureExtractor",
     "SmoothCLAPForAudioClassification",
     "SmoothCLAPModel",

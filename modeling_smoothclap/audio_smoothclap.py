@@ -43,6 +43,10 @@ _MP3_SLACK_FRAMES = 2304  # an MP3 header gives the length to a block or two, an
 _MP3_SLACK = 0.02
 
 
+Source = str | Path | bytes | tuple[Any, int]
+"""Where a clip is: an audio file, the bytes of one, or a waveform with its rate in Hz."""
+
+
 class ClipError(ValueError):
     """
     A clip that cannot be read.
@@ -106,12 +110,12 @@ def clip_problem(samples: np.ndarray, sampling_rate: int) -> str | None:
     return None
 
 
-def decode_audio(source: str | Path | bytes, name: Any = None) -> tuple[np.ndarray, int]:
+def decode_audio(source: Source, name: Any = None) -> tuple[np.ndarray, int]:
     """
     Decode a clip at its own rate, mono.
 
     Args:
-        source (`str`, `Path` or `bytes`): An audio file, or the bytes of one.
+        source (`str`, `Path`, `bytes` or `tuple`): An audio file, the bytes of one, or a waveform with its rate.
         name (*optional*): What errors call the clip; by default its path.
 
     Returns:
@@ -122,8 +126,10 @@ def decode_audio(source: str | Path | bytes, name: Any = None) -> tuple[np.ndarr
             header announces no length.
         ImportError: if soundfile is not installed.
     """
-    _require(soundfile, "soundfile", "Decoding audio")
     called = _called(source, name)
+    if isinstance(source, tuple):
+        return _checked(*source, called)
+    _require(soundfile, "soundfile", "Decoding audio")
     if not isinstance(source, bytes) and not Path(source).is_file():
         raise ClipError("missing", f"{called}: there is no such file")
     try:
@@ -135,7 +141,7 @@ def decode_audio(source: str | Path | bytes, name: Any = None) -> tuple[np.ndarr
         raise ClipError("unreadable", f"{called}: the file's name is not UTF-8; rename the file") from error
 
 
-def read_audio(source: str | Path | bytes, sampling_rate: int, name: Any = None) -> np.ndarray:
+def read_audio(source: Source, sampling_rate: int, name: Any = None) -> np.ndarray:
     """
     Read a clip at the rate that a model takes.
 
@@ -143,7 +149,7 @@ def read_audio(source: str | Path | bytes, sampling_rate: int, name: Any = None)
     averaged, resampled by soxr's high quality.
 
     Args:
-        source (`str`, `Path` or `bytes`): An audio file, or the bytes of one.
+        source (`str`, `Path`, `bytes` or `tuple`): An audio file, the bytes of one, or a waveform with its rate.
         sampling_rate (`int`): The wanted rate in Hz.
         name (*optional*): What errors call the clip; by default its path.
 
@@ -157,7 +163,7 @@ def read_audio(source: str | Path | bytes, sampling_rate: int, name: Any = None)
     return read_and_check(source, sampling_rate, name)[0]
 
 
-def read_and_check(source: str | Path | bytes, sampling_rate: int, name: Any = None) -> tuple[np.ndarray, str | None]:
+def read_and_check(source: Source, sampling_rate: int, name: Any = None) -> tuple[np.ndarray, str | None]:
     """
     Read a clip as [`read_audio`] does, and check whether there is speech to judge.
 
@@ -192,36 +198,43 @@ def resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
-def audio_duration(path: str | Path) -> float | None:
-    """Return the length of an audio file in seconds, as its header gives it; `None` if that cannot be read."""
+def audio_duration(source: Source) -> float | None:
+    """Return the length of a clip in seconds, a file's as its header gives it; `None` if that cannot be read."""
+    if isinstance(source, tuple):
+        return np.asarray(source[0]).size / source[1]
     _require(soundfile, "soundfile", "Reading audio")
     try:
-        return soundfile.info(str(path)).duration
+        return soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else str(source)).duration
     except (soundfile.LibsndfileError, OSError, UnicodeEncodeError):
         return None
 
 
-def clip_source(row: Mapping[str, Any]) -> str | bytes:
+def clip_source(row: Mapping[str, Any]) -> Source:
     """
-    Return where the clip of a row is: the path or the bytes of an audio file.
+    Return where the clip of a row is.
 
     Args:
-        row (`Mapping[str, Any]`): With `path`, or else `audio`: an encoded file's bytes, its path, or a dictionary with
-            `bytes` or `path` as `datasets.Audio(decode=False)` gives it. `id` is what errors call the clip.
+        row (`Mapping[str, Any]`): With `path`, an audio file, or else `audio`: the bytes of one, its path, or a
+            dictionary with `bytes`, `path`, or `array` and `sampling_rate`, as `datasets.Audio` gives it; or with
+            `array` and `sampling_rate`. `id` is what errors call the clip.
 
     Raises:
-        ClipError: if there is neither, or `audio` is something else.
+        ClipError: if there is none of them, or `audio` is something else.
     """
     if row.get("path"):
         return str(row["path"])
-    audio = row.get("audio")
+    audio = row if row.get("array") is not None else row.get("audio")
+    called = _called(None, row.get("id"))
+    if isinstance(audio, Mapping) and audio.get("array") is not None:
+        if not audio.get("sampling_rate"):
+            raise ClipError("unreadable", f"{called} has `array` without its `sampling_rate`; add that, in Hz")
+        return audio["array"], int(audio["sampling_rate"])
     if isinstance(audio, Mapping):
         audio = audio.get("bytes") or audio.get("path")
     if isinstance(audio, str | bytes) and audio:
         return audio
-    called = _called(None, row.get("id"))
     if audio is None or isinstance(audio, str | bytes):
-        raise ClipError("missing", f"{called} has neither `path` nor `audio`")
+        raise ClipError("missing", f"{called} has none of `path`, `audio` and `array`")
     raise ClipError(
         "unreadable",
         f"{called} has `audio` of type {type(audio).__name__}; give the bytes of an audio file, or cast the column "
@@ -229,12 +242,22 @@ def clip_source(row: Mapping[str, Any]) -> str | bytes:
     )
 
 
+def _checked(waveform: Any, rate: int, called: str) -> tuple[np.ndarray, int]:
+    samples = np.asarray(waveform)
+    if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
+        raise ClipError(
+            "unreadable",
+            f"{called} has {samples.dtype} samples of shape {samples.shape}; give mono floats of full scale 1",
+        )
+    return samples.astype(np.float32, copy=False), rate
+
+
 def _require(module: Any, package: str, purpose: str) -> None:
     if module is None:
         raise ImportError(f"{purpose} needs the package {package!r}: pip install {package}")
 
 
-def _called(source: str | Path | bytes | None, name: Any) -> str:
+def _called(source: Source | None, name: Any) -> str:
     path = str(source) if isinstance(source, str | Path) else None
     names = [each for each in (name, path) if each is not None]
     if not names:

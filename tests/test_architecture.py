@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LONGEST_FILE = 400  # lines
-TRAVELS_WITH_THE_MODEL = {"torch", "numpy", "transformers", "huggingface_hub", *sys.stdlib_module_names}
+TRAVELS_WITH_THE_MODEL = {"torch", "numpy", "transformers", "huggingface_hub", "safetensors", *sys.stdlib_module_names}
 ONLY_IN_TRY = {"soundfile", "soxr"}
 LIGHT = TRAVELS_WITH_THE_MODEL | {"modeling_smoothclap", "typer", "rich"}
 CHECKPOINTS = [path for path in (ROOT / "modeling_smoothclap" / "checkpoints").glob("*") if path.is_dir()]

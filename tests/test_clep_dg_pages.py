@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
+from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 from smoothclap_trainer.clep_dg.settings import read_settings
-from smoothclap_trainer.hub.provenance import weights_sha256
 
 
 ROOT = Path(__file__).parents[1]

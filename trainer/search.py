@@ -15,12 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from transformers.utils import logging
 
-from modeling_smoothclap.audio_smoothclap import AUDIO_SUFFIXES, read_audio
+from modeling_smoothclap import SmoothCLAPEncoder
+from modeling_smoothclap.audio_smoothclap import AUDIO_SUFFIXES
 
 from .data.clips import BadClip, apply_policy, inspect_clip
 from .data.workers import ordered_map
-from .evaluation.dual_encoders import DualEncoder, load_dual_encoder
-from .evaluation.embed_files import embed_files
 from .evaluation.metrics import EQUAL
 
 
@@ -314,7 +313,7 @@ class SpeechIndex:
     It is made by [`~SpeechIndex.build`] or read by [`~SpeechIndex.load`]. The search is exact.
 
     Attributes:
-        encoder ([`DualEncoder`]): What embeds queries.
+        encoder ([`SmoothCLAPEncoder`]): What embeds queries.
         model (`Mapping[str, Any]`): The description of the model that made the embeddings.
         folder (`Path`): Where the clips are.
         clips (`Mapping[str, str]`): Name of each clip, relative to `folder`, to the SHA-256 of its file.
@@ -327,13 +326,13 @@ class SpeechIndex:
 
     ```python
     >>> import numpy as np, soundfile
-    >>> from modeling_smoothclap import SMOOTHCLAP_TINY
-    >>> from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
+    >>> from modeling_smoothclap import SmoothCLAPEncoder
     >>> from smoothclap_trainer.search import SpeechIndex
     >>> time = np.arange(16000) / 16000
     >>> for hertz in (100, 300):
     ...     soundfile.write(f"{hertz}.wav", 0.1 * np.sign(np.sin(2 * np.pi * hertz * time)), 16000)
-    >>> index = SpeechIndex.build(load_dual_encoder(SMOOTHCLAP_TINY), ".", texts=["a low voice", "a high voice"])
+    >>> encoder = SmoothCLAPEncoder.from_pretrained("smoothclap-tiny")
+    >>> index = SpeechIndex.build(encoder, ".", texts=["a low voice", "a high voice"])
     >>> index.save("index")
     >>> [[(path, cosine)]] = SpeechIndex.load("index").find_clips(["a high voice"], k=1)
     >>> path.name
@@ -342,7 +341,7 @@ class SpeechIndex:
     ```
     """
 
-    encoder: DualEncoder
+    encoder: SmoothCLAPEncoder
     model: Mapping[str, Any]
     folder: Path
     clips: Mapping[str, str]
@@ -354,7 +353,7 @@ class SpeechIndex:
     @classmethod
     def build(
         cls,
-        encoder: DualEncoder,
+        encoder: SmoothCLAPEncoder,
         clips: str | Path | Sequence[str | Path],
         texts: Sequence[str] | None = None,
         bad_clips: BadClipPolicy = "raise",
@@ -366,7 +365,7 @@ class SpeechIndex:
         Embed speech, and texts to describe it by.
 
         Args:
-            encoder ([`DualEncoder`]): The model.
+            encoder ([`SmoothCLAPEncoder`]): The model.
             clips (`str`, `Path` or a sequence of them): A folder of wav, flac, mp3 or ogg files, with the folders below
                 it, or the paths of audio files; see [`find_audio`].
             texts (`Sequence[str]`, *optional*): What [`~SpeechIndex.find_texts`] chooses from. By default those of
@@ -404,10 +403,12 @@ class SpeechIndex:
         good = {name: digest for name, digest in digests.items() if name not in unusable and digest is not None}
         first = {digest: name for name, digest in reversed(good.items()) if digest not in known}  # of equal files
         if first:
-            embeds = embed_files(encoder, [folder / name for name in first.values()], batch_size, num_workers)
+            embeds = encoder.encode_audio(
+                [folder / name for name in first.values()], batch_size, num_workers=num_workers
+            )
             known |= dict(zip(first, embeds, strict=True))
         audio_embeds = np.stack([known[digest] for digest in good.values()])  # (clips, width)
-        text_embeds = encoder.embed_texts(texts) if texts else np.zeros((0, audio_embeds.shape[1]), np.float32)
+        text_embeds = encoder.encode_text(texts) if texts else np.zeros((0, audio_embeds.shape[1]), np.float32)
         return cls(encoder, model, folder, good, audio_embeds, texts, text_embeds, bad)
 
     def save(self, folder: str | Path) -> None:
@@ -431,7 +432,7 @@ class SpeechIndex:
     def load(
         cls,
         folder: str | Path,
-        encoder: DualEncoder | str | None = None,
+        encoder: SmoothCLAPEncoder | str | None = None,
         clips: str | Path | None = None,
         trust_remote_code: bool = False,
         device: str = "cpu",
@@ -441,8 +442,8 @@ class SpeechIndex:
 
         Args:
             folder (`str` or `Path`): Where it was saved.
-            encoder ([`DualEncoder`] or `str`, *optional*): The model that it was made with, or where its checkpoint is
-                now. By default it is loaded by the name and the revision that it had.
+            encoder ([`SmoothCLAPEncoder`] or `str`, *optional*): The model that it was made with, or where its
+                checkpoint is now. By default it is loaded by the name and the revision that it had.
             clips (`str` or `Path`, *optional*): The folder of the clips, if the way there from the index is a new one.
             trust_remote_code (`bool`, defaults to `False`): Whether a checkpoint that is loaded here may run code of
                 its own.
@@ -456,7 +457,7 @@ class SpeechIndex:
         """
         record, arrays = read_index_file(folder)
         place = Path(os.path.realpath(Path(folder, record["folder"]) if clips is None else clips))
-        if not isinstance(encoder, DualEncoder):
+        if not isinstance(encoder, SmoothCLAPEncoder):
             encoder = _loaded(record["model"], encoder, trust_remote_code, device)
         _check_model(record["model"], encoder.describe(), f"The index in {str(folder)!r}")
         left_out = [BadClip(**clip) for clip in record["left_out"]]
@@ -483,7 +484,7 @@ class SpeechIndex:
         if not texts:
             raise ValueError("Give at least one text to look for.")
         paths = self._paths()
-        found = nearest(self.encoder.embed_texts(_checked_texts(texts)), self.audio_embeds, k, backend)
+        found = nearest(self.encoder.encode_text(_checked_texts(texts)), self.audio_embeds, k, backend)
         return _named(paths, *found)
 
     def find_texts(
@@ -529,9 +530,7 @@ class SpeechIndex:
         """Queries, one at a time: they are few, and each then is what it is alone."""
         if isinstance(clips, str | Path | np.ndarray) or not len(clips):
             raise ValueError(f"Give a list of at least one clip, not {clips!r}.")
-        rate = self.encoder.sampling_rate
-        waveforms = (clip if isinstance(clip, np.ndarray) else read_audio(clip, rate) for clip in clips)
-        return np.concatenate([self.encoder.embed_clips([waveform]) for waveform in waveforms])
+        return np.stack([self.encoder.encode_audio(clip) for clip in clips])
 
 
 def _checked_texts(texts: Sequence[str]) -> list[str]:
@@ -560,12 +559,14 @@ def _check_model(own: Mapping[str, Any], other: Mapping[str, Any], whose: str) -
         )
 
 
-def _loaded(model: Mapping[str, Any], name: str | None, trust_remote_code: bool, device: str) -> DualEncoder:
+def _loaded(model: Mapping[str, Any], name: str | None, trust_remote_code: bool, device: str) -> SmoothCLAPEncoder:
     """The checkpoint `name`, or that of the description."""
     if name is not None:
-        return load_dual_encoder(name, trust_remote_code=trust_remote_code, device=device)
+        return SmoothCLAPEncoder.from_pretrained(name, device, trust_remote_code=trust_remote_code)
     try:
-        return load_dual_encoder(model["name"], model["revision"], trust_remote_code, device)
+        return SmoothCLAPEncoder.from_pretrained(
+            model["name"], device, revision=model["revision"], trust_remote_code=trust_remote_code
+        )
     except ValueError as error:
         raise ValueError(
             f"The model of the index cannot be loaded from where it was; say where it is now. ({error})"

@@ -16,8 +16,8 @@ from modeling_smoothclap import SmoothCLAPModel
 from . import checkpoints
 from .arguments import SmoothCLAPTrainingArguments
 from .config import DataSettings, ModelSettings, Settings, ignored_settings
+from .data.cache import cached_embeddings
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
-from .evaluation.embed import embed_clips
 from .evaluation.training_metrics import ZeroShotMetrics
 from .files import write_json
 from .hub.plan import ADAPTER
@@ -217,7 +217,7 @@ def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device
         kept = [column for column in ("corpus", *needed) if column in rows.column_names]
         table = rows.select_columns(kept).to_pandas()
         corpora = table["corpus"].fillna("unnamed") if "corpus" in table else "unnamed"
-        embeds = embed_clips(model, processor.feature_extractor, rows, Path(cache_dir).expanduser() / "features")
+        embeds = cached_embeddings(model, processor.feature_extractor, rows, Path(cache_dir).expanduser() / "features")
         tables.append(attribute_table(table.assign(corpus=corpora), embeds, model, processor).assign(split=name))
     if tables:
         pd.concat(tables).to_csv(folder / "attributes.csv", index=False, float_format="%.4f")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
+from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.search import SpeechIndex
 from tests import tiny
 
@@ -46,7 +46,7 @@ def made(search, checkpoint):
 
 def test_index_find_and_describe(search, made, checkpoint):
     assert made == "index: 3 clips (3 new, 0 no longer there), 2 texts, folder speech\n"
-    index = SpeechIndex.load("index", load_dual_encoder(str(checkpoint)))
+    index = SpeechIndex.load("index", SmoothCLAPEncoder.from_pretrained(str(checkpoint)))
     printed = search("find", "a low voice", "a high voice", "--index", "index", "--k", 2)
     lines = []
     texts = ["a low voice", "a high voice"]

@@ -18,11 +18,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from modeling_smoothclap import SmoothCLAPForAudioClassification, SmoothCLAPModel
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPForAudioClassification, SmoothCLAPModel
 from modeling_smoothclap.loss_smoothclap import cosines
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
-
-from ..evaluation.dual_encoders import DualEncoder
 
 
 LOSSES = ("arcface", "softmax")
@@ -166,7 +164,7 @@ def _check(features: torch.Tensor, labels: torch.Tensor) -> int:
 WEIGHTS_FILE, RECORD_FILE = "classifier.safetensors", "classifier.json"
 
 
-def check_no_adapters(encoder: DualEncoder) -> None:
+def check_no_adapters(encoder: SmoothCLAPEncoder) -> None:
     """
     Finds out early whether [`save_classifier`] can take an encoder's audio half along.
 
@@ -182,7 +180,7 @@ def check_no_adapters(encoder: DualEncoder) -> None:
 
 
 def save_classifier(
-    encoder: DualEncoder, weights: torch.Tensor, classes: list[str], scale: float, folder: str | Path
+    encoder: SmoothCLAPEncoder, weights: torch.Tensor, classes: list[str], scale: float, folder: str | Path
 ) -> None:
     """
     Saves a classifier with what it needs.
@@ -194,7 +192,7 @@ def save_classifier(
     SHA-256.
 
     Args:
-        encoder ([`DualEncoder`]): In whose space the classifier was trained.
+        encoder ([`SmoothCLAPEncoder`]): In whose space the classifier was trained.
         weights (`torch.Tensor` of shape `(classes, width)`): One vector per class.
         classes (`list[str]`): Their names.
         scale (`float`): The factor between cosine and logit.

@@ -12,11 +12,12 @@ import pandas as pd
 import torch
 from transformers.utils import logging
 
+from modeling_smoothclap import SmoothCLAPEncoder
+from modeling_smoothclap.audio_smoothclap import ClipError
+from modeling_smoothclap.checkpoint_smoothclap import parse_model
+
 from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
-from ..evaluation.dual_encoders import DualEncoder, load_dual_encoder
-from ..evaluation.embed_files import embed_files
-from ..evaluation.named_checkpoint import parse_model
 from ..evaluation.results import FORMAT, ZeroShotStatus, describe_clips, file_hashes, ready_for_json, versions
 from .acpt import check_folder
 from .cards.classifier import write_cards
@@ -40,7 +41,7 @@ Heard = dict[str, dict[str, pd.DataFrame]]
 class _Judge:
     """An encoder; of each method the vectors of the classes, by seed; and what is to be said of its texts."""
 
-    encoder: DualEncoder
+    encoder: SmoothCLAPEncoder
     weights: dict[str, dict[int | None, np.ndarray]]
     texts: list[dict[str, Any]]
     heard: Heard
@@ -51,9 +52,11 @@ class _Judge:
         """Of a corpus's clips under a condition, (clips, width); computed once."""
         key = (corpus, condition)
         if key not in self._embeds:
-            doubtful = self.doubtful.setdefault(corpus, {})
             paths = self.heard[corpus][condition]["path"].tolist()
-            self._embeds[key] = embed_files(self.encoder, paths, doubtful=doubtful)
+            problems: dict[int, ClipError] = {}
+            self._embeds[key] = self.encoder.encode_audio(paths, problems=problems)
+            doubtful = {paths[number]: each.problem for number, each in problems.items()}
+            self.doubtful.setdefault(corpus, {}).update(doubtful)
         return self._embeds[key]
 
 
@@ -124,9 +127,9 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     return ready
 
 
-def _load(checkpoint: str, settings: ExperimentSettings) -> tuple[DualEncoder, PromptEncoder]:
+def _load(checkpoint: str, settings: ExperimentSettings) -> tuple[SmoothCLAPEncoder, PromptEncoder]:
     named = parse_model(checkpoint)
-    encoder = load_dual_encoder(named.checkpoint, named.revision, device=settings.device)
+    encoder = SmoothCLAPEncoder.from_pretrained(named.checkpoint, settings.device, revision=named.revision)
     encoder.name = named.name
     check_no_adapters(encoder)
     return encoder, PromptEncoder(encoder.model, encoder.processor.tokenizer)

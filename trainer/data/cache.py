@@ -1,8 +1,4 @@
-"""What a frozen speech encoder says about a clip.
-
-This serves twice: as the local features behind the audio half of soft targets, and, where the model's audio tower
-is frozen, as that tower's output. `frozen_cache` keeps it, so that training need not compute it in every epoch.
-"""
+"""What a frozen speech encoder gives of clips: computed once, and kept on disk for later epochs, runs and models."""
 
 import copy
 import hashlib
@@ -11,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -24,6 +19,8 @@ from transformers import AutoConfig
 from transformers.utils import cached_file, logging
 
 from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel
+from modeling_smoothclap.audio_smoothclap import clip_source
+from modeling_smoothclap.batching_smoothclap import batches_by_length
 from modeling_smoothclap.towers_smoothclap import load_audio_tower, run_audio_tower, without_training_noise
 
 from .clips import Crops, clip_columns, read_clip
@@ -33,8 +30,14 @@ logger = logging.get_logger(__name__)
 
 POOLING = "mean over unpadded frames of the last hidden states"
 """Part of the fingerprint: to be reworded when what is computed here changes."""
+FORMAT = 1
+"""Part of the key: to be raised when the files' layout or the way clips are cut changes."""
+SHARD_CLIPS = 512
+"""Clips per cache file: at most this many are computed again after an interruption."""
+WINDOW_CLIPS = 64
+"""Clips in memory at a time; those of similar length share a batch."""
 
-# Where a tower came from and what wrapped it say nothing about what it computes.
+# Where a tower came from and what wrapped it do not change what it computes.
 CONFIG_ORIGINS = ("_name_or_path", "architectures", "dtype", "transformers_version")
 EXTRACTOR_ORIGINS = ("auto_map", "feature_extractor_type", "processor_class")
 
@@ -43,8 +46,8 @@ class FrozenSpeechEncoder:
     """
     A pretrained speech encoder whose last hidden states, averaged over time and not projected, describe a clip.
 
-    This loads an encoder by itself, as local features ask for (time-average without projection: stated by the paper).
-    For the output of a model's own audio tower see [`~FrozenSpeechEncoder.from_model`].
+    Loaded by itself it gives the local features behind the audio half of soft targets (time-average without
+    projection: stated by the paper). [`~FrozenSpeechEncoder.from_model`] gives the output of a model's own tower.
 
     Args:
         name_or_path (`str`): Hub id or directory of any encoder that can be an audio tower.
@@ -69,16 +72,14 @@ class FrozenSpeechEncoder:
     @classmethod
     def from_model(cls, model: SmoothCLAPModel, extractor: SmoothCLAPFeatureExtractor) -> "FrozenSpeechEncoder":
         """
-        The audio tower of a model, fed as the model is fed: what it gives is the model's `pooled_audio`.
-
-        The tower is not copied and not moved. It stays where the model is, and its weights are the model's.
+        Return the audio tower of a model, neither copied nor moved: it gives the model's `pooled_audio`.
 
         Args:
-            model ([`SmoothCLAPModel`]): Its audio tower is in evaluation mode whenever this encoder is called.
+            model ([`SmoothCLAPModel`]): In evaluation mode whenever the encoder is called.
             extractor ([`SmoothCLAPFeatureExtractor`]): The model's.
 
         Raises:
-            ValueError: if the extractor is not for this kind of tower.
+            ValueError: if the extractor is for another kind of tower.
         """
         if extractor.model_input_names[0] != model.audio_input_name:
             raise ValueError(
@@ -97,9 +98,9 @@ class FrozenSpeechEncoder:
     @property
     def fingerprint(self) -> str:
         """
-        Names what is computed: SHA-256 in hexadecimal of weights, configuration and extractor settings.
+        SHA-256 of weights, configuration and extractor settings, in hexadecimal; all weights are read each time.
 
-        It is the same in every process and wherever the encoder was loaded from. All weights are read each time.
+        It is the same in every process and wherever the encoder was loaded from.
         """
         digest = hashlib.sha256(POOLING.encode())
         config = without_training_noise(copy.deepcopy(self.tower.config)).to_dict()
@@ -114,21 +115,19 @@ class FrozenSpeechEncoder:
     @torch.inference_mode()
     def __call__(self, clips: Sequence[np.ndarray], batch_size: int = 8) -> np.ndarray:
         """
-        Encode mono clips.
+        Encode mono clips, those of similar length together; for a tower with group norm only those of equal length.
 
-        Clips of like length share a batch, to spare padding. With `batch_size=1` a clip gives bit for bit what it
-        gives alone; in a padded batch it may differ by 1e-5. Towers with group norm, which padding would disturb, get
-        batches of clips of one and the same length.
+        With `batch_size=1` a clip gives bit for bit what it gives alone; in a padded batch it may differ by 1e-5.
 
         Args:
             clips (`Sequence[np.ndarray]`, each of shape `(samples,)`): At the encoder's rate, full scale 1.
             batch_size (`int`, defaults to 8): Clips per batch.
 
         Returns:
-            `np.ndarray`: float32, of shape `(clips, width)`, in the order of `clips`.
+            `np.ndarray` of shape `(clips, width)`: float32, in the order of `clips`.
 
         Raises:
-            ValueError: if the tower is in training mode, or a clip is not what the extractor takes.
+            ValueError: if the tower is in training mode, or the extractor refuses a clip.
         """
         if self.tower.training:
             raise ValueError(
@@ -136,7 +135,8 @@ class FrozenSpeechEncoder:
             )
         features = np.empty((len(clips), self.tower.config.hidden_size), dtype=np.float32)
         name, mask_name = self.extractor.model_input_names
-        for chosen in self._batches([len(clip) for clip in clips], batch_size):
+        only_equal = getattr(self.tower.config, "feat_extract_norm", "layer") == "group"
+        for chosen in batches_by_length([len(clip) for clip in clips], batch_size, only_equal):
             batch = self.extractor(
                 [clips[index] for index in chosen], sampling_rate=self.sampling_rate, return_tensors="pt"
             ).to(self.tower.device, self.tower.dtype)
@@ -144,27 +144,10 @@ class FrozenSpeechEncoder:
             features[chosen] = pooled.float().cpu().numpy()
         return features
 
-    def _batches(self, lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-        """Indices of the clips that go together."""
-        group_norm = getattr(self.tower.config, "feat_extract_norm", "layer") == "group"
-        order = sorted(range(len(lengths)), key=lambda index: lengths[index])
-        for _, alike in groupby(order, key=lambda index: lengths[index] if group_norm else None):
-            members = list(alike)
-            for start in range(0, len(members), batch_size):
-                yield members[start : start + batch_size]
-
 
 def _pretrained_with_normalize(name_or_path: str) -> bool:
     file = cached_file(name_or_path, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
     return file is not None and bool(json.loads(Path(file).read_text()).get("do_normalize", False))
-
-
-SHARD_CLIPS = 512
-"""Clips per cache file: at most this many are computed again after an interruption."""
-WINDOW_CLIPS = 64
-"""Clips in memory at a time; those of like length share a batch."""
-FORMAT = 1
-"""Part of the key: to be raised when the files' layout or the way clips are cut changes."""
 
 
 def cached_features(
@@ -177,15 +160,15 @@ def cached_features(
     wait: Callable[[], None] | None = None,
 ) -> Dataset:
     """
-    Computes what a frozen encoder says of each row's clip, or takes it from the cache.
+    Compute the features of each row's clip, or take them from the cache.
 
     A cache file holds the features of up to 512 consecutive rows. Its name is made from the encoder's weights and
     settings, the crops, and the ids and audio bytes of those rows, so that nothing outdated is ever read and several
-    runs may share a folder. It is written whole or not at all: a run that was killed goes on where it was.
+    runs may share a folder. It is written whole or not at all: a run that was killed continues where it was.
 
     Args:
         rows (`Dataset`): With `id`, and `path` or `audio` as [`~smoothclap_trainer.data.clips.read_clip`] reads them.
-        encoder ([`FrozenSpeechEncoder`]): What is asked.
+        encoder ([`FrozenSpeechEncoder`]): What gives the features.
         crops ([`Crops`], *optional*): Each clip's `per_clip` crops are encoded; `None` encodes clips whole.
         cache_dir (`str` or `Path`): Folder of the cache; it is created if need be.
         process_index (`int`, defaults to 0): Which of several processes this is; each computes its share of the files.
@@ -195,7 +178,7 @@ def cached_features(
 
     Returns:
         `Dataset`: One row per row, in order, memory-mapped and in numpy format, with the column `features`: float32 of
-        shape `(per_clip, width)`, entry n belonging to crop number n; `(1, width)` of whole clips.
+        shape `(per_clip, width)`, entry n belonging to crop number n; `(1, width)` for whole clips.
 
     Raises:
         ValueError: if there are no rows, a new crop is to be cut every epoch, an audio file cannot be read, features
@@ -225,7 +208,7 @@ def cached_features(
 
 def add_features(rows: Dataset, features: Dataset, column: str) -> Dataset:
     """
-    Puts cached features beside their rows.
+    Add cached features to their rows.
 
     Args:
         rows (`Dataset`): The rows.
@@ -233,14 +216,35 @@ def add_features(rows: Dataset, features: Dataset, column: str) -> Dataset:
         column (`str`): The new column's name.
 
     Returns:
-        `Dataset`: `rows` with the column `column`, which is still memory-mapped and read as numpy arrays of shape
-        `(per_clip, width)`; other columns are read as before.
+        `Dataset`: `rows` with the column `column`, memory-mapped and read as numpy arrays of shape `(per_clip, width)`;
+        other columns are read as before.
     """
     arrays = rows.format["columns"] if rows.format["type"] == "numpy" else []
     joined = concatenate_datasets(
         [rows.with_format(None), features.with_format(None).rename_column("features", column)], axis=1
     )
     return joined.with_format("numpy", columns=[*arrays, column], output_all_columns=True)
+
+
+@torch.no_grad()
+def cached_embeddings(
+    model: SmoothCLAPModel, extractor: SmoothCLAPFeatureExtractor, rows: Dataset, cache_dir: str | Path
+) -> np.ndarray:
+    """
+    Embed whole clips, by way of the cache: for models that share a frozen audio tower, it runs once.
+
+    Args:
+        model ([`SmoothCLAPModel`]): In evaluation mode.
+        extractor ([`SmoothCLAPFeatureExtractor`]): The model's.
+        rows (`Dataset`): With `id`, and `path` or `audio`.
+        cache_dir (`str` or `Path`): Folder of the cache.
+
+    Returns:
+        `np.ndarray` of shape `(clips, projection_dim)`: Unit length, float32, in the order of `rows`.
+    """
+    features = cached_features(rows, FrozenSpeechEncoder.from_model(model, extractor), None, cache_dir)
+    pooled = torch.from_numpy(np.asarray(features["features"])[:, 0]).to(model.device, model.dtype)  # (clips, hidden)
+    return model.get_audio_features(pooled_audio=pooled).pooler_output.float().cpu().numpy()
 
 
 def _check(
@@ -271,19 +275,12 @@ def _keys(clips: Dataset, blocks: Sequence[range], fingerprint: str, crops: Crop
 def _content(clips: Dataset, index: int) -> tuple[str, str]:
     """A clip's id and the SHA-256 of its encoded audio."""
     row = clips[index]
-    return row["id"], hashlib.sha256(_encoded_audio(row)).hexdigest()
-
-
-def _encoded_audio(row: Mapping[str, Any]) -> bytes:
-    source = row.get("path") or row.get("audio")
-    if isinstance(source, Mapping):  # as `datasets.Audio(decode=False)` gives it
-        source = source.get("bytes") or source.get("path")
-    if not source:
-        raise ValueError(f"Clip {row['id']!r} has neither `path` nor `audio`; a row needs one of them.")
+    source: Any = clip_source(row)
     try:
-        return source if isinstance(source, bytes) else Path(source).read_bytes()
+        audio = source if isinstance(source, bytes) else Path(source).read_bytes()
     except OSError as error:
         raise ValueError(f"The audio of clip {row['id']!r} cannot be read: {error}.") from error
+    return row["id"], hashlib.sha256(audio).hexdigest()
 
 
 def _encoded(

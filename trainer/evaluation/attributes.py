@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
-
-from .embed import embed_texts
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPProcessor
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def attribute_table(
     if len(rows) != len(audio_embeds):
         raise ValueError(f"There are {len(rows)} rows but {len(audio_embeds)} embeddings; they must correspond.")
     texts = [text for query in queries for text in (query.high, query.low)]
-    text_embeds = embed_texts(model, processor, texts).reshape(len(queries), 2, -1)
+    text_embeds = SmoothCLAPEncoder(model, processor).encode_text(texts).reshape(len(queries), 2, -1)
     table = []
     for query, (high, low) in zip(queries, text_embeds, strict=True):
         scores = audio_embeds @ (high - low)  # (clips,)

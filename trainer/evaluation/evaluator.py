@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from transformers.utils import logging
 
+from modeling_smoothclap import SmoothCLAPEncoder
+from modeling_smoothclap.audio_smoothclap import ClipError
+from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model
+from modeling_smoothclap.encoding_smoothclap import unit_rows
+
 from ..files import write_text
 from ..plotting import check_matplotlib
-from .checkpoint_location import find_checkpoint
 from .corpora import zero_shot_status
-from .dual_encoders import DualEncoder, load_dual_encoder
-from .embed import unit_rows
-from .embed_files import embed_files
 from .intervals import metrics_with_intervals
 from .metrics import confusion_matrix, reliability, unweighted_average_recall_of, zero_shot_predictions
-from .named_checkpoint import parse_model
 from .own_task import Task
 from .protocols import Protocol
 from .report import write_report
@@ -53,11 +53,11 @@ class _Model(NamedTuple):
     """A model to evaluate: what results call it, and how to get it."""
 
     name: str
-    load: Callable[[], DualEncoder]
+    load: Callable[[], SmoothCLAPEncoder]
 
 
 def evaluate(
-    models: str | Path | DualEncoder | Sequence[str | Path | DualEncoder],
+    models: str | Path | SmoothCLAPEncoder | Sequence[str | Path | SmoothCLAPEncoder],
     tasks: str | Path | Task | Sequence[str | Path | Task],
     *,
     data_root: str | Path | Sequence[str | Path] | None = None,
@@ -77,7 +77,7 @@ def evaluate(
     by the logit scale, agree to about 1e-4.
 
     Args:
-        models (`str`, `Path`, [`DualEncoder`] or a sequence of them): Hub ids or folders of dual encoders, as
+        models (`str`, `Path`, [`SmoothCLAPEncoder`] or a sequence of them): Hub ids or folders of dual encoders, as
             `[NAME=]MODEL[@REVISION]`, or loaded ones.
         tasks (`str`, `Path`, [`Task`] or a sequence of them): Names of [`~.protocols.PROTOCOLS`], YAML files of one's
             own tasks, or loaded tasks. A clip that several tasks share is embedded once.
@@ -121,14 +121,16 @@ def _listed(items: Any) -> list[Any]:
     return list(items) if isinstance(items, Sequence) and not isinstance(items, str | Task) else [items]
 
 
-def _model(asked: str | Path | DualEncoder, device: str, trust_remote_code: bool) -> _Model:
-    if isinstance(asked, DualEncoder):
+def _model(asked: str | Path | SmoothCLAPEncoder, device: str, trust_remote_code: bool) -> _Model:
+    if isinstance(asked, SmoothCLAPEncoder):
         return _Model(asked.name, lambda: asked)
     name, checkpoint, revision = parse_model(str(asked))
     find_checkpoint(checkpoint, revision)  # a misspelt one is reported before the others have run
 
-    def load() -> DualEncoder:
-        encoder = load_dual_encoder(checkpoint, revision, trust_remote_code, device)
+    def load() -> SmoothCLAPEncoder:
+        encoder = SmoothCLAPEncoder.from_pretrained(
+            checkpoint, device, revision=revision, trust_remote_code=trust_remote_code
+        )
         encoder.name = name
         return encoder
 
@@ -153,8 +155,10 @@ def _evaluate(
         started = time.monotonic()
         encoder = load()
         described.append(_described(encoder))
-        text_embeds = dict(zip(texts, encoder.embed_texts(texts), strict=True))
-        audio_embeds = embed_files(encoder, paths, settings["batch_size"], num_workers, doubtful)
+        text_embeds = dict(zip(texts, encoder.encode_text(texts), strict=True))
+        problems: dict[int, ClipError] = {}
+        audio_embeds = encoder.encode_audio(paths, settings["batch_size"], num_workers=num_workers, problems=problems)
+        doubtful |= {paths[place]: each.problem for place, each in problems.items()}
         parts = np.split(audio_embeds, np.cumsum([len(task.rows) for task in tasks])[:-1])
         for task, part in zip(tasks, parts, strict=True):
             given = answer(task, encoder.logit_scale, part, text_embeds)
@@ -182,7 +186,7 @@ def _evaluate(
     )
 
 
-def _described(encoder: DualEncoder) -> EvaluatedModel:
+def _described(encoder: SmoothCLAPEncoder) -> EvaluatedModel:
     said = encoder.describe()
     return EvaluatedModel(class_name=said.pop("class"), **said)
 
@@ -218,7 +222,7 @@ def answer(task: Task, logit_scale: float, audio_embeds: np.ndarray, text_embeds
 
 def judge(
     task: Task,
-    encoder: DualEncoder,
+    encoder: SmoothCLAPEncoder,
     answers: Answers,
     text_embeds: Mapping[str, np.ndarray],
     seed: int,
@@ -229,7 +233,7 @@ def judge(
 
     Args:
         task ([`Task`]): What was asked.
-        encoder ([`DualEncoder`]): Which model.
+        encoder ([`SmoothCLAPEncoder`]): Which model.
         answers ([`Answers`]): What it answered.
         text_embeds (`Mapping[str, np.ndarray]`): The embedding of every text that the protocol names.
         seed (`int`): Of the bootstrap.

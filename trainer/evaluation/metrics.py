@@ -10,7 +10,7 @@ from math import comb
 
 import numpy as np
 
-from .embed import unit_rows
+from modeling_smoothclap.encoding_smoothclap import unit_rows
 
 
 def class_ids(predicted: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

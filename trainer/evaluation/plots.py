@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from modeling_smoothclap.encoding_smoothclap import unit_rows
+
 from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, spread, wrapped
 from ..templating import number, with_interval
-from .embed import unit_rows
 from .metrics import Calibration
 from .results import Answers, EvaluationResults, ModelResult, TaskResults
 from .valence_arousal import ENOUGH_PAIRS, Pair, class_centres, class_pairs, pair_correlation

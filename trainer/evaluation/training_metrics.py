@@ -7,7 +7,8 @@ import numpy as np
 from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 from transformers import EvalPrediction
 
-from .embed import embed_texts
+from modeling_smoothclap import SmoothCLAPEncoder
+
 from .metrics import accuracy, recall_at_k, unweighted_average_recall, zero_shot_predictions
 
 
@@ -66,7 +67,7 @@ class ZeroShotMetrics:
         training = model.training
         model.eval()
         try:
-            self.class_embeds = embed_texts(model, self.processor, self.texts)
+            self.class_embeds = SmoothCLAPEncoder(model, self.processor).encode_text(self.texts)
         finally:
             model.train(training)
 

@@ -154,7 +154,7 @@ class Facts:
         return None if self.zero_shot is None else self._evaluated(self.zero_shot)
 
     def _evaluated(self, results: dict[str, Any]) -> str | None:
-        from ..hub.provenance import weights_sha256
+        from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 
         own = weights_sha256(self.folder)
         return next((model["name"] for model in results["models"] if model["weights_sha256"] == own), None)

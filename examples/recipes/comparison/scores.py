@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from datasets import Dataset
 
-from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPProcessor
+from smoothclap_trainer.data.cache import cached_embeddings
 from smoothclap_trainer.data.captions import full_caption, phrases, row_levels
 from smoothclap_trainer.data.captions.thresholds import Thresholds
-from smoothclap_trainer.evaluation.embed import embed_clips, embed_texts
 from smoothclap_trainer.evaluation.metrics import (
     chance_recall,
     recall_at_k,
@@ -51,10 +51,10 @@ def score_checkpoint(
     thresholds = Thresholds.load(Path(folder) / "thresholds.json")
     figures: dict[str, float] = {"train_clips": thresholds.num_rows}
 
-    embeds = embed_clips(model, processor.feature_extractor, _clips(expressive), cache)
+    embeds = cached_embeddings(model, processor.feature_extractor, _clips(expressive), cache)
     figures |= _recalls(model, processor, embeds, expressive) | graded_correlations(embeds, expressive)
 
-    embeds = embed_clips(model, processor.feature_extractor, _clips(speech), cache)
+    embeds = cached_embeddings(model, processor.feature_extractor, _clips(speech), cache)
     own = _retrieval(model, processor, embeds, speech, own_thresholds)
     figures |= _retrieval(model, processor, embeds, speech, thresholds)
     return figures | {f"own_{name}": figure for name, figure in own.items()}
@@ -71,7 +71,7 @@ def _retrieval(
     records: list[Any] = rows.to_dict("records")
     captions = [full_caption(row_levels(row, thresholds), "en") for row in records]
     caption_ids, distinct = pd.factorize(np.array(captions, dtype=object))
-    text_embeds = embed_texts(model, processor, list(distinct))[caption_ids]
+    text_embeds = SmoothCLAPEncoder(model, processor).encode_text(list(distinct))[caption_ids]
     chance = {f"chance_r@{k}": found for k, found in chance_recall(caption_ids).items()}
     return recall_at_k(embeds, text_embeds, caption_ids) | chance | {"captions": len(distinct)}
 
@@ -86,7 +86,7 @@ def _recalls(
     """UAR in each language, among the labels of all."""
     true, labels = pd.factorize(rows["label"], sort=True)
     texts = [phrases("emotion", label)[0] for label in labels]
-    predicted = zero_shot_predictions(embeds, embed_texts(model, processor, texts))
+    predicted = zero_shot_predictions(embeds, SmoothCLAPEncoder(model, processor).encode_text(texts))
     figures = {}
     for language in sorted(rows["language"].unique()):
         members = (rows["language"] == language).to_numpy()

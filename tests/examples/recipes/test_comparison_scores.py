@@ -6,10 +6,9 @@ from comparison.graded import graded_correlations
 from comparison.scores import score_checkpoint
 from transformers.audio_utils import load_audio
 
-from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPProcessor
 from smoothclap_trainer.data.captions import full_caption, row_levels
 from smoothclap_trainer.data.captions.thresholds import Thresholds
-from smoothclap_trainer.evaluation.embed import embed_texts
 from smoothclap_trainer.evaluation.metrics import recall_at_k
 from tests.examples.recipes import comparison_data
 
@@ -46,7 +45,7 @@ def test_scores_are_the_figures_of_their_definitions(tmp_path, sets):
 
     model, processor = SmoothCLAPModel.from_pretrained(folder), SmoothCLAPProcessor.from_pretrained(folder)
     embeds = live(model, processor, expressive)
-    classes = embed_texts(model, processor, ["a happy voice", "a neutral voice", "a sad voice"])
+    classes = SmoothCLAPEncoder(model, processor).encode_text(["a happy voice", "a neutral voice", "a sad voice"])
     chosen = np.array(["happy", "neutral", "sad"])[(embeds @ classes.T).argmax(axis=1)]
     for language in ("en", "de"):
         recalls = [
@@ -63,7 +62,7 @@ def test_scores_are_the_figures_of_their_definitions(tmp_path, sets):
     assert captions[0] == captions[1]
     recalls = recall_at_k(
         live(model, processor, speech),
-        embed_texts(model, processor, captions),
+        SmoothCLAPEncoder(model, processor).encode_text(captions),
         np.array([captions.index(text) for text in captions]),
     )
     assert {name: scores[name] for name in recalls} == recalls

@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 
+from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.clep_dg.classifier import save_classifier
 from smoothclap_trainer.clep_dg.methods import METHODS
 from smoothclap_trainer.clep_dg.prompts import ENGLISH
-from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from tests import tiny
 from tests.trainer.evaluation.tiny_clap import clap
 
@@ -48,7 +48,12 @@ def corpus(name: str, title: str, language: str) -> dict[str, Any]:
 
 def encoder_entry(folder: Path, corpora: list[str]) -> dict[str, Any]:
     """What results say of an encoder."""
-    return load_dual_encoder(str(folder)).describe() | {"name": folder.name, "corpora": corpora, "texts": []}
+    described = SmoothCLAPEncoder.from_pretrained(folder).describe()
+    return described | {
+        "name": folder.name,
+        "corpora": corpora,
+        "texts": [],
+    }
 
 
 def results(folder: Path) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def with_clap(folder: Path) -> dict[str, Any]:
 
 def save(encoder: Path, folder: Path) -> Path:
     """A classifier of two classes, as the experiment saves it."""
-    loaded = load_dual_encoder(str(encoder))
+    loaded = SmoothCLAPEncoder.from_pretrained(str(encoder))
     width = loaded.model.config.projection_dim
     vectors = torch.randn(2, width, generator=torch.Generator().manual_seed(0))
     save_classifier(loaded, torch.nn.functional.normalize(vectors, dim=-1), ["sad", "glad"], 5.0, folder)

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from modeling_smoothclap import SmoothCLAPForAudioClassification
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPForAudioClassification
 from smoothclap_trainer.clep_dg import experiment as under_test
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
@@ -19,7 +19,6 @@ from smoothclap_trainer.clep_dg.methods import METHODS, text_stages
 from smoothclap_trainer.clep_dg.prompts import PromptEncoder
 from smoothclap_trainer.clep_dg.settings import read_settings
 from smoothclap_trainer.data.clips import read_clip
-from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.tasks import read_task
 from tests import tiny
@@ -74,12 +73,12 @@ def test_what_is_judged(results):
 
 
 def test_zero_shot_figures_by_hand(results, folder):
-    encoder = load_dual_encoder(str(folder / "encoder"))
-    texts = encoder.embed_texts(SHARED)
+    encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder"))
+    texts = encoder.encode_text(SHARED)
     for entry in results["generalisation"][::2]:
         rows = read_task(PROTOCOLS["emodb-7" if entry["corpus"] == "emodb" else "tess-7"], folder / entry["corpus"])
         rows = rows[rows["label"].isin(SHARED)]
-        audio = encoder.embed_clips([read_clip({"path": path}, 16000) for path in rows["path"]])
+        audio = encoder.encode_audio([read_clip({"path": path}, 16000) for path in rows["path"]])
         answers = [SHARED[index] for index in (audio @ texts.T).argmax(axis=1)]
         figures = entry["methods"][0]["figures"]
         assert figures["uar"]["value"] == pytest.approx(balanced_accuracy_score(rows["label"], answers), abs=1e-6)
@@ -88,12 +87,12 @@ def test_zero_shot_figures_by_hand(results, folder):
 
 
 def test_the_classifier_of_the_other_corpus_by_hand(results, folder):
-    encoder = load_dual_encoder(str(folder / "encoder"))
+    encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder"))
     embeds, labels = {}, {}
     for name in ("emodb", "tess"):
         rows = read_task(PROTOCOLS[f"{name}-7"], folder / name)
         rows = rows[rows["label"].isin(SHARED)]
-        embeds[name] = encoder.embed_clips([read_clip({"path": path}, 16000) for path in rows["path"]])
+        embeds[name] = encoder.encode_audio([read_clip({"path": path}, 16000) for path in rows["path"]])
         labels[name] = np.array([SHARED.index(label) for label in rows["label"]])
     for entry, other in ((results["generalisation"][0], "tess"), (results["generalisation"][2], "emodb")):
         weights = train_classifier(
@@ -108,7 +107,7 @@ def test_the_classifier_of_the_other_corpus_by_hand(results, folder):
 
 def test_the_saved_classifier_is_that_of_the_first_seed_with_the_scale_of_its_training(folder):
     run(folder, seeds=[3, 0], classifier={"epochs": 2, "scale": 7.0}, output=str(folder / "scaled"))
-    encoder = load_dual_encoder(str(folder / "encoder"))
+    encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder"))
     stages = text_stages(
         PromptEncoder(encoder.model, encoder.processor.tokenizer),
         SHORT,

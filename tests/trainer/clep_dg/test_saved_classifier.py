@@ -9,37 +9,36 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import pipeline
 
-from modeling_smoothclap import SmoothCLAPModel
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel
 from smoothclap_trainer.clep_dg.classifier import RECORD_FILE, WEIGHTS_FILE, check_no_adapters, save_classifier
-from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from tests import tiny
 from tests.trainer.evaluation.tiny_clap import clap
 
 
 def test_a_smoothclap_becomes_a_model_for_the_stock_pipeline(tmp_path):
-    encoder = load_dual_encoder(str(tiny.checkpoint(tmp_path / "encoder")))
+    encoder = SmoothCLAPEncoder.from_pretrained(str(tiny.checkpoint(tmp_path / "encoder")))
     weights = torch.randn(3, 16, generator=torch.Generator().manual_seed(0))
     save_classifier(encoder, weights, ["sad", "glad", "mad"], 4.0, tmp_path / "classifier")
     clip = tiny.clips(0.3)[0]
     found = pipeline("audio-classification", model=str(tmp_path / "classifier"))(clip)
     unit = torch.nn.functional.normalize(weights, dim=-1).numpy()
-    logits = 4 * encoder.embed_clips([clip])[0] @ unit.T
+    logits = 4 * encoder.encode_audio([clip])[0] @ unit.T
     expected = dict(zip(["sad", "glad", "mad"], np.exp(logits) / np.exp(logits).sum(), strict=True))
     assert {each["label"]: each["score"] for each in found} == pytest.approx(expected, abs=1e-5)
 
 
 def test_adapters_apart_are_refused(tmp_path):
     base = tiny.checkpoint(tmp_path / "encoder")
-    check_no_adapters(load_dual_encoder(str(base)))
+    check_no_adapters(SmoothCLAPEncoder.from_pretrained(str(base)))
     config = LoraConfig(target_modules=["query", "value"])
     get_peft_model(SmoothCLAPModel.from_pretrained(base), config).save_pretrained(tmp_path / "adapters")
     tiny.processor().save_pretrained(tmp_path / "adapters")
     with pytest.raises(ValueError, match=r"adapters' has adapters apart .*`lora_save: merged`"):
-        check_no_adapters(load_dual_encoder(str(tmp_path / "adapters")))
+        check_no_adapters(SmoothCLAPEncoder.from_pretrained(str(tmp_path / "adapters")))
 
 
 def test_every_class_that_the_folder_names_has_its_code_there(tmp_path):
-    encoder = load_dual_encoder(str(tiny.checkpoint(tmp_path / "encoder")))
+    encoder = SmoothCLAPEncoder.from_pretrained(str(tiny.checkpoint(tmp_path / "encoder")))
     extractor = encoder.processor.feature_extractor
     assert "AutoProcessor" in extractor.auto_map  # as it was loaded with its processor, whose code does not go along
     save_classifier(encoder, torch.eye(2, 16), ["sad", "glad"], 4.0, tmp_path / "classifier")
@@ -52,7 +51,7 @@ def test_every_class_that_the_folder_names_has_its_code_there(tmp_path):
 
 
 def test_of_clap_the_vectors_are_kept_with_what_they_are_for(tmp_path):
-    encoder = load_dual_encoder(str(clap(tmp_path / "clap")))
+    encoder = SmoothCLAPEncoder.from_pretrained(str(clap(tmp_path / "clap")))
     weights = torch.randn(4, 2, generator=torch.Generator().manual_seed(0)).T  # not contiguous
     save_classifier(encoder, weights, ["traurig", "wütend"], 5.0, tmp_path / "new" / "classifier")
     folder = tmp_path / "new" / "classifier"

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.data.captions import all_phrases
 from smoothclap_trainer.evaluation.attributes import (
     ATTRIBUTE_QUERIES,
@@ -11,7 +12,6 @@ from smoothclap_trainer.evaluation.attributes import (
     attribute_table,
     auc,
     bootstrap_interval,
-    embed_texts,
     thirds,
 )
 from tests import tiny
@@ -60,7 +60,7 @@ def test_each_attribute_is_asked_in_seen_and_unseen_words_and_in_german():
 def test_table_finds_a_planted_attribute_within_each_corpus():
     model, processor = tiny.model(), tiny.processor()
     query = AttributeQuery("pitch", "f0", "en", "a high voice", "a low voice")
-    high, low = embed_texts(model, processor, [query.high, query.low])
+    high, low = SmoothCLAPEncoder(model, processor).encode_text([query.high, query.low])
     f0 = np.tile(np.arange(9.0), 2)
     # Clips lie along the direction from low to high by their f0; in the second corpus, against it.
     signs = np.repeat([1.0, -1.0], 9)

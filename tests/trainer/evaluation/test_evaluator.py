@@ -13,8 +13,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 from transformers import AutoModel, AutoProcessor
 from transformers.audio_utils import load_audio
 
-from smoothclap_trainer.evaluation import embed_files, evaluator, results
-from smoothclap_trainer.evaluation.dual_encoders import DualEncoder, load_dual_encoder
+from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
+from smoothclap_trainer.evaluation import results
 from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sensitivity, write_predictions
 from smoothclap_trainer.evaluation.own_task import Task
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Protocol
@@ -150,15 +150,15 @@ def test_results_describe_data_models_and_settings(evaluation, models, tasks):
 def test_probabilities_are_the_models_own(evaluation, tasks, models):
     for name, folder in zip(NAMES, models, strict=True):
         answers = evaluation.answers["four", name]
-        encoder = load_dual_encoder(folder)
+        encoder = SmoothCLAPEncoder.from_pretrained(folder)
         logits = encoder.logit_scale * answers.audio_embeds.astype(float) @ answers.class_embeds.T
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(answers.probabilities, expected, atol=1e-5)
         assert (answers.probabilities.argmax(axis=1) == answers.predicted).all()
         clip, rate = sf.read(tasks[0].rows["path"][3], dtype="float32")
         if rate == encoder.sampling_rate:
-            np.testing.assert_allclose(encoder.embed_clips([clip])[0], answers.audio_embeds[3], atol=1e-5)
-        np.testing.assert_allclose(encoder.embed_texts(["sad"])[0], answers.class_embeds[1], atol=1e-5)
+            np.testing.assert_allclose(encoder.encode_audio([clip])[0], answers.audio_embeds[3], atol=1e-5)
+        np.testing.assert_allclose(encoder.encode_text(["sad"])[0], answers.class_embeds[1], atol=1e-5)
 
 
 def test_among_equals_the_first_class(tasks):
@@ -196,10 +196,18 @@ def test_other_seeds_draw_other_samples(evaluation, tasks, models):
 
 def test_everything_is_embedded_and_hashed_once(tasks, models, monkeypatch):
     read, hashed, asked = Counter(), Counter(), Counter()
-    real_read, real_hash, real_texts = embed_files.decode_clip_of, results.file_sha256, DualEncoder.embed_texts
-    monkeypatch.setattr(embed_files, "decode_clip_of", lambda row: read.update([row["path"]]) or real_read(row))
+    real_read, real_hash, real_texts = (
+        batching_smoothclap.read_and_check,
+        results.file_sha256,
+        SmoothCLAPEncoder.encode_text,
+    )
+    monkeypatch.setattr(
+        batching_smoothclap, "read_and_check", lambda path, *rest: read.update([path]) or real_read(path, *rest)
+    )
     monkeypatch.setattr(results, "file_sha256", lambda path: hashed.update([path]) or real_hash(path))
-    monkeypatch.setattr(DualEncoder, "embed_texts", lambda self, texts: asked.update(texts) or real_texts(self, texts))
+    monkeypatch.setattr(
+        SmoothCLAPEncoder, "encode_text", lambda self, texts: asked.update(texts) or real_texts(self, texts)
+    )
     evaluate(models[:1], tasks, bootstrap_samples=1)
     assert set(read.values()) == set(hashed.values()) == set(asked.values()) == {1}
     assert len(read) == 24 and len(asked) == 4 * 4 + 2 * 2
@@ -208,19 +216,19 @@ def test_everything_is_embedded_and_hashed_once(tasks, models, monkeypatch):
 def test_only_one_model_is_in_memory(tasks, models, monkeypatch):
     loaded = []
 
-    def load(*arguments):
+    def load(*arguments, real=SmoothCLAPEncoder.from_pretrained, **options):
         assert all(earlier() is None for earlier in loaded)
-        encoder = load_dual_encoder(*arguments)
+        encoder = real(*arguments, **options)
         loaded.append(weakref.ref(encoder))
         return encoder
 
-    monkeypatch.setattr(evaluator, "load_dual_encoder", load)
+    monkeypatch.setattr(SmoothCLAPEncoder, "from_pretrained", load)
     evaluate(models, tasks[:1], bootstrap_samples=1)
     assert len(loaded) == 2
 
 
 def test_every_model_is_looked_up_before_the_first_runs(tasks, models, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluator, "load_dual_encoder", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr(SmoothCLAPEncoder, "from_pretrained", lambda *_, **__: pytest.fail("a model was loaded"))
     with pytest.raises(ValueError, match="mistyped"):
         evaluate([models[0], str(tmp_path / "mistyped")], tasks)
 
@@ -252,7 +260,7 @@ def test_what_cannot_be_evaluated(tasks, models, tmp_path):
 
 
 def test_models_have_the_names_that_the_user_gives_loaded_ones_their_own(tasks, models, evaluation):
-    encoder = load_dual_encoder(models[0])
+    encoder = SmoothCLAPEncoder.from_pretrained(models[0])
     encoder.name = "loaded"
     found = evaluate([f"waves={models[0]}", encoder], tasks[0], bootstrap_samples=50)
     assert [model.name for model in found.models] == ["waves", "loaded"]

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from smoothclap_trainer.hub.provenance import weights_sha256
+from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 from smoothclap_trainer.model_card.facts import Facts
 from tests import tiny
 from tests.trainer.evaluation.made_up_results import MODELS, made_up_results

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from smoothclap_trainer.hub.provenance import weights_sha256
+from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 from tests import tiny
 from tests.trainer.model_card import folders
 

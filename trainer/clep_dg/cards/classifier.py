@@ -8,7 +8,8 @@ import yaml
 from huggingface_hub import ModelCard, ModelCardData
 from transformers.utils import cached_file
 
-from ...evaluation.named_checkpoint import parse_model
+from modeling_smoothclap.checkpoint_smoothclap import parse_model
+
 from ...evaluation.report_cells import code, table
 from ...hub.plan import CARD
 from ...model_card import making, use
@@ -126,16 +127,16 @@ def _training(classifier: SavedClassifier) -> list[str]:
 def _vectors(classifier: SavedClassifier) -> str:
     """How a classifier is used that is no model."""
     hub = _on_the_hub(classifier)
-    encoder = f'"{hub[0]}", "{hub[1]}")' if hub else f'"FOLDER")  # of {classifier.encoder["name"]}'
+    encoder = f'"{hub[0]}", revision="{hub[1]}")' if hub else f'"FOLDER")  # of {classifier.encoder["name"]}'
     lines = [
         "import numpy as np",
         "from safetensors.numpy import load_file",
-        "from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder",
+        "from modeling_smoothclap import SmoothCLAPEncoder",
         "",
         f'vectors = load_file("{WEIGHTS_FILE}")["weights"]  # (classes, width), in the order of {RECORD_FILE}',
-        f"encoder = load_dual_encoder({encoder}",
+        f"encoder = SmoothCLAPEncoder.from_pretrained({encoder}",
         "clip = np.random.default_rng(0).normal(0, 0.1, encoder.sampling_rate).astype(np.float32)  # yours: mono",
-        "print(encoder.embed_clips([clip]) @ vectors.T)  # cosines, (clips, classes)",
+        "print(encoder.encode_audio([clip]) @ vectors.T)  # cosines, (clips, classes)",
     ]
     return "\n".join(["No pipeline loads it: it is one vector for each class.\n", "```python", *lines, "```"])
 

@@ -11,9 +11,9 @@ from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import pipeline
 
+from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.clep_dg.cards import classifier as under_test
 from smoothclap_trainer.clep_dg.cards.classifier import write_cards
-from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from tests.trainer.clep_dg import judged_classifiers
 
 
@@ -194,15 +194,15 @@ def test_class_vectors_are_used_as_the_card_says(folder, monkeypatch):
     assert "No pipeline loads it" in text and "## Model" not in text
     there = folder / "both" / "classifier" / "two"
     monkeypatch.chdir(there)
-    encoder = load_dual_encoder(str(folder / "clap"))
+    encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "clap"))
     clip = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
-    expected = encoder.embed_clips([clip]) @ load_file(there / "classifier.safetensors")["weights"].T
+    expected = encoder.encode_audio([clip]) @ load_file(there / "classifier.safetensors")["weights"].T
     assert run(text, FOLDER=str(folder / "clap")).strip() == str(expected)
 
     results["settings"]["encoder"]["two"] = "someone/clap"
     results["encoders"][1]["revision"] = "c0ffee"
     text = write_cards(results, folder / "both")[1].read_text(encoding="utf-8")
-    assert 'load_dual_encoder("someone/clap", "c0ffee")' in text
+    assert 'SmoothCLAPEncoder.from_pretrained("someone/clap", revision="c0ffee")' in text
 
 
 def test_a_classifier_that_is_not_there_is_named(results, tmp_path):

@@ -1,0 +1,168 @@
+"""Feed clips to a model: longest first, decoded ahead, in batches whose number and padded length are limited."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from transformers.utils import logging
+
+from .audio_smoothclap import ClipError, Source, audio_duration, clip_source, read_and_check
+
+
+logger = logging.get_logger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+SECONDS_PER_CLIP = 10
+"""
+A batch holds at most `batch_size` times this many seconds, padding included. So `batch_size` bounds the memory, however
+long the longest clip is. Most clips of speech emotion corpora are shorter; for them only `batch_size` counts.
+"""
+
+_EXAMPLES = 20  # at most this many bad clips are listed in an error
+_AHEAD = 4  # clips that wait for each thread: enough to keep it busy, few enough for memory
+
+
+class Clip(NamedTuple):
+    """A clip that was read: its samples, unless it cannot be read, and its problem, if it has one."""
+
+    samples: np.ndarray | None
+    problem: ClipError | None
+
+
+def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
+    """Return one clip or many as a sequence, and whether it is one; the rows of a data set are read later."""
+    if isinstance(audio, str | Path | bytes | Mapping):
+        return [audio], True
+    if isinstance(audio, np.ndarray | torch.Tensor) and getattr(audio.dtype, "kind", "f") not in "OSU":  # not of paths
+        if audio.ndim != 1:
+            raise ValueError(
+                f"An array of shape {tuple(audio.shape)} may be one clip of several channels or several clips: average "
+                "the channels, or give a list of one-dimensional waveforms."
+            )
+        return [audio], True
+    return (audio if hasattr(audio, "column_names") or isinstance(audio, list | tuple) else list(audio)), False
+
+
+def longest_first(clips: Sequence[Any], sampling_rate: int) -> tuple[list[int], list[int]]:
+    """
+    Order clips by their length, which is read from the header of a file.
+
+    Args:
+        clips (`Sequence`): From [`as_clips`].
+        sampling_rate (`int`): Of waveforms, in Hz.
+
+    Returns:
+        `tuple[list[int], list[int]]`: For each clip its place, which for a path that was there before is the earlier
+        one; and the distinct places, longest clip first. A clip that cannot be read comes first of all.
+    """
+    first: dict[str, int] = {}
+    seconds: dict[int, float] = {}
+    places = []
+    for number in range(len(clips)):
+        clip = clips[number]
+        place = first.setdefault(str(clip), number) if isinstance(clip, str | Path) else number
+        if place == number:
+            seconds[place] = _seconds(clip, sampling_rate)
+        places.append(place)
+    return places, sorted(seconds, key=seconds.__getitem__, reverse=True)  # stable
+
+
+def read_clip(clip: Any, number: int, sampling_rate: int) -> Clip:
+    """Read one of [`as_clips`]; `number` is its name in errors if it has no other."""
+    name = clip.get("id") if isinstance(clip, Mapping) else None
+    try:
+        source = _source(clip, sampling_rate)
+        if name is None:
+            name = str(source) if isinstance(source, str | Path) else number
+        samples, problem = read_and_check(source, sampling_rate, name)
+    except ClipError as error:
+        return Clip(None, error)
+    return Clip(samples, ClipError(problem, f"clip {name!r} is {problem}") if problem else None)
+
+
+def limited_groups(
+    read: Iterable[tuple[int, Clip]], batch_size: int, sampling_rate: int
+) -> Iterator[list[tuple[int, Clip]]]:
+    """Yield clips, in their order, in groups of at most `batch_size` clips and [`SECONDS_PER_CLIP`] for each."""
+    limit = SECONDS_PER_CLIP * batch_size * sampling_rate
+    group: list[tuple[int, Clip]] = []
+    longest = 0
+    for place, clip in read:
+        length = 0 if clip.samples is None else len(clip.samples)
+        if group and (len(group) == batch_size or max(longest, length) * (len(group) + 1) > limit):
+            yield group
+            group, longest = [], 0
+        group.append((place, clip))
+        longest = max(longest, length)
+    if group:
+        yield group
+
+
+def batches_by_length(lengths: Sequence[int], batch_size: int, only_equal: bool) -> Iterator[list[int]]:
+    """
+    Yield indices of what goes together, shortest first.
+
+    Args:
+        lengths (`Sequence[int]`): Of clips or texts.
+        batch_size (`int`): At most this many together.
+        only_equal (`bool`): Whether only equal lengths go together, for a model that padding would disturb.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    for _, alike in groupby(order, key=lambda index: lengths[index] if only_equal else None):
+        members = list(alike)
+        for start in range(0, len(members), batch_size):
+            yield members[start : start + batch_size]
+
+
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], num_workers: int) -> Iterator[Result]:
+    """Yield `function(item)` in order, computed a few items ahead in threads; with one worker, when it is needed."""
+    if num_workers == 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(num_workers)
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= _AHEAD * num_workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def report_unread(unread: Sequence[ClipError], count: int, policy: str) -> None:
+    """Raise a ValueError about clips that cannot be read, or with the policy "skip" log a warning."""
+    if count == 1:
+        raise unread[0]
+    if policy == "skip" and len(unread) < count:
+        logger.warning(f"{len(unread)} of {count} clips cannot be read; their embeddings are NaN. One is: {unread[0]}")
+        return
+    listed = "\n  ".join(sorted(map(str, unread))[:_EXAMPLES])
+    more = f"\n  and {len(unread) - _EXAMPLES} more" if len(unread) > _EXAMPLES else ""
+    raise ValueError(f"{len(unread)} of {count} clips cannot be read; fix or remove them:\n  {listed}{more}")
+
+
+def _source(clip: Any, sampling_rate: int) -> Source:
+    if isinstance(clip, Mapping):
+        return clip_source(clip)
+    if isinstance(clip, str | Path | bytes):
+        return clip
+    return (clip.detach().cpu() if isinstance(clip, torch.Tensor) else clip), sampling_rate
+
+
+def _seconds(clip: Any, sampling_rate: int) -> float:
+    try:
+        duration = audio_duration(_source(clip, sampling_rate))
+    except ClipError:
+        return math.inf
+    return math.inf if duration is None else duration

@@ -1,0 +1,140 @@
+"""Finding the checkpoint that a user means."""
+
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from modeling_smoothclap import SMOOTHCLAP_TINY, checkpoint_smoothclap
+from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model, weights_sha256
+
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def downloaded(tmp_path, monkeypatch):
+    """A model and adapters of the Hub as the cache has them, for there is no network."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name, file in (("model", "config.json"), ("adapters", "adapter_config.json")):
+        folder = tmp_path / f"models--user--{name}"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "v1").write_text(COMMIT)
+        (folder / "snapshots" / COMMIT).mkdir(parents=True)
+        (folder / "snapshots" / COMMIT / file).write_text("{}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["model", "adapters"])
+@pytest.mark.parametrize("revision", ["v1", COMMIT])
+def test_a_checkpoint_of_the_hub_has_a_commit(downloaded, name, revision):
+    folder = downloaded / f"models--user--{name}" / "snapshots" / COMMIT
+    assert find_checkpoint(f"user/{name}", revision) == (folder, COMMIT)
+
+
+@pytest.mark.parametrize("name", ["config.json", "adapter_config.json"])
+def test_a_folder_has_none(tmp_path, name):
+    (tmp_path / name).touch()
+    assert find_checkpoint(str(tmp_path)) == (tmp_path, None)
+
+
+def test_a_folder_without_a_configuration(tmp_path):
+    with pytest.raises(ValueError, match=r"config\.json.+adapter_config\.json"):
+        find_checkpoint(str(tmp_path))
+
+
+def test_a_file_is_no_checkpoint_and_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_smoothclap, "cached_file", lambda *_, **__: pytest.fail("the Hub was asked"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    for name in ("model.safetensors", str(tmp_path / "model.safetensors")):
+        with pytest.raises(ValueError, match=r"model\.safetensors"):
+            find_checkpoint(name)
+
+
+@pytest.mark.parametrize("name", ["./x", "../x", "/x", "~/x", "a/b/c", "x/", "a\\b", "C:\\x"])
+def test_what_can_only_be_a_path_is_not_looked_for_on_the_hub(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(checkpoint_smoothclap, "cached_file", lambda *_, **__: pytest.fail("the Hub was asked"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=re.escape(repr(name))):
+        find_checkpoint(name)
+
+
+def test_there_is_no_such_checkpoint(downloaded):
+    with pytest.raises(ValueError, match=r"'user/model'.*main"):
+        find_checkpoint("user/model")  # of which another revision was downloaded
+    with pytest.raises(ValueError, match="'my model'"):
+        find_checkpoint("my model")
+
+
+def test_a_model_may_be_given_a_name_and_a_revision():
+    assert parse_model("user/model") == ("user/model", "user/model", None)
+    assert parse_model("user/model@v2") == ("user/model@v2", "user/model", "v2")
+    assert parse_model("ours=user/model@v2") == ("ours", "user/model", "v2")
+
+
+def test_a_folder_is_called_by_its_own_name(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "lr=1@2").mkdir(parents=True)
+    folder = str(tmp_path / "runs" / "lr=1@2")
+    assert parse_model(folder) == ("lr=1@2", folder, None)  # an equals sign and an at sign of its own
+    assert parse_model(f"{folder}/") == ("lr=1@2", f"{folder}/", None)
+    assert parse_model(f"ours={folder}") == ("ours", folder, None)
+    (tmp_path / "run@2").mkdir()
+    assert parse_model(f"ours={tmp_path / 'run@2'}") == ("ours", str(tmp_path / "run@2"), None)
+    monkeypatch.chdir(tmp_path / "runs")
+    assert parse_model("./lr=1@2").name == "lr=1@2" and parse_model("..").name == tmp_path.name
+    assert parse_model(".") == ("runs", ".", None)
+    assert parse_model("/") == ("/", "/", None)
+
+
+def test_a_file_is_left_to_be_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a=b@c.bin").touch()
+    assert parse_model("a=b@c.bin").checkpoint == parse_model("ours=a=b@c.bin").checkpoint == "a=b@c.bin"
+
+
+def test_the_shipped_checkpoint_has_a_short_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert parse_model("smoothclap-tiny") == ("smoothclap-tiny", SMOOTHCLAP_TINY, None)
+    assert parse_model("ours=smoothclap-tiny") == ("ours", SMOOTHCLAP_TINY, None)
+    Path("smoothclap-tiny").mkdir()
+    assert parse_model("smoothclap-tiny") == ("smoothclap-tiny", "smoothclap-tiny", None)
+
+
+@pytest.mark.parametrize("asked", ["", "=user/model", "ours=", "user/model@"])
+def test_what_names_no_model_is_refused(asked):
+    with pytest.raises(ValueError, match=repr(asked)):
+        parse_model(asked)
+
+
+def test_a_folder_has_no_revisions(tmp_path):
+    for folder in (tmp_path, "smoothclap-tiny"):
+        with pytest.raises(ValueError, match="@v2"):
+            parse_model(f"{folder}@v2")
+
+
+def test_the_hash_of_one_file_it_is_that_files(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "config.json"):
+        (tmp_path / name).write_bytes(b"something else")
+    assert weights_sha256(tmp_path) == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_the_hash_of_several_it_is_that_of_their_listing(tmp_path):
+    for part in ("2-of-2", "1-of-2"):
+        (tmp_path / f"model-{part}.safetensors").write_bytes(part.encode())
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"adapters")
+    listed = subprocess.run("sha256sum *.safetensors | sha256sum", shell=True, cwd=tmp_path, capture_output=True)
+    assert weights_sha256(tmp_path) == listed.stdout.decode().split()[0]
+
+
+def test_without_safetensors_the_hash_is_that_of_pickled_weights(tmp_path):
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
+        weights_sha256(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(b"weights")
+    (tmp_path / "training_args.bin").write_bytes(b"something else")
+    assert weights_sha256(tmp_path) == hashlib.sha256(b"weights").hexdigest()
