@@ -169,6 +169,7 @@ _WANTED = {
 }
 """What a value must be, by the type of pydantic's error."""
 LONGEST_VALUE = 200
+MOST_NAMES = 20
 
 
 def _faults(error: ValidationError, schema: type[Settings], said: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -208,8 +209,10 @@ def shown(value: Any) -> str:
 
 
 def unknown_key(key: str, fields: Iterable[str]) -> str:
+    """Say that there is no such key, and which was meant or which there are."""
     known = list(fields)
-    return f"is an unknown key; {did_you_mean(key, known) or f'keys: {known}'}"
+    all_of_them = f"there are {known}" if len(known) <= MOST_NAMES else "--help lists all"
+    return f"is an unknown key; {did_you_mean(key, known) or all_of_them}"
 
 
 def _path(place: Sequence[str | int], said: Any) -> str:

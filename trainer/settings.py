@@ -42,23 +42,23 @@ class ModelSettings(Settings):
     """What is trained: two encoders joined by new heads, or a checkpoint that is trained further."""
 
     model: Text | None = Field(
-        None, description="Hub id or folder of a SmoothCLAP or transformers CLAP checkpoint to train further."
+        default=None, description="Hub id or folder of a SmoothCLAP or transformers CLAP checkpoint to train further."
     )
     audio_encoder: Text | None = Field(
-        None, description="Hub id or folder that the audio tower of a new model starts from."
+        default=None, description="Hub id or folder that the audio tower of a new model starts from."
     )
     text_encoder: Text | None = Field(
-        None, description="Hub id or folder that the text tower of a new model starts from."
+        default=None, description="Hub id or folder that the text tower of a new model starts from."
     )
-    projection_dim: Count = Field(768, description="Width of the shared space, for a new model.")
+    projection_dim: Count = Field(default=768, description="Width of the shared space, for a new model.")
     projection_dropout: Fraction = Field(
-        0.5, description="Dropout in the projection heads, for a new model (0.5 in ParaCLAP)."
+        default=0.5, description="Dropout in the projection heads, for a new model (0.5 in ParaCLAP)."
     )
     max_frequency: Count | None = Field(
-        None, description="For log-mel towers of a new model: silence mel bands above this frequency, in Hz."
+        default=None, description="For log-mel towers of a new model: silence mel bands above this frequency, in Hz."
     )
     storage_dtype: Annotated[str, one_of(("float32", "float16", "bfloat16"))] = Field(
-        "float32",
+        default="float32",
         description="Type of the saved weights: float32, float16 or bfloat16. They are loaded as float32 all the same.",
     )
 
@@ -90,15 +90,15 @@ class DataSettings(Settings):
         "each of `dataset`.",
     )
     audio_root: Text | None = Field(
-        None, description="Folder that relative audio paths start at; default: the manifest's."
+        default=None, description="Folder that relative audio paths start at; default: the manifest's."
     )
     bad_clips: Annotated[str, one_of(("raise", "skip", "trust"))] = Field(
-        "raise",
+        default="raise",
         description="What to do about clips that cannot be used: 'raise' lists them and stops, 'skip' leaves them out "
         "and reports them, 'trust' skips the check, for data that were checked when they were built.",
     )
     captions: Annotated[str, one_of(CAPTION_KINDS)] = Field(
-        "sampled",
+        default="sampled",
         description="'sampled': some of a clip's phrases, anew in every epoch; 'full': all of them; 'given': the "
         "rows' own.",
     )
@@ -114,10 +114,10 @@ class DataSettings(Settings):
         description="Text of each label in zero-shot evaluation; default: 'a happy voice' for happy, and so on.",
     )
     crop_seconds: Positive | None = Field(
-        5.0, description="Length of training crops in seconds (5 in ParaCLAP); null takes clips whole."
+        default=5.0, description="Length of training crops in seconds (5 in ParaCLAP); null takes clips whole."
     )
     crops_per_clip: Count | None = Field(
-        None, description="Different crops per clip; default: a new one every epoch, which cannot be cached."
+        default=None, description="Different crops per clip; default: a new one every epoch, which cannot be cached."
     )
     acoustic_conditions: Annotated[Several[Annotated[str, one_of(CONDITIONS)]], UNIQUE] = Field(
         default_factory=list,
@@ -125,18 +125,21 @@ class DataSettings(Settings):
         f"{', '.join(CONDITIONS)}; default: as recorded.",
     )
     local_feature_encoder: Text | None = Field(
-        None, description="Frozen encoder of the audio half of soft targets; default: the audio tower as it starts."
+        default=None,
+        description="Frozen encoder of the audio half of soft targets; default: the audio tower as it starts.",
     )
     cache_audio_tower: bool = Field(
-        False, description="Run the frozen audio tower once per crop or whole clip, not in every epoch."
+        default=False, description="Run the frozen audio tower once per crop or whole clip, not in every epoch."
     )
-    cache_dir: Text = Field("~/.cache/smoothclap", description="Folder for computed features, shared by all runs.")
-    max_train_clips: Count | None = Field(None, description="Take only this many clips, for trials.")
+    cache_dir: Text = Field(
+        default="~/.cache/smoothclap", description="Folder for computed features, shared by all runs."
+    )
+    max_train_clips: Count | None = Field(default=None, description="Take only this many clips, for trials.")
     preparation_workers: Count = Field(
-        os.cpu_count() or 1, description="Processes that check clips and compute functionals."
+        default=os.cpu_count() or 1, description="Processes that check clips and compute functionals."
     )
     report_attributes: bool = Field(
-        True, description="Measure zero-shot attributes on the validation and test clips when training is done."
+        default=True, description="Measure zero-shot attributes on the validation and test clips when training is done."
     )
 
     @model_validator(mode="after")
@@ -193,16 +196,16 @@ class LoraSettings(Settings):
         default_factory=list,
         description="Towers that get adapters and are frozen but for them: audio, text, both; none: no LoRA.",
     )
-    lora_rank: Count = Field(8, description="Rank of the adapters (PEFT's default).")
-    lora_alpha: Count = Field(16, description="The adapters' output is scaled by alpha / rank (ours).")
-    lora_dropout: Fraction = Field(0.0, description="Dropout before the adapters (PEFT's default).")
+    lora_rank: Count = Field(default=8, description="Rank of the adapters (PEFT's default).")
+    lora_alpha: Count = Field(default=16, description="The adapters' output is scaled by alpha / rank (ours).")
+    lora_dropout: Fraction = Field(default=0.0, description="Dropout before the adapters (PEFT's default).")
     lora_target_modules: Several[Text] = Field(
         default_factory=list,
         description="Names of the layers that get adapters; default: the query and value projections, and in WavLM, "
         "where they cannot have any, the feed-forward layers (ours).",
     )
     lora_save: Annotated[str, one_of(SAVE_KINDS)] = Field(
-        "merged",
+        default="merged",
         description="Save a plain checkpoint with the adapters added to the weights, or the adapters apart: 'merged' "
         "or 'adapter'.",
     )

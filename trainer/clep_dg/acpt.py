@@ -33,15 +33,17 @@ from .prompts import PromptEncoder, PromptTemplates, PromptTokens
 class ACPTSettings(Settings):
     """How contexts are fitted. Either loss may be turned off, for ablations, but not both."""
 
-    num_contexts: Count = Field(80, description="K, the number of contexts (PromptStyler's).")
-    context_length: Count = Field(1, description="M, the vectors of a context (PromptStyler's).")
-    steps: Count = Field(100, description="Steps of SGD for each context (PromptStyler's).")
-    learning_rate: Positive = Field(0.002, description="Rate of SGD (PromptStyler's).")
-    momentum: Fraction = Field(0.9, description="Momentum of SGD (PromptStyler's).")
-    init_std: Positive = Field(0.02, description="Standard deviation that contexts are drawn with (PromptStyler's).")
-    style_loss: bool = Field(True, description="Keep each context apart from those before it.")
-    content_loss: bool = Field(True, description="Keep emotions recognisable in every context.")
-    seed: Seed = Field(0, description="Of the contexts' initial values (ours).")
+    num_contexts: Count = Field(default=80, description="K, the number of contexts (PromptStyler's).")
+    context_length: Count = Field(default=1, description="M, the vectors of a context (PromptStyler's).")
+    steps: Count = Field(default=100, description="Steps of SGD for each context (PromptStyler's).")
+    learning_rate: Positive = Field(default=0.002, description="Rate of SGD (PromptStyler's).")
+    momentum: Fraction = Field(default=0.9, description="Momentum of SGD (PromptStyler's).")
+    init_std: Positive = Field(
+        default=0.02, description="Standard deviation that contexts are drawn with (PromptStyler's)."
+    )
+    style_loss: bool = Field(default=True, description="Keep each context apart from those before it.")
+    content_loss: bool = Field(default=True, description="Keep emotions recognisable in every context.")
+    seed: Seed = Field(default=0, description="Of the contexts' initial values (ours).")
 
     @model_validator(mode="after")
     def _check_losses(self) -> Self:

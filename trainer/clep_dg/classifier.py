@@ -36,19 +36,19 @@ class ClassifierSettings(Settings):
     """How the classifier is trained."""
 
     loss: Annotated[str, one_of(LOSSES)] = Field(
-        "arcface", description="arcface, with a margin in training (PromptStyler's), or softmax."
+        default="arcface", description="arcface, with a margin in training (PromptStyler's), or softmax."
     )
     scale: Annotated[Positive, Field(le=MAX_SCALE)] = Field(
-        5.0, description="s, the factor between cosine and logit (PromptStyler's)."
+        default=5.0, description="s, the factor between cosine and logit (PromptStyler's)."
     )
     margin: Annotated[NotNegative, Field(lt=math.pi / 2)] = Field(
-        0.5, description="m, ArcFace's angle in radians (PromptStyler's)."
+        default=0.5, description="m, ArcFace's angle in radians (PromptStyler's)."
     )
-    epochs: Count = Field(50, description="Passes over the features (PromptStyler's).")
-    learning_rate: Positive = Field(0.005, description="Rate of SGD (PromptStyler's).")
-    momentum: Fraction = Field(0.9, description="Momentum of SGD (PromptStyler's).")
-    batch_size: Count = Field(128, description="Features per step (PromptStyler's).")
-    seed: Seed = Field(0, description="Of the order of the features (ours).")
+    epochs: Count = Field(default=50, description="Passes over the features (PromptStyler's).")
+    learning_rate: Positive = Field(default=0.005, description="Rate of SGD (PromptStyler's).")
+    momentum: Fraction = Field(default=0.9, description="Momentum of SGD (PromptStyler's).")
+    batch_size: Count = Field(default=128, description="Features per step (PromptStyler's).")
+    seed: Seed = Field(default=0, description="Of the order of the features (ours).")
 
 
 def arcface_logits(

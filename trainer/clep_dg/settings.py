@@ -43,17 +43,21 @@ class CorpusSettings(Settings):
         "names it was trained on it. Where a manifest has a column `corpus`, as it is there, with or without more "
         "after it."
     )
-    data_root: Text | None = Field(None, description="Folder of a known corpus, as it is distributed.")
-    protocol: Text | None = Field(None, description="Of a known corpus with several, the one whose classes are meant.")
-    manifest: Text | None = Field(None, description="A manifest, as in training.")
+    data_root: Text | None = Field(default=None, description="Folder of a known corpus, as it is distributed.")
+    protocol: Text | None = Field(
+        default=None, description="Of a known corpus with several, the one whose classes are meant."
+    )
+    manifest: Text | None = Field(default=None, description="A manifest, as in training.")
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="As in training: our column to the manifest's. The fields below name ours.",
     )
-    audio_root: Text | None = Field(None, description="As in training: where relative paths in a manifest start.")
-    label_column: Text | None = Field(None, description="Column of the labels; default: emotion.")
+    audio_root: Text | None = Field(
+        default=None, description="As in training: where relative paths in a manifest start."
+    )
+    label_column: Text | None = Field(default=None, description="Column of the labels; default: emotion.")
     thirds_of: Text | None = Field(
-        None,
+        default=None,
         description="Instead, a column of numbers. The clips in its top third, among those of this corpus, are "
         "labelled high, those in its bottom third low; the others are left out.",
     )
@@ -64,18 +68,18 @@ class CorpusSettings(Settings):
     where: dict[str, str | list[str]] = Field(
         default_factory=dict, description="Column to the value, or the list of values, that clips must have there."
     )
-    split: Split = Field("test", description="train, validation, test, or all.")
-    language: LanguageTag | None = Field(None, description="BCP-47 tag of the speech; needed for a manifest.")
-    licence: Text | None = Field(None, description="Licence of the clips; needed for a manifest.")
-    synthetic: bool = Field(False, description="The speech is synthetic; every table will say so.")
+    split: Split = Field(default="test", description="train, validation, test, or all.")
+    language: LanguageTag | None = Field(default=None, description="BCP-47 tag of the speech; needed for a manifest.")
+    licence: Text | None = Field(default=None, description="Licence of the clips; needed for a manifest.")
+    synthetic: bool = Field(default=False, description="The speech is synthetic; every table will say so.")
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        if (self.data_root is None) == (self.manifest is None):
-            faults = [("", f"{self.name!r} needs either `data_root`, for a known corpus, or `manifest`")]
-        else:
-            faults = list(self._faults_of_manifest() if self.data_root is None else self._faults_of_known())
-        if faults:
+        if self.data_root is None and self.manifest is None:
+            raise SettingsError([("manifest", f"is missing: {self.name!r} needs it, or `data_root` of a known corpus")])
+        if self.data_root is not None and self.manifest is not None:
+            raise SettingsError([("manifest", f"is {self.manifest!r} next to `data_root`: leave out one of the two")])
+        if faults := list(self._faults_of_manifest() if self.data_root is None else self._faults_of_known()):
             raise SettingsError(faults)
         return self
 
@@ -135,10 +139,12 @@ class ExperimentSettings(Settings):
         default_factory=dict, description="Class to what templates call it; default: its name."
     )
     templates: Annotated[PromptTemplates, BeforeValidator(_templates)] = Field(
-        ENGLISH, description="Wordings of prompts: en, de, or a mapping of context, joint and content."
+        default=ENGLISH, description="Wordings of prompts: en, de, or a mapping of context, joint and content."
     )
-    acpt: ACPTSettings = Field(ACPTSettings(), description="How contexts are fitted (stage 2).")
-    classifier: ClassifierSettings = Field(ClassifierSettings(), description="How classifiers are trained (stage 3).")
+    acpt: ACPTSettings = Field(default=ACPTSettings(), description="How contexts are fitted (stage 2).")
+    classifier: ClassifierSettings = Field(
+        default=ClassifierSettings(), description="How classifiers are trained (stage 3)."
+    )
     seeds: Annotated[list[Seed], Field(min_length=1), BeforeValidator(_seeds), UNIQUE] = Field(
         default_factory=lambda: [0, 1, 2], description="Of contexts and classifiers; results are means over them."
     )
@@ -149,7 +155,7 @@ class ExperimentSettings(Settings):
         default_factory=lambda: [CLEAN],
         description=f"Acoustic conditions of the clips, of: {', '.join(CONDITIONS)}; clean must be among them.",
     )
-    device: Text = Field("cpu", description="Where models run.")
+    device: Text = Field(default="cpu", description="Where models run.")
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

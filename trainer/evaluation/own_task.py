@@ -118,17 +118,17 @@ class OwnTask(Settings):
         description="Class to what the text query calls it. Classes are labels of the manifest."
     )
     columns: dict[str, str] = Field(default_factory=dict, description="As in training: our column to the manifest's.")
-    audio_root: Text | None = Field(None, description="As in training: where relative paths start.")
-    split: Split = Field("test", description="train, validation, test, or all.")
+    audio_root: Text | None = Field(default=None, description="As in training: where relative paths start.")
+    split: Split = Field(default="test", description="train, validation, test, or all.")
     where: dict[str, str | list[str]] = Field(
         default_factory=dict, description="Column to the value, or the list of values, that clips must have there."
     )
     label_column: Text = Field(
-        "emotion",
+        default="emotion",
         description="Column of the labels. Without one, a clip is left out; so is one labelled 'no agreement' or "
         "'other', unless `words` has that.",
     )
-    template: str = Field("{}", description="What the words are put into.")
+    template: str = Field(default="{}", description="What the words are put into.")
     other_words: Several[dict[str, str]] = Field(
         default_factory=list, description="Further wordings of all classes, for prompt sensitivity."
     )
@@ -136,10 +136,10 @@ class OwnTask(Settings):
         default_factory=list, description="Further templates, for prompt sensitivity."
     )
     text_language: LanguageTag | None = Field(
-        None, description="BCP-47 tag of words and templates; default: `language`."
+        default=None, description="BCP-47 tag of words and templates; default: `language`."
     )
-    grouped_by: Text | None = Field(None, description="Column of groups; results are means over them.")
-    synthetic: bool = Field(False, description="The speech is synthetic; the title will say so.")
+    grouped_by: Text | None = Field(default=None, description="Column of groups; results are means over them.")
+    synthetic: bool = Field(default=False, description="The speech is synthetic; the title will say so.")
 
     def protocol(self) -> Protocol:
         """
@@ -186,8 +186,8 @@ def read_own_task(path: str | Path) -> Task:
         [`Task`]: Like that of a named protocol.
 
     Raises:
-        ValueError: Something is wrong with the file, or with the manifest or its labels. All faults of the file, or else of
-            the clips, are named at once.
+        ValueError: Something is wrong with the file, or with the manifest or its labels. All faults of the file, or
+            else of the clips, are named at once.
     """
     settings = read_yaml(path, OwnTask)
     faults: list[str] = []
