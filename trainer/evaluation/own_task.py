@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import pandas as pd
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ..config import FileName, LanguageTag, Settings, Several, Split, Text, read_yaml
 from ..data.captions.labels import CLASSLESS
@@ -102,6 +102,15 @@ class Task(NamedTuple):
     licence: str
 
 
+def _template(value: str) -> str:
+    if value.count("{}") != 1:
+        raise ValueError(f"must have one {{}}, where the words go, unlike {value!r}")
+    return value
+
+
+Template = Annotated[str, AfterValidator(_template)]
+
+
 class OwnTask(Settings):
     """What the YAML file of one's own task says. Relative paths start at the current folder, as in training."""
 
@@ -128,11 +137,11 @@ class OwnTask(Settings):
         description="Column of the labels. Without one, a clip is left out; so is one labelled 'no agreement' or "
         "'other', unless `words` has that.",
     )
-    template: str = Field(default="{}", description="What the words are put into.")
+    template: Template = Field(default="{}", description="What the words are put into.")
     other_words: Several[dict[str, str]] = Field(
         default_factory=list, description="Further wordings of all classes, for prompt sensitivity."
     )
-    other_templates: Several[str] = Field(
+    other_templates: Several[Template] = Field(
         default_factory=list, description="Further templates, for prompt sensitivity."
     )
     text_language: LanguageTag | None = Field(
