@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field, InstanceOf, create_model, model_vali
 from pydantic.fields import FieldInfo
 from transformers import SchedulerType
 
+from modeling_smoothclap.audio_smoothclap import MIN_SECONDS
+
 from .arguments import TARGET_SOURCES, SmoothCLAPTrainingArguments
 from .config import (
     UNIQUE,
@@ -30,7 +32,6 @@ from .config import (
 )
 from .data.acoustic_conditions import CONDITIONS
 from .data.captions import CAPTION_GROUPS, LANGUAGES
-from .data.clips import MIN_SECONDS
 from .data.collator import CAPTION_KINDS
 
 
