@@ -20,7 +20,8 @@ from transformers.utils import logging
 
 from smoothclap_trainer.clep_dg.experiment import run_experiment
 from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
-from smoothclap_trainer.clep_dg.settings import GENERALISATION, read_settings
+from smoothclap_trainer.clep_dg.settings import GENERALISATION, ExperimentSettings
+from smoothclap_trainer.config import read_yaml
 from smoothclap_trainer.files import write_json
 from smoothclap_trainer.plotting import check_matplotlib
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("config", help="YAML file; examples/configs/clep_dg.yaml says what it holds.")
     arguments = parser.parse_args()
     try:
-        settings = read_settings(arguments.config)
+        settings = read_yaml(arguments.config, ExperimentSettings)
         check_matplotlib()  # before the long work
         output = Path(settings.output)
         results = run_experiment(settings)

@@ -15,11 +15,9 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from transformers import HfArgumentParser
 
-from smoothclap_trainer import SmoothCLAPTrainingArguments
-from smoothclap_trainer.config import DataSettings, ModelSettings, read_settings
-from smoothclap_trainer.lora import LoraSettings
+from smoothclap_trainer.config import describe_fields, read_yaml
+from smoothclap_trainer.settings import TrainingRun
 from smoothclap_trainer.train import run_training
 
 
@@ -32,15 +30,16 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         print(__doc__)
         if {"-h", "--help"} & set(sys.argv):
-            settings = (ModelSettings, DataSettings, LoraSettings, SmoothCLAPTrainingArguments)
-            HfArgumentParser(settings, usage="run_training.py CONFIG.yaml [--name value ...]").print_help()
+            print("usage: run_training.py CONFIG.yaml [--name value ...]")
+            for field in describe_fields(TrainingRun):
+                default = "required" if field.required else f"default: {field.default!r}"
+                print(f"  --{field.name}  {field.help} ({default})")
         sys.exit(0 if {"-h", "--help"} & set(sys.argv) else 2)
     logging.basicConfig(format="%(message)s")
     for name in ("smoothclap_trainer", "transformers.trainer"):  # not every configuration that is loaded
         logging.getLogger(name).setLevel(logging.INFO)
     try:
-        settings, said = read_settings(sys.argv[1], sys.argv[2:])
-        trainer = run_training(settings, said)
+        trainer = run_training(read_yaml(sys.argv[1], TrainingRun, sys.argv[2:]))
     except (ValueError, ImportError) as error:
         sys.exit(f"error: {error}")
     output = Path(str(trainer.args.output_dir))

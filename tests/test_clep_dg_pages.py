@@ -8,7 +8,8 @@ import yaml
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
 from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
-from smoothclap_trainer.clep_dg.settings import read_settings
+from smoothclap_trainer.clep_dg.settings import ExperimentSettings
+from smoothclap_trainer.config import read_yaml
 
 
 ROOT = Path(__file__).parents[1]
@@ -47,7 +48,7 @@ def test_the_report_is_of_the_shipped_weights(name: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_the_report_is_of_the_configuration(name: str) -> None:
     path = ROOT / "examples" / "configs" / f"clep_dg_{name}.yaml"
-    settings = read_settings(path)
+    settings = read_yaml(path, ExperimentSettings)
     text = report(name)
     assert f"Figures are means over the seeds {', '.join(map(str, settings.seeds))}" in text
     assert f"num_contexts {settings.acpt.num_contexts}, " in text

@@ -2,7 +2,6 @@
 
 import copy
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel, ProcessorMixin
 
+from .settings import SAVE_KINDS, TOWERS, LoraSettings
 
-TOWERS = ("audio", "text")
-SAVE_KINDS = ("merged", "adapter")
+
 HEADS = ("audio_projection", "text_projection", "logit_scale")
 
 QUERY_AND_VALUE: tuple[str, ...] = ("q_proj", "v_proj", "query", "value", "q", "v", "q_lin", "v_lin")
@@ -22,61 +21,6 @@ FEED_FORWARD: dict[str, tuple[str, ...]] = {"wavlm": ("intermediate_dense", "out
 """What is adapted by default in place of query and value, by family."""
 NEVER_CALLED = {"wavlm": {"q_proj", "k_proj", "v_proj", "out_proj"}}
 """WavLM's attention reads these layers' weights without calling them, so that an adapter there would do nothing."""
-
-
-@dataclass
-class LoraSettings:
-    """
-    Where adapters go, how large they are, and how the result is saved.
-
-    Raises:
-        ValueError: if a setting is out of its range.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.lora import LoraSettings
-    >>> LoraSettings(lora_towers=["audio"], lora_rank=4).lora_save
-    'merged'
-
-    ```
-    """
-
-    lora_towers: list[str] = field(
-        default_factory=list,
-        metadata={"help": "Towers that get adapters and are frozen but for them: audio, text, both; none: no LoRA."},
-    )
-    lora_rank: int = field(default=8, metadata={"help": "Rank of the adapters (PEFT's default)."})
-    lora_alpha: int = field(default=16, metadata={"help": "The adapters' output is scaled by alpha / rank (ours)."})
-    lora_dropout: float = field(default=0.0, metadata={"help": "Dropout before the adapters (PEFT's default)."})
-    lora_target_modules: list[str] = field(
-        default_factory=list,
-        metadata={
-            "help": "Names of the layers that get adapters; default: the query and value projections, and in WavLM, "
-            "where they cannot have any, the feed-forward layers (ours)."
-        },
-    )
-    lora_save: str = field(
-        default="merged",
-        metadata={
-            "help": "Save a plain checkpoint with the adapters added to the weights, or the adapters apart: 'merged' "
-            "or 'adapter'.",
-            "choices": list(SAVE_KINDS),
-        },
-    )
-
-    def __post_init__(self) -> None:
-        if isinstance(self.lora_towers, str) or not set(self.lora_towers) <= set(TOWERS):
-            raise ValueError(f"`lora_towers` is a list of {' and '.join(TOWERS)}, or empty, not {self.lora_towers!r}.")
-        if isinstance(self.lora_target_modules, str):
-            raise ValueError(f"`lora_target_modules` is a list such as ['{self.lora_target_modules}'], not a string.")
-        for name in ("lora_rank", "lora_alpha"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` must be at least 1, not {getattr(self, name)}.")
-        if not 0 <= self.lora_dropout < 1:
-            raise ValueError(f"`lora_dropout` is a probability below 1, not {self.lora_dropout}.")
-        if self.lora_save not in SAVE_KINDS:
-            raise ValueError(f"`lora_save` is 'merged' or 'adapter', not {self.lora_save!r}.")
 
 
 def add_lora(model: PreTrainedModel, settings: LoraSettings, freeze_audio: bool, freeze_text: bool) -> PeftModel:

@@ -13,7 +13,6 @@ from transformers.utils import logging
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 
 from .arguments import SmoothCLAPTrainingArguments
-from .config import DataSettings, ModelSettings
 from .data.acoustic_conditions import LOWEST_RATE, Augmentation
 from .data.cache import FrozenSpeechEncoder, add_features, cached_features
 from .data.captions import language_data, phrases, row_levels, select_levels
@@ -22,7 +21,8 @@ from .data.clips import Crops, check_clips
 from .data.collator import SmoothCLAPCollator
 from .data.functionals import Standardisation, add_functionals, functional_names, usable_rows
 from .data.manifest import check_across, load_manifest
-from .lora import LoraSettings, add_lora
+from .lora import add_lora
+from .settings import DataSettings, LoraSettings, ModelSettings
 
 
 logger = logging.get_logger(__name__)

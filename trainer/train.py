@@ -15,24 +15,24 @@ from modeling_smoothclap import SmoothCLAPModel
 
 from . import checkpoints
 from .arguments import SmoothCLAPTrainingArguments
-from .config import DataSettings, ModelSettings, Settings, ignored_settings
 from .data.cache import cached_embeddings
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .evaluation.training_metrics import ZeroShotMetrics
 from .files import write_json
 from .hub.plan import ADAPTER
 from .hub.provenance import PROVENANCE_FILE, TrainingSources, record_training
-from .lora import LoraSettings, merged, save_lora
+from .lora import merged, save_lora
 from .model_card import write_model_card
 from .model_card.facts import ZERO_SHOT
 from .prepare import Batches, load_clips, make_batches, make_model
+from .settings import DataSettings, LoraSettings, ModelSettings, TrainingRun
 from .trainer import SmoothCLAPTrainer
 
 
 logger = logging.get_logger(__name__)
 
 
-def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
+def run_training(run: TrainingRun) -> SmoothCLAPTrainer:
     """
     Train as the settings say, and save what came out.
 
@@ -45,8 +45,7 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     With `push_to_hub` all of that is published at the end, in one commit; see [`~hub_trainer.HubTrainer`].
 
     Args:
-        settings (`Settings`): From [`~settings.read_settings`].
-        said (`dict[str, Any]`): What the user said, for the record.
+        run ([`TrainingRun`]): The settings, from [`~config.read_yaml`].
 
     Returns:
         [`SmoothCLAPTrainer`]: After training. If SIGTERM ended it, `trainer.stop.stopped` is true, a checkpoint was
@@ -55,12 +54,10 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     Raises:
         ValueError: A setting, a manifest, a clip or a checkpoint is faulty.
     """
-    model_settings, data_settings, lora, arguments = settings
+    model_settings, data_settings, lora, arguments = run.model, run.data, run.lora, run.arguments
     output = Path(str(arguments.output_dir))
     resume_from = _resume_from(arguments.resume_from_checkpoint, output)
     arguments.run_name = arguments.run_name or output.name  # loggers then join what is logged after training
-    for sentence in ignored_settings(said, settings):
-        logger.warning(sentence)
     _check_cache(data_settings, lora, arguments)
     set_seed(arguments.seed)
     model, processor = make_model(model_settings, lora, arguments)  # first, because it may fail at once
@@ -84,7 +81,7 @@ def run_training(settings: Settings, said: dict[str, Any]) -> SmoothCLAPTrainer:
     metrics.pop("epoch", None)  # the last, while the model may be of the best
     if arguments.process_index == 0:
         record_training(trainer, output)
-        _record_run(output, data_settings, metrics, said)
+        _record_run(output, data_settings, metrics, run.said)
     _barrier()
     # The others are done: none waits for what the first now does alone.
     if arguments.process_index == 0:

@@ -10,8 +10,11 @@ from transformers import BertConfig, Wav2Vec2Config
 
 from modeling_smoothclap import SmoothCLAPConfig, SmoothCLAPModel
 from smoothclap_trainer import SmoothCLAPTrainingArguments
-from smoothclap_trainer.config import Settings, read_settings
+from smoothclap_trainer.clep_dg.settings import ExperimentSettings
+from smoothclap_trainer.config import read_yaml
 from smoothclap_trainer.data.captions.labels import category
+from smoothclap_trainer.evaluation.own_task import OwnTask
+from smoothclap_trainer.settings import TrainingRun
 from tests import tiny
 
 
@@ -22,9 +25,9 @@ RECIPES = sorted(path for path in (EXAMPLES / "configs").glob("*.yaml") if not p
 LAUNCH_FILES = sorted((EXAMPLES / "accelerate_configs").glob("*.yaml"))
 
 
-def settings(name: str, tmp_path: Path) -> Settings:
+def settings(name: str, tmp_path: Path) -> TrainingRun:
     overrides = ["--output_dir", str(tmp_path / "out"), "--use_cpu", "true"]
-    return read_settings(EXAMPLES / "configs" / f"{name}.yaml", overrides)[0]
+    return read_yaml(EXAMPLES / "configs" / f"{name}.yaml", TrainingRun, overrides)
 
 
 def launched(name: str) -> object:
@@ -40,12 +43,18 @@ def test_the_files_are_there():
 
 @pytest.mark.parametrize("file", RECIPES, ids=lambda path: path.stem)
 def test_recipe_is_read(file, tmp_path):
-    _, said = read_settings(file, ["--output_dir", str(tmp_path)])
+    said = read_yaml(file, TrainingRun, ["--output_dir", str(tmp_path)]).said
     assert said.items() >= (yaml.safe_load(file.read_text()) | {"output_dir": str(tmp_path)}).items()
 
 
+@pytest.mark.parametrize("file", sorted((EXAMPLES / "configs").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_other_files_are_read(file):
+    if file not in RECIPES:
+        read_yaml(file, OwnTask if file.stem.startswith("own_task") else ExperimentSettings)
+
+
 def test_objective_of_the_paper(tmp_path):
-    _, _, _, arguments = settings("paper", tmp_path)
+    arguments = settings("paper", tmp_path).arguments
     temperature = {"temperature": 0.07, "weight": 0.5}
     described = arguments.soft_targets.describe()
     assert described["beta"] == 0.1
@@ -58,7 +67,8 @@ def test_objective_of_the_paper(tmp_path):
 def test_paper_says_our_defaults_aloud(tmp_path):
     """What a reader of paper.yaml sees is also what a run without any settings does."""
     defaults = SmoothCLAPTrainingArguments(output_dir=str(tmp_path), use_cpu=True)
-    _, data, _, arguments = settings("paper", tmp_path)
+    run = settings("paper", tmp_path)
+    data, arguments = run.data, run.arguments
     assert arguments.soft_targets == defaults.soft_targets
     for name in ("kl_reading", "learning_rate", "text_learning_rate", "num_train_epochs", "lr_scheduler_type"):
         assert getattr(arguments, name) == getattr(defaults, name), name
@@ -67,7 +77,8 @@ def test_paper_says_our_defaults_aloud(tmp_path):
 
 
 def test_optimiser_of_the_paper_is_adam(tmp_path):
-    model, _, _, arguments = settings("paper", tmp_path)
+    run = settings("paper", tmp_path)
+    model, arguments = run.model, run.arguments
     assert (arguments.optim, arguments.weight_decay, arguments.max_grad_norm) == ("adamw_torch", 0.0, 0)
     assert (arguments.adam_beta1, arguments.adam_beta2, arguments.adam_epsilon) == (0.9, 0.999, 1e-8)
     assert (arguments.learning_rate, arguments.text_learning_rate, arguments.warmup_steps) == (1e-3, 1e-5, 0)
@@ -81,17 +92,19 @@ def test_every_line_of_the_paper_says_where_it_comes_from():
 
 
 def test_clep_is_infonce_and_asks_for_known_labels(tmp_path):
-    _, data, _, arguments = settings("clep", tmp_path)
+    run = settings("clep", tmp_path)
+    data, arguments = run.data, run.arguments
     assert arguments.soft_targets.describe() == {"beta": 0.0, "sources": []}
     assert (arguments.kl_reading, arguments.freeze_audio_tower) == ("forward", False)
     assert all(category(label, "emotion") == label for label in data.label_wordings)
     overrides = ["--output_dir", str(tmp_path), "--beta", "1.0", "--targets", "[labels]"]
-    by_label = read_settings(EXAMPLES / "configs" / "clep.yaml", overrides)[0][3]
+    by_label = read_yaml(EXAMPLES / "configs" / "clep.yaml", TrainingRun, overrides).arguments
     assert [source.name for source in by_label.soft_targets.sources] == ["labels"]
 
 
 def test_demo_selects_by_validation_and_fits_a_small_machine(tmp_path):
-    model, data, _, arguments = settings("demo", tmp_path)
+    run = settings("demo", tmp_path)
+    model, data, arguments = run.model, run.data, run.arguments
     assert (EXAMPLES.parent / str(model.model) / "config.json").is_file()
     assert (data.cache_audio_tower, data.crop_seconds, arguments.use_cpu) == (True, None, True)
     assert (arguments.eval_strategy, arguments.load_best_model_at_end) == ("epoch", True)

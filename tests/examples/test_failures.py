@@ -215,7 +215,7 @@ def test_a_last_batch_of_one_joins_the_batch_before(make, clips):
 
 
 def test_equal_captions(make, script):
-    config = make(captions="given")
+    config = make(captions="given", languages=[])
     change(config, lambda rows: rows.assign(caption="someone speaks"))
     assert "All training clips have the same caption, 'someone speaks'" in script(config)
     assert_nothing_saved(config)
@@ -223,7 +223,7 @@ def test_equal_captions(make, script):
 
 def test_some_captions_of_a_batch_are_equal(make):
     """Which is no error, and no secret."""
-    config = make(captions="given", max_steps=1, per_device_train_batch_size=6)
+    config = make(captions="given", languages=[], max_steps=1, per_device_train_batch_size=6)
     change(config, lambda rows: rows.assign(caption=["one", "one", "one", "two", "two", "three"]))
     trainer = command_line.train(config)
     assert trainer.state.log_history[0]["duplicate_captions"] == pytest.approx(0.5)
@@ -237,7 +237,7 @@ def test_drawn_captions_may_be_equal_too(make):
 
 
 def test_missing_captions(make, script):
-    config = make(captions="given")
+    config = make(captions="given", languages=[])
     change(config, lambda rows: rows.assign(caption=["one", None, "two", "three", "four", "five"]))
     assert "1 of 6 train clips have no `caption`" in script(config)
     change(config, lambda rows: rows.drop(columns="caption"))
@@ -259,7 +259,7 @@ def test_a_tower_that_trains_is_not_cached(make, script):
 
 def test_a_plain_manifest_has_no_attributes_to_report(make, logs):
     """Neither corpora nor functionals: the figures that need them are left out, and the run ends well."""
-    config = make(6, 3, report_attributes=True, captions="given", targets=["local_features"])
+    config = make(6, 3, report_attributes=True, captions="given", languages=[], targets=["local_features"])
     change(config, lambda rows: rows[["id", "path", "split", "caption"]])
     command_line.train(config)
     assert (Path(config["output_dir"]) / "metrics.json").is_file()

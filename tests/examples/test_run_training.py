@@ -206,7 +206,7 @@ def test_trackio_logs_to_a_local_folder(make, tmp_path):
 
 def test_early_stopping(make):
     """Nothing is learned, so nothing gets better: one evaluation to compare with, and two of patience."""
-    rates = dict.fromkeys(("learning_rate", "audio_learning_rate", "text_learning_rate"), 0.0)
+    rates = dict.fromkeys(("learning_rate", "audio_learning_rate", "text_learning_rate"), 1e-30)
     evaluation = {"eval_strategy": "steps", "eval_steps": 1, "save_strategy": "steps", "save_steps": 1}
     choice = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "save_total_limit": 1}
     config = make("early", max_steps=9, early_stopping_patience=2, **rates, **evaluation, **choice)

@@ -9,7 +9,8 @@ from huggingface_hub import ModelCard
 from transformers import pipeline
 
 from smoothclap_trainer.clep_dg.experiment import run_experiment
-from smoothclap_trainer.clep_dg.settings import read_settings
+from smoothclap_trainer.clep_dg.settings import ExperimentSettings
+from smoothclap_trainer.config import read_yaml
 from tests import tiny
 from tests.clean_process import FORGET_THE_PACKAGES, run_python
 from tests.hub.server import ANN, hub
@@ -55,7 +56,7 @@ def classifier(tmp_path_factory):
     """The folder that the experiment leaves."""
     folder = tmp_path_factory.mktemp("experiment")
     changes = {"protocols": "generalisation", "seeds": [0], "acpt": {"num_contexts": 1, "steps": 1}}
-    run_experiment(read_settings(write(experiment(folder, **changes), folder / "it.yaml")))
+    run_experiment(read_yaml(write(experiment(folder, **changes), folder / "it.yaml"), ExperimentSettings))
     return folder / "out" / "classifier"
 
 

@@ -22,8 +22,9 @@ from safetensors.torch import load_file
 from transformers import AutoModel
 
 from smoothclap_trainer import SmoothCLAPTrainer
-from smoothclap_trainer.config import read_settings
+from smoothclap_trainer.config import read_yaml
 from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS
+from smoothclap_trainer.settings import TrainingRun
 from smoothclap_trainer.train import run_training
 from tests import processes, tiny
 from tests.processes import Script
@@ -107,7 +108,7 @@ def settings(folder: Path, dataset: Path, encoders: dict[str, Any], **changes: A
 
 def train(config: dict[str, Any], *overrides: str) -> SmoothCLAPTrainer:
     """Trains in this process, by the two calls that the script consists of."""
-    return run_training(*read_settings(_written(config), overrides))
+    return run_training(read_yaml(_written(config), TrainingRun, overrides))
 
 
 def _written(config: dict[str, Any]) -> Path:

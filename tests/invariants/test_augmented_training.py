@@ -61,7 +61,7 @@ def test_validation_hears_clips_as_recorded(make):
     """An untrained model says the same of them."""
     figures = []
     for name, conditions in (("judged", []), ("judged-augmented", CONDITIONS[1:])):
-        rates = dict.fromkeys(("learning_rate", "audio_learning_rate", "text_learning_rate"), 0.0)
+        rates = dict.fromkeys(("learning_rate", "audio_learning_rate", "text_learning_rate"), 1e-30)
         config = make(name, acoustic_conditions=conditions, max_steps=1, **rates)
         trainer = command_line.train(config)
         figures.append(trainer.evaluate()["eval_loss"])

@@ -4,10 +4,9 @@ import pytest
 from datasets import DatasetDict
 
 from smoothclap_trainer import SmoothCLAPTrainingArguments
-from smoothclap_trainer.config import DataSettings
 from smoothclap_trainer.data.acoustic_conditions import Augmentation
-from smoothclap_trainer.lora import LoraSettings
 from smoothclap_trainer.prepare import make_batches
+from smoothclap_trainer.settings import DataSettings, LoraSettings
 from tests import tiny
 from tests.trainer import rows
 

@@ -193,7 +193,9 @@ def test_a_training_checkpoint_resumes(tmp_path, freeze_text):
 
 
 def test_settings_reach_the_adapters():
-    settings = LoraSettings(["audio"], lora_rank=3, lora_alpha=6, lora_dropout=0.25, lora_target_modules=["k_proj"])
+    settings = LoraSettings(
+        lora_towers=["audio"], lora_rank=3, lora_alpha=6, lora_dropout=0.25, lora_target_modules=["k_proj"]
+    )
     adapted = add_lora(tiny.model(), settings, freeze_audio=True, freeze_text=True)
     names = [name for name in trained_names(adapted) if "lora_A" in name]
     assert len(names) == 2 and all("k_proj" in name for name in names)
@@ -203,7 +205,7 @@ def test_settings_reach_the_adapters():
 
 
 def test_names_of_either_tower_may_be_mixed():
-    settings = LoraSettings(["audio", "text"], lora_target_modules=["k_proj", "key"])
+    settings = LoraSettings(lora_towers=["audio", "text"], lora_target_modules=["k_proj", "key"])
     names = trained_names(add_lora(tiny.model(), settings, freeze_audio=True, freeze_text=True))
     layers = {name.split(".lora_")[0].rpartition(".")[2] for name in names if "lora_" in name}
     assert layers == {"k_proj", "key"}
@@ -220,20 +222,20 @@ def test_transformers_own_clap():
 
 
 def test_a_layer_that_there_is_not_is_named_with_those_there_are():
-    settings = LoraSettings(["audio", "text"], lora_target_modules=["q_proj", "query", "to_q"])
+    settings = LoraSettings(lora_towers=["audio", "text"], lora_target_modules=["q_proj", "query", "to_q"])
     there = r"intermediate_dense, k_proj, .*q_proj, v_proj \(audio\); dense, key, query, value \(text\)"
     with pytest.raises(ValueError, match=f"No layer is named to_q; `lora_target_modules` can name {there}"):
         add_lora(tiny.model(), settings, freeze_audio=True, freeze_text=True)
 
 
 def test_each_tower_has_one_of_the_layers():
-    settings = LoraSettings(["audio", "text"], lora_target_modules=["q_proj"])
+    settings = LoraSettings(lora_towers=["audio", "text"], lora_target_modules=["q_proj"])
     with pytest.raises(ValueError, match=r"The text tower \(bert\) has no layer named q_proj; .* key, query, value"):
         add_lora(tiny.model(), settings, freeze_audio=True, freeze_text=True)
 
 
 def test_wavlms_attention_takes_no_adapters():
-    settings = LoraSettings(["audio"], lora_target_modules=["q_proj", "intermediate_dense"])
+    settings = LoraSettings(lora_towers=["audio"], lora_target_modules=["q_proj", "intermediate_dense"])
     with pytest.raises(ValueError, match=r"wavlm tower an adapter on q_proj would do nothing.*intermediate_dense"):
         add_lora(tiny.model("wavlm"), settings, freeze_audio=True, freeze_text=True)
 
@@ -247,20 +249,3 @@ def test_an_unknown_way_to_save_is_refused(tmp_path):
     adapted = add_lora(tiny.model(), BOTH, freeze_audio=True, freeze_text=True)
     with pytest.raises(ValueError, match="'merged' or 'adapter', not 'both'"):
         save_lora(adapted, tiny.processor(), tmp_path, "both")
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"lora_towers": ["speech"]}, r"list of audio and text, or empty, not \['speech'\]"),
-        ({"lora_towers": "audio"}, "not 'audio'"),
-        ({"lora_target_modules": "q_proj"}, r"a list such as \['q_proj'\]"),
-        ({"lora_rank": 0}, "`lora_rank` must be at least 1, not 0"),
-        ({"lora_alpha": -1}, "`lora_alpha` must be at least 1, not -1"),
-        ({"lora_dropout": 1.0}, "`lora_dropout` is a probability below 1, not 1.0"),
-        ({"lora_save": "both"}, "'merged' or 'adapter', not 'both'"),
-    ],
-)
-def test_settings_out_of_range_are_refused(changes, message):
-    with pytest.raises(ValueError, match=message):
-        LoraSettings(**changes)

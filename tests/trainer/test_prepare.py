@@ -3,10 +3,9 @@ import sys
 import pytest
 from datasets import Dataset, DatasetDict
 
-from smoothclap_trainer.config import DataSettings, ModelSettings
 from smoothclap_trainer.data import acoustic_effects
-from smoothclap_trainer.lora import LoraSettings
 from smoothclap_trainer.prepare import _joined, load_clips, make_model
+from smoothclap_trainer.settings import DataSettings, LoraSettings, ModelSettings
 
 
 def test_manifests_are_joined_by_split_and_may_have_other_columns():

@@ -5,18 +5,20 @@ match; of the CLEP-DG paper (arXiv 2507.04048) only the abstract was at hand. T(
 projection, at unit length; P_k is the prompt of context k, P_n that of emotion n, and P_k o P_n the joint one.
 """
 
-import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from transformers.utils import logging
 
 from modeling_smoothclap.loss_smoothclap import cosines
 
+from ..config import Count, Fraction, Positive, Seed, Settings
 from .context_bank import (
     AcousticContextBank,
     read_contexts,
@@ -28,35 +30,26 @@ from .context_bank import (
 from .prompts import PromptEncoder, PromptTemplates, PromptTokens
 
 
-@dataclass(frozen=True)
-class ACPTSettings:
+class ACPTSettings(Settings):
     """How contexts are fitted. Either loss may be turned off, for ablations, but not both."""
 
-    num_contexts: int = field(default=80, metadata={"help": "K, the number of contexts (PromptStyler's)."})
-    context_length: int = field(default=1, metadata={"help": "M, the vectors of a context (PromptStyler's)."})
-    steps: int = field(default=100, metadata={"help": "Steps of SGD for each context (PromptStyler's)."})
-    learning_rate: float = field(default=0.002, metadata={"help": "Rate of SGD (PromptStyler's)."})
-    momentum: float = field(default=0.9, metadata={"help": "Momentum of SGD (PromptStyler's)."})
-    init_std: float = field(
-        default=0.02, metadata={"help": "Standard deviation that contexts are drawn with (PromptStyler's)."}
+    num_contexts: Count = Field(default=80, description="K, the number of contexts (PromptStyler's).")
+    context_length: Count = Field(default=1, description="M, the vectors of a context (PromptStyler's).")
+    steps: Count = Field(default=100, description="Steps of SGD for each context (PromptStyler's).")
+    learning_rate: Positive = Field(default=0.002, description="Rate of SGD (PromptStyler's).")
+    momentum: Fraction = Field(default=0.9, description="Momentum of SGD (PromptStyler's).")
+    init_std: Positive = Field(
+        default=0.02, description="Standard deviation that contexts are drawn with (PromptStyler's)."
     )
-    style_loss: bool = field(default=True, metadata={"help": "Keep each context apart from those before it."})
-    content_loss: bool = field(default=True, metadata={"help": "Keep emotions recognisable in every context."})
-    seed: int = field(default=0, metadata={"help": "Of the contexts' initial values (ours)."})
+    style_loss: bool = Field(default=True, description="Keep each context apart from those before it.")
+    content_loss: bool = Field(default=True, description="Keep emotions recognisable in every context.")
+    seed: Seed = Field(default=0, description="Of the contexts' initial values (ours).")
 
-    def __post_init__(self) -> None:
-        for name in ("num_contexts", "context_length", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` counts from 1, got {getattr(self, name)}.")
-        for name in ("learning_rate", "init_std"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"`{name}` must be positive and finite, got {getattr(self, name)}.")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"`momentum` is at least 0 and less than 1, got {self.momentum}.")
-        if self.seed < 0:
-            raise ValueError(f"`seed` must not be negative, got {self.seed}.")
+    @model_validator(mode="after")
+    def _check_losses(self) -> Self:
         if not (self.style_loss or self.content_loss):
             raise ValueError("Without `style_loss` and `content_loss` there is nothing to fit; see `untrained_bank`.")
+        return self
 
 
 def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
@@ -248,7 +241,7 @@ def _prepared(
         raise ValueError(f"Contexts are fitted to tell emotions apart, so name at least two; got {list(class_names)}.")
     prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
     content_tokens = encoder.tokenize(content_prompts)
-    fitted_with = {"settings": asdict(settings), "class_names": list(class_names)}
+    fitted_with = {"settings": settings.model_dump(), "class_names": list(class_names)}
     target = replace(untrained_bank(encoder, templates, settings), fitted_with=fitted_with)
     return target, _fitted_before(folder, target), prompts, content_tokens
 

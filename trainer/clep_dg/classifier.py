@@ -11,16 +11,19 @@ is what [`~smoothclap_trainer.evaluation.metrics.zero_shot_predictions`] finds w
 import copy
 import json
 import math
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from safetensors.torch import save_file
 
 from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPForAudioClassification, SmoothCLAPModel
 from modeling_smoothclap.loss_smoothclap import cosines
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
+
+from ..config import Count, Fraction, NotNegative, Positive, Seed, Settings, one_of
 
 
 LOSSES = ("arcface", "softmax")
@@ -28,38 +31,23 @@ MAX_SCALE = math.exp(MAX_LOGIT_SCALE)
 """What a saved classifier can have."""
 
 
-@dataclass(frozen=True)
-class ClassifierSettings:
+class ClassifierSettings(Settings):
     """How the classifier is trained."""
 
-    loss: str = field(
-        default="arcface",
-        metadata={"help": "arcface, with a margin in training (PromptStyler's), or softmax.", "choices": list(LOSSES)},
+    loss: Annotated[str, one_of(LOSSES)] = Field(
+        default="arcface", description="arcface, with a margin in training (PromptStyler's), or softmax."
     )
-    scale: float = field(default=5.0, metadata={"help": "s, the factor between cosine and logit (PromptStyler's)."})
-    margin: float = field(default=0.5, metadata={"help": "m, ArcFace's angle in radians (PromptStyler's)."})
-    epochs: int = field(default=50, metadata={"help": "Passes over the features (PromptStyler's)."})
-    learning_rate: float = field(default=0.005, metadata={"help": "Rate of SGD (PromptStyler's)."})
-    momentum: float = field(default=0.9, metadata={"help": "Momentum of SGD (PromptStyler's)."})
-    batch_size: int = field(default=128, metadata={"help": "Features per step (PromptStyler's)."})
-    seed: int = field(default=0, metadata={"help": "Of the order of the features (ours)."})
-
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise ValueError(f"`loss` is one of {', '.join(LOSSES)}, not {self.loss!r}.")
-        if not 0 < self.scale <= MAX_SCALE:
-            raise ValueError(f"`scale` must be positive and at most {MAX_SCALE:g}, got {self.scale}.")
-        if not 0 < self.learning_rate < math.inf:
-            raise ValueError(f"`learning_rate` must be positive and finite, got {self.learning_rate}.")
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"`{name}` counts from 1, got {getattr(self, name)}.")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"`momentum` is at least 0 and less than 1, got {self.momentum}.")
-        if not 0 <= self.margin < math.pi / 2:
-            raise ValueError(
-                f"`margin` is an angle from 0 to less than pi/2, got {self.margin}; the usual value is 0.5."
-            )
+    scale: Annotated[Positive, Field(le=MAX_SCALE)] = Field(
+        default=5.0, description="s, the factor between cosine and logit (PromptStyler's)."
+    )
+    margin: Annotated[NotNegative, Field(lt=math.pi / 2)] = Field(
+        default=0.5, description="m, ArcFace's angle in radians (PromptStyler's)."
+    )
+    epochs: Count = Field(default=50, description="Passes over the features (PromptStyler's).")
+    learning_rate: Positive = Field(default=0.005, description="Rate of SGD (PromptStyler's).")
+    momentum: Fraction = Field(default=0.9, description="Momentum of SGD (PromptStyler's).")
+    batch_size: Count = Field(default=128, description="Features per step (PromptStyler's).")
+    seed: Seed = Field(default=0, description="Of the order of the features (ours).")
 
 
 def arcface_logits(

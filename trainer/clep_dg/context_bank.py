@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class AcousticContextBank:
         """All but the vectors, as plain JSON gives it back."""
         record = {
             "shape": list(self.contexts.shape),
-            "templates": asdict(self.templates),
+            "templates": self.templates.model_dump(),
             "fingerprints": dict(self.fingerprints),
             "fitted_with": dict(self.fitted_with),
         }

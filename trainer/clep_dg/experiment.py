@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ def _check(
     _, prompts = _load(checkpoint, settings)
     for seed in settings.seeds:
         for method in (each for each in METHODS if each.is_fitted):
-            acpt = replace(settings.acpt, seed=seed, **method.losses)
+            acpt = settings.acpt.changed(seed=seed, **method.losses)
             folder = _folder_of("contexts", corpora, settings) / f"seed-{seed}" / method.contexts
             check_folder(prompts, settings.templates, list(words.values()), acpt, folder)
 
@@ -169,7 +169,7 @@ def _prepare(
     weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
     texts = []
     for seed in settings.seeds:
-        acpt, classifier = replace(settings.acpt, seed=seed), replace(settings.classifier, seed=seed)
+        acpt, classifier = settings.acpt.changed(seed=seed), settings.classifier.changed(seed=seed)
         folder = _folder_of("contexts", corpora, settings) / f"seed-{seed}"
         stages = text_stages(prompts, settings.templates, list(words.values()), acpt, classifier, folder)
         for method in METHODS:

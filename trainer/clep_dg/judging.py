@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -236,7 +235,7 @@ def trained_on_others(
     """
     features = torch.from_numpy(np.concatenate([embeds for _, embeds in others]))
     labels = torch.from_numpy(np.concatenate([_class_ids(corpus) for corpus, _ in others]))
-    return {seed: train_classifier(features, labels, replace(settings, seed=seed)).numpy() for seed in seeds}
+    return {seed: train_classifier(features, labels, settings.changed(seed=seed)).numpy() for seed in seeds}
 
 
 def supervised(
@@ -275,7 +274,7 @@ def supervised(
     except ValueError as error:
         return [{"refused": str(error)}]
     trained = {
-        seed: weights_by_fold(audio_embeds[CLEAN][known], true, folds, replace(settings, seed=seed)) for seed in seeds
+        seed: weights_by_fold(audio_embeds[CLEAN][known], true, folds, settings.changed(seed=seed)) for seed in seeds
     }
     about = {"folds": int(folds.max()) + 1, "speakers": len(set(speakers)), "left_out": int((~known).sum())}
     found = []

@@ -4,7 +4,7 @@ All get the same words and hear nothing. What is compared with a clip's embeddin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def context_bank(
         raise ValueError(f"The method {method.name!r} has no contexts.")
     if method.contexts == UNTRAINED:
         return untrained_bank(encoder, templates, acpt)
-    return fit_contexts(encoder, templates, words, replace(acpt, **method.losses), Path(folder) / method.contexts)
+    return fit_contexts(encoder, templates, words, acpt.changed(**method.losses), Path(folder) / method.contexts)
 
 
 def class_weights(method: Method, joint: torch.Tensor, classifier: ClassifierSettings) -> torch.Tensor:

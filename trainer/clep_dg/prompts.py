@@ -6,16 +6,17 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from pydantic import AfterValidator
 from tokenizers import AddedToken
 from transformers import RobertaConfig
 
 from modeling_smoothclap.towers_smoothclap import check_text_length
 
+from ..config import Settings
 from ..data.cache import CONFIG_ORIGINS
 
 
@@ -25,8 +26,18 @@ EMOTION = "{emotion}"
 """Where a template takes the name of a class, as it is: its form must fit the sentence."""
 
 
-@dataclass(frozen=True)
-class PromptTemplates:
+def _slots(contexts: int, emotions: int) -> AfterValidator:
+    def check(template: str) -> str:
+        if (template.count(SLOT), template.count(EMOTION)) != (contexts, emotions):
+            marks = ((SLOT, contexts), (EMOTION, emotions))
+            wanted = " and ".join(f"{'one' if count else 'no'} {mark}" for mark, count in marks)
+            raise ValueError(f"must have {wanted}, unlike {template!r}")
+        return template
+
+    return AfterValidator(check)
+
+
+class PromptTemplates(Settings):
     """
     Three wordings: of an acoustic context, of an emotion, and of an emotion in a context.
 
@@ -53,17 +64,9 @@ class PromptTemplates:
     ```
     """
 
-    context: str = "speech recorded in a <ctx> acoustic environment"
-    joint: str = "{emotion} speech recorded in a <ctx> acoustic environment"
-    content: str = "{emotion} speech"
-
-    def __post_init__(self) -> None:
-        for name, slots, emotions in (("context", 1, 0), ("joint", 1, 1), ("content", 0, 1)):
-            template = getattr(self, name)
-            if (template.count(SLOT), template.count(EMOTION)) != (slots, emotions):
-                wanted = " and ".join(f"{'one' if count else 'no'} {mark}" for mark, count in
-                                      ((SLOT, slots), (EMOTION, emotions)))  # fmt: skip
-                raise ValueError(f"The {name} template must have {wanted}; got {template!r}.")
+    context: Annotated[str, _slots(1, 0)] = "speech recorded in a <ctx> acoustic environment"
+    joint: Annotated[str, _slots(1, 1)] = "{emotion} speech recorded in a <ctx> acoustic environment"
+    content: Annotated[str, _slots(0, 1)] = "{emotion} speech"
 
     def joint_prompts(self, class_names: Sequence[str]) -> list[str]:
         """The joint template for each class, with its `<ctx>`.

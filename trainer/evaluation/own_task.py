@@ -1,14 +1,13 @@
 """What a YAML file may ask of a manifest's clips, whether it is of a task or of an experiment."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Annotated, NamedTuple
 
 import pandas as pd
-import yaml
+from pydantic import AfterValidator, Field
 
-from ..config import did_you_mean, fitted, read_mapping
+from ..config import FileName, LanguageTag, Settings, Several, Split, Text, read_yaml
 from ..data.captions.labels import CLASSLESS
 from ..data.manifest import load_manifest
 from ..data.manifest_reading import as_text, read_source
@@ -103,52 +102,53 @@ class Task(NamedTuple):
     licence: str
 
 
-@dataclass
-class OwnTask:
-    """
-    What the YAML file of one's own task says. Relative paths start at the current folder, as in training.
+def _template(value: str) -> str:
+    if value.count("{}") != 1:
+        raise ValueError(f"must have one {{}}, where the words go, unlike {value!r}")
+    return value
 
-    Args:
-        name (`str`): Short name; it starts the names of pictures.
-        title (`str`): For people.
-        corpus (`str`): Name of the corpus: who was trained on a corpus of this name is not zero-shot on it. Where the
-            manifest has a column `corpus`, as it is there, with or without more after it.
-        manifest (`str`): What [`~smoothclap_trainer.data.manifest.load_manifest`] reads; its rows have files.
-        language (`str`): BCP-47 tag of the speech.
-        licence (`str`): Of the clips.
-        words (`dict[str, str]`): Class to what the text query calls it. Classes are labels of the manifest.
-        columns (`dict[str, str]`): As in training: our column to the manifest's.
-        audio_root (`str`, *optional*): As in training: where relative paths start.
-        split (`str`, defaults to `"test"`): train, validation, test, or all.
-        where (`dict`): Column to the value, or the list of values, that clips must have there.
-        label_column (`str`, defaults to `"emotion"`): Column of the labels. Without one, a clip is left out; so is
-            one labelled "no agreement" or "other", unless `words` has that.
-        template (`str`, defaults to `"{}"`): What the words are put into.
-        other_words (`list[dict[str, str]]`): Further wordings of all classes, for prompt sensitivity.
-        other_templates (`list[str]`): Further templates, for prompt sensitivity.
-        text_language (`str`, *optional*): BCP-47 tag of words and templates; by default `language`.
-        grouped_by (`str`, *optional*): Column of groups; figures are means over them.
-        synthetic (`bool`, defaults to `False`): The speech is nobody's; the title will say so.
-    """
 
-    name: str
-    title: str
-    corpus: str
-    manifest: str
-    language: str
-    licence: str
-    words: dict[str, str]
-    columns: dict[str, str] = field(default_factory=dict)
-    audio_root: str | None = None
-    split: str = "test"
-    where: dict[str, str | list[str]] = field(default_factory=dict)
-    label_column: str = "emotion"
-    template: str = "{}"
-    other_words: list[dict[str, str]] = field(default_factory=list)
-    other_templates: list[str] = field(default_factory=list)
-    text_language: str | None = None
-    grouped_by: str | None = None
-    synthetic: bool = False
+Template = Annotated[str, AfterValidator(_template)]
+
+
+class OwnTask(Settings):
+    """What the YAML file of one's own task says. Relative paths start at the current folder, as in training."""
+
+    name: FileName = Field(description="Short name; it starts the names of plots.")
+    title: Text = Field(description="Name for people.")
+    corpus: Text = Field(
+        description="Name of the corpus: a checkpoint trained on a corpus of this name is not zero-shot on it. Where "
+        "the manifest has a column `corpus`, as it is there, with or without more after it."
+    )
+    manifest: Text = Field(description="A manifest, as in training; its rows have files.")
+    language: LanguageTag = Field(description="BCP-47 tag of the speech.")
+    licence: Text = Field(description="Licence of the clips.")
+    words: dict[str, str] = Field(
+        description="Class to what the text query calls it. Classes are labels of the manifest."
+    )
+    columns: dict[str, str] = Field(default_factory=dict, description="As in training: our column to the manifest's.")
+    audio_root: Text | None = Field(default=None, description="As in training: where relative paths start.")
+    split: Split = Field(default="test", description="train, validation, test, or all.")
+    where: dict[str, str | list[str]] = Field(
+        default_factory=dict, description="Column to the value, or the list of values, that clips must have there."
+    )
+    label_column: Text = Field(
+        default="emotion",
+        description="Column of the labels. Without one, a clip is left out; so is one labelled 'no agreement' or "
+        "'other', unless `words` has that.",
+    )
+    template: Template = Field(default="{}", description="What the words are put into.")
+    other_words: Several[dict[str, str]] = Field(
+        default_factory=list, description="Further wordings of all classes, for prompt sensitivity."
+    )
+    other_templates: Several[Template] = Field(
+        default_factory=list, description="Further templates, for prompt sensitivity."
+    )
+    text_language: LanguageTag | None = Field(
+        default=None, description="BCP-47 tag of words and templates; default: `language`."
+    )
+    grouped_by: Text | None = Field(default=None, description="Column of groups; results are means over them.")
+    synthetic: bool = Field(default=False, description="The speech is synthetic; the title will say so.")
 
     def protocol(self) -> Protocol:
         """
@@ -195,26 +195,23 @@ def read_own_task(path: str | Path) -> Task:
         [`Task`]: Like that of a named protocol.
 
     Raises:
-        ValueError: Something is wrong with the file, the manifest or its labels. All that can be found at once is told.
+        ValueError: Something is wrong with the file, or with the manifest or its labels. All faults of the file, or
+            else of the clips, are named at once.
     """
-    if not Path(path).is_file():
-        raise ValueError(f"there is no file {str(path)!r}; examples/configs/own_task.yaml shows one")
-    settings, faults = _settings(Path(path).read_text(encoding="utf-8"))
-    rows = None
-    if settings is not None:
-        clip_faults: list[str] = []
-        unworded: dict[str, int] = {}
-        try:
-            rows = _rows(settings, clip_faults)
-            unworded = _unworded(rows, settings) if rows is not None else {}
-        except ValueError as error:
-            clip_faults.append(str(error))
-            if not (Path(settings.manifest).is_absolute() or Path(settings.manifest).exists()):
-                clip_faults.append(f"`manifest` starts at the current folder, which is {str(Path.cwd())!r}")
-        faults += _protocol_faults(settings, unworded) + clip_faults
-    if faults or settings is None or rows is None:
+    settings = read_yaml(path, OwnTask)
+    faults: list[str] = []
+    rows, unworded = None, {}
+    try:
+        rows = _rows(settings, faults)
+        unworded = _unworded(rows, settings) if rows is not None else {}
+    except ValueError as error:
+        faults.append(str(error))
+        if not (Path(settings.manifest).is_absolute() or Path(settings.manifest).exists()):
+            faults.append(f"`manifest` starts at the current folder, which is {str(Path.cwd())!r}")
+    faults = _protocol_faults(settings, unworded) + faults
+    if faults or rows is None:
         lines = "\n  ".join(dict.fromkeys(faults))
-        raise ValueError(f"the task {str(path)!r} cannot be used:\n  {lines}")
+        raise ValueError(f"{str(path)!r} cannot be used:\n  {lines}")
     return Task(settings.protocol(), rows, settings.licence)
 
 
@@ -240,36 +237,6 @@ def misnamed_corpora(corpora: pd.Series, corpus: str, key: str) -> list[str]:
         f"clips are of the corpora {others} by the manifest, not of {corpus!r}: a checkpoint that was trained "
         f"on them would pass for zero-shot; write `{key}` as there, or choose one by `where`"
     ]
-
-
-def _settings(text: str) -> tuple[OwnTask | None, list[str]]:
-    """The settings, as far as they can be used, and what is wrong with them."""
-    hints = get_type_hints(OwnTask)
-    try:
-        said = read_mapping(text, hints)
-    except yaml.YAMLError as error:
-        return None, [f"it is no YAML: {error}"]
-    if not isinstance(said, dict):
-        return None, [f"it holds no keys and values; it needs at least {_required()}"]
-    faults: list[str] = []
-    known: dict[str, Any] = {}
-    for key, value in said.items():
-        if key not in hints:
-            faults.append(f"unknown key {key!r}; {did_you_mean(str(key), hints) or f'keys: {[*hints]}'}")
-            continue
-        try:
-            known |= fitted({key: value}, hints)
-        except ValueError as error:
-            faults.append(str(error))
-    absent = [name for name in _required() if name not in said]
-    if absent:
-        faults.append(f"these keys are missing: {absent}")
-    whole = set(_required()) <= set(known)
-    return (OwnTask(**known) if whole else None), faults
-
-
-def _required() -> list[str]:
-    return [each.name for each in fields(OwnTask) if each.default is MISSING and each.default_factory is MISSING]
 
 
 def _rows(settings: OwnTask, faults: list[str]) -> pd.DataFrame | None:
@@ -335,7 +302,7 @@ def _protocol_faults(settings: OwnTask, unworded: Iterable[str]) -> list[str]:
     added = {label: f"`{label}`" for label in unworded}
     other_words = [added | words for words in settings.other_words]
     try:
-        replace(settings, words=settings.words | added, other_words=other_words).protocol()
+        settings.changed(words=settings.words | added, other_words=other_words).protocol()
     except ValueError as error:
         return str(error).splitlines()
     return []

@@ -8,7 +8,7 @@ from tests import tiny
 
 
 KINDS = [*tiny.TEXT_FAMILIES, "clap"]
-SHORT = PromptTemplates("a <ctx> room", "{emotion} in a <ctx> room", "{emotion}")
+SHORT = PromptTemplates(context="a <ctx> room", joint="{emotion} in a <ctx> room", content="{emotion}")
 NAMES = ["sad", "glad", "mad"]
 
 

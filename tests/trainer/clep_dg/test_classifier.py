@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -118,25 +117,6 @@ def test_defaults_are_promptstylers():
     settings = ClassifierSettings()
     assert (settings.loss, settings.scale, settings.margin, settings.epochs) == ("arcface", 5.0, 0.5, 50)
     assert (settings.learning_rate, settings.momentum, settings.batch_size) == (0.005, 0.9, 128)
-
-
-@pytest.mark.parametrize(
-    ("changes", "wanted"),
-    [
-        ({"loss": "hinge"}, "`loss` is one of arcface, softmax, not 'hinge'"),
-        ({"scale": 0.0}, "`scale` must be positive and at most 100, got 0.0"),
-        ({"scale": 101.0}, "`scale` must be positive and at most 100, got 101.0"),
-        ({"learning_rate": np.nan}, "`learning_rate` must be positive and finite, got nan"),
-        ({"learning_rate": np.inf}, "`learning_rate` must be positive and finite, got inf"),
-        ({"epochs": 0}, "`epochs` counts from 1, got 0"),
-        ({"batch_size": 0}, "`batch_size` counts from 1, got 0"),
-        ({"momentum": -0.1}, "`momentum` is at least 0 and less than 1, got -0.1"),
-        ({"margin": 2.0}, "`margin` is an angle from 0 to less than pi/2, got 2.0"),
-    ],
-)
-def test_settings_that_make_no_sense(changes, wanted):
-    with pytest.raises(ValueError, match=wanted):
-        ClassifierSettings(**changes)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from smoothclap_trainer.clep_dg.experiment import run_experiment
 from smoothclap_trainer.clep_dg.judging import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from smoothclap_trainer.clep_dg.methods import METHODS, text_stages
 from smoothclap_trainer.clep_dg.prompts import PromptEncoder
-from smoothclap_trainer.clep_dg.settings import read_settings
+from smoothclap_trainer.clep_dg.settings import ExperimentSettings
+from smoothclap_trainer.config import read_yaml
 from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.tasks import read_task
@@ -36,7 +37,7 @@ def folder(tmp_path_factory):
 
 
 def run(folder, **changes):
-    return run_experiment(read_settings(write(experiment(folder, **changes), folder / "it.yaml")))
+    return run_experiment(read_yaml(write(experiment(folder, **changes), folder / "it.yaml"), ExperimentSettings))
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def manifest(tmp_path, monkeypatch):
 
 
 def own(manifest, name="mine", **changes):
-    return CorpusSettings(name, manifest=str(manifest), **{"language": "en", "licence": "mine alone"} | changes)
+    return CorpusSettings(name=name, manifest=str(manifest), **{"language": "en", "licence": "mine alone"} | changes)
 
 
 def problem(settings):
@@ -173,7 +173,7 @@ def test_clips_must_be_files(tmp_path, monkeypatch):
     named = {"path": str(tmp_path / "a.wav"), "audio": {"bytes": None, "path": None}, "emotion": "happy"}
     Dataset.from_list([held, named]).to_parquet(tmp_path / "clips.parquet")
     settings = CorpusSettings(
-        "mine", manifest=str(tmp_path / "clips.parquet"), split="train", language="en", licence="mine"
+        name="mine", manifest=str(tmp_path / "clips.parquet"), split="train", language="en", licence="mine"
     )
     assert "'mine': 1 clips are bytes; write them to files." in problem(settings)
 
@@ -183,7 +183,7 @@ def test_clips_must_be_files(tmp_path, monkeypatch):
 
 def test_a_known_corpus_is_that_of_its_protocol(tmp_path):
     root = build_tree("emodb", tmp_path, takes=1)
-    corpus = read_labelled(CorpusSettings("emodb", data_root=str(root)))
+    corpus = read_labelled(CorpusSettings(name="emodb", data_root=str(root)))
     expected = read_task(PROTOCOLS["emodb-7"], root)
     assert corpus.classes == PROTOCOLS["emodb-7"].classes
     pd.testing.assert_frame_equal(corpus.rows[["id", "path", "label", "speaker"]],
@@ -191,13 +191,13 @@ def test_a_known_corpus_is_that_of_its_protocol(tmp_path):
     assert corpus.rows.attrs["left_out"] == expected.attrs["left_out"]
     assert (corpus.title, corpus.language) == ("EmoDB", "de")
     root = build_tree("fau-aibo", tmp_path, takes=1)
-    two = CorpusSettings("fau-aibo", data_root=str(root), protocol="fau-aibo-2")
+    two = CorpusSettings(name="fau-aibo", data_root=str(root), protocol="fau-aibo-2")
     assert read_labelled(two).classes == ("non-negative", "negative")
 
 
 def test_five_corpora_share_four_emotions(tmp_path):
     names = ["ravdess", "crema-d", "tess", "iemocap", "emodb"]
-    settings = [CorpusSettings(name, data_root=str(build_tree(name, tmp_path, takes=1))) for name in names]
+    settings = [CorpusSettings(name=name, data_root=str(build_tree(name, tmp_path, takes=1))) for name in names]
     corpora = read_corpora(settings)
     assert [corpus.name for corpus in corpora] == names
     for corpus in corpora:

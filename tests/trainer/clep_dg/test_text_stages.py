@@ -1,7 +1,5 @@
 """Each method's vectors, and what is said of the contexts, against what they are said to be."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -30,7 +28,7 @@ CLASSIFIER = ClassifierSettings(epochs=4, batch_size=4)
 
 
 def stages(folder, encoder, seed=0):
-    acpt, classifier = replace(ACPT, seed=seed), replace(CLASSIFIER, seed=seed)
+    acpt, classifier = ACPT.changed(seed=seed), CLASSIFIER.changed(seed=seed)
     return text_stages(encoder, SHORT, NAMES, acpt, classifier, folder)
 
 
@@ -51,7 +49,7 @@ def test_all_methods_by_hand(kind, tmp_path):
     found = stages(tmp_path / "kept", encoder).weights
     content = embedded(encoder, NAMES)
     fitted = {
-        method: fit_contexts(encoder, SHORT, NAMES, replace(ACPT, **changes), tmp_path / method.name).contexts
+        method: fit_contexts(encoder, SHORT, NAMES, ACPT.changed(**changes), tmp_path / method.name).contexts
         for method, changes in (
             (CLEP_DG, {}),
             (WITHOUT_STYLE, {"style_loss": False}),

@@ -1,5 +1,6 @@
 """Tasks of one's own as YAML."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from datasets import DatasetDict
 
+from smoothclap_trainer.config import SettingsError
 from smoothclap_trainer.data.captions.english import WORDINGS as ENGLISH
 from smoothclap_trainer.data.captions.german import WORDINGS as GERMAN
 from smoothclap_trainer.data.manifest import load_manifest
@@ -132,46 +134,55 @@ def test_a_manifest_without_speakers(folder):
     assert read_own_task(write(folder)).rows["speaker"].tolist() == [None, None, None]
 
 
-def test_all_faults_are_told_at_once(folder):
-    path = write(
-        folder,
-        templat="{}",
-        splut="test",
-        zzz=1,
-        grouped_by=3.5,
-        synthetic="maybe",
-        template="so",
-        words={"sad": "low", "calm": "low"},
-    )
-    assert problem(path).splitlines() == [
-        f"the task {path!r} cannot be used:",
-        "  unknown key 'templat'; did you mean 'template'?",
-        "  unknown key 'splut'; did you mean 'split'?",
-        "  unknown key 'zzz'; keys: ['name', 'title', 'corpus', 'manifest', 'language', 'licence', 'words', 'columns', "
-        "'audio_root', 'split', 'where', 'label_column', 'template', 'other_words', 'other_templates', "
-        "'text_language', 'grouped_by', 'synthetic']",
-        "  `synthetic` takes true or false, not 'maybe'.",
-        "  two classes are both called 'low': no text query tells them apart",
-        "  the template 'so' must have one {}, where the words go",
-        "  the manifest has no columns ['3.5'], only ['id', 'path', 'label', 'emotion', 'speaker', 'language', "
-        "'session']",
-    ]
+BAD_VALUES = {
+    "name": ["", "a/b", "..", 3, None],
+    "title": ["", " ", ["a"]],
+    "corpus": ["", {}],
+    "manifest": ["", 3],
+    "language": ["en_US", "", ["en"]],
+    "licence": ["", 1],
+    "words": ["happy", {"happy": ""}, {"happy": ["joy"]}],
+    "columns": ["emotion", {"emotion": 1}],
+    "audio_root": ["", 1],
+    "split": ["testing", 1],
+    "where": ["language", {"language": 1}, {"language": [1]}],
+    "label_column": ["", 1],
+    "template": ["so", "{} {}", ""],
+    "other_words": ["happy", [{"happy": 1}]],
+    "other_templates": ["so", ["{}", "so"]],
+    "text_language": ["German language"],
+    "grouped_by": ["", 3.5],
+    "synthetic": ["maybe", 1],
+}
 
 
-def test_faults_of_the_manifest_are_told_with_the_others(folder):
+def test_each_field_refuses_bad_values():
+    assert BAD_VALUES.keys() == OwnTask.model_fields.keys()
+    for name, values in BAD_VALUES.items():
+        for value in values:
+            with pytest.raises(SettingsError) as caught:
+                OwnTask.from_mapping(SETTINGS | {name: value})
+            assert {re.split(r"[.[]", path)[0] for path, _ in caught.value.faults} == {name}, (name, value)
+
+
+def test_all_faults_of_the_file_come_at_once(folder):
+    told = problem(write(folder, templat="{}", zzz=1, synthetic="maybe", template="so", title=None))
+    assert told.startswith(repr(str(folder / "mine.yaml")))
+    for path, value in (
+        ("templat", "'template'"),
+        ("zzz", "unknown"),
+        ("synthetic", "'maybe'"),
+        ("template", "'so'"),
+        ("title", "missing"),
+    ):
+        assert any(line.startswith(f"  `{path}` ") and value in line for line in told.splitlines()), path
+
+
+def test_faults_of_the_manifest_are_told_with_those_of_the_words(folder):
     (folder / "a.wav").unlink()
-    told = problem(write(folder, template="so"))
-    assert "the template 'so'" in told
+    told = problem(write(folder, words={"sad": "low", "happy": "low"}))
+    assert "'low'" in told
     assert "row 3, column 'path': there is no file" in told
-
-
-def test_missing_keys_and_files_that_are_no_settings(folder):
-    assert "these keys are missing: ['name', 'words']" in problem(write(folder, name=None, words=None))
-    (folder / "x.yaml").write_text("- a\n")
-    assert "it holds no keys and values; it needs at least ['name', 'title'" in problem("x.yaml")
-    (folder / "x.yaml").write_text("a: [\n")
-    assert "it is no YAML: " in problem("x.yaml")
-    assert problem("gone.yaml") == "there is no file 'gone.yaml'; examples/configs/own_task.yaml shows one"
 
 
 @pytest.mark.parametrize(
