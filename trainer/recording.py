@@ -6,7 +6,7 @@ from transformers import AutoConfig
 
 from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
 from .hub_trainer import HubTrainer
-from .model_card import write_model_card
+from .hub.card import write_model_card
 
 
 class RecordingTrainer(HubTrainer):

@@ -23,8 +23,8 @@ from .files import write_json
 from .hub.plan import ADAPTER
 from .hub.provenance import PROVENANCE_FILE, TrainingSources, record_training
 from .lora import LoraSettings, merged, save_lora
-from .model_card import write_model_card
-from .model_card.facts import ZERO_SHOT
+from .hub.card import write_model_card
+from .hub.facts import ZERO_SHOT
 from .prepare import Batches, load_clips, make_batches, make_model
 from .trainer import SmoothCLAPTrainer
 
