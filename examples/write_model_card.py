@@ -22,7 +22,8 @@ def cards_of_the_shipped_checkpoint() -> dict[Path, str]:
     """Both cards of smoothclap-tiny by path. They differ in where their pictures are."""
     folder = Path(SMOOTHCLAP_TINY)
     opening = "from modeling_smoothclap import SMOOTHCLAP_TINY as checkpoint"
-    places = {folder / "README.md": "", ROOT / "model_card.md": f"{folder.relative_to(ROOT).as_posix()}/"}
+    url = folder.resolve().relative_to(ROOT.resolve()).as_posix()
+    places = {folder / "README.md": "", ROOT / "model_card.md": f"{url}/"}
     return {path: model_card(folder, opening=opening, folder_url=url) for path, url in places.items()}
 
 
