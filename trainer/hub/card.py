@@ -9,6 +9,7 @@ from huggingface_hub import CardData, EvalResult, ModelCard, ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
 
 from ..evaluation.attributes import ATTRIBUTE_QUERIES
+from ..evaluation.report import card_table
 from ..evaluation.results import ZeroShotStatus
 from ..files import write_text
 from ..templating import render
@@ -61,14 +62,14 @@ def model_card(
             f"{str(folder)!r} holds a classifier, which ranks no descriptions: `smoothclap clep-dg` writes the cards of "
             "those that it makes; write that of another one yourself."
         )
-    titles = facts.evaluation.titles if facts.evaluation else {}
+    evaluation = facts.evaluation
     body = render(
         "model_card.md.jinja",
         facts=facts,
         opening=opening or f'checkpoint = "{facts.name}"  # on the Hub, or a folder',
         folder_url=folder_url,
-        titles=titles,
-        noted=[(titles[task.protocol.name], found.zero_shot) for task, found in facts.task_results],
+        titles=evaluation.titles if evaluation else {},
+        card_table=card_table(evaluation, str(facts.evaluated_as)) if evaluation else "",
         columns={each.attribute: each.column for each in ATTRIBUTE_QUERIES},
         option_help=_option_help() if facts.objective else {},
         Selection=Selection,

@@ -327,7 +327,7 @@ def _evaluation(folder: Path) -> tuple[EvaluationResults | None, str | None]:
 
 def _images(folder: Path, evaluation: EvaluationResults | None) -> Iterator[tuple[str, str]]:
     """What each image shows, by its name if it is not the evaluation's, and its path in the folder."""
-    known = captions(evaluation.to_json()) if evaluation else {}
+    known = captions(evaluation) if evaluation else {}
     for path in sorted((folder / "pictures").glob("*.png")):
         yield known.get(path.name, re.sub(r"[-_\s]+", " ", path.stem)), f"pictures/{path.name}"
 
