@@ -59,8 +59,8 @@ def model_card(
     facts = CardFacts.read(folder, name)
     if facts.is_classifier:
         raise ValueError(
-            f"{str(folder)!r} holds a classifier, which ranks no descriptions: `smoothclap clep-dg` writes the cards of "
-            "those that it makes; write that of another one yourself."
+            f"{str(folder)!r} holds a classifier, which ranks no descriptions: `smoothclap clep-dg` writes the cards "
+            "of those that it makes; write that of another one yourself."
         )
     evaluation = facts.evaluation
     body = render(

@@ -114,8 +114,8 @@ class CardFacts:
     What the folder of a checkpoint says of it. What has no file there is `None` or empty, and never guessed.
 
     `config.json` and the weights are the model's; [`~provenance.record_training`] writes most other files.
-    `zero_shot.json` is the `results.json` of an evaluation of these weights. Each of `images` has what it shows, and its
-    path in the folder.
+    `zero_shot.json` is the `results.json` of an evaluation of these weights. Each of `images` has what it shows, and
+    its path in the folder.
     """
 
     name: str
@@ -298,7 +298,8 @@ def _corpora(data: dict[str, dict[str, dict[str, Any]]]) -> Iterator[CorpusOfSpl
     known = [each.name for each in fields(CorpusOfSplit)][2:]
     for split, corpora in data.items():
         for corpus, entry in corpora.items():
-            yield CorpusOfSplit(split, corpus, **{name: entry.get(name) for name in known})
+            facts: dict[str, Any] = {name: entry.get(name) for name in known}
+            yield CorpusOfSplit(split, corpus, **facts)
 
 
 def _attributes(path: Path) -> Iterator[AttributeResult]:

@@ -24,8 +24,10 @@ from ..data.captions.thresholds import Thresholds
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 EXTRACTOR_FILES = ("processor_config.json", "preprocessor_config.json")
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model")
-TOKENIZER_FILES = (*VOCABULARIES, "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-TOKENIZER_FILES += ("merges.txt", "tokenizer.model")
+TOKENIZER_FILES = (
+    *(*VOCABULARIES, "merges.txt", "tokenizer.model"),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+)
 RECORDS = {
     "LICENSE": "licence",
     "thresholds.json": "thresholds of the captions",
@@ -47,11 +49,11 @@ LINKED_KINDS = (".csv", ".json", ".md", ".png", ".svg", ".txt", ".yaml")
 """Files that are uploaded if the card shows or links to them."""
 ACCESS_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
 SHARED_OTHERWISE = {
-    "classifier.safetensors": "class vectors for an encoder that is not SmoothCLAP, which no pipeline loads: upload the "
-    "files as they are with `hf upload user/name FOLDER`",
+    "classifier.safetensors": "class vectors for an encoder that is not SmoothCLAP, which no pipeline loads: upload "
+    "the files as they are with `hf upload user/name FOLDER`",
     "contexts.safetensors": "acoustic contexts: load them and call their `push_to_hub`",
 }
-SAVE_AGAIN = "Load model and processor with the package and save both again."
+SAVE_AGAIN = "Load model and processor with the package and save both again"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ DUAL_ENCODER = CheckpointKind(
     AutoProcessor,
     {"feature extractor": EXTRACTOR_FILES, "tokenizer": VOCABULARIES},
     frozenset({"AutoConfig", "AutoModel", "AutoProcessor", "AutoFeatureExtractor"}),
-    "write it with `smoothclap card FOLDER`",
+    "Write it with `smoothclap card FOLDER`",
 )
 CLASSIFIER = CheckpointKind(
     AutoModelForAudioClassification,
@@ -166,10 +168,10 @@ def plan(folder: str | Path) -> Plan:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{str(folder)!r} is not a folder: name the one that holds config.json and the weights.")
-    for name, what in SHARED_OTHERWISE.items():
+    for name, other in SHARED_OTHERWISE.items():
         if (folder / name).is_file() and not (folder / CONFIG_NAME).is_file():
-            raise ValueError(f"{str(folder)!r} is not a checkpoint. It holds {what}.")
-    _need(folder, CONFIG_NAME, "save the model there with `save_pretrained`")
+            raise ValueError(f"{str(folder)!r} is not a checkpoint. It holds {other}.")
+    _need(folder, CONFIG_NAME, "Save the model there with `save_pretrained`")
     classes = _json(folder / CONFIG_NAME).get("architectures") or ()
     kind = CLASSIFIER if SmoothCLAPForAudioClassification.__name__ in classes else DUAL_ENCODER
     what = {CONFIG_NAME: "configuration", CARD: "model card"}
@@ -191,7 +193,7 @@ def plan(folder: str | Path) -> Plan:
 
 def _need(folder: Path, name: str, cure: str) -> None:
     if not (folder / name).is_file():
-        raise ValueError(f"{str(folder)!r} is not a whole checkpoint: it has no {name}; {cure}.")
+        raise ValueError(f"{str(folder)!r} is not a whole checkpoint: it has no {name}. {cure}.")
 
 
 def _json(path: Path) -> Any:
@@ -209,7 +211,7 @@ def _weights(folder: Path) -> list[str]:
         names = [SAFE_WEIGHTS_INDEX_NAME, *sorted(set(_json(index)["weight_map"].values()))]
     names += ADAPTER if any((folder / name).is_file() for name in ADAPTER) else ()
     for name in names:
-        _need(folder, name, "save the whole model there; adapters with `save_lora`, which saves the base model, too")
+        _need(folder, name, "Save the whole model there; adapters with `save_lora`, which saves the base model, too")
     return names
 
 
@@ -234,7 +236,7 @@ def _code(folder: Path, kind: CheckpointKind) -> set[str]:
     if missing and _json(folder / CONFIG_NAME).get("model_type") not in CONFIG_MAPPING_NAMES:
         raise ValueError(
             f"{str(folder)!r} would load only where this package is installed: no `auto_map` names the code of "
-            f"{', '.join(missing)}. {SAVE_AGAIN}"
+            f"{', '.join(missing)}. {SAVE_AGAIN}."
         )
     found: set[str] = set()
     for name, entries in maps.items():
@@ -242,15 +244,13 @@ def _code(folder: Path, kind: CheckpointKind) -> set[str]:
             if "--" in reference:
                 raise ValueError(
                     f"{name} in {str(folder)!r} takes its code from another repository ({reference}), which may change "
-                    f"or disappear. {SAVE_AGAIN}"
+                    f"or disappear. {SAVE_AGAIN}."
                 )
             module = folder / f"{reference.split('.')[0]}.py"
             try:
-                found |= {Path(path).name for path in [module, *get_relative_import_files(module)]}
+                found |= {module.name, *(Path(path).name for path in get_relative_import_files(module))}
             except FileNotFoundError as error:
-                raise ValueError(
-                    f"{str(folder)!r} is not a whole checkpoint: it has no {Path(error.filename).name}. {SAVE_AGAIN}"
-                ) from error
+                _need(folder, Path(str(error.filename)).name, SAVE_AGAIN)
     return found
 
 
@@ -287,7 +287,7 @@ def _check_thresholds(folder: Path) -> None:
     if path.is_file():
         Thresholds.load(path)
     elif settings.is_file() and (yaml.safe_load(settings.read_text(encoding="utf-8")) or {}).get("captions") != "given":
-        _need(folder, path.name, "its training_config.yaml says that captions were made; copy it from the training run")
+        _need(folder, path.name, "training_config.yaml says that captions were made with it: copy it from the run")
 
 
 def _check_tokens(files: tuple[PlannedFile, ...]) -> None:

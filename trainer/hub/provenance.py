@@ -181,8 +181,8 @@ def record_training(trainer: Any, folder: str | Path) -> None:
 
 def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Describe the clips of each split and corpus: how many, minutes, speakers, language, licence, package, and whether the
-    speech is synthetic, as far as the rows say.
+    Describe the clips of each split and corpus: how many, minutes, speakers, language, licence, package, and whether
+    the speech is synthetic, as far as the rows say.
 
     Args:
         splits (`Mapping[str, datasets.Dataset]`): Manifest rows. Splits of another type are not described.

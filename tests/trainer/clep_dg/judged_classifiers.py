@@ -60,7 +60,7 @@ def encoder_entry(folder: Path, corpora: list[str]) -> dict[str, Any]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """What `results.json` holds of one encoder, `folder/heard`, which is made if need be, on two corpora under two conditions."""
+    """Return what `results.json` has of one encoder, `folder/heard`, made if missing, on two corpora and conditions."""
     if not (folder / "heard").is_dir():
         tiny.checkpoint(folder / "heard")
     conditions = {"clean": "as recorded", "noise": "in noise"}

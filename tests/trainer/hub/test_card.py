@@ -39,7 +39,7 @@ def test_a_whole_card_has_every_fact_once(whole):
         *("Validation results", "Training data", "Model", "Objective", "Training", "Versions", "Citation"),
     ]
     for fact in (
-        *("| Sessions 4 (en) | zero-shot | 40 | 0.500 [0.410, 0.620] | 5 groups by session | 0.250 | 0.450 to 0.500 in 6 |",),
+        "| Sessions 4 (en) | zero-shot | 40 | 0.500 [0.410, 0.620] | 5 groups by session | 0.250 | 0.450 to 0.500 in 6",
         *('"this person is feeling neutral.", "this person is feeling happy.",', "It records other corpora.", "2,000"),
         *("5 units make a rough interval.", "| attribute | texts | queen, validation | fillets, cs, test |"),
         '| pitch | "a high voice" / "a low voice" | 0.81 (0.70-0.90) | 0.96 (0.95-0.97) |',

@@ -253,8 +253,8 @@ def test_a_classifier_without_code_is_refused(classifier):
 
 def test_what_is_shared_in_another_way_is_named(tmp_path):
     judged_classifiers.save(clap(tmp_path / "clap"), tmp_path / "vectors")
-    with pytest.raises(ValueError, match="vectors.*hf upload"):
+    with pytest.raises(ValueError, match=r"vectors.*hf upload"):
         plan(tmp_path / "vectors")
     untrained_bank(encoders.encoder(), encoders.SHORT, ACPTSettings(num_contexts=1)).save_pretrained(tmp_path / "bank")
-    with pytest.raises(ValueError, match="bank.*push_to_hub"):
+    with pytest.raises(ValueError, match=r"bank.*push_to_hub"):
         plan(tmp_path / "bank")

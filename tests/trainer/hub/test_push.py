@@ -129,7 +129,7 @@ def test_a_dry_run_works_offline_and_without_a_token(folder, monkeypatch):
 def test_a_second_push_is_refused_and_changes_nothing(server, repository, folder):
     before, sent = dict(repository.branches), len(server.writes())
     change_card(folder)
-    with pytest.raises(ValueError, match="ann/model at main .* 14 files"):
+    with pytest.raises(ValueError, match=r"ann/model at main .* 14 files"):
         push(folder, NAME)
     assert repository.branches == before
     assert len(server.writes()) == sent
@@ -230,7 +230,7 @@ def test_without_a_token_the_hub_is_not_asked(server, folder, monkeypatch):
 
 
 def test_an_unknown_token_is_named_as_the_reason(server, repository, folder):
-    with pytest.raises(HubError, match="does not know the token .* ann/model") as refused:
+    with pytest.raises(HubError, match=r"does not know the token .* ann/model") as refused:
         push(folder, NAME, token="hf_wrong")
     assert isinstance(refused.value.__cause__, HfHubHTTPError)
 
