@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, snapshot_download
+from huggingface_hub import CardData, CommitInfo, CommitOperationAdd, HfApi, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..files import whole_file
+from ..hub.card import with_front_matter
 from ..hub.plan import CARD
 from ..hub.push import check_name, explained
-from .cards.contexts import contexts_card
+from ..templating import render
 from .prompts import PromptEncoder, PromptTemplates
 
 
@@ -230,3 +231,16 @@ def record_differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix
         elif old != new:
             found.append(f"{prefix}{name} is {old!r} there and {new!r} now")
     return found
+
+
+def contexts_card(record: Mapping[str, Any]) -> str:
+    """
+    Return the card of a context bank. It states no licence: a bank does not know whose words it is made of.
+
+    Args:
+        record (`Mapping[str, Any]`): [`AcousticContextBank.record`].
+
+    Returns:
+        `str`: Markdown with front matter, which huggingface_hub has read back.
+    """
+    return with_front_matter(CardData(tags=["smoothclap", "clep-dg"]), render("contexts_card.md.jinja", record=record))

@@ -20,13 +20,14 @@ from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.results import FORMAT, ZeroShotStatus, describe_clips, file_hashes, ready_for_json, versions
 from .acpt import check_folder
-from .cards.classifier import write_cards
+from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
 from .judging import AUDIO_OF_OTHERS, generalisation, supervised, trained_on_others
 from .methods import CLEP_DG, METHODS, text_stages
 from .plots import contexts_picture, draw_contexts
 from .prompts import PromptEncoder
+from .results import ExperimentResults
 from .settings import CLEAN, GENERALISATION, SUPERVISED, ExperimentSettings
 
 
@@ -123,7 +124,7 @@ def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
     times = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - started}
     results |= {"settings": settings.describe(), "versions": versions(), "times": times}
     ready = dict(ready_for_json(results))
-    write_cards(ready, settings.output)
+    write_cards(ExperimentResults.from_json(ready), settings.output)
     return ready
 
 
