@@ -43,7 +43,7 @@ class SmoothCLAPTrainer(RecordingTrainer):
             set it.
         args ([`SmoothCLAPTrainingArguments`], *optional*): Settings.
         **kwargs: As for [`~recording.RecordingTrainer`]. `compute_metrics` may have a method `prepare(model)`, as
-            [`~smoothclap_trainer.evaluation.training_metrics.ZeroShotMetrics`] has; it is called before each evaluation.
+            `evaluation.training_metrics.ZeroShotMetrics` has; it is called before each evaluation.
     """
 
     args: SmoothCLAPTrainingArguments

@@ -11,7 +11,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
 from transformers.utils import cached_file
 
-from ..evaluation.named_checkpoint import parse_model
+from modeling_smoothclap.checkpoint_smoothclap import parse_model
+
 from ..evaluation.results import AgainstChance
 from ..files import write_text
 from ..hub.card import eval_result, with_front_matter

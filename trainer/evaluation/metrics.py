@@ -65,15 +65,7 @@ def confusion_matrix(predicted: np.ndarray, true: np.ndarray, n_classes: int) ->
 
 
 def recalls(confusion: np.ndarray) -> np.ndarray:
-    """
-    Compute the share of the clips of each class that are classified as that class.
-
-    Args:
-        confusion (`np.ndarray` of shape `(..., classes, classes)`): Rows true, columns predicted.
-
-    Returns:
-        `np.ndarray` of shape `(..., classes)`: NaN for classes without clips.
-    """
+    """Return the recall of each class, `(..., classes)`, of `(..., classes, classes)`; NaN for one without clips."""
     clips = confusion.sum(axis=-1)
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     return np.divide(right, clips, out=np.full(clips.shape, np.nan), where=clips > 0)
@@ -104,15 +96,7 @@ def unweighted_average_recall_of(confusion: np.ndarray) -> np.ndarray:
 
 
 def accuracy_of(confusion: np.ndarray) -> np.ndarray:
-    """
-    Compute the share of the clips whose class is right.
-
-    Args:
-        confusion (`np.ndarray` of shape `(..., classes, classes)`): Rows true, columns predicted.
-
-    Returns:
-        `np.ndarray` of shape `(...)`: Between 0 and 1; NaN without clips.
-    """
+    """Return the share of right clips, `(...)`, of confusion matrices `(..., classes, classes)`; NaN without clips."""
     clips = confusion.sum(axis=(-2, -1))
     right = np.trace(confusion, axis1=-2, axis2=-1)
     return np.divide(right, clips, out=np.full(clips.shape, np.nan), where=clips > 0)
@@ -123,9 +107,9 @@ def macro_f1_of(confusion: np.ndarray) -> np.ndarray:
     Compute the mean of the classes' F1, the harmonic mean of precision and recall.
 
     Args:
-        confusion (`np.ndarray` of shape `(..., classes, classes)`): Rows true, columns predicted. Unlike in UAR, a
-            class that is only predicted counts, with 0; one that is neither there nor predicted does not, as in
-            scikit-learn's `f1_score(average="macro")`.
+        confusion (`np.ndarray` of shape `(..., classes, classes)`): Unlike in UAR, a class that is only predicted
+            counts, with 0; one that neither occurs nor is predicted does not, as in scikit-learn's
+            `f1_score(average="macro")`.
 
     Returns:
         `np.ndarray` of shape `(...)`: Between 0 and 1; NaN without clips.

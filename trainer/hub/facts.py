@@ -17,10 +17,10 @@ from huggingface_hub import RepoCard
 from safetensors import safe_open
 
 from modeling_smoothclap import SmoothCLAPForAudioClassification
+from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 
 from ..evaluation.plots import captions
 from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
-from .provenance import weights_sha256
 
 
 NOTES, SETTINGS, ZERO_SHOT = "notes.md", "training_config.yaml", "zero_shot.json"

@@ -11,12 +11,12 @@ from huggingface_hub import ModelCard
 from safetensors.numpy import load_file
 from transformers import pipeline
 
+from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.clep_dg import cards as under_test
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings, fit_contexts, untrained_bank
 from smoothclap_trainer.clep_dg.cards import SavedClassifier, eval_results, write_cards
 from smoothclap_trainer.clep_dg.context_bank import contexts_card
 from smoothclap_trainer.clep_dg.results import ExperimentResults
-from smoothclap_trainer.evaluation.dual_encoders import load_dual_encoder
 from tests import tiny
 from tests.trainer.clep_dg import encoders, judged_classifiers
 
@@ -225,7 +225,7 @@ def test_class_vectors_are_used_as_the_card_says(folder, monkeypatch):
     text = write_cards(ExperimentResults.from_json(results), folder / "both")[1].read_text(encoding="utf-8")
     there = folder / "both" / "classifier" / "two"
     monkeypatch.chdir(there)
-    encoder = load_dual_encoder(str(folder / "clap"))
+    encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "clap"))
     clip = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
     expected = encoder.embed_clips([clip]) @ load_file(there / "classifier.safetensors")["weights"].T
     assert run(text, FOLDER=str(folder / "clap")).strip() == str(expected)

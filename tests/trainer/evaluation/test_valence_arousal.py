@@ -13,6 +13,7 @@ from smoothclap_trainer.evaluation.valence_arousal import (
     class_pairs,
     pair_correlation,
     place_of,
+    spearman,
     valence_arousal,
 )
 
@@ -96,6 +97,8 @@ def test_what_does_not_fit_is_refused():
         class_pairs(np.ones((2, 2)), ["happy", "sad", "angry"])
     with pytest.raises(ValueError, match="1 of 2 rows"):
         class_pairs(np.array([[1.0], [np.nan]]), ["happy", "sad"])
+    with pytest.raises(ValueError, match="2 and 3"):
+        spearman(np.ones(2), np.ones(3))
     with pytest.raises(ValueError, match="2 embeddings for 3 clips"):
         class_centres(np.ones((2, 2)), np.zeros(3), 1)
     with pytest.raises(ValueError, match=r"Classes \[1\] of 3 have no clip"):
