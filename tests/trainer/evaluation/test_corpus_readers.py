@@ -139,11 +139,7 @@ def test_a_table_need_not_know_speakers(tmp_path):
             r"t/labels.csv lacks the columns \['class'\]; it has \['file', 'part'\]",
         ),
         ("file,class,part\na,x,dev\n", ["wav/a.wav"], "no row of t/labels.csv has a 'part' like 'test'"),
-<<<<<<< HEAD
         ("file,class,part\na,x,test\n", [], "wav or audio"),
-=======
-        ("file,class,part\na,x,test\n", [], "t/labels.csv there is no folder wav or audio"),
->>>>>>> D
         ("file,class,part\na,x,test\nb,x,test\n", ["wav/a.wav"], r"of 2 labelled clips, .* missing: \S+/wav/b.wav$"),
         ("file,class,part\na,z,test\n", ["wav/a.wav"], "1 labels are none of x, y, the first 'z' of a"),
         ("file,class,part\na,x,test\na.wav,y,test\n", ["wav/a.wav"], "1 clips come more than once"),
