@@ -72,10 +72,7 @@ def test_indexing_again_takes_over_what_is_known(search, made, checkpoint):
 def test_bad_clips_are_told(search, checkpoint):
     sf.write("speech/empty.wav", np.zeros(0), tiny.SAMPLING_RATE)
     index = ("index", "speech", "--model", checkpoint, "--index", "index")
-    with pytest.raises(
-        SystemExit,
-        match=r"^error: 1 of 4 clips are bad; mend them, or leave .*\(--bad-clips skip\):\n  empty.wav: empty",
-    ):
+    with pytest.raises(SystemExit, match=r"1 of 4 clips(.|\n)*empty\.wav: empty"):
         search(*index)
     assert not Path("index").exists()
     printed = search(*index, "--bad-clips", "skip")

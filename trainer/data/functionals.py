@@ -261,7 +261,7 @@ def _fill(
     num_workers: int,
     chunk_clips: int,
 ) -> None:
-    """Computes the functionals of clips, given by key and index, and adds them to the cache in chunks."""
+    """Compute the functionals of clips, given by key and index, and add them to the cache in chunks."""
     names = functional_names()
     computed = ordered_map(_compute, (rows[index] for index in missing.values()), num_workers)
     progress = logging.tqdm(computed, total=len(missing), desc="eGeMAPS", unit="clip")
