@@ -30,7 +30,7 @@ def write_cards(results: Mapping[str, Any], folder: str | Path) -> list[Path]:
     Writes the card of every classifier that an experiment saved.
 
     Args:
-        results (`Mapping[str, Any]`): From [`~experiment.run_experiment`], or its `results.json`.
+        results (`Mapping[str, Any]`): From [`~experiment.fit_clep_dg`], or its `results.json`.
         folder (`str` or `Path`): The experiment's output folder, with `classifier/`.
 
     Returns:

@@ -14,7 +14,7 @@ from .prose import BIBTEX, INDEPENDENCE
 TAGS = ["smoothclap", "clep-dg"]
 USE = """```python
 from smoothclap_trainer.clep_dg.context_bank import AcousticContextBank
-from smoothclap_trainer.clep_dg.prompt_encoder import PromptEncoder
+from smoothclap_trainer.clep_dg.prompts import PromptEncoder
 
 bank = AcousticContextBank.from_pretrained("user/name", PromptEncoder(model, tokenizer))  # the encoder's
 ```"""

@@ -10,9 +10,8 @@ from huggingface_hub import EvalResult
 from ...evaluation.report_cells import MARKS, against_chance, code, number, table
 from ...model_card.front_matter import FIGURES, STATUS
 from ...model_card.markdown import bullets, paragraph
-from ..judging import FIGURES as JUDGED_BY
-from ..judging import of_method
 from ..methods import CLEP_DG, CONTEXT_FREE, ZERO_SHOT
+from ..results import METRICS as JUDGED_BY
 from ..settings import CLEAN, GENERALISATION, SUPERVISED
 
 
@@ -25,13 +24,18 @@ SIMPLER = {
 NEVER_ABOVE_CHANCE = "**It is not shown to do better than guessing, on any of the corpora below.**"
 
 
+def of_method(entry: Mapping[str, Any], method: str) -> Mapping[str, Any]:
+    """What an entry of the results says of a method, by its name."""
+    return next(each for each in entry["methods"] if each["method"] == method)
+
+
 @dataclass(frozen=True)
 class SavedClassifier:
     """
     The classifier that an experiment saves for an encoder: CLEP-DG's with the first seed.
 
     Args:
-        results (`Mapping[str, Any]`): From [`~experiment.run_experiment`].
+        results (`Mapping[str, Any]`): From [`~experiment.fit_clep_dg`].
         encoder (`Mapping[str, Any]`): One of their `encoders`.
     """
 

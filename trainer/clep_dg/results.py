@@ -1,0 +1,269 @@
+"""What an experiment with CLEP-DG yields, as typed values; `results.json` keeps them in this order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+
+from ..evaluation.results import AgainstChance, EvaluatedModel, JudgedClips, ZeroShot, ready_for_json
+from .settings import CLEAN
+
+
+AUDIO_OF_SPEAKERS, AUDIO_OF_OTHERS = "audio-of-other-speakers", "audio-of-other-corpora"
+"""The methods that are trained on labelled clips: in the supervised protocol, and where one corpus is left out."""
+AUDIO_TITLES = {
+    AUDIO_OF_SPEAKERS: "classifier on audio of other speakers",
+    AUDIO_OF_OTHERS: "classifier on audio of the other corpora",
+}
+METRICS = ("uar", "accuracy")
+"""UAR is the mean of the classes' recalls; accuracy, which the field calls weighted (WA), the share of right clips."""
+
+
+@dataclass(frozen=True)
+class MetricOverSeeds:
+    """A mean over seeds, its standard deviation (`None` for one seed), and the span of all seeds' 95% intervals."""
+
+    value: float
+    sd: float | None
+    low: float | None
+    high: float | None
+
+    def against(self, chance: float) -> AgainstChance:
+        """Compare the interval with chance."""
+        return AgainstChance.of(self.low, self.high, chance)
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """The metrics of one seed; `None` if nothing in the method is random."""
+
+    seed: int | None
+    uar: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """What one method reaches: metrics and recalls as means over seeds, and the metrics of each seed."""
+
+    method: str
+    metrics: Annotated[dict[str, MetricOverSeeds], Field(alias="figures")]
+    per_class_recall: dict[str, float]
+    seeds: tuple[SeedResult, ...]
+
+    @property
+    def uar(self) -> MetricOverSeeds:
+        """Return the unweighted average recall."""
+        return self.metrics["uar"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What the bootstrap drew: the level, the unit ("speakers" or "clips"), how many, and how often."""
+
+    level: float
+    unit: str
+    units: int
+    samples: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the supervised protocol could not be used on a corpus."""
+
+    corpus: str
+    zero_shot: ZeroShot
+    reason: Annotated[str, Field(alias="refused")]
+
+
+class _Comparison:
+    """All methods on one corpus under one condition."""
+
+    methods: tuple[MethodResult, ...]
+
+    def of_method(self, name: str) -> MethodResult:
+        """Return the result of the method with this name."""
+        return next(each for each in self.methods if each.method == name)
+
+
+@dataclass(frozen=True)
+class Generalisation(_Comparison):
+    """Leave one corpus out. `speakers_in_others` counts its speakers that the other corpora have, too."""
+
+    corpus: str
+    zero_shot: ZeroShot
+    condition: str
+    sha256: str
+    speakers_in_others: int
+    clips: int
+    interval: Interval
+    methods: tuple[MethodResult, ...]
+
+
+@dataclass(frozen=True)
+class Supervised(_Comparison):
+    """Speaker-disjoint folds inside a corpus. `left_out` counts the clips of unknown speakers."""
+
+    corpus: str
+    zero_shot: ZeroShot
+    condition: str
+    folds: int
+    speakers: int
+    left_out: int
+    clips: int
+    interval: Interval
+    methods: tuple[MethodResult, ...]
+
+
+@dataclass(frozen=True)
+class MethodSummary:
+    """A method of the comparison, in words."""
+
+    name: str
+    title: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class ConditionSummary:
+    """An acoustic condition; `effect` is `None` for clips as recorded."""
+
+    name: str
+    title: str
+    effect: str | None
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CorpusSummary:
+    """A corpus of the experiment."""
+
+    name: str
+    title: str
+    language: str
+    licence: str
+    source: str
+    data: JudgedClips
+
+
+@dataclass(frozen=True)
+class TextMeasures:
+    """
+    What one method with one seed makes of texts; see [`~smoothclap_trainer.clep_dg.methods.text_stages`].
+
+    `similarity` and `emotions_kept` are `None` without contexts, `contexts_sha256` without fitted ones.
+    """
+
+    seed: int
+    method: str
+    similarity: float | None
+    emotions_kept: float | None
+    contexts_sha256: str | None
+    texts_right: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSummary(EvaluatedModel):
+    """A dual encoder, the corpora that it is tested on, and what the methods make of texts with it."""
+
+    corpora: list[str]
+    texts: tuple[TextMeasures, ...]
+
+
+@dataclass(frozen=True)
+class Times:
+    """When the experiment finished, and how many seconds it took."""
+
+    finished: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ExperimentResults:
+    """
+    The results with all that they depend on. Only `times` differs between equal runs.
+
+    Args:
+        classes (`dict[str, str]`): Class to its word in prompts.
+        chance (`float`): The UAR of guessing.
+        methods, conditions, corpora, encoders (`tuple`): What was compared.
+        generalisation (`tuple[Generalisation, ...]`): One for each corpus and condition; empty if not asked for.
+        supervised (`tuple[Supervised | Refusal, ...]`): The same of the supervised protocol.
+        settings (`dict[str, Any]`): The experiment's settings without the output folder, as plain JSON.
+        versions (`dict[str, str]`): Package to version.
+        times ([`Times`]): When and how long.
+        format (`int`): Of the file.
+    """
+
+    format: int
+    classes: dict[str, str]
+    chance: float
+    methods: tuple[MethodSummary, ...]
+    conditions: tuple[ConditionSummary, ...]
+    corpora: tuple[CorpusSummary, ...]
+    encoders: tuple[EncoderSummary, ...]
+    generalisation: tuple[Generalisation, ...]
+    supervised: tuple[Supervised | Refusal, ...]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    times: Times
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "ExperimentResults":
+        """
+        Read what [`~ExperimentResults.to_json`] gave, or what a `results.json` holds.
+
+        Raises:
+            ValueError: if a field is missing or of another type.
+        """
+        return _adapter().validate_python(content)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain dictionaries and lists, with floats rounded to 6 decimals."""
+        return dict(ready_for_json(_adapter().dump_python(self, by_alias=True)))
+
+    @property
+    def seeds(self) -> list[int]:
+        """Return the seeds of contexts and classifiers; saved classifiers are of the first."""
+        return list(self.settings["seeds"])
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Return the title of each corpus, by name."""
+        return {corpus.name: corpus.title for corpus in self.corpora}
+
+    @property
+    def method_titles(self) -> dict[str, str]:
+        """Return the title of each method, by name."""
+        return {method.name: method.title for method in self.methods} | AUDIO_TITLES
+
+    @property
+    def synthetic(self) -> list[str]:
+        """Return the names of the corpora whose speech is synthetic."""
+        return [corpus["name"] for corpus in self.settings["corpora"] if corpus.get("synthetic")]
+
+    @property
+    def refused(self) -> list[Refusal]:
+        """Return the corpora on which the supervised protocol could not be used."""
+        return [each for each in self.supervised if isinstance(each, Refusal)]
+
+    @property
+    def clean_generalisation(self) -> list[Generalisation]:
+        """Return the leave-one-corpus-out results of clips as recorded."""
+        return [each for each in self.generalisation if each.condition == CLEAN]
+
+    @property
+    def clean_supervised(self) -> list[Supervised]:
+        """Return the supervised results of clips as recorded."""
+        return [each for each in self.supervised if isinstance(each, Supervised) and each.condition == CLEAN]
+
+    def subfolder(self, encoder: EncoderSummary) -> str:
+        """Return the name of an encoder's own folder in the output: `""` if one encoder serves all corpora."""
+        return encoder.corpora[0] if isinstance(self.settings["encoder"], Mapping) else ""
+
+
+@cache
+def _adapter() -> TypeAdapter[ExperimentResults]:
+    return TypeAdapter(ExperimentResults)
