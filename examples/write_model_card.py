@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
-from smoothclap_trainer.model_card import model_card, write_model_card
+from smoothclap_trainer.hub.card import model_card, write_model_card
 
 
 ROOT = Path(__file__).parents[1]
@@ -22,8 +22,9 @@ def cards_of_the_shipped_checkpoint() -> dict[Path, str]:
     """Both cards of smoothclap-tiny by path. They differ in where their pictures are."""
     folder = Path(SMOOTHCLAP_TINY)
     opening = "from modeling_smoothclap import SMOOTHCLAP_TINY as checkpoint"
-    places = {folder / "README.md": "", ROOT / "model_card.md": f"{folder.relative_to(ROOT).as_posix()}/"}
-    return {path: model_card(folder, opening=opening, at=at) for path, at in places.items()}
+    url = folder.resolve().relative_to(ROOT.resolve()).as_posix()
+    places = {folder / "README.md": "", ROOT / "model_card.md": f"{url}/"}
+    return {path: model_card(folder, opening=opening, folder_url=url) for path, url in places.items()}
 
 
 def main(argv: list[str] | None = None) -> None:

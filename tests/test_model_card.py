@@ -1,4 +1,4 @@
-"""The committed card is what the checkpoint's files give, and its figures are those that were measured."""
+"""The committed cards are what the files of the checkpoint give, and their results are those that were measured."""
 
 import importlib.util
 import re
@@ -13,8 +13,8 @@ from modeling_smoothclap import SMOOTHCLAP_TINY
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "model_card.md"
-FIGURE = r" (\d\.\d\d) \((\d\.\d\d)-(\d\.\d\d)\) \|"
-ROW = re.compile(r'^\| ([a-z ]+) \| "([^"]+)" / "([^"]+)" \|' + 3 * FIGURE + "$", re.M)
+RESULT = r" (\d\.\d\d) \((\d\.\d\d)-(\d\.\d\d)\) \|"
+ROW = re.compile(r'^\| ([a-z ]+) \| "([^"]+)" / "([^"]+)" \|' + 3 * RESULT + "$", re.M)
 COLUMNS = re.compile(
     r"^\| attribute \| texts \| ([\w-]+), \w+, \w+ \| ([\w-]+), \w+, \w+ \| ([\w-]+), \w+, \w+ \|$", re.M
 )
@@ -36,7 +36,7 @@ def test_the_committed_cards_are_what_the_checkpoint_gives():
         assert path.read_bytes() == text.encode(), f"{path.name} is stale: run python examples/write_model_card.py"
 
 
-def test_every_measured_figure_is_in_the_card_and_no_other():
+def test_every_measured_result_is_in_the_card_and_no_other():
     table = pd.read_csv(Path(SMOOTHCLAP_TINY) / "attributes.csv")
     measured = {
         (row.attribute, row.high, row.low, row.corpus): (row.auc, row.interval_low, row.interval_high)
@@ -45,13 +45,13 @@ def test_every_measured_figure_is_in_the_card_and_no_other():
     text = CARD.read_text()
     (corpora,) = COLUMNS.findall(text)
     stated = {}
-    for attribute, high, low, *figures in ROW.findall(text):
+    for attribute, high, low, *numbers in ROW.findall(text):
         for index, corpus in enumerate(corpora):
-            stated[attribute, high, low, corpus] = tuple(map(float, figures[3 * index : 3 * index + 3]))
+            stated[attribute, high, low, corpus] = tuple(map(float, numbers[3 * index : 3 * index + 3]))
     assert stated == {key: tuple(round(value, 2) for value in values) for key, values in measured.items()}
 
 
-def test_the_hub_reads_the_figures_of_the_test_split():
+def test_the_hub_reads_the_results_of_the_test_split():
     table = pd.read_csv(Path(SMOOTHCLAP_TINY) / "attributes.csv").query("split == 'test'")
     measured = {
         (row.corpus, f'AUC of {row.attribute}: "{row.high}" / "{row.low}"'): row.auc for row in table.itertuples()
@@ -67,17 +67,12 @@ def test_the_hub_reads_the_figures_of_the_test_split():
     "fact",
     [
         "It has never seen an emotion label and does not recognise emotions",
-        "7,028 clips, 298 minutes",
-        "27% (English to German) and 29% (back) of 400 held-out",
-        "its teacher found 38% and 35%",
-        "They were looked at twice before the final run",
-        "2,200 steps, 20 epochs, in 22 minutes",
-        "records them: `drascula`, `queen`",
-        "Not for judging people",
-        "Expressed, not felt",
+        *("7,028 clips, 298 minutes", "2,200 steps, 20 epochs, 22 minutes", "400 held-out", "38% and 35%"),
+        *("27% (English to German)", "29% (German to English)", "`drascula`, `queen`"),
+        *("they were used twice before the final run", "Not for judging people", "Expressed, not felt"),
     ],
 )
-def test_what_a_reader_must_know_is_said(fact):
+def test_a_reader_finds_what_is_needed_to_judge_it(fact):
     assert fact in re.sub(r"\*\*|\s+", lambda found: " " if found.group().isspace() else "", CARD.read_text())
 
 

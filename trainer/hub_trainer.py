@@ -4,11 +4,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import CommitInfo
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 from transformers.utils.hub import hf_api
 
-from .hub.push import explained, publish
+from .hub.push import explained, push
 from .resumable import ResumableTrainer
 
 
@@ -17,7 +18,7 @@ logger = logging.get_logger(__name__)
 
 class HubTrainer(ResumableTrainer):
     """
-    [`~resumable.ResumableTrainer`] that pushes by [`~smoothclap_trainer.hub.push.publish`].
+    [`~resumable.ResumableTrainer`] that pushes by [`~smoothclap_trainer.hub.push.push`].
 
     The stock Trainer uploads all of `output_dir`: prepared clips, and `training_args.bin`, in which `hub_token` can be
     read. Here a push is model, processor, code, card and records, in one commit. The repository of `hub_model_id` is
@@ -65,7 +66,7 @@ class HubTrainer(ResumableTrainer):
             `CommitInfo`, a `Future` of it if not `blocking`, and nothing in all processes but the first.
 
         Raises:
-            ValueError: As in [`~smoothclap_trainer.hub.push.publish`], or the model is one with PEFT adapters.
+            ValueError: As in [`~smoothclap_trainer.hub.push.push`], or the model is one with PEFT adapters.
         """
         if hasattr(self.model, "peft_config"):
             # Saved into the folder of a merged model, they would be applied to it a second time.
@@ -101,9 +102,9 @@ class HubTrainer(ResumableTrainer):
             `CommitInfo`: The new commit, or the one that holds the same.
 
         Raises:
-            ValueError: As in [`~smoothclap_trainer.hub.push.publish`].
+            ValueError: As in [`~smoothclap_trainer.hub.push.push`].
         """
-        return publish(
+        result = push(
             folder,
             str(self.hub_model_id),
             revision=revision or self.args.hub_revision,
@@ -111,6 +112,7 @@ class HubTrainer(ResumableTrainer):
             token=token or self.args.hub_token,
             message=commit_message,
         )
+        return CommitInfo(str(result.url), commit_message or "", "", str(result.commit))
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         if self.args.hub_strategy == HubStrategy.END:

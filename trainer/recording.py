@@ -4,9 +4,9 @@ from typing import Any
 
 from transformers import AutoConfig
 
+from .hub.card import write_model_card
 from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
 from .hub_trainer import HubTrainer
-from .model_card import write_model_card
 
 
 class RecordingTrainer(HubTrainer):

@@ -19,11 +19,11 @@ from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .evaluation.embed import embed_clips
 from .evaluation.training_metrics import ZeroShotMetrics
 from .files import write_json
+from .hub.card import write_model_card
+from .hub.facts import ZERO_SHOT
 from .hub.plan import ADAPTER
 from .hub.provenance import PROVENANCE_FILE, TrainingSources, record_training
 from .lora import merged, save_lora
-from .model_card import write_model_card
-from .model_card.facts import ZERO_SHOT
 from .prepare import Batches, load_clips, make_batches, make_model
 from .settings import DataSettings, LoraSettings, ModelSettings, TrainingRun
 from .trainer import SmoothCLAPTrainer

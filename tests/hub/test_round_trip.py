@@ -94,7 +94,7 @@ def test_a_killed_upload_leaves_no_half_model(pushed):
 def test_the_next_push_makes_it_whole(pushed, checkpoint):
     repository, _, printed = pushed
     assert repository.commits() == ["initial commit", "Upload model, processor, code and card"]
-    assert f"The model is at {NAME}, in commit {repository.branches['main']}" in printed
+    assert NAME in printed and repository.branches["main"] in printed
     assert set(repository.files()) == FILES | {".gitattributes"}
     assert all(repository.files()[name] == (checkpoint / name).read_bytes() for name in FILES)
 

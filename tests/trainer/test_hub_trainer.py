@@ -111,7 +111,7 @@ def test_a_push_that_fails_while_it_trains_is_a_warning(tmp_path, data, server, 
     the_trainer = to_the_hub(tmp_path, data)
     server.faults[NAME] = "commit"
     the_trainer.train()
-    assert "The model of step 1 was not pushed: ann/trained could not be reached, or the Hub refused" in logs.text
+    assert "The model of step 1 was not pushed: ann/trained could not be reached" in logs.text
     assert server.repositories[NAME].commits() == ["initial commit", "Training in progress, step 2"]
 
 

@@ -55,7 +55,7 @@ def test_the_card_is_ours_and_comes_with_the_records(tmp_path, data):
     assert (card.license, card.base_model, card.datasets, card.language) == ("mit", "a/b", ["c/d"], "de")
     assert {"smoothclap", "mine"} <= set(card.tags)
     assert "# my-model\n" in text and "## Objective" in text and "## Cautions" in text
-    assert "records them: `noise`" in text
+    assert "selected on: `noise`" in text
     written = {path.name for path in (tmp_path / "my-model").iterdir()}
     assert {
         "objective.json",

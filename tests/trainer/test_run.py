@@ -63,7 +63,7 @@ def test_however_it_is_saved_the_model_says_what_it_heard_and_has_its_card(make,
     assert card.base_model is None  # the encoders are folders
     for told in ("# out\n", "| train | queen | 5 |", "| validation | iemocap | 2 |", "`drascula`, `iemocap`, `queen`"):
         assert told in text
-    assert "## Objective" in text and "## Validation figures" in text and "| uar |" in text
+    assert "## Objective" in text and "## Validation results" in text and "| uar |" in text
 
 
 def test_going_on_from_a_run_adds_to_its_record(make, tmp_path):

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi, snapshot_download
+from huggingface_hub import CardData, CommitInfo, CommitOperationAdd, HfApi, snapshot_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..files import whole_file, write_json, write_text
+from ..hub.card import with_front_matter
 from ..hub.plan import CARD
 from ..hub.push import check_name, explained
-from .cards.contexts import contexts_card
+from ..templating import render
 from .prompts import PromptEncoder, PromptTemplates
 
 
@@ -212,3 +213,8 @@ def record_differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix
         elif old != new:
             found.append(f"{prefix}{name} is {old!r} there and {new!r} now")
     return found
+
+
+def contexts_card(record: Mapping[str, Any]) -> str:
+    """Return the card of a bank with this record. It states no licence: a bank does not know the owner of its words."""
+    return with_front_matter(CardData(tags=["smoothclap", "clep-dg"]), render("contexts_card.md.jinja", record=record))

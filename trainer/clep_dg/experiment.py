@@ -20,7 +20,7 @@ from ..evaluation.named_checkpoint import parse_model
 from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
 from ..files import write_json
 from ..plotting import check_matplotlib
-from .cards.classifier import write_cards
+from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
 from .judging import BySeed, generalisation, supervised, trained_on_others
@@ -105,7 +105,7 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
     ).to_json()
     results = ExperimentResults.from_json(content)
     write_json(Path(settings.output) / "results.json", content)
-    write_cards(content, settings.output)
+    write_cards(results, settings.output)
     write_report(results, settings.output)
     return results
 

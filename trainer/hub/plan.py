@@ -1,4 +1,4 @@
-"""The kinds of checkpoints that can be shared: what each needs beside its weights, and how it is tried."""
+"""Which files of a checkpoint's folder are uploaded, after checking that they are a whole checkpoint that loads."""
 
 import json
 import re
@@ -10,29 +10,62 @@ from urllib.parse import unquote
 
 import torch
 import yaml
+from huggingface_hub.constants import REPOCARD_NAME as CARD
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, AutoProcessor
-from transformers.dynamic_module_utils import get_relative_imports
+from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
 
 from modeling_smoothclap import SmoothCLAPForAudioClassification
 
 from ..data.captions.thresholds import Thresholds
 
 
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 EXTRACTOR_FILES = ("processor_config.json", "preprocessor_config.json")
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model")
+TOKENIZER_FILES = (
+    *(*VOCABULARIES, "merges.txt", "tokenizer.model"),
+    *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+)
+RECORDS = {
+    "LICENSE": "licence",
+    "thresholds.json": "thresholds of the captions",
+    "standardisation.json": "standardisation of the functionals",
+    "objective.json": "objective",
+    "data.json": "training data",
+    "provenance.json": "training data",
+    "origin.json": "starting point of training",
+    "versions.json": "versions of the software",
+    "text_tower.json": "distillation of the text tower",
+    "metrics.json": "results",
+    "attributes.csv": "results",
+    "results.json": "results",
+    "zero_shot.json": "results",
+    "training_config.yaml": "training settings",
+    "training_log.yaml": "training log",
+}
+LINKED_KINDS = (".csv", ".json", ".md", ".png", ".svg", ".txt", ".yaml")
+"""Files that are uploaded if the card shows or links to them."""
+ACCESS_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
+SHARED_OTHERWISE = {
+    "classifier.safetensors": "class vectors for an encoder that is not SmoothCLAP, which no pipeline loads: upload "
+    "the files as they are with `hf upload user/name FOLDER`",
+    "contexts.safetensors": "acoustic contexts: load them and call their `push_to_hub`",
+}
+SAVE_AGAIN = "Load model and processor with the package and save both again"
 
 
 @dataclass(frozen=True)
 class CheckpointKind:
     """
-    One kind.
+    What a checkpoint of one kind needs besides configuration, weights and card.
 
     Args:
         model, processor: The Auto classes that load it.
-        parts (`Mapping[str, tuple[str, ...]]`): Part of the processor to the files of which one holds it.
-        code (`frozenset[str]`): The Auto classes whose code `auto_map` must name, if transformers has no such model.
-        card (`str`): Where its card comes from, as a cure.
+        parts (`Mapping[str, tuple[str, ...]]`): Each part of the processor, and the files of which it needs one.
+        code (`frozenset[str]`): Auto classes whose code `auto_map` has to name, if transformers lacks the model.
+        card (`str`): How to get a card.
     """
 
     model: Any
@@ -42,18 +75,13 @@ class CheckpointKind:
     card: str
 
     def check_loading(self, folder: Path) -> None:
-        """
-        Load everything once, with the package's own classes, as a user would.
-
-        Raises:
-            ValueError: Something does not load, or weights and configuration do not fit each other.
-        """
+        """Load everything once as a user would; a `ValueError` says what does not load or does not fit."""
         locally: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
-            with torch.random.fork_rng(devices=[]):  # loading draws numbers, which training may be in the midst of
+            with torch.random.fork_rng(devices=[]):  # loading draws numbers, and training may be running
                 _, found = self.model.from_pretrained(folder, output_loading_info=True, **locally)
             self.processor.from_pretrained(folder, **locally)
-        except Exception as error:  # of truncated and foreign files: too many classes to name
+        except Exception as error:  # damaged files raise many different classes
             raise ValueError(f"{str(folder)!r} cannot be loaded, so nothing is uploaded: {error}") from error
         for problem in ("missing_keys", "unexpected_keys"):
             if names := sorted(found[problem]):
@@ -68,72 +96,15 @@ DUAL_ENCODER = CheckpointKind(
     AutoProcessor,
     {"feature extractor": EXTRACTOR_FILES, "tokenizer": VOCABULARIES},
     frozenset({"AutoConfig", "AutoModel", "AutoProcessor", "AutoFeatureExtractor"}),
-    "write its card with examples/write_model_card.py",
+    "Write it with `smoothclap card FOLDER`",
 )
 CLASSIFIER = CheckpointKind(
     AutoModelForAudioClassification,
     AutoFeatureExtractor,
     {"feature extractor": EXTRACTOR_FILES},
     frozenset({"AutoConfig", "AutoModelForAudioClassification", "AutoFeatureExtractor"}),
-    "examples/run_clep_dg.py writes those of its classifiers; write that of another one yourself",
+    "`smoothclap clep-dg` writes the cards of its classifiers; write that of another one yourself",
 )
-
-
-def kind_of(config: Mapping[str, Any]) -> CheckpointKind:
-    """
-    Which kind a checkpoint is of, by the class that its configuration names.
-
-    Args:
-        config (`Mapping[str, Any]`): The content of `config.json`.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.hub.plan import CLASSIFIER, kind_of
-    >>> kind_of({"architectures": ["SmoothCLAPForAudioClassification"]}) is CLASSIFIER
-    True
-
-    ```
-    """
-    classes = config.get("architectures") or ()
-    return CLASSIFIER if SmoothCLAPForAudioClassification.__name__ in classes else DUAL_ENCODER
-
-
-CARD = "README.md"
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
-TOKENIZER_FILES = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json"),
-    *("vocab.txt", "merges.txt", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"),
-)
-RECORDS = {
-    "LICENSE": "licence",
-    "thresholds.json": "thresholds of the captions",
-    "standardisation.json": "standardisation of the functionals",
-    "objective.json": "objective",
-    "data.json": "what it was trained on",
-    "provenance.json": "what it was trained on",
-    "origin.json": "what it started from",
-    "versions.json": "what it was trained with",
-    "text_tower.json": "how the text tower was made",
-    "metrics.json": "figures",
-    "attributes.csv": "figures",
-    "results.json": "figures",
-    "zero_shot.json": "figures",
-    "training_config.yaml": "settings of the training run",
-    "training_log.yaml": "log of the training run",
-}
-LINKED_KINDS = (".csv", ".json", ".md", ".png", ".svg", ".txt", ".yaml")
-"""What a card may show or link to in its own folder, and take along."""
-ACCESS_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
-NO_CHECKPOINTS = {
-    "classifier.safetensors": "the class vectors of a classifier for an encoder of another kind than SmoothCLAP, which "
-    "no pipeline loads: `hf upload user/name FOLDER` uploads its files as they are",
-    "contexts.safetensors": "acoustic contexts: load them and call their `push_to_hub`",
-}
-"""What else this project leaves in folders of its own, by a file in them, and how it is shared."""
 
 
 @dataclass(frozen=True)
@@ -144,29 +115,19 @@ class PlannedFile:
     Args:
         name (`str`): Its path in the repository.
         path (`Path`): Where its content is; symbolic links are followed.
-        what (`str`): What it is, in words.
+        what (`str`): What it is.
+        size (`int`): Bytes.
     """
 
     name: str
     path: Path
     what: str
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.path.stat().st_size
+    size: int
 
 
 @dataclass(frozen=True)
 class Plan:
-    """
-    What would be uploaded.
-
-    Args:
-        folder (`Path`): The checkpoint.
-        files (`tuple[PlannedFile, ...]`): What goes, by name.
-        left_out (`tuple[str, ...]`): What else lies in the folder and stays there; folders end in `/`.
-    """
+    """What is uploaded of a folder, by name, and what stays there; names of folders end in `/`."""
 
     folder: Path
     files: tuple[PlannedFile, ...]
@@ -180,17 +141,15 @@ class Plan:
 
 def plan(folder: str | Path) -> Plan:
     """
-    What of `folder` would be uploaded, after making sure that it is a whole checkpoint that loads.
+    Check that a folder is a whole checkpoint that loads, and list what to upload of it.
 
-    It is one of a dual encoder, or of a [`SmoothCLAPForAudioClassification`], which has no tokenizer.
-
-    A file goes only if it is known: configuration, weights that the index names, processor, the code that `auto_map`
-    names with what it imports, the card and what the card links to, and the records of training and evaluation.
-    Training checkpoints, optimiser states, pickles, `work/`, caches and anything else stay.
+    A file is uploaded only if it is known: configuration, weights, processor, the code that `auto_map` names with what
+    it imports, the card and what the card links to, and the records of training and evaluation. Training checkpoints,
+    optimiser states, pickles, `work/` and anything else stay.
 
     Args:
-        folder (`str` or `Path`): What [`~smoothclap_trainer.train.run_training`] wrote, or the `classifier/` of
-            [`~smoothclap_trainer.clep_dg.experiment.run_experiment`], or `save_pretrained` with a card.
+        folder (`str` or `Path`): The checkpoint of a dual encoder, or of a [`SmoothCLAPForAudioClassification`], with
+            its card.
 
     Raises:
         ValueError: Something is missing, damaged, names code of another repository, or holds an access token.
@@ -208,21 +167,23 @@ def plan(folder: str | Path) -> Plan:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ValueError(f"{str(folder)!r} is no folder: name the one that holds config.json and the weights.")
-    kinds = {CONFIG: "configuration", CARD: "model card"}
-    other = next((what for name, what in NO_CHECKPOINTS.items() if (folder / name).is_file()), None)
-    if other and not (folder / CONFIG).is_file():
-        raise ValueError(f"{str(folder)!r} is no checkpoint. It holds {other}.")
-    _need(folder, CONFIG, "save the model there with `save_pretrained`")
-    kind = kind_of(_json(folder / CONFIG))
-    kinds |= dict.fromkeys(_weights(folder), "weights")
-    kinds |= dict.fromkeys(_processor(folder, kind), "processor")
-    kinds |= dict.fromkeys(_code(folder, kind), "code that loads it")
+        raise ValueError(f"{str(folder)!r} is not a folder: name the one that holds config.json and the weights.")
+    for name, other in SHARED_OTHERWISE.items():
+        if (folder / name).is_file() and not (folder / CONFIG_NAME).is_file():
+            raise ValueError(f"{str(folder)!r} is not a checkpoint. It holds {other}.")
+    _need(folder, CONFIG_NAME, "Save the model there with `save_pretrained`")
+    classes = _json(folder / CONFIG_NAME).get("architectures") or ()
+    kind = CLASSIFIER if SmoothCLAPForAudioClassification.__name__ in classes else DUAL_ENCODER
+    what = {CONFIG_NAME: "configuration", CARD: "model card"}
+    what |= dict.fromkeys(_weights(folder), "weights")
+    what |= dict.fromkeys(_processor(folder, kind), "processor")
+    what |= dict.fromkeys(_code(folder, kind), "code that loads it")
     _need(folder, CARD, kind.card)
-    kinds |= {name: what for name, what in RECORDS.items() if (folder / name).is_file()}
-    kinds |= {name: "shown by the card" for name in _linked(folder) if name not in kinds}
+    what |= {name: record for name, record in RECORDS.items() if (folder / name).is_file()}
+    what |= {name: "shown by the card" for name in _linked(folder) if name not in what}
     _check_thresholds(folder)
-    files = tuple(PlannedFile(name, (folder / name).resolve(), kinds[name]) for name in sorted(kinds))
+    paths = {name: (folder / name).resolve() for name in sorted(what)}
+    files = tuple(PlannedFile(name, path, what[name], path.stat().st_size) for name, path in paths.items())
     _check_tokens(files)
     kind.check_loading(folder)
     present = (f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
@@ -232,7 +193,7 @@ def plan(folder: str | Path) -> Plan:
 
 def _need(folder: Path, name: str, cure: str) -> None:
     if not (folder / name).is_file():
-        raise ValueError(f"{str(folder)!r} is not a whole checkpoint: it has no {name}; {cure}.")
+        raise ValueError(f"{str(folder)!r} is not a whole checkpoint: it has no {name}. {cure}.")
 
 
 def _json(path: Path) -> Any:
@@ -243,13 +204,14 @@ def _json(path: Path) -> Any:
 
 
 def _weights(folder: Path) -> list[str]:
-    """The files of weights that transformers would load, and no others that may lie beside them."""
-    names = [WEIGHTS]
-    if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
-        names = [INDEX, *sorted(set(_json(folder / INDEX)["weight_map"].values()))]
+    """The files of weights that transformers would load, and no others."""
+    names = [SAFE_WEIGHTS_NAME]
+    index = folder / SAFE_WEIGHTS_INDEX_NAME
+    if not (folder / SAFE_WEIGHTS_NAME).is_file() and index.is_file():
+        names = [SAFE_WEIGHTS_INDEX_NAME, *sorted(set(_json(index)["weight_map"].values()))]
     names += ADAPTER if any((folder / name).is_file() for name in ADAPTER) else ()
     for name in names:
-        _need(folder, name, "save the whole model there; adapters with `save_lora`, which puts their base beside them")
+        _need(folder, name, "Save the whole model there; adapters with `save_lora`, which saves the base model, too")
     return names
 
 
@@ -259,40 +221,41 @@ def _processor(folder: Path, kind: CheckpointKind) -> list[str]:
     for part, one_of in kind.parts.items():
         if not set(one_of) & set(names):
             raise ValueError(
-                f"{str(folder)!r} is not a whole checkpoint: of its {part} it has none of {', '.join(one_of)}; save "
-                "the processor there with `save_pretrained`."
+                f"{str(folder)!r} is not a whole checkpoint: it has no {part}, which is one of {', '.join(one_of)}; "
+                "save the processor there with `save_pretrained`."
             )
     return names
 
 
-def _code(folder: Path, kind: CheckpointKind) -> list[str]:
-    """The modules that a machine without this package needs: those that `auto_map` names, and their siblings."""
-    maps = {
-        name: dict(_auto_maps(_json(folder / name)))
-        for name in (CONFIG, *EXTRACTOR_FILES, "tokenizer_config.json")
-        if (folder / name).is_file()
-    }
-    named = {auto: reference for entries in maps.values() for auto, reference in entries.items()}
-    missing = sorted(kind.code - set(named))
-    if missing and _json(folder / CONFIG).get("model_type") not in CONFIG_MAPPING_NAMES:
+def _code(folder: Path, kind: CheckpointKind) -> set[str]:
+    """The modules that a machine without this package needs: those that `auto_map` names, and what they import."""
+    known = (CONFIG_NAME, *EXTRACTOR_FILES, "tokenizer_config.json")
+    maps = {name: list(_auto_maps(_json(folder / name))) for name in known if (folder / name).is_file()}
+    named = {auto for entries in maps.values() for auto, _ in entries}
+    missing = sorted(kind.code - named)
+    if missing and _json(folder / CONFIG_NAME).get("model_type") not in CONFIG_MAPPING_NAMES:
         raise ValueError(
             f"{str(folder)!r} would load only where this package is installed: no `auto_map` names the code of "
-            f"{', '.join(missing)}. Load model and processor with the package and save both again."
+            f"{', '.join(missing)}. {SAVE_AGAIN}."
         )
-    found: list[str] = []
+    found: set[str] = set()
     for name, entries in maps.items():
-        for reference in entries.values():
+        for _, reference in entries:
             if "--" in reference:
                 raise ValueError(
                     f"{name} in {str(folder)!r} takes its code from another repository ({reference}), which may change "
-                    "or vanish. Load model and processor with the package and save both again."
+                    f"or disappear. {SAVE_AGAIN}."
                 )
-            _follow(folder, reference.split(".")[0], found)
+            module = folder / f"{reference.split('.')[0]}.py"
+            try:
+                found |= {module.name, *(Path(path).name for path in get_relative_import_files(module))}
+            except FileNotFoundError as error:
+                _need(folder, Path(str(error.filename)).name, SAVE_AGAIN)
     return found
 
 
 def _auto_maps(content: Any) -> Iterator[tuple[str, str]]:
-    """The entries of every `auto_map` in a JSON file, however deep."""
+    """The entries of every `auto_map` in a JSON file, at any depth."""
     if not isinstance(content, dict):
         return
     for key, value in content.items():
@@ -304,16 +267,6 @@ def _auto_maps(content: Any) -> Iterator[tuple[str, str]]:
             for reference in references if isinstance(references, list) else [references]:
                 if reference is not None:
                     yield auto, reference
-
-
-def _follow(folder: Path, module: str, found: list[str]) -> None:
-    name = f"{module}.py"
-    if name in found:
-        return
-    _need(folder, name, "load model and processor with the package and save both again, which writes their code")
-    found.append(name)
-    for sibling in sorted(get_relative_imports(folder / name)):
-        _follow(folder, sibling, found)
 
 
 def _linked(folder: Path) -> list[str]:
@@ -329,15 +282,15 @@ def _linked(folder: Path) -> list[str]:
 
 
 def _check_thresholds(folder: Path) -> None:
-    """Captions made from functionals need the thresholds that made them."""
-    path, said = folder / "thresholds.json", folder / "training_config.yaml"
+    """Captions that were made from functionals need the thresholds that made them."""
+    path, settings = folder / "thresholds.json", folder / "training_config.yaml"
     if path.is_file():
         Thresholds.load(path)
-    elif said.is_file() and (yaml.safe_load(said.read_text(encoding="utf-8")) or {}).get("captions") != "given":
-        _need(folder, path.name, "training_config.yaml says that captions were made with it; copy it from the run")
+    elif settings.is_file() and (yaml.safe_load(settings.read_text(encoding="utf-8")) or {}).get("captions") != "given":
+        _need(folder, path.name, "training_config.yaml says that captions were made with it: copy it from the run")
 
 
 def _check_tokens(files: tuple[PlannedFile, ...]) -> None:
     for file in files:
         if file.what != "weights" and ACCESS_TOKEN.search(file.path.read_text(encoding="utf-8", errors="ignore")):
-            raise ValueError(f"{file.name} holds what looks like an access token of the Hub (hf_...): take it out.")
+            raise ValueError(f"{file.name} holds what looks like an access token of the Hub (hf_...): remove it.")

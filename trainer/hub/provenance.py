@@ -1,4 +1,4 @@
-"""Which weights a checkpoint has."""
+"""What a training run records next to the weights: data, starting point, objective, versions and log."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from transformers.utils.hub import extract_commit_hash
 
 from ..data.collator import SmoothCLAPCollator
 from ..evaluation.results import versions
-from ..files import file_sha256, write_json
+from ..files import file_sha256, write_json, write_text
 
 
 # In the order in which transformers prefers them. Other files of a training run are no weights of the model.
@@ -51,7 +51,7 @@ def weights_sha256(folder: Path) -> str:
 
 
 UNRECORDED = "unrecorded"
-"""Stands in the record for speech of which nobody wrote down where it is from."""
+"""The name in `training_corpora` of speech whose corpus is not known."""
 
 CORPORA_OF_ENCODERS: dict[str, tuple[str, ...]] = {
     "wav2vec2-large-robust-12-ft-emotion-msp-dim": ("msp-podcast",),  # audeering's, as its model card says
@@ -61,13 +61,10 @@ CORPORA_OF_ENCODERS: dict[str, tuple[str, ...]] = {
 
 def corpora_of_rows(rows: Any) -> set[str]:
     """
-    The corpora that clips are from.
+    Return the names of the corpora that clips come from, with [`UNRECORDED`] for rows without one.
 
     Args:
-        rows (`datasets.Dataset`, `Mapping` of such or `None`): Clips, whose `corpus` says it.
-
-    Returns:
-        `set[str]`: Names, [`UNRECORDED`] among them where a row has none.
+        rows (`datasets.Dataset`, `Mapping` of such or `None`): Clips, with `corpus`.
 
     Example:
 
@@ -90,12 +87,9 @@ def corpora_of_rows(rows: Any) -> set[str]:
 
 def corpora_of_encoder(config: Any) -> set[str]:
     """
-    The emotion corpora that an encoder is known to have been trained on, by its own record or by its name.
+    Return the emotion corpora that an encoder is known to have been trained on, by its configuration or its name.
 
-    What else it was pretrained on is no part of the record: an encoder that nothing is known of adds nothing.
-
-    Args:
-        config ([`PreTrainedConfig`]): The encoder's.
+    Other pretraining data is not recorded: an encoder of which nothing is known adds nothing.
     """
     source = str(getattr(config, "_name_or_path", ""))
     named = [corpora for name, corpora in CORPORA_OF_ENCODERS.items() if name in source]
@@ -104,11 +98,10 @@ def corpora_of_encoder(config: Any) -> set[str]:
 
 def corpora_of_start(config: Any) -> set[str]:
     """
-    The corpora that a model had heard before it is trained here.
+    Return the corpora that a dual encoder was trained on before it is trained here.
 
-    Args:
-        config ([`PreTrainedConfig`]): A dual encoder's. One that was loaded as a whole says it itself; if it does
-            not, that is [`UNRECORDED`]. Of one that was made from two encoders, these say it.
+    A model that was loaded as a whole records them; if it does not, that is [`UNRECORDED`]. A model that was made from
+    two encoders was trained on those of its encoders.
     """
     if getattr(config, "training_corpora", None) is not None:
         return set(config.training_corpora)
@@ -120,37 +113,37 @@ def corpora_of_start(config: Any) -> set[str]:
 
 class CorporaCallback(TrainerCallback):
     """
-    Records in the configuration of the model, before its first step, which corpora it will have heard.
+    Write `training_corpora` into the model's configuration before the first step.
 
     Args:
-        heard (`Callable`): Gives the names of the corpora of this training.
+        corpora (`Callable`): Returns the names of the corpora of this training.
     """
 
-    def __init__(self, heard: Callable[[], set[str]]):
-        self.heard = heard
+    def __init__(self, corpora: Callable[[], set[str]]):
+        self.corpora = corpora
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Write `training_corpora`, in alphabetical order."""
+        """Write them in alphabetical order, with those of the model's start."""
         model = extract_model_from_parallel(kwargs["model"])
         config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config
-        config.training_corpora = sorted(corpora_of_start(config) | self.heard())
+        config.training_corpora = sorted(corpora_of_start(config) | self.corpora())
 
 
 PROVENANCE_FILE = "provenance.json"
-"""Where the builders of a data set write which packages its clips come from."""
+"""Where the recipe of a data set writes which packages its clips come from."""
 
 
 @dataclass
 class TrainingSources:
     """
-    What a trainer trains on, and cannot tell from the rows that it is given.
+    What a trainer is trained on, as far as its rows do not say it.
 
     Args:
-        splits (`Mapping[str, datasets.Dataset]`): All clips of the run, by split; `test` may be among them.
-        hub_datasets (`list[str]`): Those of the data sets that are on the Hub.
-        feature_encoder (`str`, *optional*): Hub id or directory of a frozen encoder whose features shaped the targets.
+        splits (`Mapping[str, datasets.Dataset]`): All clips of the run by split; `test` may be one.
+        hub_datasets (`list[str]`): The data sets that are on the Hub.
+        feature_encoder (`str`, *optional*): Hub id or folder of a frozen encoder whose features shape the targets.
     """
 
     splits: Mapping[str, Any]
@@ -160,15 +153,14 @@ class TrainingSources:
 
 def record_training(trainer: Any, folder: str | Path) -> None:
     """
-    Write down what was trained, on what, and how it went.
+    Write what was trained, on which data, and how it went.
 
-    Into `folder` go `objective.json`, the loss in words and numbers; `data.json`; `origin.json`, what training started
-    from; `versions.json`; `training_log.yaml`; and `thresholds.json` and `standardisation.json`, as far as captions and
-    targets used them.
+    `folder` gets `objective.json`, the loss; `data.json`; `origin.json`, what training started from; `versions.json`;
+    `training_log.yaml`; and `thresholds.json` and `standardisation.json` if captions or targets used them.
 
     Args:
         trainer ([`SmoothCLAPTrainer`]): After training.
-        folder (`str` or `Path`): Is made if it is not there.
+        folder (`str` or `Path`): Made if it does not exist.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -184,16 +176,16 @@ def record_training(trainer: Any, folder: str | Path) -> None:
     write_json(folder / "data.json", describe_data(trainer.sources.splits))
     write_json(folder / "origin.json", describe_origin(config, trainer.sources.hub_datasets))
     write_json(folder / "versions.json", versions())
-    (folder / "training_log.yaml").write_text(yaml.safe_dump(trainer.state.log_history), encoding="utf-8")
+    write_text(folder / "training_log.yaml", yaml.safe_dump(trainer.state.log_history))
 
 
 def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
     """
-    What was trained and validated on, by split and corpus: clips, minutes, speakers, language, licence, and whether the
-    speech is synthetic, as far as the rows say.
+    Describe the clips of each split and corpus: how many, minutes, speakers, language, licence, package, and whether
+    the speech is synthetic, as far as the rows say.
 
     Args:
-        splits (`Mapping[str, datasets.Dataset]`): Manifest rows. What is no `datasets.Dataset` is passed over.
+        splits (`Mapping[str, datasets.Dataset]`): Manifest rows. Splits of another type are not described.
     """
     described: dict[str, Any] = {}
     facts = ("language", "licence", "package", "package_version", "synthetic")
@@ -206,7 +198,7 @@ def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
         described[split] = {}
         for corpus, members in table.groupby(corpora):
             entry: dict[str, Any] = {"clips": len(members)}
-            # A corpus that says nothing of them may be joined with one that does.
+            # Rows of a corpus without these columns may be joined with rows of one that has them.
             if "duration" in members and members["duration"].notna().all():
                 entry["minutes"] = round(float(members["duration"].sum()) / 60, 1)
             if "speaker" in members and members["speaker"].notna().any():
@@ -220,15 +212,11 @@ def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe_origin(config: Any, hub_datasets: list[str]) -> dict[str, Any]:
     """
-    What a model started from: a checkpoint, or two encoders.
-
-    Args:
-        config ([`PreTrainedConfig`]): The dual encoder's.
-        hub_datasets (`list[str]`): Data sets of the Hub that it was trained on.
+    Describe what a dual encoder started from: a checkpoint, or two encoders.
 
     Returns:
         `dict[str, Any]`: `model`, or `audio_encoder` and `text_encoder`, each with `name`, whether that is on the
-        `hub`, and the `revision` there if it is known; and `datasets`.
+        `hub`, and the `revision` there if it is known; and `datasets`, the given `hub_datasets`.
     """
     if getattr(config, "_name_or_path", ""):
         starts = {"model": config}
@@ -242,11 +230,11 @@ def describe_origin(config: Any, hub_datasets: list[str]) -> dict[str, Any]:
 
 
 def _commit(name: str) -> str | None:
-    """The commit of what was loaded from the Hub, by its copy here: the Hub's may be newer by now. None of a folder."""
+    """The commit of the local copy of a model on the Hub, where there may be a newer one by now; None for a folder."""
     if Path(name).exists():
         return None
     try:
         found = try_to_load_from_cache(name, CONFIG_NAME)
-    except ValueError:  # no name of the Hub's: a folder that has gone since
+    except ValueError:  # not a name of the Hub: a folder that no longer exists
         return None
     return extract_commit_hash(found, None) if isinstance(found, str) else None

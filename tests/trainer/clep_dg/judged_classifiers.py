@@ -25,7 +25,7 @@ def found(name: str, first: float, second: float | None, low: float = 0.6, high:
         for figure, more in (("uar", 0), ("accuracy", 0.01))
     }
     seeds = [{"seed": seed, "uar": value, "accuracy": value + 0.01} for seed, value in values.items()]
-    return {"method": name, "figures": figures, "seeds": seeds}
+    return {"method": name, "figures": figures, "per_class_recall": {}, "seeds": seeds}
 
 
 def entry(corpus: str, condition: str, first: float, status: str = "zero-shot", **intervals: Any) -> dict[str, Any]:
@@ -36,13 +36,21 @@ def entry(corpus: str, condition: str, first: float, status: str = "zero-shot", 
         if each.name != "clep-dg"
     ]
     methods.append(found("clep-dg", first, first - 0.05, **intervals))
-    about = {"zero_shot": {"status": status, "why": WHY[status]}, "clips": 60}
-    return {"corpus": corpus, "condition": condition, "methods": methods} | about
+    return {
+        "corpus": corpus,
+        "zero_shot": {"status": status, "why": WHY[status]},
+        "condition": condition,
+        "sha256": "a" * 64,
+        "speakers_in_others": 0,
+        "clips": 60,
+        "interval": {"level": 0.95, "unit": "clips", "units": 60, "samples": 100},
+        "methods": methods,
+    }
 
 
 def corpus(name: str, title: str, language: str) -> dict[str, Any]:
     """One corpus."""
-    data = {"clips": 1234, "speakers": None, "sha256": "a" * 64}
+    data = {"clips": 1234, "per_class": {}, "speakers": None, "left_out": {}, "sha256": "a" * 64}
     return {"name": name, "title": title, "language": language, "licence": "free", "source": "Said.", "data": data}
 
 
@@ -52,13 +60,18 @@ def encoder_entry(folder: Path, corpora: list[str]) -> dict[str, Any]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """Of one encoder, `folder/heard`, which is made if need be, on two corpora under two conditions."""
+    """Return what `results.json` has of one encoder, `folder/heard`, made if missing, on two corpora and conditions."""
     if not (folder / "heard").is_dir():
         tiny.checkpoint(folder / "heard")
+    conditions = {"clean": "as recorded", "noise": "in noise"}
     return {
+        "format": 1,
+        "methods": [{"name": each.name, "title": each.title, "meaning": each.meaning} for each in METHODS],
         "classes": {"sad": "sad", "glad": "cheerful"},
         "chance": CHANCE,
-        "conditions": [{"name": "clean", "title": "as recorded"}, {"name": "noise", "title": "in noise"}],
+        "conditions": [
+            {"name": name, "title": title, "effect": None, "parameters": {}} for name, title in conditions.items()
+        ],
         "corpora": [corpus("one", "One", "en"), corpus("two", "two (SYNTHETIC)", "de")],
         "encoders": [encoder_entry(folder / "heard", ["one", "two"])],
         "generalisation": [
@@ -70,12 +83,14 @@ def results(folder: Path) -> dict[str, Any]:
         "supervised": [],
         "settings": {
             "encoder": str(folder / "heard"),
+            "corpora": [{"name": "one"}, {"name": "two", "synthetic": True}],
             "seeds": [4, 7],
             "acpt": {"num_contexts": 16, "steps": 100, "seed": 0},
             "classifier": {"loss": "arcface", "scale": 5.0, "seed": 0},
             "templates": {name: getattr(ENGLISH, name) for name in ("context", "joint", "content")},
         },
         "versions": {"smoothclap": "0.1.0", "python": "3.11.7"},
+        "times": {"finished": "yesterday", "seconds": 1.0},
     }
 
 

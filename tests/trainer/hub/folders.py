@@ -8,7 +8,6 @@ import pandas as pd
 import yaml
 
 from smoothclap_trainer.hub.provenance import weights_sha256
-from smoothclap_trainer.model_card.facts import Facts
 from tests import tiny
 from tests.trainer.evaluation.made_up_results import MODELS, made_up_results
 
@@ -99,8 +98,3 @@ def evaluated(folder: Path) -> dict[str, Any]:
     results["versions"]["transformers"] = "5.23.0"
     assert results["models"][0]["name"] == MODELS[0]
     return results
-
-
-def facts(folder: Path, name: str = "user/tiny") -> Facts:
-    """What is known of a folder."""
-    return Facts(folder, name)

@@ -1,6 +1,7 @@
-"""What of a folder would go to the Hub, and which folders are refused."""
+"""Which files of a folder are uploaded, and which folders are refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_adapters_go_with_their_base(folder):
     weights = {file.name for file in plan(folder).files if file.what == "weights"}
     assert weights == {"model.safetensors", "adapter_config.json", "adapter_model.safetensors"}
     (folder / "adapter_model.safetensors").unlink()
-    with pytest.raises(ValueError, match=r"has no adapter_model\.safetensors; save the whole model there"):
+    with pytest.raises(ValueError, match=r"adapter_model\.safetensors"):
         plan(folder)
 
 
@@ -89,26 +90,15 @@ def test_what_the_card_shows_goes_and_nothing_outside_the_folder(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "cure"),
+    "name",
     [
-        ("config.json", "save the model there with `save_pretrained`"),
-        ("model.safetensors", "save the whole model there; adapters with `save_lora`"),
-        ("README.md", r"write its card with examples/write_model_card\.py"),
-        ("towers_smoothclap.py", "load model and processor with the package and save both again"),
+        *("config.json", "model.safetensors", "README.md", "towers_smoothclap.py", "modeling_smoothclap.py"),
+        *("processor_config.json", "tokenizer.json"),
     ],
 )
-def test_a_missing_file_is_named_with_its_cure(folder, name, cure):
+def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    with pytest.raises(ValueError, match=f"is not a whole checkpoint: it has no {name}; {cure}"):
-        plan(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "part"), [("processor_config.json", "feature extractor"), ("tokenizer.json", "tokenizer")]
-)
-def test_a_processor_has_both_halves(folder, name, part):
-    (folder / name).unlink()
-    with pytest.raises(ValueError, match=f"of its {part} it has none of .*save the processor there"):
+    with pytest.raises(ValueError, match=re.escape(name)):
         plan(folder)
 
 
@@ -117,19 +107,19 @@ def test_a_missing_shard_is_named(folder):
     tiny.model().save_pretrained(folder, max_shard_size="20KB")
     gone = sorted(folder.glob("model-*.safetensors"))[1]
     gone.unlink()
-    with pytest.raises(ValueError, match=f"it has no {gone.name}"):
+    with pytest.raises(ValueError, match=gone.name):
         plan(folder)
 
 
 def test_what_is_no_folder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="nothing' is no folder: name the one that holds"):
+    with pytest.raises(ValueError, match="nothing"):
         plan(tmp_path / "nothing")
 
 
 def test_truncated_weights_are_refused(folder):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(ValueError, match=r"cannot be loaded, so nothing is uploaded: .*incomplete metadata"):
+    with pytest.raises(ValueError, match="checkpoint' cannot be loaded"):
         plan(folder)
 
 
@@ -142,26 +132,26 @@ def test_weights_that_do_not_fit_are_refused(folder, problem):
         weights["more"] = torch.zeros(2)
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     name = "logit_scale.weight" if problem == "missing keys" else "more"
-    with pytest.raises(ValueError, match=rf"do not fit its configuration: {problem} {name}\. Save the model again"):
+    with pytest.raises(ValueError, match=f"{problem} {name}"):
         plan(folder)
 
 
 def test_a_damaged_configuration_is_refused(folder):
     (folder / "config.json").write_text('{"model_type": ')
-    with pytest.raises(ValueError, match=r"config\.json' is damaged: .*Save the checkpoint again"):
+    with pytest.raises(ValueError, match=r"config\.json"):
         plan(folder)
 
 
 def test_code_of_another_repository_is_refused(folder):
     auto_map = {"AutoConfig": "someone/else--configuration_smoothclap.SmoothCLAPConfig"}
     change(folder / "config.json", auto_map=json.loads((folder / "config.json").read_text())["auto_map"] | auto_map)
-    with pytest.raises(ValueError, match=r"config\.json in .* takes its code from another repository \(someone/else--"):
+    with pytest.raises(ValueError, match=r"config\.json .*someone/else--"):
         plan(folder)
 
 
 def test_a_model_without_code_is_refused(folder):
     change(folder / "config.json", auto_map={"AutoConfig": "configuration_smoothclap.SmoothCLAPConfig"})
-    with pytest.raises(ValueError, match=r"only where this package is installed: no `auto_map` names .* AutoModel"):
+    with pytest.raises(ValueError, match="AutoModel"):
         plan(folder)
 
 
@@ -190,19 +180,19 @@ def test_thresholds_go_where_captions_were_made_with_them(folder):
     assert "training_config.yaml" in {file.name for file in plan(folder).files}
     for said in ("captions: full\n", "seed: 1\n", ""):
         (folder / "training_config.yaml").write_text(said)
-        with pytest.raises(ValueError, match=r"has no thresholds\.json; training_config\.yaml says"):
+        with pytest.raises(ValueError, match=r"thresholds\.json"):
             plan(folder)
 
 
 def test_damaged_thresholds_are_refused(folder):
     (folder / "thresholds.json").write_text("[]")
-    with pytest.raises(ValueError, match="holds no thresholds"):
+    with pytest.raises(ValueError, match=r"thresholds\.json"):
         plan(folder)
 
 
 def test_an_access_token_never_goes(folder):
     (folder / "training_config.yaml").write_text(f"captions: given\nhub_token: hf_{'a1' * 17}\n")
-    with pytest.raises(ValueError, match=r"training_config\.yaml holds what looks like an access token.*take it out"):
+    with pytest.raises(ValueError, match=r"training_config\.yaml"):
         plan(folder)
 
 
@@ -240,20 +230,10 @@ def test_a_classifier_goes_with_its_feature_extractor_and_its_code_and_no_tokeni
     assert upload.left_out == ("tokenizer.json",)
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("preprocessor_config.json", "of its feature extractor it has none of .*save the processor there"),
-        (
-            "README.md",
-            r"no README\.md; examples/run_clep_dg\.py writes those of its classifiers; write that",
-        ),
-        ("classification_smoothclap.py", r"it has no classification_smoothclap\.py; load"),
-    ],
-)
-def test_a_part_that_a_classifier_lacks_is_named(classifier, name, said):
+@pytest.mark.parametrize("name", ["preprocessor_config.json", "README.md", "classification_smoothclap.py"])
+def test_a_part_that_a_classifier_lacks_is_named(classifier, name):
     (classifier / name).unlink()
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=re.escape(name)):
         plan(classifier)
 
 
@@ -261,22 +241,20 @@ def test_a_classifier_is_tried_before_it_goes(classifier):
     weights = load_file(classifier / "model.safetensors")
     del weights["classifier.weight"]
     save_file(weights, classifier / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=r"do not fit its configuration: missing keys classifier\.weight"):
+    with pytest.raises(ValueError, match=r"missing keys classifier\.weight"):
         plan(classifier)
 
 
 def test_a_classifier_without_code_is_refused(classifier):
     change(classifier / "config.json", auto_map={"AutoConfig": "configuration_smoothclap.SmoothCLAPConfig"})
-    with pytest.raises(ValueError, match=r"no `auto_map` names the code of AutoModelForAudioClassification\. Load"):
+    with pytest.raises(ValueError, match="AutoModelForAudioClassification"):
         plan(classifier)
 
 
-def test_what_is_shared_otherwise_is_told_how(tmp_path):
+def test_what_is_shared_in_another_way_is_named(tmp_path):
     judged_classifiers.save(clap(tmp_path / "clap"), tmp_path / "vectors")
-    with pytest.raises(
-        ValueError, match=r"vectors' is no checkpoint\. It holds the class vectors .*`hf upload user/name"
-    ):
+    with pytest.raises(ValueError, match=r"vectors.*hf upload"):
         plan(tmp_path / "vectors")
     untrained_bank(encoders.encoder(), encoders.SHORT, ACPTSettings(num_contexts=1)).save_pretrained(tmp_path / "bank")
-    with pytest.raises(ValueError, match=r"bank' is no checkpoint\. It holds acoustic contexts: .*their `push_to_hub`"):
+    with pytest.raises(ValueError, match=r"bank.*push_to_hub"):
         plan(tmp_path / "bank")

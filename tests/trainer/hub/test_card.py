@@ -1,0 +1,238 @@
+"""What a card says of a checkpoint, what the Hub reads of it, and that its example runs."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from smoothclap_trainer.hub.card import model_card, write_model_card
+from tests import tiny
+from tests.trainer.clep_dg import judged_classifiers
+from tests.trainer.hub import folders
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return folders.whole(tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    return tmp_path
+
+
+def headings(card):
+    return re.findall(r"^## (.*)$", card, re.M)
+
+
+def flat(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def test_a_whole_card_has_every_fact_once(whole):
+    card = model_card(whole)
+    assert headings(card) == [
+        *("How to use it", "Notes", "Intended use", "Cautions", "Zero-shot results", "Attributes, zero-shot"),
+        *("Validation results", "Training data", "Model", "Objective", "Training", "Versions", "Citation"),
+    ]
+    for fact in (
+        "| Sessions 4 (en) | zero-shot | 40 | 0.500 [0.410, 0.620] | 5 groups by session | 0.250 | 0.450 to 0.500 in 6",
+        *('"this person is feeling neutral.", "this person is feeling happy.",', "It records other corpora.", "2,000"),
+        *("5 units make a rough interval.", "| attribute | texts | queen, validation | fillets, cs, test |"),
+        '| pitch | "a high voice" / "a low voice" | 0.81 (0.70-0.90) | 0.96 (0.95-0.97) |',
+        '| rate | "fast speech" / "slow speech" | | 0.50 (0.40-0.60) |',
+        *("pitch: `F0semitoneFrom27.5Hz_sma3nz_amean`; rate: `loudnessPeaksPerSec`", "1,500 with 1,500 to 1,502"),
+        *("| loss | 1.2500 |", "| uar | 0.6250 |", "| train | queen | 1,200 | 61.5 | 7 | en | free | |"),
+        *("| train | made-up (**synthetic**) | 34 | 2.0 | | de, en | CC0-1.0 | |", "| cs | | fillets-ng 1.0 |"),
+        *("1,234 clips, 64 minutes", "`made-up`, `queen`, `unrecorded`", "acted English. Speakers: from file names."),
+        *("0.3 or above the 0.7 quantile of 1,234", "`someone/speech` at revision c0ffee", "The audio tower stayed"),
+        *("`e5` on 5,678 sentences", "25% (English to German) and 50%", "75% and 100%", "| kl_reading | forward |"),
+        *("| beta | 0.2 |", "| target: labels | weight 1.0 | ours, it says |", "1,400 steps, 2.5 epochs, 10 minutes"),
+        *("2.88; logged loss from 3.50 to 2.25", "text_encoder: towers/text", "smoothclap 0.1.0, python 3.11.0"),
+        *("arXiv:2601.12591", "arXiv:2406.07203", "Article 5(1)(f) of the AI Act", "Expressed, not felt"),
+    ):
+        assert fact in flat(card), fact
+    assert "0.26" not in card and "loudness_sma3_amean" not in card  # the other model's, and not asked for
+
+
+def test_a_bare_checkpoint_leaves_out_what_was_not_measured(tmp_path):
+    card = model_card(folders.bare(tmp_path / "my-model"))
+    assert headings(card) == [
+        *("How to use it", "Intended use", "Cautions", "Training data", "Model", "Versions", "Citation"),
+    ]
+    assert "# my-model\n" in card and "does not record which corpora" in card
+    assert ModelCard(card).data.eval_results is None
+    assert "None" not in card and "nan" not in card and "\n\n\n" not in card
+
+
+def test_notes_stand_where_a_reader_looks_first(whole):
+    card = model_card(whole, "user/tiny")
+    assert card.index("# tiny\n\nIt is *tiny*.") < card.index("## How to use it") < card.index("## Notes\n\n- One.")
+
+
+def test_the_place_of_the_card_changes_nothing_but_its_images(whole):
+    here, there = model_card(whole), model_card(whole, folder_url="some/where/")
+    assert "![ravdess map](pictures/ravdess-map.png)" in here
+    assert there == here.replace("(pictures/", "(some/where/pictures/")
+    targets = re.findall(r"\]\(([^)]+)\)", here)
+    assert targets and all((Path(whole) / target).is_file() for target in targets)
+
+
+def test_images_have_words(tmp_path):
+    folder = folders.whole(tmp_path)
+    for path in (folder / "pictures").iterdir():
+        path.unlink()
+    for name in ("sessions-4-user-name-confusion.png", "my own [1]-plot_of_it.png"):
+        (folder / "pictures" / name).write_bytes(b"")
+    card = model_card(folder)
+    assert "![my own (1) plot of it](pictures/my%20own%20%5B1%5D-plot_of_it.png)" in card
+    assert re.search(r"!\[Confusion .* Sessions 4.*\]\(pictures/sessions-4-user-name-confusion\.png\)", card)
+
+
+def test_it_is_written_next_to_the_weights(whole):
+    path = write_model_card(whole, "user/tiny", {"license": "apache-2.0"})
+    assert path == whole / "README.md"
+    assert path.read_text() == model_card(whole, "user/tiny", {"license": "apache-2.0"})
+    path.unlink()
+
+
+def test_the_example_runs_and_names_the_model(tmp_path, monkeypatch, capsys):
+    folders.bare(tmp_path / "user" / "tiny")
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", model_card(tmp_path / "user" / "tiny", "user/tiny"), re.S)
+    exec(compile(code, "card", "exec"), {})
+    assert 'checkpoint = "user/tiny"' in code and code.count("trust_remote_code=True") == 3
+    assert "'label': 'a low voice'" in capsys.readouterr().out
+
+
+def test_a_model_of_transformers_needs_no_code_of_ours(folder):
+    folders.write(folder, config_json={"model_type": "clap"}, preprocessor_config_json={"sampling_rate": 48000})
+    card = model_card(folder, "a/clap")
+    assert "trust_remote_code" not in card
+    assert "normal(0, 0.1, 48000)" in card and "sampling_rate=48000" in card
+
+
+def test_an_opening_takes_the_place_of_the_name(whole):
+    opening = "from modeling_smoothclap import SMOOTHCLAP_TINY as checkpoint"
+    card = model_card(whole, opening=opening)
+    assert f"pipeline\n{opening}\n\nmodel = AutoModel.from_pretrained(checkpoint" in card
+    assert "checkpoint = " not in card
+
+
+def test_a_classifier_is_refused_and_keeps_its_card(tmp_path):
+    folder = judged_classifiers.save(tiny.checkpoint(tmp_path / "encoder"), tmp_path / "classifier")
+    (folder / "README.md").write_text("the experiment's")
+    with pytest.raises(ValueError, match="classifier' holds a classifier"):
+        write_model_card(folder)
+    assert (folder / "README.md").read_text() == "the experiment's"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said", "unsaid"),
+    [
+        ({}, "not a test", "Selected"),
+        ({"load_best_model_at_end": True, "metric_for_best_model": "uar"}, "best `uar`", "not a test"),
+        ({"load_best_model_at_end": True}, "best `loss`", "not a test"),
+        ({"early_stopping_patience": 2, "metric_for_best_model": "uar"}, "stopped when `uar`", "not a test"),
+    ],
+)
+def test_validation_results_say_whether_the_checkpoint_was_selected_on_them(folder, settings, said, unsaid):
+    card = model_card(folders.write(folder, metrics_json={"eval_uar": 0.5}, training_config_yaml=settings))
+    assert said in card and unsaid not in card
+
+
+def test_cautions_hold_for_the_data_that_they_are_about(tmp_path):
+    folder = folders.whole(tmp_path)
+    card = model_card(folder)
+    assert "occur in no training caption" in flat(card) and "may not be usable" not in card and "Synthetic" in card
+    results = json.loads((folder / "zero_shot.json").read_text())
+    results["tasks"][0]["data"]["doubtful"] = {"silent": 1}
+    data = {"train": {"mine": {"clips": 3}}}
+    folders.write(folder, zero_shot_json=results, training_config_yaml={"captions": "given"}, data_json=data)
+    card = flat(model_card(folder))
+    assert "occur in no training caption" not in card and "silent: 1" in card and "Synthetic" not in card
+    assert "3 clips." in card and "test split" not in card
+
+
+def test_one_hot_targets_are_clap(folder):
+    objective = {"kl_reading": "forward", "beta": 0.0, "sources": []}
+    assert "one-hot" in model_card(folders.write(folder, objective_json=objective))
+
+
+# What the Hub reads
+
+
+def test_the_hub_reads_files_and_notes(whole):
+    data = ModelCard(model_card(whole, "user/tiny")).data
+    assert (data.license, data.language, data.library_name) == ("mit", ["en", "de"], "transformers")
+    assert data.pipeline_tag == "zero-shot-audio-classification"
+    assert data.base_model == ["someone/speech"]  # the other encoder is a folder
+    assert data.datasets == ["someone/emotions"]
+    assert data.tags == ["audio", "speech", "paralinguistics", "contrastive", "smoothclap", "tiny"]
+
+
+def test_what_is_given_takes_precedence_and_tags_are_added(whole):
+    given = {"license": "cc0-1.0", "language": "cs", "base_model": None, "tags": "smoothclap"}
+    data = ModelCard(model_card(whole, front_matter=given)).data
+    assert (data.license, data.language, data.base_model) == ("cc0-1.0", "cs", ["someone/speech"])
+    assert data.tags.count("smoothclap") == 1
+
+
+def test_front_matter_keeps_what_is_not_ascii(folder):
+    (folder / "notes.md").write_text("---\nlicense: other\nlicense_name: Größe – 音声\n---\n", encoding="utf-8")
+    attribute = folders.ATTRIBUTES[1][:1] + ("eine höhere Stimme", "ein tiefer Baß") + folders.ATTRIBUTES[1][3:]
+    (folder / "attributes.csv").write_text(
+        ",".join(folders.ATTRIBUTE_COLUMNS) + "\n" + ",".join(map(str, attribute)) + "\n", encoding="utf-8"
+    )
+    text = write_model_card(folder).read_text(encoding="utf-8")
+    data = ModelCard(text).data
+    assert data.license_name == "Größe – 音声" and "Größe – 音声" in text
+    assert data.eval_results[0].metric_name == 'AUC of pitch: "eine höhere Stimme" / "ein tiefer Baß"'
+
+
+def test_results_come_back_from_the_model_index(whole):
+    data = ModelCard(model_card(whole, "user/tiny")).data
+    assert data.model_name == "tiny"
+    found = {(each.dataset_config, each.dataset_split, each.metric_name): each for each in data.eval_results}
+    uar = found["sessions-4", "all clips", "UAR"]
+    assert (uar.metric_type, uar.metric_value, uar.metric_args) == ("recall", 0.5, {"average": "macro"})
+    assert (uar.dataset_type, uar.dataset_name) == ("sessions", "Sessions 4")
+    assert found["Made up/2", "test", "Accuracy"].metric_value == 0.45
+    assert found["Made up/2", "test", "Macro F1"].metric_type == "f1"
+    auc = found[None, "test", 'AUC of pitch: "a high voice" / "a low voice"']
+    assert (auc.dataset_type, auc.metric_type, auc.metric_value) == ("fillets", "roc_auc", 0.96)
+    assert len(found) == len(data.eval_results) == 2 * 3 + 2  # nothing of the validation split
+
+
+@pytest.mark.parametrize("status", ["not zero-shot", "unknown"])
+def test_a_result_that_is_not_zero_shot_says_so(tmp_path, status):
+    folder = folders.bare(tmp_path)
+    results = folders.evaluated(folder)
+    results["tasks"][0]["results"][0]["zero_shot"]["status"] = status
+    data = ModelCard(model_card(folders.write(folder, zero_shot_json=results))).data
+    names = [each.metric_name for each in data.eval_results]
+    assert all(status in name and "zero-shot" in name for name in names[:3]) and names[3] == "UAR"
+
+
+def test_tasks_of_one_corpus_stay_apart(tmp_path):
+    """The Hub's client joins results of equal data sets under the name of the first."""
+    folder = folders.bare(tmp_path)
+    results = folders.evaluated(folder)
+    for task in results["tasks"]:
+        task["protocol"] |= {"corpus": "fau-aibo", "split": "school Mont"}
+    data = ModelCard(model_card(folders.write(folder, zero_shot_json=results))).data
+    assert {each.dataset_name for each in data.eval_results} == {"Sessions 4", "Made up 2 (SYNTHETIC)"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({"seed": 1}, ["en"]), ({"languages": ["de"]}, ["de"]), ({"captions": "given"}, None), (None, None)],
+)
+def test_languages_are_those_of_the_captions(folder, settings, expected):
+    if settings is not None:
+        folders.write(folder, training_config_yaml=settings)
+    assert ModelCard(model_card(folder)).data.language == expected

@@ -1,0 +1,203 @@
+"""The cards of the classifiers that CLEP-DG makes, with the results of their experiment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub.constants import REPOCARD_NAME
+from transformers.utils import cached_file
+
+from ..evaluation.named_checkpoint import parse_model
+from ..evaluation.results import AgainstChance
+from ..files import write_text
+from ..hub.card import eval_result, with_front_matter
+from ..hub.facts import CardFacts
+from ..templating import render
+from .classifier import RECORD_FILE, WEIGHTS_FILE
+from .methods import CLEP_DG, CONTEXT_FREE, ZERO_SHOT
+from .results import (
+    METRICS,
+    CorpusSummary,
+    EncoderSummary,
+    ExperimentResults,
+    Generalisation,
+    Refusal,
+    SeedResult,
+    Supervised,
+)
+from .settings import CLEAN
+
+
+TAGS = ["audio", "speech", "paralinguistics", "smoothclap", "clep-dg"]
+TASK: dict[str, Any] = {"task_type": "audio-classification", "task_name": "Audio classification"}
+SIMPLER = (ZERO_SHOT.name, CONTEXT_FREE.name)
+"""The methods whose results are shown next to those of the classifier."""
+
+Tested = Generalisation | Supervised
+
+
+@dataclass(frozen=True)
+class SavedClassifier:
+    """The classifier that an experiment saves for an encoder: that of CLEP-DG with the first seed."""
+
+    results: ExperimentResults
+    encoder: EncoderSummary
+
+    @property
+    def title(self) -> str:
+        """The name of its card."""
+        return f"CLEP-DG classifier on {self.encoder.name}"
+
+    @property
+    def seed(self) -> int:
+        """The seed of its contexts and its weights."""
+        return self.results.seeds[0]
+
+    @cached_property
+    def corpora(self) -> dict[str, CorpusSummary]:
+        """The corpora that it was tested on, by name."""
+        return {each.name: each for each in self.results.corpora if each.name in self.encoder.corpora}
+
+    @cached_property
+    def tests(self) -> list[Tested]:
+        """Its tests on all clips, or else on those of known speakers: one for each corpus and condition."""
+        found: tuple[Tested | Refusal, ...] = self.results.generalisation or self.results.supervised
+        return [each for each in found if each.corpus in self.corpora and not isinstance(each, Refusal)]
+
+    @property
+    def clean_tests(self) -> list[Tested]:
+        """Its tests on clips as recorded."""
+        return [test for test in self.tests if test.condition == CLEAN]
+
+    @property
+    def refused(self) -> list[Refusal]:
+        """The corpora on which it could not be tested."""
+        return [each for each in self.results.refused if each.corpus in self.corpora]
+
+    @property
+    def synthetic(self) -> list[str]:
+        """Titles of the corpora of synthetic speech."""
+        return [each.title for each in self.corpora.values() if each.name in self.results.synthetic]
+
+    @property
+    def is_above_chance(self) -> bool:
+        """Whether the method is, over all seeds, above chance on the clips of any corpus as recorded."""
+        return any(self.place(test) is AgainstChance.ABOVE for test in self.clean_tests)
+
+    def place(self, test: Tested, method: str = CLEP_DG.name) -> AgainstChance:
+        """Return where the UAR of a method is over all seeds."""
+        return test.of_method(method).uar.against(self.results.chance)
+
+    @property
+    def places(self) -> set[AgainstChance]:
+        """Where the UARs of the table are."""
+        return {self.place(test, method) for test in self.tests for method in (*SIMPLER, CLEP_DG.name)}
+
+    def own(self, test: Tested, method: str = CLEP_DG.name) -> SeedResult:
+        """Return a method's metrics with the seed of this classifier; those of CLEP-DG are its own."""
+        return next(each for each in test.of_method(method).seeds if each.seed in (self.seed, None))
+
+    def uars(self, test: Tested) -> list[float]:
+        """Return the UAR of the classifiers of all seeds."""
+        return [each.uar for each in test.of_method(CLEP_DG.name).seeds]
+
+    def not_better_on(self, method: str) -> list[str]:
+        """Return the titles of the corpora on which a simpler method is as good or better, on clips as recorded."""
+        tests = [test for test in self.clean_tests if self.own(test, method).uar >= self.own(test).uar]
+        return [self.corpora[test.corpus].title for test in tests]
+
+    @cached_property
+    def checkpoint(self) -> str:
+        """Hub id or folder of the encoder."""
+        asked = self.results.settings["encoder"]
+        return parse_model(asked if isinstance(asked, str) else asked[self.encoder.corpora[0]]).checkpoint
+
+
+def write_cards(results: ExperimentResults, folder: str | Path) -> list[Path]:
+    """
+    Write the card of every classifier that an experiment saved.
+
+    Args:
+        results ([`ExperimentResults`]): Of the experiment.
+        folder (`str` or `Path`): The experiment's output folder, with `classifier/`.
+
+    Returns:
+        `list[Path]`: `README.md` of each classifier.
+
+    Raises:
+        ValueError: if a classifier is missing, or a file in its folder is damaged.
+    """
+    paths = []
+    for encoder in results.encoders:
+        path = Path(folder) / "classifier" / results.subfolder(encoder) / REPOCARD_NAME
+        write_text(path, classifier_card(SavedClassifier(results, encoder), path.parent))
+        paths.append(path)
+    return paths
+
+
+def classifier_card(classifier: SavedClassifier, folder: str | Path) -> str:
+    """
+    Return the card of one classifier.
+
+    The licence is that of the encoder if the encoder's own card states one; else none is stated.
+
+    Args:
+        classifier ([`SavedClassifier`]): What the results say of it.
+        folder (`str` or `Path`): Where it was saved.
+
+    Returns:
+        `str`: Markdown with front matter, which huggingface_hub has read back.
+    """
+    folder, encoder = Path(folder), classifier.encoder
+    is_model = not (folder / RECORD_FILE).is_file()  # or else one vector for each class
+    body = render(
+        "classifier_card.md.jinja",
+        classifier=classifier,
+        results=classifier.results,
+        facts=CardFacts.read(folder, encoder.name) if is_model else None,
+        conditions={each.name: each.title for each in classifier.results.conditions},
+        simpler=SIMPLER,
+        weights_file=WEIGHTS_FILE,
+        record_file=RECORD_FILE,
+    )
+    pipeline = {"library_name": "transformers", "pipeline_tag": TASK["task_type"]} if is_model else {}
+    data = ModelCardData(
+        **pipeline,
+        **_licence(classifier),
+        base_model=classifier.checkpoint if encoder.revision else None,
+        language=list(dict.fromkeys(corpus.language for corpus in classifier.corpora.values())),
+        tags=TAGS,
+        metrics=["recall", "accuracy"],
+        model_name=classifier.title,
+        eval_results=[*eval_results(classifier)] or None,
+    )
+    return with_front_matter(data, body)
+
+
+def eval_results(classifier: SavedClassifier) -> Iterator[EvalResult]:
+    """Return the results for the Hub's `model-index`, each under its corpus and acoustic condition."""
+    for test in classifier.tests:
+        about = {"dataset_type": test.corpus, "dataset_name": classifier.corpora[test.corpus].title}
+        for name in METRICS:
+            value = getattr(classifier.own(test), name)
+            yield eval_result(name, test.zero_shot.status, value, **TASK, **about, dataset_config=test.condition)
+
+
+def _licence(classifier: SavedClassifier) -> dict[str, Any]:
+    """What the encoder's own card says of its licence, if it can be read."""
+    checkpoint, revision = classifier.checkpoint, classifier.encoder.revision
+    if revision is None and not Path(checkpoint).is_dir():
+        return {}
+    try:
+        path = cached_file(checkpoint, REPOCARD_NAME, revision=revision)
+        said = ModelCard(Path(str(path)).read_text(encoding="utf-8")).data.to_dict()
+    except (OSError, ValueError, yaml.YAMLError):  # it has no card, cannot be reached, or its card cannot be read
+        return {}
+    known = {name: said[name] for name in ("license", "license_name", "license_link") if name in said}
+    if "://" not in known.get("license_link", "://"):
+        del known["license_link"]  # a file next to the encoder's card, which is not next to this one
+    return known

@@ -1,1 +1,0 @@
-"""Model cards of what CLEP-DG makes: classifiers, and banks of contexts."""

@@ -1,0 +1,349 @@
+"""What is known of a checkpoint: the files of its folder, read once into typed facts."""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from huggingface_hub import RepoCard
+from safetensors import safe_open
+
+from modeling_smoothclap import SmoothCLAPForAudioClassification
+
+from ..evaluation.plots import captions
+from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
+from .provenance import weights_sha256
+
+
+NOTES, SETTINGS, ZERO_SHOT = "notes.md", "training_config.yaml", "zero_shot.json"
+PARTS = {"audio_model": "audio tower", "text_model": "text tower", "classifier": "classifier"}
+HEADS = "projection heads and scale"
+SIZES = {"layers": ("num_hidden_layers", "encoder_layers", "n_layers"), "wide": ("hidden_size", "d_model", "dim")}
+
+
+class Selection(StrEnum):
+    """How the checkpoint depends on the validation clips."""
+
+    BEST = "best"
+    STOPPED = "stopped"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class ModelPart:
+    """A part of the model: what it is, and its number of parameters."""
+
+    name: str
+    description: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model on the Hub that training started from; `role` is "model", "audio encoder" or "text encoder"."""
+
+    role: str
+    name: str
+    revision: str | None
+
+
+@dataclass(frozen=True)
+class CorpusOfSplit:
+    """The clips of one corpus in one split; what is not known is `None`, and several values are a list."""
+
+    split: str
+    name: str
+    clips: int
+    minutes: float | None
+    speakers: int | None
+    language: Any
+    licence: Any
+    package: Any
+    package_version: Any
+    synthetic: Any
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How long training took, and its loss; `resumed` if minutes and mean are only those since it was last resumed."""
+
+    steps: int
+    epochs: float
+    minutes: float
+    mean_loss: float
+    losses: tuple[float, ...]
+    resumed: bool
+
+
+@dataclass(frozen=True)
+class AttributeResult:
+    """The area under the ROC curve of one pair of texts on one corpus; counts of clips with more and with less."""
+
+    attribute: str
+    high: str
+    low: str
+    corpus: str
+    split: str
+    auc: float
+    interval_low: float
+    interval_high: float
+    positives: int
+    negatives: int
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What a person wrote into `notes.md`: front matter, an introduction, and sections with their headings."""
+
+    front_matter: dict[str, Any] = field(default_factory=dict)
+    introduction: str = ""
+    sections: str = ""
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """
+    What the folder of a checkpoint says of it. What has no file there is `None` or empty, and never guessed.
+
+    `config.json` and the weights are the model's; [`~provenance.record_training`] writes most other files.
+    `zero_shot.json` is the `results.json` of an evaluation of these weights. Each of `images` has what it shows, and
+    its path in the folder.
+    """
+
+    name: str
+    config: dict[str, Any]
+    sampling_rate: int
+    parts: tuple[ModelPart, ...]
+    starts: tuple[Start, ...]
+    datasets: tuple[str, ...]
+    settings: dict[str, Any]
+    settings_text: str
+    run: TrainingRun | None
+    corpora: tuple[CorpusOfSplit, ...]
+    provenance: list[dict[str, Any]]
+    objective: dict[str, Any] | None
+    thresholds: dict[str, Any] | None
+    text_tower: dict[str, Any] | None
+    versions: dict[str, str]
+    metrics: dict[str, float]
+    attributes: tuple[AttributeResult, ...]
+    evaluation: EvaluationResults | None
+    evaluated_as: str | None
+    images: tuple[tuple[str, str], ...]
+    notes: Notes
+
+    @classmethod
+    def read(cls, folder: str | Path, name: str | None = None) -> "CardFacts":
+        """
+        Read the files of a checkpoint.
+
+        Args:
+            folder (`str` or `Path`): With `config.json`.
+            name (`str`, *optional*): Hub id or name of the model. By default the folder's name.
+
+        Raises:
+            ValueError: There is no `config.json`, a file is damaged, or `zero_shot.json` is of other weights.
+        """
+        folder = Path(folder)
+        config = _read(folder / "config.json")
+        if config is None:
+            raise ValueError(f"{str(folder)!r} has no config.json: save the model there before its card is written.")
+        processor = _read(folder / "processor_config.json") or {}
+        extractor = processor.get("feature_extractor") or _read(folder / "preprocessor_config.json") or {}
+        origin = _read(folder / "origin.json") or {}
+        metrics = _read(folder / "metrics.json") or {}
+        made_with = {"transformers": config["transformers_version"]} if "transformers_version" in config else {}
+        evaluation, evaluated_as = _evaluation(folder)
+        return cls(
+            name=name or folder.resolve().name,
+            config=config,
+            sampling_rate=int(extractor.get("sampling_rate", 16000)),
+            parts=tuple(_parts(folder, config)),
+            starts=tuple(
+                Start(role.replace("_", " "), start["name"], start.get("revision"))
+                for role, start in origin.items()
+                if role != "datasets" and start["hub"]
+            ),
+            datasets=tuple(origin.get("datasets") or ()),
+            settings=_read(folder / SETTINGS) or {},
+            settings_text=(folder / SETTINGS).read_text(encoding="utf-8") if (folder / SETTINGS).is_file() else "",
+            run=_run(_read(folder / "training_log.yaml") or []),
+            corpora=tuple(_corpora(_read(folder / "data.json") or {})),
+            provenance=_read(folder / "provenance.json") or [],
+            objective=_read(folder / "objective.json"),
+            thresholds=_read(folder / "thresholds.json"),
+            text_tower=_read(folder / "text_tower.json"),
+            versions=_read(folder / "versions.json") or made_with,
+            metrics={
+                metric.removeprefix("eval_"): value
+                for metric, value in metrics.items()
+                if not metric.endswith(("_runtime", "_per_second"))
+            },
+            attributes=tuple(_attributes(folder / "attributes.csv")),
+            evaluation=evaluation,
+            evaluated_as=evaluated_as,
+            images=tuple(_images(folder, evaluation)),
+            notes=_notes(folder / NOTES),
+        )
+
+    @property
+    def title(self) -> str:
+        """The name without its owner."""
+        return self.name.rsplit("/", 1)[-1]
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether this is a classifier and not a dual encoder."""
+        return SmoothCLAPForAudioClassification.__name__ in (self.config.get("architectures") or ())
+
+    @property
+    def frozen_towers(self) -> list[str]:
+        """The towers that were not trained, as far as the settings are known."""
+        frozen = {"audio": True, "text": False}  # the defaults
+        frozen = {tower: self.settings.get(f"freeze_{tower}_tower", default) for tower, default in frozen.items()}
+        return [tower for tower in frozen if self.settings and frozen[tower] and tower not in self.adapted_towers]
+
+    @property
+    def adapted_towers(self) -> list[str]:
+        """The towers that were trained by adapters."""
+        return list(self.settings.get("lora_towers") or [])
+
+    @property
+    def given_captions(self) -> bool:
+        """Whether captions came with the data, so that nothing is known of their words and languages."""
+        return self.settings.get("captions") == "given"
+
+    @property
+    def selection(self) -> Selection:
+        """How the checkpoint depends on the validation clips."""
+        if self.settings.get("load_best_model_at_end"):
+            return Selection.BEST
+        return Selection.STOPPED if self.settings.get("early_stopping_patience") else Selection.NONE
+
+    @property
+    def attribute_places(self) -> list[tuple[str, str]]:
+        """Corpus and split of the attribute results."""
+        return list(dict.fromkeys((each.corpus, each.split) for each in self.attributes))
+
+    @property
+    def attribute_rows(self) -> dict[tuple[str, str, str], list[AttributeResult | None]]:
+        """Attribute and pair of texts to their results in the order of [`~CardFacts.attribute_places`]."""
+        rows = dict.fromkeys((each.attribute, each.high, each.low) for each in self.attributes)
+        found = {(each.attribute, each.high, each.low, each.corpus, each.split): each for each in self.attributes}
+        return {row: [found.get((*row, *place)) for place in self.attribute_places] for row in rows}
+
+    def language_of(self, corpus: str, split: str) -> str | None:
+        """Return the language of a corpus; `None` if it has several or none is known."""
+        found = [each.language for each in self.corpora if (each.name, each.split) == (corpus, split)]
+        return found[0] if found and isinstance(found[0], str) else None
+
+    @property
+    def task_results(self) -> list[tuple[TaskResults, ModelResult]]:
+        """The zero-shot tasks, each with the results of this model."""
+        return self.evaluation.of_model(str(self.evaluated_as)) if self.evaluation else []
+
+
+def _read(path: Path) -> Any:
+    """The content of a JSON or YAML file, or `None` if there is none."""
+    if not path.is_file():
+        return None
+    try:
+        return (json.loads if path.suffix == ".json" else yaml.safe_load)(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}. Repair it, or delete it.") from error
+
+
+def _parts(folder: Path, config: dict[str, Any]) -> Iterator[ModelPart]:
+    count: Counter[str] = Counter()
+    for path in sorted(folder.glob("model*.safetensors")):
+        with safe_open(path, framework="numpy") as weights:
+            for name in weights.keys():  # noqa: SIM118, this is not a dictionary
+                count[PARTS.get(name.split(".")[0], HEADS)] += prod(weights.get_slice(name).get_shape())
+    text = config.get("text_config") or {}
+    described = {
+        "audio tower": _tower(config.get("audio_config") or {}),
+        "text tower": _tower(text, text.get("vocab_size")),
+        HEADS: f"{config.get('projection_dim')} wide",
+        "classifier": f"a vector for each of {len(config.get('id2label') or ())} classes",
+    }
+    return (ModelPart(name, words, count[name]) for name, words in described.items() if count[name])
+
+
+def _tower(config: dict[str, Any], tokens: int | None = None) -> str:
+    sizes = {of: next((config[name] for name in names if name in config), None) for of, names in SIZES.items()}
+    counts = [f"{size:,} {of if size > 1 else of.removesuffix('s')}" for of, size in sizes.items() if size]
+    return ", ".join([config.get("model_type", "unknown"), *counts, *([f"{tokens:,} tokens"] if tokens else [])])
+
+
+def _run(log: list[dict[str, Any]]) -> TrainingRun | None:
+    end = next((entry for entry in reversed(log) if "train_runtime" in entry), None)
+    if end is None:
+        return None
+    # The Trainer times and averages what came after it was last resumed; 0.9 is for its rounding of the rate.
+    timed = end["train_runtime"] * end.get("train_steps_per_second", math.inf)
+    losses = tuple(entry["loss"] for entry in log if "loss" in entry)
+    minutes, resumed = end["train_runtime"] / 60, timed < 0.9 * end["step"]
+    return TrainingRun(end["step"], end["epoch"], minutes, end["train_loss"], losses, resumed)
+
+
+def _corpora(data: dict[str, dict[str, dict[str, Any]]]) -> Iterator[CorpusOfSplit]:
+    known = [each.name for each in fields(CorpusOfSplit)][2:]
+    for split, corpora in data.items():
+        for corpus, entry in corpora.items():
+            facts: dict[str, Any] = {name: entry.get(name) for name in known}
+            yield CorpusOfSplit(split, corpus, **facts)
+
+
+def _attributes(path: Path) -> Iterator[AttributeResult]:
+    if path.is_file():
+        columns = [each.name for each in fields(AttributeResult)]
+        for row in pd.read_csv(path, dtype={"corpus": str})[columns].to_dict("records"):
+            yield AttributeResult(**{str(name): value for name, value in row.items()})
+
+
+def _evaluation(folder: Path) -> tuple[EvaluationResults | None, str | None]:
+    """The zero-shot results, and the name of this model in them."""
+    path = folder / ZERO_SHOT
+    cure = f"Evaluate this checkpoint and copy results.json there as {ZERO_SHOT}, or delete the file."
+    if (content := _read(path)) is None:
+        return None, None
+    try:
+        results = EvaluationResults.from_json(content)
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} cannot be read. {error} {cure}") from error
+    own = weights_sha256(folder)
+    for model in results.models:
+        if model.weights_sha256 == own:
+            return results, model.name
+    raise ValueError(f"{str(path)!r} holds results of other weights than those next to it. {cure}")
+
+
+def _images(folder: Path, evaluation: EvaluationResults | None) -> Iterator[tuple[str, str]]:
+    """What each image shows, by its name if it is not the evaluation's, and its path in the folder."""
+    known = captions(evaluation) if evaluation else {}
+    for path in sorted((folder / "pictures").glob("*.png")):
+        yield known.get(path.name, re.sub(r"[-_\s]+", " ", path.stem)), f"pictures/{path.name}"
+
+
+def _notes(path: Path) -> Notes:
+    if not path.is_file():
+        return Notes()
+    text, front = path.read_text(encoding="utf-8"), {}
+    if text.startswith("---"):
+        try:
+            card = RepoCard(text)
+        except (ValueError, yaml.YAMLError) as error:
+            raise ValueError(f"The front matter of {str(path)!r} is not YAML, `name: value`: {error}.") from error
+        front, text = card.data.to_dict(), card.text
+        if text.startswith("---"):
+            raise ValueError(f"The front matter of {str(path)!r} has no end: put a second line of --- below it.")
+    introduction, heading, sections = f"\n{text}".partition("\n## ")
+    return Notes(front, introduction.strip(), f"## {sections}".strip() if heading else "")
