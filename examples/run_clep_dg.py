@@ -4,10 +4,10 @@ Fits acoustic contexts and a classifier from text alone, and judges them on spee
     python examples/run_clep_dg.py examples/configs/clep_dg.yaml
 
 The configuration names a dual encoder, such as what examples/configs/clep.yaml trains (stage 1), and the corpora. Its
-output folder gets results.json, report.md with its pictures, the fitted contexts, and the classifier. A run that was
+output folder gets results.json, report.md with its plots, the fitted contexts, and the classifier. A run that was
 interrupted goes on with the contexts that it had fitted.
 
-Pictures need the extra `plots`, acoustic conditions the extra `acoustics`:
+Plots need the extra `plots`, acoustic conditions the extra `acoustics`:
 
     pip install -c constraints.txt -e ".[acoustics,plots]"
 """
@@ -18,12 +18,10 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from smoothclap_trainer.clep_dg.experiment import run_experiment
-from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
-from smoothclap_trainer.clep_dg.settings import GENERALISATION, ExperimentSettings
+from smoothclap_trainer.clep_dg.experiment import fit_clep_dg
+from smoothclap_trainer.clep_dg.report import generalisation_table
+from smoothclap_trainer.clep_dg.settings import ExperimentSettings
 from smoothclap_trainer.config import read_yaml
-from smoothclap_trainer.files import write_json
-from smoothclap_trainer.plotting import check_matplotlib
 
 
 def main() -> None:
@@ -33,17 +31,15 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = read_yaml(arguments.config, ExperimentSettings)
-        check_matplotlib()  # before the long work
-        output = Path(settings.output)
-        results = run_experiment(settings)
-        write_json(output / "results.json", results)
-        report = write_report(results, output)
+        results = fit_clep_dg(settings)
     except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")
-    if results[GENERALISATION]:
+    output = Path(settings.output)
+    if results.generalisation:
         print(f"UAR, leave one corpus out:\n\n{generalisation_table(results)}")
     print(
-        f"The figures are in {output / 'results.json'}, the report in {report}, the classifier and the contexts beside."
+        f"The results are in {output / 'results.json'}, the report is {output / 'report.md'}; the classifier and the "
+        "contexts are next to them."
     )
 
 

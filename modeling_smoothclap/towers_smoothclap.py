@@ -188,13 +188,18 @@ def _without_pooler(text_config: PreTrainedConfig) -> dict[str, bool]:
     return {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(tower_class).parameters else {}
 
 
+def longest_text(text_config: PreTrainedConfig) -> int:
+    """Return how many tokens a text tower has positions for."""
+    limit: int = text_config.max_position_embeddings
+    if text_config.model_type in ("roberta", "xlm-roberta", "clap_text_model"):
+        return limit - text_config.pad_token_id - 1  # their positions start after the padding token's
+    # MPNet is the same, with the padding token taken to be 1 whatever the configuration says.
+    return limit - 2 if text_config.model_type == "mpnet" else limit
+
+
 def check_text_length(text_config: PreTrainedConfig, tokens: torch.Tensor) -> None:
     """Raise a ValueError where a text has more tokens (batch, tokens, ...) than the tower has positions."""
-    limit = text_config.max_position_embeddings
-    if text_config.model_type in ("roberta", "xlm-roberta"):
-        limit -= text_config.pad_token_id + 1  # their positions start after the padding token's
-    elif text_config.model_type == "mpnet":
-        limit -= 2  # the same, with the padding token taken to be 1 whatever the configuration says
+    limit = longest_text(text_config)
     if tokens.shape[1] > limit:
         raise ValueError(
             f"A text has {tokens.shape[1]} tokens, but this {text_config.model_type} tower takes at most {limit}. "

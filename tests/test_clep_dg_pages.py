@@ -50,7 +50,7 @@ def test_the_report_is_of_the_configuration(name: str) -> None:
     path = ROOT / "examples" / "configs" / f"clep_dg_{name}.yaml"
     settings = read_yaml(path, ExperimentSettings)
     text = report(name)
-    assert f"Figures are means over the seeds {', '.join(map(str, settings.seeds))}" in text
+    assert f"over the seeds {', '.join(map(str, settings.seeds))}" in text
     assert f"num_contexts {settings.acpt.num_contexts}, " in text
     assert f"batch_size {settings.classifier.batch_size}." in text
     assert f"Joint prompt: `{settings.templates.joint}`" in text

@@ -50,9 +50,7 @@ def test_killed_in_the_middle_of_stage_2_it_ends_with_the_same_results(folder, m
     whole, killed = folder / "whole", folder / "killed"
     printed = capsys.readouterr().out
     assert "| method | EmoDB | TESS |" in printed and "| CLEP-DG |" in printed
-    assert (
-        f"The figures are in {whole / 'results.json'}, the report in {whole / 'report.md'}, the classifier" in printed
-    )
+    assert str(whole / "results.json") in printed and str(whole / "report.md") in printed
 
     path = config(folder, "killed")
     contexts = killed / "contexts" / "seed-0" / "content-loss-only" / "contexts.safetensors"

@@ -8,9 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 from transformers import pipeline
 
-from smoothclap_trainer.clep_dg.experiment import run_experiment
-from smoothclap_trainer.clep_dg.settings import ExperimentSettings
-from smoothclap_trainer.config import read_yaml
+from smoothclap_trainer.clep_dg.experiment import fit_clep_dg
 from tests import tiny
 from tests.clean_process import FORGET_THE_PACKAGES, run_python
 from tests.hub.server import ANN, hub
@@ -56,7 +54,7 @@ def classifier(tmp_path_factory):
     """The folder that the experiment leaves."""
     folder = tmp_path_factory.mktemp("experiment")
     changes = {"protocols": "generalisation", "seeds": [0], "acpt": {"num_contexts": 1, "steps": 1}}
-    run_experiment(read_yaml(write(experiment(folder, **changes), folder / "it.yaml"), ExperimentSettings))
+    fit_clep_dg(write(experiment(folder, **changes), folder / "it.yaml"))
     return folder / "out" / "classifier"
 
 

@@ -1,7 +1,7 @@
-"""Acoustic Context Prompt Tuning, the second stage of CLEP-DG: contexts fitted one after the other, on text alone.
+"""Acoustic Context Prompt Tuning, stage 2 of CLEP-DG: contexts that are fitted one after the other, on text alone.
 
-Every equation and default is PromptStyler's (Cho et al., ICCV 2023), the published method that the paper's three stages
-match; of the CLEP-DG paper (arXiv 2507.04048) only the abstract was at hand. T(.) is the frozen text tower with its
+Equations and defaults are those of PromptStyler (Cho et al., ICCV 2023), the published method that the paper's stages
+match; of the CLEP-DG paper (arXiv 2507.04048) only the abstract was available. T(.) is the frozen text tower with its
 projection, at unit length; P_k is the prompt of context k, P_n that of emotion n, and P_k o P_n the joint one.
 """
 
@@ -54,7 +54,7 @@ class ACPTSettings(Settings):
 
 def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
     """
-    `1/(k-1) * sum_{j<k} |cos(T(P_k), T(P_j))|`: how much a context resembles those before it; zero for the first.
+    Return `1/(k-1) * sum_{j<k} |cos(T(P_k), T(P_j))|`: how similar a context is to the earlier ones; 0 for the first.
 
     Args:
         feature (`torch.Tensor` of shape `(width,)`): Embedding of the context's prompt.
@@ -64,20 +64,20 @@ def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
         `torch.Tensor` of shape `()`: Between 0 and 1.
     """
     if not len(earlier):
-        return feature.sum() * 0  # a zero that one can call backward() on
+        return feature.sum() * 0  # a zero that has a gradient
     return cosines(F.normalize(feature, dim=-1)[None], F.normalize(earlier, dim=-1)).abs().mean()
 
 
 def content_loss(joint: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
     """
-    `-1/N * sum_m log softmax_n(cos(T(P_k o P_m), T(P_n)))[m]`: whether an emotion in a context is still that emotion.
+    Return `-1/N * sum_m log softmax_n(cos(T(P_k o P_m), T(P_n)))[m]`: whether an emotion is recognised in a context.
 
     Args:
         joint (`torch.Tensor` of shape `(N, width)`): Embeddings of the emotions' prompts with the context.
         content (`torch.Tensor` of shape `(N, width)`): Embeddings of the emotions' prompts without, in the same order.
 
     Returns:
-        `torch.Tensor` of shape `()` in nats. The cosines are not scaled, so it is never close to zero.
+        `torch.Tensor` of shape `()`, in nats. The cosines are not scaled, so it is never close to zero.
     """
     logits = cosines(F.normalize(joint, dim=-1), F.normalize(content, dim=-1))  # (N, N)
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
@@ -85,7 +85,7 @@ def content_loss(joint: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
 
 def untrained_bank(encoder: PromptEncoder, templates: PromptTemplates, settings: ACPTSettings) -> AcousticContextBank:
     """
-    The random contexts that a fit with these settings starts from; a baseline for what fitting does.
+    Return the random contexts that a fit with these settings starts from, which are also a baseline.
 
     Each is drawn from N(0, init_std^2) with a seed of its own, so that it does not depend on the others.
     """
@@ -104,18 +104,7 @@ def check_folder(
     settings: ACPTSettings,
     folder: str | Path,
 ) -> None:
-    """
-    Find out whether [`fit_contexts`] can begin or go on in a folder, before the first of many fits has taken its time.
-    Nothing is written.
-
-    Args:
-        encoder ([`PromptEncoder`]), templates ([`PromptTemplates`]), class_names (`Sequence[str]`),
-        settings ([`ACPTSettings`]), folder (`str` or `Path`): As [`fit_contexts`] takes them.
-
-    Raises:
-        ValueError: if there are fewer than two classes, a prompt is too long, or the folder holds contexts of another
-            fit or damaged files.
-    """
+    """Raise the errors of [`fit_contexts`] that can be found before fitting. Nothing is written."""
     _prepared(encoder, templates, class_names, settings, Path(folder))
 
 
@@ -127,18 +116,18 @@ def fit_contexts(
     folder: str | Path,
 ) -> AcousticContextBank:
     """
-    Fit a bank of contexts, each with SGD of its own while those before it stay as they are.
+    Fit a bank of contexts, each with its own SGD while the earlier ones stay fixed.
 
-    After each context the vectors are written to `folder`. A fit that was killed goes on there when it is called again
+    The vectors are written to `folder` after each context. A fit that was killed goes on there when it is called again,
     and ends with the same contexts, bit for bit on one machine with the same number of threads. A finished bank is
-    read and returned. The model's weights, mode and `requires_grad` are afterwards what they were.
+    read and returned. Afterwards the model's weights, mode and `requires_grad` are what they were before.
 
     Args:
         encoder ([`PromptEncoder`]): The dual encoder's text half.
         templates ([`PromptTemplates`]): The wordings.
         class_names (`Sequence[str]`): The emotions, at least two, in words that fit the templates.
-        settings ([`ACPTSettings`]): How.
-        folder (`str` or `Path`): Where the bank goes. It is created if need be.
+        settings ([`ACPTSettings`]): How to fit.
+        folder (`str` or `Path`): Where the bank is kept. It is created if need be.
 
     Returns:
         [`AcousticContextBank`]
@@ -152,8 +141,7 @@ def fit_contexts(
     ```python
     >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
     >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings, fit_contexts
-    >>> from smoothclap_trainer.clep_dg.prompts import PromptEncoder
-    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH
+    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH, PromptEncoder
     >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
     >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
     >>> settings = ACPTSettings(num_contexts=3, steps=2)
@@ -162,30 +150,29 @@ def fit_contexts(
 
     ```
     """
-    target, done, prompts, content_tokens = _prepared(encoder, templates, class_names, settings, Path(folder))
+    folder = Path(folder)
+    target, done, prompts, content_tokens = _prepared(encoder, templates, class_names, settings, folder)
     if not done:
-        write_record(Path(folder), target.record)
+        write_record(folder, target.record)
     losses = [name for name, is_on in (("style", settings.style_loss), ("content", settings.content_loss)) if is_on]
-    called = "both losses" if len(losses) == 2 else f"{losses[0]} loss alone"
-    with encoder.frozen():
+    progress = logging.tqdm(
+        total=len(target),
+        initial=len(done),
+        desc=f"Acoustic contexts, seed {settings.seed}, {' and '.join(losses)} loss",
+        unit="context",
+        disable=len(done) == len(target),
+    )
+    with encoder.frozen(), progress:
         with torch.no_grad():
             content = encoder.embed(content_tokens)  # (N, width)
         earlier = [_context_feature(encoder, prompts, each) for each in done]
-        total, missing = len(target), len(target) - len(done)
-        with logging.tqdm(
-            total=total,
-            initial=len(done),
-            desc=f"Acoustic contexts, seed {settings.seed}, {called}",
-            unit="context",
-            disable=not missing,
-        ) as progress:
-            for number in range(len(done), total):
-                constants = (content, torch.stack(earlier) if earlier else content[:0])
-                done.append(_fit_one(encoder, prompts, target.contexts[number], constants, settings, number))
-                write_contexts(Path(folder), torch.stack(done))
-                # Alone, as when a fit is resumed: in a batch of others the last bits could differ.
-                earlier.append(_context_feature(encoder, prompts, done[-1]))
-                progress.update()
+        for number in range(len(done), len(target)):
+            constants = (content, torch.stack(earlier) if earlier else content[:0])
+            done.append(_fit_one(encoder, prompts, target.contexts[number], constants, settings, number))
+            write_contexts(folder, torch.stack(done))
+            # Alone, as when a fit is resumed: in a batch of others the last bits could differ.
+            earlier.append(_context_feature(encoder, prompts, done[-1]))
+            progress.update()
     return replace(target, contexts=torch.stack(done))
 
 
@@ -199,7 +186,7 @@ def _fit_one(
 ) -> torch.Tensor:
     """One context, (M, D), on the CPU. The first prompt is the context's, the others are the joint ones."""
     content, earlier = constants
-    # Only what a loss asks for is embedded: one prompt where the content loss is off.
+    # Embed only what a loss needs: one prompt where the content loss is off.
     asked = slice(0 if settings.style_loss else 1, None if settings.content_loss else 1)
     prompts = PromptTokens(prompts.ids[asked], prompts.mask[asked])
     context = initial.to(content.device).clone().requires_grad_()
@@ -214,7 +201,7 @@ def _fit_one(
         if not loss.isfinite():
             raise ValueError(
                 f"The loss of context {number} is {loss.item()}. Lower `learning_rate`, which is "
-                f"{settings.learning_rate}, or see whether the model's weights are finite."
+                f"{settings.learning_rate}, or check that the model's weights are finite."
             )
         optimizer.zero_grad()
         loss.backward()
@@ -235,10 +222,10 @@ def _prepared(
     settings: ACPTSettings,
     folder: Path,
 ) -> tuple[AcousticContextBank, list[torch.Tensor], PromptTokens, PromptTokens]:
-    """The bank as it starts, those of its contexts that a folder has fitted, the prompts, and those of the content."""
+    """The bank before fitting, the contexts that the folder has already, all prompts, and the content prompts."""
     joint_prompts, content_prompts = templates.joint_prompts(class_names), templates.content_prompts(class_names)
     if len(class_names) < 2:
-        raise ValueError(f"Contexts are fitted to tell emotions apart, so name at least two; got {list(class_names)}.")
+        raise ValueError(f"Contexts need at least two classes, got {list(class_names)}; name more.")
     prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
     content_tokens = encoder.tokenize(content_prompts)
     fitted_with = {"settings": settings.model_dump(), "class_names": list(class_names)}
@@ -247,23 +234,23 @@ def _prepared(
 
 
 def _fitted_before(folder: Path, target: AcousticContextBank) -> list[torch.Tensor]:
-    """The contexts that a folder has already, each (M, D), of a fit with the record of `target`."""
+    """The contexts, each (M, D), that a fit with the record of `target` has left in a folder."""
     contexts = read_contexts(folder)
     if contexts is None:  # a record alone is of a fit that failed or was killed before its first context
         return []
     cure = "Choose another folder (in an experiment, another `output`), or delete the contexts there."
     record = read_record(folder)
     if record is None:
-        raise ValueError(f"{str(folder)!r} holds contexts that do not say how they were made. {cure}")
+        raise ValueError(f"{str(folder)!r} has contexts without a record of how they were made. {cure}")
     if differing := record_differences(record, target.record):
-        raise ValueError(f"{str(folder)!r} holds the contexts of another fit: {'; '.join(differing)}. {cure}")
+        raise ValueError(f"{str(folder)!r} has the contexts of another fit: {'; '.join(differing)}. {cure}")
     try:
         found = replace(target, contexts=contexts)
     except ValueError as error:
-        raise ValueError(f"{str(folder)!r} holds damaged contexts: {error} {cure}") from error
+        raise ValueError(f"{str(folder)!r} has damaged contexts: {error} {cure}") from error
     if len(found) > len(target) or contexts.shape[1:] != target.contexts.shape[1:]:
         raise ValueError(
-            f"{str(folder)!r} holds contexts of shape {list(contexts.shape)} where {list(target.contexts.shape)} are "
-            f"to be. {cure}"
+            f"{str(folder)!r} has contexts of shape {list(contexts.shape)} instead of {list(target.contexts.shape)}. "
+            f"{cure}"
         )
     return list(contexts)

@@ -1,15 +1,11 @@
-"""The third stage of CLEP-DG: a cosine classifier that is trained on embeddings of texts and applied to those of audio.
+"""Stage 3 of CLEP-DG: a cosine classifier that is trained on embeddings of texts and applied to those of audio.
 
-Equations and defaults are PromptStyler's (Cho et al., ICCV 2023), the published method that the paper's stages match.
-
-What is trained is one vector per class, and that is what comes back. For a SmoothCLAP encoder it becomes a model of its
-own, by [`SmoothCLAPForAudioClassification.from_dual_encoder`]. For any other dual encoder, such as transformers'
-ClapModel, the vectors are the result: the class of a clip is that of the largest cosine with its audio embedding, which
-is what [`~smoothclap_trainer.evaluation.metrics.zero_shot_predictions`] finds when given them in place of texts.
+Equations and defaults are those of PromptStyler (Cho et al., ICCV 2023), the published method that the paper's stages
+match. The classifier is one vector per class; a clip's class is that of the vector with the largest cosine to its
+embedding.
 """
 
 import copy
-import json
 import math
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +20,7 @@ from modeling_smoothclap.loss_smoothclap import cosines
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
 from ..config import Count, Fraction, NotNegative, Positive, Seed, Settings, one_of
+from ..files import whole_file, write_json
 
 
 LOSSES = ("arcface", "softmax")
@@ -54,11 +51,11 @@ def arcface_logits(
     features: torch.Tensor, weights: torch.Tensor, labels: torch.Tensor, scale: float = 5.0, margin: float = 0.5
 ) -> torch.Tensor:
     """
-    Scaled cosines, with an angular margin at the true class: `s cos(theta + m)` there and `s cos(theta)` elsewhere.
+    Return scaled cosines with an angular margin at the true class: `s cos(theta + m)` there, `s cos(theta)` elsewhere.
 
-    Where `theta + m` would pass pi and the cosine rise again, the true class gets `s (cos(theta) - m sin(m))`, as in
-    ArcFace's own code (arXiv 1801.07698). Gradients are finite for any angle. With a margin of 0 these are the logits
-    of softmax cross-entropy.
+    Where `theta + m` exceeds pi, so that the cosine would rise again, the true class gets `s (cos(theta) - m sin(m))`,
+    as in ArcFace's own code (arXiv 1801.07698). Gradients are finite for any angle. With a margin of 0 these are the
+    logits of softmax cross-entropy.
 
     Args:
         features (`torch.Tensor` of shape `(batch, width)`): Of any length.
@@ -83,14 +80,14 @@ def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: Cla
     """
     Train a bias-free cosine classifier.
 
-    The weights begin as the classes' mean features (ours; PromptStyler draws them). Texts of a model that knows few
-    words are nearly parallel. From random directions, each class is then pushed away from what all texts share faster
-    than its own texts pull it, to where ArcFace's slope vanishes, at an angle of pi - m, and stays there.
+    The weights start from the classes' mean features (ours; PromptStyler draws them). Where the texts' embeddings are
+    nearly parallel, random starts fail: each class is pushed away from what all texts share faster than its own texts
+    pull it, to an angle of pi - m, where ArcFace's gradient vanishes.
 
     Args:
         features (`torch.Tensor` of shape `(n, width)`): Embeddings, of texts or of audio; their length has no effect.
         labels (`torch.Tensor` of shape `(n,)`): Class ids from 0; each class up to the largest occurs.
-        settings ([`ClassifierSettings`]): How.
+        settings ([`ClassifierSettings`]): How to train.
 
     Returns:
         `torch.Tensor` of shape `(classes, width)`: Unit-length weights, float32, on the features' device.
@@ -127,7 +124,7 @@ def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: Cla
 
 
 def _class_means(features: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """Unit-length directions, (classes, width): the length decides how fast they turn, and one is ours."""
+    """Unit-length directions, (classes, width). The unit length is ours; it decides how fast they turn."""
     sums = features.new_zeros(classes, features.shape[1])
     return F.normalize(sums.index_add(0, labels, F.normalize(features, dim=-1)), dim=-1)
 
@@ -140,12 +137,12 @@ def _check(features: torch.Tensor, labels: torch.Tensor) -> int:
             f"{tuple(labels.shape)}."
         )
     if bad := int((~features.isfinite().all(dim=1)).sum()):
-        raise ValueError(f"{bad} of {len(features)} features are not finite; see what they were computed with.")
+        raise ValueError(f"{bad} of {len(features)} features are not finite; check the model that computed them.")
     if labels.min() < 0:
-        raise ValueError(f"Class ids count from 0, got {int(labels.min())}; leave out what has no class.")
+        raise ValueError(f"Class ids count from 0, got {int(labels.min())}; leave out samples without a class.")
     classes = int(labels.max()) + 1
     if absent := sorted(set(range(classes)) - set(labels.tolist())):
-        raise ValueError(f"The classes {absent} have no feature to be learned from; number those that have from 0.")
+        raise ValueError(f"The classes {absent} have no feature; number the classes that have some from 0.")
     return classes
 
 
@@ -153,17 +150,12 @@ WEIGHTS_FILE, RECORD_FILE = "classifier.safetensors", "classifier.json"
 
 
 def check_no_adapters(encoder: SmoothCLAPEncoder) -> None:
-    """
-    Finds out early whether [`save_classifier`] can take an encoder's audio half along.
-
-    Raises:
-        ValueError: it is a SmoothCLAP with adapters beside its weights.
-    """
+    """Raise a `ValueError` if [`save_classifier`] could not save an encoder's audio half, because it has adapters."""
     if isinstance(encoder.model, SmoothCLAPModel) and getattr(encoder.model, "peft_config", None):
         raise ValueError(
-            f"The encoder {encoder.name!r} has adapters apart from its weights, and a classifier takes its audio tower "
-            "along as one. Train it with `lora_save: merged`, or merge the adapters with PEFT's `merge_and_unload` and "
-            "save the result."
+            f"The encoder {encoder.name!r} has separate adapters, but a classifier includes its audio tower as one "
+            "model. Train it with `lora_save: merged`, or merge the adapters with PEFT's `merge_and_unload` and save "
+            "the result."
         )
 
 
@@ -171,16 +163,15 @@ def save_classifier(
     encoder: SmoothCLAPEncoder, weights: torch.Tensor, classes: list[str], scale: float, folder: str | Path
 ) -> None:
     """
-    Saves a classifier with what it needs.
+    Save a classifier with what it needs.
 
-    Of a SmoothCLAP encoder it becomes a model with its feature extractor, which
-    `pipeline("audio-classification", model=folder)` loads. Of any other, such as transformers' ClapModel, two files are
-    written: `classifier.safetensors` with the tensor `weights`, one vector per class, whose cosines with the encoder's
-    audio embeddings say which class it is; and `classifier.json` with `id2label`, `scale`, and the encoder's name and
-    SHA-256.
+    With a SmoothCLAP encoder it becomes a model with its feature extractor, which
+    `pipeline("audio-classification", model=folder)` loads. With any other, such as transformers' ClapModel, two files
+    are written: `classifier.safetensors` with the tensor `weights`, and `classifier.json` with `id2label`, `scale`, and
+    the encoder's name and SHA-256.
 
     Args:
-        encoder ([`SmoothCLAPEncoder`]): In whose space the classifier was trained.
+        encoder ([`SmoothCLAPEncoder`]): The encoder that the classifier was trained with.
         weights (`torch.Tensor` of shape `(classes, width)`): One vector per class.
         classes (`list[str]`): Their names.
         scale (`float`): The factor between cosine and logit.
@@ -192,12 +183,11 @@ def save_classifier(
         model = SmoothCLAPForAudioClassification.from_dual_encoder(encoder.model, weights, id2label, scale)
         model.save_pretrained(folder)
         extractor = copy.copy(encoder.processor.feature_extractor)
-        extractor.auto_map = None  # names the processor's code, which does not go along; saving names its own
+        extractor.auto_map = None  # refers to the processor's code; saving adds the extractor's own
         extractor.save_pretrained(folder)
         return
-    folder.mkdir(parents=True, exist_ok=True)
     described = encoder.describe()
-    record = {"id2label": id2label, "scale": scale}
-    record |= {"encoder": {name: described[name] for name in ("name", "revision", "weights_sha256", "class")}}
-    save_file({"weights": weights.contiguous()}, folder / WEIGHTS_FILE)
-    (folder / RECORD_FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    about = {name: described[name] for name in ("name", "revision", "weights_sha256", "class")}
+    with whole_file(folder / WEIGHTS_FILE) as unfinished:
+        save_file({"weights": weights.contiguous()}, unfinished)
+    write_json(folder / RECORD_FILE, {"id2label": id2label, "scale": scale, "encoder": about})

@@ -1,4 +1,4 @@
-"""Acoustic contexts with all that says what they are good for: kept in two files, refused by a foreign encoder."""
+"""A bank of acoustic contexts: two files, and a check that refuses an encoder they were not made for."""
 
 import json
 import tempfile
@@ -12,7 +12,7 @@ from huggingface_hub import CardData, CommitInfo, CommitOperationAdd, HfApi, sna
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..files import whole_file
+from ..files import whole_file, write_json, write_text
 from ..hub.card import with_front_matter
 from ..hub.plan import CARD
 from ..hub.push import check_name, explained
@@ -23,13 +23,13 @@ from .prompts import PromptEncoder, PromptTemplates
 CONTEXTS_FILE = "contexts.safetensors"
 RECORD_FILE = "context_bank.json"
 _PARTS = {"encoder": "text tower or projection", "tokenizer": "tokenizer"}
-"""Of which there is a fingerprint, and what messages call them."""
+"""What has a fingerprint, and what messages call it."""
 
 
 @dataclass(frozen=True, eq=False)
 class AcousticContextBank:
     """
-    K acoustic contexts of M vectors each, which stand for words in prompts to one text encoder and no other.
+    K acoustic contexts of M vectors each, which replace words in the prompts of one text encoder and no other.
 
     Args:
         contexts (`torch.Tensor` of shape `(K, M, D)`): In float32, finite, none of the three 0; D is the width of the
@@ -39,7 +39,7 @@ class AcousticContextBank:
         fitted_with (`Mapping[str, Any]`): The settings and the class names of the fit; empty if there was none.
 
     Raises:
-        ValueError: if contexts have another shape or are not finite, or templates or fingerprints are something else.
+        ValueError: if contexts have another shape or are not finite, or templates or fingerprints have another type.
     """
 
     contexts: torch.Tensor = field(repr=False)
@@ -61,12 +61,12 @@ class AcousticContextBank:
             )
 
     def __len__(self) -> int:
-        """K, the number of contexts."""
+        """Return K, the number of contexts."""
         return len(self.contexts)
 
     @property
     def record(self) -> dict[str, Any]:
-        """All but the vectors, as plain JSON gives it back."""
+        """Return everything but the vectors, as JSON gives it back."""
         record = {
             "shape": list(self.contexts.shape),
             "templates": self.templates.model_dump(),
@@ -76,12 +76,7 @@ class AcousticContextBank:
         return dict(json.loads(json.dumps(record)))
 
     def check(self, encoder: PromptEncoder) -> None:
-        """
-        Refuse an encoder that the contexts were not made for.
-
-        Raises:
-            ValueError: if its text tower, its projection or its tokenizer is another.
-        """
+        """Raise a `ValueError` if the contexts were made for another text tower, projection or tokenizer."""
         present = encoder.fingerprints
         if foreign := [part for part, value in self.fingerprints.items() if present[part] != value]:
             raise ValueError(
@@ -91,17 +86,16 @@ class AcousticContextBank:
 
     def save_pretrained(self, folder: str | Path) -> None:
         """
-        Write the bank as two files, `contexts.safetensors` and `context_bank.json`, each whole or not at all, and a
-        card beside them, `README.md`.
+        Write the bank as `contexts.safetensors` and `context_bank.json`, each whole or not at all, with a model card.
 
         Args:
             folder (`str` or `Path`): It is created if need be.
         """
         folder = Path(folder)
-        (folder / CONTEXTS_FILE).unlink(missing_ok=True)  # another bank's must not be there with this one's record
+        (folder / CONTEXTS_FILE).unlink(missing_ok=True)  # another bank's vectors must not get this one's record
         write_record(folder, self.record)
         write_contexts(folder, self.contexts)
-        (folder / CARD).write_text(contexts_card(self.record), encoding="utf-8")
+        write_text(folder / CARD, contexts_card(self.record))
 
     @classmethod
     def from_pretrained(
@@ -112,15 +106,15 @@ class AcousticContextBank:
 
         Args:
             name_or_path (`str` or `Path`): A folder, or the name of a repository on the Hub.
-            encoder ([`PromptEncoder`]): What the contexts are to be used with.
+            encoder ([`PromptEncoder`]): The encoder to use the contexts with.
             revision (`str`, *optional*): Branch, tag or commit of the repository.
 
         Returns:
             [`AcousticContextBank`]: With its vectors on the CPU.
 
         Raises:
-            ValueError: if there is no such folder nor repository, a file is missing or damaged, the fit was not
-                finished, or the contexts belong to another encoder.
+            ValueError: if there is neither such a folder nor such a repository, a file is missing or damaged, the fit
+                is unfinished, or the contexts belong to another encoder.
         """
         folder = Path(name_or_path)
         if not folder.is_dir():
@@ -128,30 +122,30 @@ class AcousticContextBank:
         record, contexts = read_record(folder), read_contexts(folder)
         if record is None or contexts is None:
             missing = RECORD_FILE if record is None else CONTEXTS_FILE
-            raise ValueError(f"{str(name_or_path)!r} holds no finished context bank: it has no {missing}.")
+            raise ValueError(f"{str(name_or_path)!r} is not a finished context bank: it has no {missing}.")
         if list(contexts.shape) != record["shape"]:
             raise ValueError(
-                f"{str(name_or_path)!r} holds contexts of shape {list(contexts.shape)} where {record['shape']} are to "
-                "be. If their fitting was interrupted, run it again with this folder: it goes on."
+                f"{str(name_or_path)!r} has contexts of shape {list(contexts.shape)} instead of {record['shape']}. If "
+                "the fit was interrupted, run it again with this folder to finish it."
             )
         try:
             templates = PromptTemplates(**record["templates"])
             bank = cls(contexts, templates, record["fingerprints"], record["fitted_with"])
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{str(name_or_path)!r} holds no usable context bank: {error}") from error
+            raise ValueError(f"{str(name_or_path)!r} is not a usable context bank: {error}") from error
         bank.check(encoder)
         return bank
 
     def push_to_hub(self, repo_id: str) -> CommitInfo:
         """
-        Upload the two files and their card to a model repository on the Hub, in one commit, over what is called so
-        there; the repository is made if need be.
+        Upload the two files and their card to a model repository on the Hub, in one commit. The repository is created
+        if need be; files with the same names are replaced.
 
         Args:
             repo_id (`str`): For instance `"me/my-contexts"`.
 
         Raises:
-            ValueError: if the Hub refuses; says what to do.
+            ValueError: if the Hub refuses.
         """
         check_name(repo_id)
         api = HfApi()
@@ -163,10 +157,8 @@ class AcousticContextBank:
 
 
 def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write what a bank says of itself, whole or not at all, into a folder that is created if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / RECORD_FILE) as unfinished:
-        unfinished.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write [`AcousticContextBank.record`] to a folder, which is created if need be."""
+    write_json(folder / RECORD_FILE, record)
 
 
 def write_contexts(folder: Path, contexts: torch.Tensor) -> None:
@@ -176,26 +168,18 @@ def write_contexts(folder: Path, contexts: torch.Tensor) -> None:
 
 
 def read_contexts(folder: Path) -> torch.Tensor | None:
-    """The vectors in a folder, (K, M, D), or `None` if there is no such file.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """Return the vectors in a folder, (K, M, D), or `None` without a file; a damaged file is a `ValueError`."""
     path = folder / CONTEXTS_FILE
     if not path.is_file():
         return None
     try:
         return load_file(path)["contexts"]
     except (SafetensorError, KeyError) as error:
-        raise ValueError(f"{path} is damaged or holds something else ({error}); delete it.") from error
+        raise ValueError(f"{path} is damaged or something else ({error}); delete it.") from error
 
 
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """What a folder's bank says of itself, or `None` if there is no such file.
-
-    Raises:
-        ValueError: if the file is damaged.
-    """
+    """Return the record in a folder, or `None` without a file; a damaged file is a `ValueError`."""
     path = folder / RECORD_FILE
     if not path.is_file():
         return None
@@ -216,13 +200,11 @@ def _downloaded(name: str, revision: str | None) -> Path:
             files = [CONTEXTS_FILE, RECORD_FILE]
             return Path(snapshot_download(name, revision=revision, allow_patterns=files))
     except ValueError as error:
-        raise ValueError(
-            f"There is no folder {name!r}, nor can a repository of that name be read from the Hub: {error}"
-        ) from error
+        raise ValueError(f"There is no folder {name!r}, and no readable repository on the Hub: {error}") from error
 
 
 def record_differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """In words, what differs between two records, by dotted name."""
+    """Return what differs between two records, in words, each with its dotted name."""
     found = []
     for name in dict.fromkeys([*there, *here]):
         old, new = there.get(name), here.get(name)
@@ -234,13 +216,5 @@ def record_differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix
 
 
 def contexts_card(record: Mapping[str, Any]) -> str:
-    """
-    Return the card of a context bank. It states no licence: a bank does not know whose words it is made of.
-
-    Args:
-        record (`Mapping[str, Any]`): [`AcousticContextBank.record`].
-
-    Returns:
-        `str`: Markdown with front matter, which huggingface_hub has read back.
-    """
+    """Return the card of a bank with this record. It states no licence: a bank does not know the owner of its words."""
     return with_front_matter(CardData(tags=["smoothclap", "clep-dg"]), render("contexts_card.md.jinja", record=record))

@@ -1,4 +1,4 @@
-"""The clips that CLEP-DG is judged on: of several corpora, labelled with the classes that all of them have."""
+"""The clips that CLEP-DG is tested on: several corpora, labelled with the classes that all of them share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,10 +28,10 @@ class LabelledCorpus:
 
     Args:
         name (`str`): As the settings name it.
-        title (`str`): For people; of synthetic speech it says so.
+        title (`str`): For people; marked if the speech is synthetic.
         language (`str`): BCP-47 tag of the speech.
         licence (`str`): Of the clips.
-        source (`str`): What the classes are, in a sentence.
+        source (`str`): Where the classes come from, in a sentence.
         classes (`tuple[str, ...]`): Each has clips.
         rows (`pd.DataFrame`): One row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker`
             (text, or `None` where it is unknown), `corpus` and `language`; `attrs["left_out"]` has reasons and counts.
@@ -48,26 +48,24 @@ class LabelledCorpus:
 
 def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
     """
-    Reads corpora and leaves them the classes that all have.
+    Read corpora and keep the classes that all of them have.
 
     Args:
         settings (`Sequence[CorpusSettings]`): At least one corpus.
 
     Returns:
-        `list[LabelledCorpus]`: In the order of the settings; `classes` are the same in all, in the order of the first.
+        `list[LabelledCorpus]`: In the order of the settings; all have the same `classes`, in the order of the first.
 
     Raises:
-        ValueError: if a corpus cannot be read or labelled, fewer than two classes are in all of them, or two share
-            files.
+        ValueError: if a corpus cannot be read or labelled, fewer than two classes are shared, or files are.
     """
     corpora = [read_labelled(each) for each in settings]
     shared = tuple(name for name in corpora[0].classes if all(name in corpus.classes for corpus in corpora))
     if len(shared) < 2:
-        few = f"one class, {shared[0]!r}" if shared else "no class"
         lines = "\n  ".join(f"{corpus.name}: {', '.join(corpus.classes)}" for corpus in corpora)
         raise ValueError(
-            f"The corpora share {few}, but there must be two to tell apart; map their labels to "
-            f"common classes by `labels`. They have:\n  {lines}"
+            f"The corpora share the classes {list(shared)}, but two are needed; map their labels to common classes by "
+            f"`labels`. They have:\n  {lines}"
         )
     corpora = [_restricted(corpus, shared) for corpus in corpora]
     _check_apart(corpora)
@@ -76,17 +74,17 @@ def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
 
 def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
     """
-    Reads one corpus, with all classes that it has.
+    Read one corpus, with all classes that it has.
 
     Args:
-        settings ([`CorpusSettings`]): Which, and how it is labelled.
+        settings ([`CorpusSettings`]): Which corpus, and how it is labelled.
 
     Returns:
         [`LabelledCorpus`]
 
     Raises:
-        ValueError: if the folder does not hold the corpus; or the manifest is faulty, lacks a column or a split, has
-            labels that `labels` does not find, no labelled clip, or labelled clips of corpora of another name.
+        ValueError: if the folder is not that of the corpus; or the manifest is faulty, lacks a column, a split, a label
+            of `labels` or any labelled clip, or has labelled clips of corpora with other names.
     """
     corpus = _known(settings) if settings.data_root is not None else _own(settings)
     corpus.rows["corpus"], corpus.rows["language"] = corpus.name, corpus.language
@@ -94,14 +92,13 @@ def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
 
 
 def _check_apart(corpora: Sequence[LabelledCorpus]) -> None:
-    """Refuse corpora with a file in common: what learned from the one would have heard what it is judged on."""
+    """Refuse corpora with a file in common: a classifier trained on one would be tested on its own training clips."""
     files = {corpus.name: {Path(path).resolve() for path in corpus.rows["path"]} for corpus in corpora}
     shared = {pair: len(files[pair[0]] & files[pair[1]]) for pair in combinations(files, 2)}
     if found := [f"{one!r} and {other!r}: {count}" for (one, other), count in shared.items() if count]:
         raise ValueError(
-            "Corpora have audio files in common, so that a classifier trained on the one would be judged on the same "
-            "clips in the other; choose different clips by `where` or `split`, or leave out a corpus:\n  "
-            + "\n  ".join(found)
+            "Corpora have audio files in common, so a classifier trained on one would be tested on its own training "
+            "clips; choose different clips by `where` or `split`, or leave out a corpus:\n  " + "\n  ".join(found)
         )
 
 
@@ -130,8 +127,8 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
     if labels.isna().all():
         raise ValueError(f"{settings.name!r}: none of {len(labels)} clips has a class in {column!r}.")
     if absent := sorted(set(settings.labels) - set(labels.dropna())):
-        raise ValueError(f"`labels` of {settings.name!r} has {absent}, which no clip is labelled; there are "
-                         f"{sorted(set(labels.dropna()))}.")  # fmt: skip
+        there = sorted(set(labels.dropna()))
+        raise ValueError(f"`labels` of {settings.name!r} has {absent}, but the labels of its clips are {there}.")
     classes = labels.map(settings.labels).astype(object) if settings.labels else labels
     others = labels[classes.isna() & labels.notna()]
     left_out |= {unlabelled: int(labels.isna().sum())}
@@ -153,7 +150,7 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
 
 
 def _chosen(settings: CorpusSettings, column: str) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The clips of a manifest that split and `where` ask for, and how many were left out for which reason."""
+    """The clips of a manifest that `split` and `where` select, and how many are left out for which reason."""
     splits = load_manifest(str(settings.manifest), settings.columns, settings.audio_root)
     chosen = list(splits) if settings.split == "all" else [settings.split]
     if not set(chosen) <= set(splits):

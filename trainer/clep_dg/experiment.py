@@ -1,234 +1,250 @@
-"""An experiment with CLEP-DG: contexts and classifiers from text, then each corpus judged by all methods."""
+"""An experiment with CLEP-DG: contexts and classifiers from text, then all methods tested on each corpus."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPEncoder
 from modeling_smoothclap.audio_smoothclap import ClipError
 from modeling_smoothclap.checkpoint_smoothclap import parse_model
 
+from ..config import read_yaml
 from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
-from ..evaluation.results import FORMAT, ZeroShotStatus, describe_clips, file_hashes, ready_for_json, versions
-from .acpt import check_folder
+from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
+from ..files import write_json
+from ..plotting import check_matplotlib
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
-from .judging import AUDIO_OF_OTHERS, generalisation, supervised, trained_on_others
-from .methods import CLEP_DG, METHODS, text_stages
-from .plots import contexts_picture, draw_contexts
+from .judging import BySeed, generalisation, supervised, trained_on_others
+from .methods import CLEP_DG, METHODS, check_contexts, text_stages
+from .plots import contexts_plot, draw_contexts
 from .prompts import PromptEncoder
-from .results import ExperimentResults
+from .report import write_report
+from .results import (
+    AUDIO_OF_OTHERS,
+    ConditionSummary,
+    CorpusSummary,
+    EncoderSummary,
+    ExperimentResults,
+    Generalisation,
+    MethodSummary,
+    Refusal,
+    Supervised,
+    TextMeasures,
+    Times,
+)
 from .settings import CLEAN, GENERALISATION, SUPERVISED, ExperimentSettings
 
 
 logger = logging.get_logger(__name__)
+Embeddings = Callable[[str, str], np.ndarray]  # of a corpus's clips, (clips, width), by corpus and condition
 
 
-Heard = dict[str, dict[str, pd.DataFrame]]
-"""Corpus to acoustic condition to rows of clips, whose paths are those of the files to be heard."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Judge:
-    """An encoder; of each method the vectors of the classes, by seed; and what is to be said of its texts."""
-
-    encoder: SmoothCLAPEncoder
-    weights: dict[str, dict[int | None, np.ndarray]]
-    texts: list[dict[str, Any]]
-    heard: Heard
-    doubtful: dict[str, dict[str, str]] = field(default_factory=dict)  # corpus to path to problem
-    _embeds: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
-
-    def embeddings(self, corpus: str, condition: str) -> np.ndarray:
-        """Of a corpus's clips under a condition, (clips, width); computed once."""
-        key = (corpus, condition)
-        if key not in self._embeds:
-            paths = self.heard[corpus][condition]["path"].tolist()
-            problems: dict[int, ClipError] = {}
-            self._embeds[key] = self.encoder.encode_audio(paths, problems=problems)
-            doubtful = {paths[number]: each.problem for number, each in problems.items()}
-            self.doubtful.setdefault(corpus, {}).update(doubtful)
-        return self._embeds[key]
-
-
-def run_experiment(settings: ExperimentSettings) -> dict[str, Any]:
+def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
     """
-    Runs the second and the third stage for every method and seed, and judges all corpora.
+    Run stages 2 and 3 of CLEP-DG for every method and seed, and test all methods on each corpus.
 
-    Stages 2 and 3 hear no audio, so no corpus takes part in them. Fitted contexts are kept in the output folder
-    under `contexts/`, and a run that was interrupted goes on with those. The classifier of CLEP-DG with the first seed
-    is saved under `classifier/` with its card, see [`~saved_classifier.save_classifier`]; clips under acoustic
-    conditions are kept under `conditions/`. Where each corpus has a checkpoint of its own, `contexts/` and
-    `classifier/` have a folder for each checkpoint, named like the first corpus that it judges.
+    Stages 2 and 3 use no audio, so no corpus takes part in them. The output folder gets `results.json`, `report.md`
+    with its plots, the fitted `contexts/`, and under `classifier/` CLEP-DG's classifier with the first seed and its
+    card, see [`~classifier.save_classifier`]. Clips under acoustic conditions are kept in `conditions/`. Where each
+    corpus has a checkpoint of its own, `contexts/` and `classifier/` have a folder for each checkpoint, with the name
+    of its first corpus. A run that was interrupted goes on with the contexts and clips that it had finished.
 
     Args:
-        settings ([`ExperimentSettings`]): All that figures depend on.
+        settings ([`ExperimentSettings`], `str` or `Path`): All that the results depend on, or the YAML file with it.
 
     Returns:
-        `dict[str, Any]`: The figures with all that they depend on, ready for JSON. Only `times` differs between equal
-        runs.
+        [`ExperimentResults`]: As `results.json` has them, with rounded numbers.
 
     Raises:
-        ValueError: if a corpus cannot be read, `words` do not fit the classes, a model cannot be loaded, a prompt is
-            too long, the output folder holds contexts of another fit, or clips cannot be read. All this is found out
-            before anything is fitted, but for clips that no condition but the clean one hears.
-        ImportError: if an acoustic condition needs a library that is not installed.
+        ValueError: if the settings are wrong, a corpus cannot be read, `words` do not fit the classes, a model cannot
+            be loaded, a prompt is too long, the output folder holds contexts of another fit, or clips cannot be read.
+            All this is found before anything is fitted, except for clips whose only condition is the clean one.
+        ImportError: if matplotlib, or a library that an acoustic condition needs, is not installed.
+
+    Example:
+
+    ```python
+    >>> from smoothclap_trainer import fit_clep_dg  # doctest: +SKIP
+    >>> results = fit_clep_dg("clep_dg.yaml")  # doctest: +SKIP
+    >>> results.clean_generalisation[0].of_method("clep-dg").uar.value  # doctest: +SKIP
+    0.837
+
+    ```
     """
+    if not isinstance(settings, ExperimentSettings):
+        settings = read_yaml(settings, ExperimentSettings)
     started = time.monotonic()
-    corpora = read_corpora(settings.corpora)
-    words = settings.called(corpora[0].classes)
-    checkpoints: dict[str, list[LabelledCorpus]] = {}
-    for corpus in corpora:
-        checkpoints.setdefault(settings.encoder_of(corpus.name), []).append(corpus)
-    # First what is quick to find out: whether models load, prompts fit, folders are free, and then about the clips.
-    for checkpoint, its_corpora in checkpoints.items():
-        _check(checkpoint, its_corpora, words, settings)
-    folder = Path(settings.output) / "conditions"
-    heard: Heard = {
-        corpus.name: {name: degrade(corpus.rows, CONDITIONS[name], folder) for name in settings.conditions}
-        for corpus in corpora
-    }
-    results: dict[str, Any] = {
-        "format": FORMAT,
-        "classes": words,
-        "chance": 1 / len(words),
-        "methods": [{name: getattr(each, name) for name in ("name", "title", "meaning")} for each in METHODS],
-        "conditions": [CONDITIONS[name].describe() for name in settings.conditions],
-        "corpora": [],
-        "encoders": [],
-        GENERALISATION: [],
-        SUPERVISED: [],
-    }
-    for checkpoint, its_corpora in checkpoints.items():
-        judge = _prepare(checkpoint, its_corpora, words, heard, settings)
-        names = [corpus.name for corpus in its_corpora]
-        results["encoders"].append(judge.encoder.describe() | {"corpora": names, "texts": judge.texts})
-        for corpus in its_corpora:
-            others = [each for each in corpora if each is not corpus]
-            for protocol, entries in _judged(judge, corpus, others, settings).items():
-                results[protocol] += entries
-            results["corpora"].append(_described(corpus, judge.doubtful[corpus.name]))
-        del judge  # or the next encoder would be loaded beside this one
-    order = [corpus.name for corpus in corpora]
-    results["corpora"].sort(key=lambda corpus: order.index(corpus["name"]))
-    times = {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - started}
-    results |= {"settings": settings.describe(), "versions": versions(), "times": times}
-    ready = dict(ready_for_json(results))
-    write_cards(ExperimentResults.from_json(ready), settings.output)
-    return ready
+    check_matplotlib()
+    run = _Run(settings)
+    run.check()
+    for checkpoint in run.checkpoints:
+        run.test(checkpoint)
+    order = [corpus.name for corpus in run.corpora]
+    content = ExperimentResults(
+        format=FORMAT,
+        classes=run.words,
+        chance=1 / len(run.words),
+        methods=tuple(MethodSummary(each.name, each.title, each.meaning) for each in METHODS),
+        conditions=tuple(ConditionSummary(**CONDITIONS[name].describe()) for name in settings.conditions),
+        corpora=tuple(sorted(run.tested, key=lambda corpus: order.index(corpus.name))),
+        encoders=tuple(run.encoders),
+        generalisation=tuple(run.generalisation),
+        supervised=tuple(run.supervised),
+        settings=settings.describe(),
+        versions=versions(),
+        times=Times(datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic() - started),
+    ).to_json()
+    results = ExperimentResults.from_json(content)
+    write_json(Path(settings.output) / "results.json", content)
+    write_cards(results, settings.output)
+    write_report(results, settings.output)
+    return results
 
 
-def _load(checkpoint: str, settings: ExperimentSettings) -> tuple[SmoothCLAPEncoder, PromptEncoder]:
-    named = parse_model(checkpoint)
-    encoder = SmoothCLAPEncoder.from_pretrained(named.checkpoint, settings.device, revision=named.revision)
-    encoder.name = named.name
-    check_no_adapters(encoder)
-    return encoder, PromptEncoder(encoder.model, encoder.processor.tokenizer)
+class _Run:
+    """An experiment while it runs; the lists fill with its results."""
 
+    def __init__(self, settings: ExperimentSettings):
+        self.settings = settings
+        self.output = Path(settings.output)
+        self.corpora = read_corpora(settings.corpora)
+        self.words = settings.called(self.corpora[0].classes)
+        self.clips: dict[str, dict[str, pd.DataFrame]] = {}  # corpus to condition to rows with the files to embed
+        self.encoders: list[EncoderSummary] = []
+        self.tested: list[CorpusSummary] = []
+        self.generalisation: list[Generalisation] = []
+        self.supervised: list[Supervised | Refusal] = []
 
-def _folder_of(part: str, corpora: list[LabelledCorpus], settings: ExperimentSettings) -> Path:
-    """In the output, of the checkpoint that judges these corpora."""
-    return Path(settings.output) / part / _its_own(corpora, settings)
+    @property
+    def checkpoints(self) -> list[str]:
+        """Each once, in the order of the corpora."""
+        return list(dict.fromkeys(self.settings.encoder_of(corpus.name) for corpus in self.corpora))
 
+    def corpora_of(self, checkpoint: str) -> list[LabelledCorpus]:
+        return [each for each in self.corpora if self.settings.encoder_of(each.name) == checkpoint]
 
-def _its_own(corpora: list[LabelledCorpus], settings: ExperimentSettings) -> str:
-    """What the checkpoint that judges these corpora is told by: nothing, where there is only one."""
-    return corpora[0].name if isinstance(settings.encoder, dict) else ""
+    def folder(self, part: str, checkpoint: str) -> Path:
+        """Where `"contexts"` or `"classifier"` of a checkpoint are kept."""
+        return self.output / part / self._subfolder(checkpoint)
 
+    def _subfolder(self, checkpoint: str) -> str:
+        return self.corpora_of(checkpoint)[0].name if isinstance(self.settings.encoder, dict) else ""
 
-def _check(
-    checkpoint: str, corpora: list[LabelledCorpus], words: Mapping[str, str], settings: ExperimentSettings
-) -> None:
-    """Raises where a fit of contexts would, before the first."""
-    _, prompts = _load(checkpoint, settings)
-    for seed in settings.seeds:
-        for method in (each for each in METHODS if each.is_fitted):
-            acpt = settings.acpt.changed(seed=seed, **method.losses)
-            folder = _folder_of("contexts", corpora, settings) / f"seed-{seed}" / method.contexts
-            check_folder(prompts, settings.templates, list(words.values()), acpt, folder)
+    def _load(self, checkpoint: str) -> tuple[SmoothCLAPEncoder, PromptEncoder]:
+        named = parse_model(checkpoint)
+        encoder = SmoothCLAPEncoder.from_pretrained(named.checkpoint, self.settings.device, revision=named.revision)
+        encoder.name = named.name
+        check_no_adapters(encoder)
+        return encoder, PromptEncoder(encoder.model, encoder.processor.tokenizer)
 
-
-def _prepare(
-    checkpoint: str,
-    corpora: list[LabelledCorpus],
-    words: Mapping[str, str],
-    heard: Heard,
-    settings: ExperimentSettings,
-) -> _Judge:
-    """Everything that needs no audio."""
-    encoder, prompts = _load(checkpoint, settings)
-    weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
-    texts = []
-    for seed in settings.seeds:
-        acpt, classifier = settings.acpt.changed(seed=seed), settings.classifier.changed(seed=seed)
-        folder = _folder_of("contexts", corpora, settings) / f"seed-{seed}"
-        stages = text_stages(prompts, settings.templates, list(words.values()), acpt, classifier, folder)
-        for method in METHODS:
-            weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
-        texts += [{"seed": seed, "method": name, **each} for name, each in stages.measures.items()]
-        if seed == settings.seeds[0]:
-            picture = Path(settings.output) / contexts_picture(_its_own(corpora, settings))
-            draw_contexts(stages, [*words], encoder.name, picture)
-    first = torch.from_numpy(weights[CLEP_DG.name][settings.seeds[0]])
-    folder = _folder_of("classifier", corpora, settings)
-    save_classifier(encoder, first, [*words], settings.classifier.scale, folder)
-    return _Judge(encoder, weights, texts, heard)
-
-
-def _judged(
-    judge: _Judge, corpus: LabelledCorpus, others: list[LabelledCorpus], settings: ExperimentSettings
-) -> dict[str, list[dict[str, Any]]]:
-    """What each protocol that is asked for gives on a corpus, one entry for each condition."""
-    zero_shot = zero_shot_status(judge.encoder.training_corpora, corpus.name)
-    if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
-        logger.warning(f"{judge.encoder.name} on {corpus.title}: {zero_shot.status}. {zero_shot.why}")
-    about = {"corpus": corpus.name, "zero_shot": zero_shot}
-    embeds = {condition: judge.embeddings(corpus.name, condition) for condition in settings.conditions}
-    found = {}
-    if GENERALISATION in settings.protocols:
-        weights = dict(judge.weights)
-        if others:
-            their_clips = [(other, judge.embeddings(other.name, CLEAN)) for other in others]
-            weights[AUDIO_OF_OTHERS] = trained_on_others(their_clips, settings.seeds, settings.classifier)
-        found[GENERALISATION] = [
-            {
-                **about,
-                "condition": condition,
-                "sha256": _sha256(judge.heard[corpus.name][condition], corpus),
-                "speakers_in_others": len(_speakers([corpus]) & _speakers(others)),
+    def check(self) -> None:
+        """Find what would fail later: models, prompts and folders, which is quick, and then the clips."""
+        for checkpoint in self.checkpoints:
+            _, prompts = self._load(checkpoint)
+            for seed in self.settings.seeds:
+                acpt, folder = self.settings.acpt.changed(seed=seed), self.folder("contexts", checkpoint)
+                words = list(self.words.values())
+                check_contexts(prompts, self.settings.templates, words, acpt, folder / f"seed-{seed}")
+        for corpus in self.corpora:
+            self.clips[corpus.name] = {
+                name: degrade(corpus.rows, CONDITIONS[name], self.output / "conditions")
+                for name in self.settings.conditions
             }
-            | generalisation(corpus, embeds[condition], weights)
-            for condition in settings.conditions
-        ]
-    if SUPERVISED in settings.protocols:
-        entries = supervised(corpus, embeds, judge.weights, settings.seeds, settings.classifier)
-        found[SUPERVISED] = [about | entry for entry in entries]
-    return found
+
+    def test(self, checkpoint: str) -> None:
+        """Run stages 2 and 3 with one encoder and test the methods on its corpora; afterwards the encoder is freed."""
+        encoder, prompts = self._load(checkpoint)
+        weights, texts = self._fit(encoder, prompts, checkpoint)
+        doubtful: dict[str, dict[str, str]] = defaultdict(dict)  # corpus to path to problem
+
+        @cache
+        def embeddings(corpus: str, condition: str) -> np.ndarray:
+            paths = self.clips[corpus][condition]["path"].tolist()
+            problems: dict[int, ClipError] = {}
+            embeds = encoder.encode_audio(paths, problems=problems)
+            doubtful[corpus] |= {paths[number]: each.problem for number, each in problems.items()}
+            return embeds
+
+        corpora, described = self.corpora_of(checkpoint), encoder.describe()
+        described["class_name"] = described.pop("class")
+        names = [corpus.name for corpus in corpora]
+        self.encoders.append(EncoderSummary(**described, corpora=names, texts=tuple(texts)))
+        for corpus in corpora:
+            zero_shot = zero_shot_status(encoder.training_corpora, corpus.name)
+            if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
+                logger.warning(f"{encoder.name} on {corpus.title}: {zero_shot.status}. {zero_shot.why}")
+            self._test_on(corpus, zero_shot, embeddings, weights)
+            data = describe_clips(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful[corpus.name])
+            about = (corpus.name, corpus.title, corpus.language, corpus.licence, corpus.source)
+            self.tested.append(CorpusSummary(*about, data))
+
+    def _fit(
+        self, encoder: SmoothCLAPEncoder, prompts: PromptEncoder, checkpoint: str
+    ) -> tuple[Mapping[str, BySeed], list[TextMeasures]]:
+        """Class vectors by method and seed, and measures of texts. Keep the classifier and plot of the first seed."""
+        weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
+        texts: list[TextMeasures] = []
+        for seed in self.settings.seeds:
+            stages = text_stages(
+                prompts,
+                self.settings.templates,
+                list(self.words.values()),
+                self.settings.acpt.changed(seed=seed),
+                self.settings.classifier.changed(seed=seed),
+                self.folder("contexts", checkpoint) / f"seed-{seed}",
+            )
+            for method in METHODS:
+                weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
+            texts += stages.measures.values()
+            if seed == self.settings.seeds[0]:
+                path = self.output / contexts_plot(self._subfolder(checkpoint))
+                draw_contexts(stages, [*self.words], encoder.name, path)
+                vectors, scale = stages.weights[CLEP_DG.name], self.settings.classifier.scale
+                save_classifier(encoder, vectors, [*self.words], scale, self.folder("classifier", checkpoint))
+        return weights, texts
+
+    def _test_on(
+        self, corpus: LabelledCorpus, zero_shot: ZeroShot, embeddings: Embeddings, weights: Mapping[str, BySeed]
+    ) -> None:
+        """Add the results of each protocol on a corpus."""
+        settings = self.settings
+        embeds = {condition: embeddings(corpus.name, condition) for condition in settings.conditions}
+        if GENERALISATION in settings.protocols:
+            others = [each for each in self.corpora if each is not corpus]
+            compared = dict(weights)
+            if others:
+                their_clips = [(other, embeddings(other.name, CLEAN)) for other in others]
+                compared[AUDIO_OF_OTHERS] = trained_on_others(their_clips, settings.seeds, settings.classifier)
+            for condition, audio_embeds in embeds.items():
+                rows = self.clips[corpus.name][condition]
+                self.generalisation.append(
+                    Generalisation(
+                        corpus=corpus.name,
+                        zero_shot=zero_shot,
+                        condition=condition,
+                        sha256=describe_clips(rows, corpus.classes, file_hashes(rows["path"]), {}).sha256,
+                        speakers_in_others=len(_speakers([corpus]) & _speakers(others)),
+                        **generalisation(corpus, audio_embeds, compared),
+                    )
+                )
+        if SUPERVISED in settings.protocols:
+            self.supervised += supervised(corpus, zero_shot, embeds, weights, settings.seeds, settings.classifier)
 
 
 def _speakers(corpora: list[LabelledCorpus]) -> set[str]:
-    """Of all clips. The numbers that published corpora give their speakers are their own."""
+    """All speakers. Published corpora number theirs, so the same number in two of them is not the same speaker."""
     return {
         f"{corpus.name}:{speaker}" if corpus.name in EMOTION_CORPORA else speaker
         for corpus in corpora
         for speaker in corpus.rows["speaker"].dropna()
     }
-
-
-def _sha256(rows: pd.DataFrame, corpus: LabelledCorpus) -> str:
-    return describe_clips(rows, corpus.classes, file_hashes(rows["path"]), {}).sha256
-
-
-def _described(corpus: LabelledCorpus, doubtful: Mapping[str, str]) -> dict[str, Any]:
-    fields = {name: getattr(corpus, name) for name in ("name", "title", "language", "licence", "source")}
-    return fields | {"data": describe_clips(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful)}

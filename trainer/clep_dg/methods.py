@@ -1,33 +1,43 @@
 """The methods that are compared: ways from an encoder and the names of the classes to one vector for each class.
 
-All get the same words and hear nothing. What is compared with a clip's embedding, by cosine, is the vectors.
+All use the same words and no audio. A clip's class is that of the vector with the largest cosine to its embedding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+
+from modeling_smoothclap.loss_smoothclap import cosines
 
 from ..files import file_sha256
-from .acpt import ACPTSettings, fit_contexts, untrained_bank
+from .acpt import ACPTSettings, check_folder, fit_contexts, untrained_bank
 from .classifier import ClassifierSettings, train_classifier
 from .context_bank import CONTEXTS_FILE, AcousticContextBank
 from .prompts import PromptEncoder, PromptTemplates
-from .text_features import (
-    as_training_set,
-    content_features,
-    context_features,
-    emotions_kept,
-    ensemble_prototypes,
-    joint_features,
-    prompt_similarity,
-    texts_right,
-)
+from .results import TextMeasures
 
 
-NO_CONTEXTS, UNTRAINED = "none", "untrained"
+class Contexts(StrEnum):
+    """The contexts of a method. Fitted ones are kept in a folder of this name."""
+
+    NONE = "none"
+    UNTRAINED = "untrained"
+    BOTH_LOSSES = "both-losses"
+    CONTENT_LOSS_ONLY = "content-loss-only"
+    STYLE_LOSS_ONLY = "style-loss-only"
+
+
+FITTED: dict[Contexts, dict[str, bool]] = {
+    Contexts.BOTH_LOSSES: {},
+    Contexts.CONTENT_LOSS_ONLY: {"style_loss": False},
+    Contexts.STYLE_LOSS_ONLY: {"content_loss": False},
+}
+"""Which fields of [`ACPTSettings`] each kind of fitted contexts changes."""
 
 
 @dataclass(frozen=True)
@@ -36,45 +46,38 @@ class Method:
     One way to a vector for each class.
 
     Args:
-        name (`str`): In results and folders.
+        name (`str`): In results.
         title (`str`): In tables.
         meaning (`str`): What it is, in a sentence.
-        contexts (`str`): [`NO_CONTEXTS`], [`UNTRAINED`], or what fitted ones are called, which names their folder.
-        trained (`bool`): Whether a classifier is trained on the embeddings; else they are the prototypes, averaged
-            over the contexts.
-        losses (`dict[str, bool]`): Fields of [`ACPTSettings`] that fitting changes.
+        contexts ([`Contexts`]): Which contexts the prompts have.
+        trained (`bool`): Whether a classifier is trained on the embeddings; otherwise the vectors are their means over
+            the contexts.
     """
 
     name: str
     title: str
     meaning: str
-    contexts: str
+    contexts: Contexts
     trained: bool
-    losses: dict[str, bool] = field(default_factory=dict, hash=False)
 
     @property
     def is_random(self) -> bool:
-        """Whether seeds make a difference."""
-        return self.trained or self.contexts != NO_CONTEXTS
-
-    @property
-    def is_fitted(self) -> bool:
-        """Whether its contexts are fitted."""
-        return self.contexts not in (NO_CONTEXTS, UNTRAINED)
+        """Return whether the seed makes a difference."""
+        return self.trained or self.contexts != Contexts.NONE
 
 
 ZERO_SHOT = Method(
     "zero-shot",
     "zero-shot text prototypes",
     "The embeddings of the content prompts themselves.",
-    contexts=NO_CONTEXTS,
+    contexts=Contexts.NONE,
     trained=False,
 )
 ENSEMBLE = Method(
     "prompt-ensemble",
     "prompt ensemble over the contexts",
     "Of each class, the mean embedding of its joint prompts over the contexts of CLEP-DG.",
-    contexts="both-losses",
+    contexts=Contexts.BOTH_LOSSES,
     trained=False,
 )
 CONTEXT_FREE = Method(
@@ -82,113 +85,65 @@ CONTEXT_FREE = Method(
     "classifier on context-free prompts",
     "CLEP-DG without ACPT, its second stage: trained on the content prompts, each as many times as there would be "
     "contexts, so that the steps are as many.",
-    contexts=NO_CONTEXTS,
+    contexts=Contexts.NONE,
     trained=True,
 )
 RANDOM_CONTEXTS = Method(
     "untrained-contexts",
     "classifier on untrained contexts",
     "Trained on the joint prompts with the random contexts that fitting starts from.",
-    contexts=UNTRAINED,
+    contexts=Contexts.UNTRAINED,
     trained=True,
 )
 WITHOUT_STYLE = Method(
     "without-style-loss",
     "CLEP-DG without style loss",
     "Trained on the joint prompts with contexts that were fitted by the content loss alone.",
-    contexts="content-loss-only",
+    contexts=Contexts.CONTENT_LOSS_ONLY,
     trained=True,
-    losses={"style_loss": False},
 )
 WITHOUT_CONTENT = Method(
     "without-content-loss",
     "CLEP-DG without content loss",
     "Trained on the joint prompts with contexts that were fitted by the style loss alone.",
-    contexts="style-loss-only",
+    contexts=Contexts.STYLE_LOSS_ONLY,
     trained=True,
-    losses={"content_loss": False},
 )
 CLEP_DG = Method(
     "clep-dg",
     "CLEP-DG",
     "Trained on the joint prompts with contexts that were fitted by both losses.",
-    contexts="both-losses",
+    contexts=Contexts.BOTH_LOSSES,
     trained=True,
 )
 METHODS = (ZERO_SHOT, ENSEMBLE, CONTEXT_FREE, RANDOM_CONTEXTS, WITHOUT_STYLE, WITHOUT_CONTENT, CLEP_DG)
-"""The method with all the baselines and ablations that it is reported beside."""
-
-
-def context_bank(
-    method: Method,
-    encoder: PromptEncoder,
-    templates: PromptTemplates,
-    words: Sequence[str],
-    acpt: ACPTSettings,
-    folder: str | Path,
-) -> AcousticContextBank:
-    """
-    The contexts of a method that has some.
-
-    Args:
-        method ([`Method`]): Which.
-        encoder ([`PromptEncoder`]): The dual encoder's text half.
-        templates ([`PromptTemplates`]): The wordings.
-        words (`Sequence[str]`): What templates call each of the classes, two or more.
-        acpt ([`ACPTSettings`]): How contexts are fitted, or drawn.
-        folder (`str` or `Path`): Fitted contexts are kept there, in a folder for each kind. What is there is not fitted
-            again; a fit that was interrupted goes on.
-
-    Returns:
-        [`AcousticContextBank`]
-
-    Raises:
-        ValueError: if the method has no contexts, or as [`~acpt.fit_contexts`].
-    """
-    if method.contexts == NO_CONTEXTS:
-        raise ValueError(f"The method {method.name!r} has no contexts.")
-    if method.contexts == UNTRAINED:
-        return untrained_bank(encoder, templates, acpt)
-    return fit_contexts(encoder, templates, words, acpt.changed(**method.losses), Path(folder) / method.contexts)
-
-
-def class_weights(method: Method, joint: torch.Tensor, classifier: ClassifierSettings) -> torch.Tensor:
-    """
-    From embeddings of texts to what judges audio.
-
-    Args:
-        method ([`Method`]): Which.
-        joint (`torch.Tensor` of shape `(K, N, width)`): Embeddings of the N classes in each of the method's contexts;
-            of a method that has none, the same ones K times.
-        classifier ([`ClassifierSettings`]): How the classifier is trained, if there is one.
-
-    Returns:
-        `torch.Tensor` of shape `(N, width)`: Unit-length vectors, float32.
-    """
-    if not method.trained:
-        return ensemble_prototypes(joint)
-    return train_classifier(*as_training_set(joint), classifier)
+"""CLEP-DG with its baselines and ablations, in the order of tables."""
 
 
 @dataclass(frozen=True, eq=False)
 class TextStages:
     """
-    What came of the two stages.
+    What stages 2 and 3 yield for every method with one seed.
 
     Args:
         content (`torch.Tensor` of shape `(N, width)`): Embeddings of the classes without a context.
-        joint (`dict[str, torch.Tensor]`): Kind of contexts, as methods name it, to embeddings of the classes in each of
-            K contexts, `(K, N, width)`.
+        joint (`dict[Contexts, torch.Tensor]`): Embeddings of the classes in each of K contexts, `(K, N, width)`.
         weights (`dict[str, torch.Tensor]`): Method to one unit-length vector per class, `(N, width)`.
-        measures (`dict[str, dict[str, Any]]`): Method to `similarity`, `emotions_kept` and `texts_right`, see
-            [`~clep_dg.text_measures`], and `contexts_sha256`, of the file that keeps them. The first two are `None`
-            without contexts, the last one without fitted ones.
+        measures (`dict[str, TextMeasures]`): Method to what it makes of texts.
     """
 
     content: torch.Tensor
-    joint: dict[str, torch.Tensor]
+    joint: dict[Contexts, torch.Tensor]
     weights: dict[str, torch.Tensor]
-    measures: dict[str, dict[str, Any]]
+    measures: dict[str, TextMeasures]
+
+
+def check_contexts(
+    encoder: PromptEncoder, templates: PromptTemplates, words: Sequence[str], acpt: ACPTSettings, folder: str | Path
+) -> None:
+    """Raise where [`text_stages`] would when it fits contexts, before the first of them takes its time."""
+    for kind, losses in FITTED.items():
+        check_folder(encoder, templates, words, acpt.changed(**losses), Path(folder) / kind)
 
 
 def text_stages(
@@ -200,7 +155,7 @@ def text_stages(
     folder: str | Path,
 ) -> TextStages:
     """
-    Goes every method's way. All of them get the same words.
+    Run stages 2 and 3 for every method: fit contexts, train classifiers on embeddings of texts, measure both.
 
     Args:
         encoder ([`PromptEncoder`]): The dual encoder's text half.
@@ -208,8 +163,8 @@ def text_stages(
         words (`Sequence[str]`): What templates call each of the N classes, two or more.
         acpt ([`ACPTSettings`]), classifier ([`ClassifierSettings`]): How contexts are fitted and classifiers are
             trained, each with its seed.
-        folder (`str` or `Path`): Fitted contexts are kept there, in a folder for each kind. What is there is not fitted
-            again; a fit that was interrupted goes on.
+        folder (`str` or `Path`): Fitted contexts are kept there, in a folder for each kind. Finished ones are read
+            again; an interrupted fit goes on.
 
     Returns:
         [`TextStages`]: With all tensors on the CPU, in float32.
@@ -223,9 +178,8 @@ def text_stages(
     >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
     >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings
     >>> from smoothclap_trainer.clep_dg.classifier import ClassifierSettings
-    >>> from smoothclap_trainer.clep_dg.prompts import PromptEncoder
-    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH
     >>> from smoothclap_trainer.clep_dg.methods import text_stages
+    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH, PromptEncoder
     >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
     >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
     >>> settings = ACPTSettings(num_contexts=2, steps=2), ClassifierSettings()
@@ -236,23 +190,137 @@ def text_stages(
     ```
     """
     content = content_features(encoder, templates, words).cpu()
-    joint = {NO_CONTEXTS: content.expand(acpt.num_contexts, -1, -1)}
-    of_contexts = {NO_CONTEXTS: dict.fromkeys(("similarity", "emotions_kept", "contexts_sha256"))}
-    for method in METHODS:
-        if method.contexts in joint:
-            continue
-        bank = context_bank(method, encoder, templates, words, acpt, folder)
-        joint[method.contexts] = joint_features(encoder, bank, words).cpu()
-        file = Path(folder) / method.contexts / CONTEXTS_FILE
-        of_contexts[method.contexts] = {
-            "similarity": prompt_similarity(context_features(encoder, bank)),
-            "emotions_kept": emotions_kept(joint[method.contexts], content),
-            "contexts_sha256": file_sha256(file) if bank.fitted_with else None,
-        }
-    weights = {method.name: class_weights(method, joint[method.contexts], classifier) for method in METHODS}
-    measures = {
-        method.name: of_contexts[method.contexts]
-        | {"texts_right": texts_right(*as_training_set(joint[method.contexts]), weights[method.name])}
-        for method in METHODS
+    joint = {Contexts.NONE: content.expand(acpt.num_contexts, -1, -1)}
+    measured: dict[Contexts, dict[str, Any]] = {
+        Contexts.NONE: dict.fromkeys(("similarity", "emotions_kept", "contexts_sha256"))
     }
+    for kind in dict.fromkeys(method.contexts for method in METHODS):
+        if kind == Contexts.NONE:
+            continue
+        sha256 = None
+        if kind == Contexts.UNTRAINED:
+            bank = untrained_bank(encoder, templates, acpt)
+        else:
+            bank = fit_contexts(encoder, templates, words, acpt.changed(**FITTED[kind]), Path(folder) / kind)
+            sha256 = file_sha256(Path(folder) / kind / CONTEXTS_FILE)
+        joint[kind] = joint_features(encoder, bank, words).cpu()
+        measured[kind] = {
+            "similarity": prompt_similarity(context_features(encoder, bank)),
+            "emotions_kept": texts_right(joint[kind], content),
+            "contexts_sha256": sha256,
+        }
+    weights, measures = {}, {}
+    for method in METHODS:
+        features = joint[method.contexts]
+        weights[method.name] = (
+            train_classifier(*as_training_set(features), classifier)
+            if method.trained
+            else F.normalize(features.mean(dim=0), dim=-1)
+        )
+        measures[method.name] = TextMeasures(
+            seed=acpt.seed,
+            method=method.name,
+            **measured[method.contexts],
+            texts_right=texts_right(features, weights[method.name]),
+        )
     return TextStages(content, joint, weights, measures)
+
+
+@torch.no_grad()
+def joint_features(encoder: PromptEncoder, bank: AcousticContextBank, class_names: Sequence[str]) -> torch.Tensor:
+    """
+    Embed every class in every context. The classes need not be those that the contexts were fitted with.
+
+    Args:
+        encoder ([`PromptEncoder`]): The one that the contexts belong to.
+        bank ([`AcousticContextBank`]): K contexts.
+        class_names (`Sequence[str]`): N classes, in words that fit the bank's templates.
+
+    Returns:
+        `torch.Tensor` of shape `(K, N, width)`: Unit-length embeddings, float32.
+
+    Raises:
+        ValueError: if the contexts belong to another encoder, or a class name cannot be used.
+    """
+    prompts = bank.templates.joint_prompts(class_names)
+    bank.check(encoder)
+    with encoder.frozen():
+        tokens = encoder.tokenize(prompts, bank.contexts.shape[1])
+        return torch.stack([encoder.embed(tokens, each.expand(len(prompts), -1, -1)) for each in bank.contexts])
+
+
+@torch.no_grad()
+def content_features(encoder: PromptEncoder, templates: PromptTemplates, class_names: Sequence[str]) -> torch.Tensor:
+    """Embed every class without a context, (N, width), at unit length: the zero-shot prototypes."""
+    with encoder.frozen():
+        return encoder.embed(encoder.tokenize(templates.content_prompts(class_names)))
+
+
+@torch.no_grad()
+def context_features(encoder: PromptEncoder, bank: AcousticContextBank) -> torch.Tensor:
+    """Embed the contexts' own prompts, which name no class: (K, width), at unit length."""
+    bank.check(encoder)
+    with encoder.frozen():
+        tokens = encoder.tokenize([bank.templates.context], bank.contexts.shape[1])
+        return torch.cat([encoder.embed(tokens, each[None]) for each in bank.contexts])
+
+
+def as_training_set(joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """
+    Return joint features in the form that a classifier is trained on.
+
+    Args:
+        joint (`torch.Tensor` of shape `(K, N, width)`): From [`joint_features`].
+
+    Returns:
+        `tuple`: Features of shape `(K * N, width)`, and their class ids of shape `(K * N,)`.
+
+    Example:
+
+    ```python
+    >>> import torch
+    >>> from smoothclap_trainer.clep_dg.methods import as_training_set
+    >>> features, labels = as_training_set(torch.zeros(2, 3, 16))
+    >>> features.shape, labels
+    (torch.Size([6, 16]), tensor([0, 1, 2, 0, 1, 2]))
+
+    ```
+    """
+    contexts, classes, _ = joint.shape
+    return joint.flatten(0, 1), torch.arange(classes, device=joint.device).repeat(contexts)
+
+
+def prompt_similarity(features: torch.Tensor) -> float | None:
+    """
+    Return the mean |cosine| of the contexts' prompts, over all pairs, which the style loss lowers.
+
+    Args:
+        features (`torch.Tensor` of shape `(K, width)`): From [`context_features`].
+
+    Returns:
+        `float`: Between 0, for prompts at right angles, and 1; `None` for a single context.
+    """
+    if len(features) < 2:
+        return None
+    units = F.normalize(features, dim=-1)
+    pairs = torch.triu_indices(len(units), len(units), offset=1, device=units.device)
+    return float(cosines(units, units)[*pairs].abs().mean())
+
+
+def texts_right(joint: torch.Tensor, vectors: torch.Tensor) -> float:
+    """
+    Return the share of texts that are nearest to the vector of their own class.
+
+    With the content prompts' embeddings as vectors, it is the share of emotions kept, which the content loss raises;
+    with a classifier's weights, whether it learned its own training texts.
+
+    Args:
+        joint (`torch.Tensor` of shape `(K, N, width)`): From [`joint_features`].
+        vectors (`torch.Tensor` of shape `(N, width)`): One for each class, in the same order.
+
+    Returns:
+        `float`: Between 0 and 1; by chance 1/N.
+    """
+    features, labels = as_training_set(joint)
+    similarity = cosines(F.normalize(features, dim=-1), F.normalize(vectors, dim=-1))  # (K * N, N)
+    return float((similarity.argmax(dim=1) == labels).float().mean())

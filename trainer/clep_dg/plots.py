@@ -1,14 +1,13 @@
-"""Pictures of an experiment with CLEP-DG, as PNG: where contexts put prompts, and figures under acoustic conditions."""
+"""Plots of an experiment with CLEP-DG, as PNG: where contexts put prompts, and UAR under acoustic conditions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, wrapped
-from .judging import of_method
 from .methods import CLEP_DG, CONTEXT_FREE, RANDOM_CONTEXTS, WITHOUT_STYLE, ZERO_SHOT, TextStages
+from .results import ExperimentResults
 
 
 FOLDER = "pictures"
@@ -17,34 +16,34 @@ MAPPED = {
     WITHOUT_STYLE: "fitted by the content loss alone",
     CLEP_DG: "fitted by both losses",
 }
-"""Whose contexts the map shows, and what they are called there."""
+"""The methods whose contexts are mapped, and what the plot calls them."""
 BY_CONDITION = (ZERO_SHOT.name, CONTEXT_FREE.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
-"""Whose figures are shown under each acoustic condition."""
+"""The methods that are shown under each acoustic condition."""
 
 
-def contexts_picture(of_its_own: str = "") -> str:
-    """The path of the map, in an experiment's folder: of the checkpoint that judges a corpus, or of the only one."""
-    return f"{FOLDER}/contexts{'-' if of_its_own else ''}{of_its_own}.png"
+def contexts_plot(subfolder: str = "") -> str:
+    """Return where the map of contexts is in an experiment's folder; see [`~results.ExperimentResults.subfolder`]."""
+    return f"{FOLDER}/contexts{'-' if subfolder else ''}{subfolder}.png"
 
 
-def conditions_picture(corpus: str) -> str:
-    """The path of the picture of a corpus under acoustic conditions, in an experiment's folder."""
+def conditions_plot(corpus: str) -> str:
+    """Return where the plot of a corpus under acoustic conditions is in an experiment's folder."""
     return f"{FOLDER}/conditions-{corpus}.png"
 
 
 def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: str | Path) -> None:
     """
-    Draws prompts without contexts as large marks and joint prompts as small ones, for each kind of contexts, on one
-    plane: that of the first two principal components of all of them.
+    Draw prompts without contexts as large marks and joint prompts as small ones, for each kind of contexts, on the
+    plane of the first two principal components of all of them.
 
     Args:
         stages ([`TextStages`]): Of one seed.
         classes (`Sequence[str]`): Names of the N classes.
-        title (`str`): Stands above it.
+        title (`str`): What the texts were embedded with.
         path (`str` or `Path`): The PNG to write; its folder is created if need be.
 
     Raises:
-        ImportError: matplotlib is not installed.
+        ImportError: if matplotlib is not installed.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     joint = torch.stack([stages.joint[method.contexts] for method in MAPPED]).double()  # (kinds, K, N, width)
@@ -67,47 +66,44 @@ def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: 
                 axes_of.scatter(*large[label].numpy(), s=150, edgecolors="black", linewidths=0.9, zorder=3, **look,
                                 label=wrapped(name, NAME_WIDTH))  # fmt: skip
             found = stages.measures[method.name]
-            similar = "" if found["similarity"] is None else f"mean |cosine| of contexts {found['similarity']:.2f}, "
-            axes_of.set_title(f"{MAPPED[method]}\n{similar}classes kept {found['emotions_kept']:.0%}", fontsize=10)
+            similar = "" if found.similarity is None else f"mean |cosine| of contexts {found.similarity:.2f}, "
+            axes_of.set_title(f"{MAPPED[method]}\n{similar}classes kept {found.emotions_kept:.0%}", fontsize=10)
             axes_of.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
         panels[0].set_ylabel(f"second axis, {shares[1]:.0%} of the variance")
         panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), labelspacing=1.1, frameon=False)
 
 
-def draw_conditions(results: Mapping[str, Any], corpus: str, path: str | Path) -> None:
+def draw_conditions(results: ExperimentResults, corpus: str, path: str | Path) -> None:
     """
-    Draws the UAR of some methods on one corpus under each acoustic condition: means, and standard deviations over
+    Draw the UAR of some methods on one corpus under each acoustic condition: means, and standard deviations over
     seeds as bars.
 
     Args:
-        results (`Mapping[str, Any]`): From [`~experiment.run_experiment`].
+        results ([`ExperimentResults`]): From [`~experiment.fit_clep_dg`].
         corpus (`str`): Name of the corpus.
         path (`str` or `Path`): The PNG to write; its folder is created if need be.
 
     Raises:
-        ImportError: matplotlib is not installed.
+        ImportError: if matplotlib is not installed.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    entries = {entry["condition"]: entry for entry in results["generalisation"] if entry["corpus"] == corpus}
-    titles = {method["name"]: method["title"] for method in results["methods"]}
-    title = next(each["title"] for each in results["corpora"] if each["name"] == corpus)
-    height = 1.6 + 0.55 * len(results["conditions"])
-    with canvas(9.5, height, f"Leave one corpus out, UAR on {title}", path) as figure:
+    tested = {each.condition: each for each in results.generalisation if each.corpus == corpus}
+    height = 1.6 + 0.55 * len(results.conditions)
+    with canvas(9.5, height, f"Leave one corpus out, UAR on {results.titles[corpus]}", path) as figure:
         axes = figure.add_subplot()
         for place, name in enumerate(BY_CONDITION):
-            uar = [of_method(entries[each["name"]], name)["figures"]["uar"] for each in results["conditions"]]
-            rows = [row + (place - (len(BY_CONDITION) - 1) / 2) * 0.17 for row in range(len(uar))]
+            uar = [tested[each.name].of_method(name).uar for each in results.conditions]
             axes.errorbar(
-                [each["value"] for each in uar],
-                rows,
-                xerr=[each["sd"] or 0 for each in uar],
+                [each.value for each in uar],
+                [row + (place - (len(BY_CONDITION) - 1) / 2) * 0.17 for row in range(len(uar))],
+                xerr=[each.sd or 0 for each in uar],
                 fmt=MARKERS[place],
                 color=COLOURS[place],
                 capsize=2,
-                label=titles[name],
+                label=results.method_titles[name],
             )
-        axes.axvline(results["chance"], color="0.4", linestyle="--", linewidth=1, label="guessing")
-        axes.set_yticks(range(len(results["conditions"])), [each["title"] for each in results["conditions"]])
+        axes.axvline(results.chance, color="0.4", linestyle="--", linewidth=1, label="guessing")
+        axes.set_yticks(range(len(results.conditions)), [each.title for each in results.conditions])
         axes.invert_yaxis()
         axes.grid(axis="x", color="0.9")
         axes.set_axisbelow(True)

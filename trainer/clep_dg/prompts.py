@@ -1,4 +1,4 @@
-"""The wordings that acoustic contexts and emotions are put into."""
+"""Prompts: their wordings, and an encoder that takes vectors in the place of words."""
 
 import copy
 import hashlib
@@ -12,18 +12,17 @@ import torch
 import torch.nn.functional as F
 from pydantic import AfterValidator
 from tokenizers import AddedToken
-from transformers import RobertaConfig
 
-from modeling_smoothclap.towers_smoothclap import check_text_length
+from modeling_smoothclap.towers_smoothclap import longest_text
 
 from ..config import Settings
 from ..data.cache import CONFIG_ORIGINS
 
 
 SLOT = "<ctx>"
-"""Where a template takes the vectors of an acoustic context."""
+"""Stands for the vectors of an acoustic context in a template."""
 EMOTION = "{emotion}"
-"""Where a template takes the name of a class, as it is: its form must fit the sentence."""
+"""Stands for the name of a class in a template; the name is inserted as it is, so its form must fit the sentence."""
 
 
 def _slots(contexts: int, emotions: int) -> AfterValidator:
@@ -41,8 +40,8 @@ class PromptTemplates(Settings):
     """
     Three wordings: of an acoustic context, of an emotion, and of an emotion in a context.
 
-    The defaults are the English wordings (ours, in the manner of PromptStyler's "a S* style of a [class]"; the CLEP-DG
-    paper's are not known to us). [`GERMAN`] has the German ones.
+    The defaults are English (ours, after PromptStyler's "a S* style of a [class]"; those of the CLEP-DG paper are not
+    known to us). [`GERMAN`] has German ones.
 
     Args:
         context (`str`): With one `<ctx>`, anywhere in it, and no `{emotion}`.
@@ -69,19 +68,11 @@ class PromptTemplates(Settings):
     content: Annotated[str, _slots(0, 1)] = "{emotion} speech"
 
     def joint_prompts(self, class_names: Sequence[str]) -> list[str]:
-        """The joint template for each class, with its `<ctx>`.
-
-        Raises:
-            ValueError: if there is no class, or a name is no text, blank, not unique or holds `<ctx>`.
-        """
+        """Return the joint template for each class; a `ValueError` names class names that cannot be used."""
         return _filled(self.joint, class_names)
 
     def content_prompts(self, class_names: Sequence[str]) -> list[str]:
-        """The content template for each class.
-
-        Raises:
-            ValueError: as [`~PromptTemplates.joint_prompts`].
-        """
+        """Return the content template for each class, as [`~PromptTemplates.joint_prompts`]."""
         return _filled(self.content, class_names)
 
 
@@ -91,18 +82,16 @@ GERMAN = PromptTemplates(
     joint="Sprache, die {emotion} klingt, aufgenommen in einer <ctx> akustischen Umgebung",
     content="Sprache, die {emotion} klingt",
 )
-"""The German wordings (ours). `{emotion}` stands where an adjective keeps its plain form: "traurig", "wütend"."""
+"""German wordings (ours). An adjective in the place of `{emotion}` keeps its plain form: "traurig", "wütend"."""
 
 
 def _filled(template: str, class_names: Sequence[str]) -> list[str]:
     if isinstance(class_names, str) or not len(class_names):
-        raise ValueError(f"`class_names` is a list of at least one name, got {class_names!r}.")
+        raise ValueError(f"`class_names` must be a list of at least one name, not {class_names!r}.")
     if unfit := [name for name in class_names if not isinstance(name, str) or not name.strip() or SLOT in name]:
-        raise ValueError(f"Class names are words without {SLOT}; these are not: {unfit}.")
+        raise ValueError(f"Class names must be words without {SLOT}, unlike {unfit}.")
     if repeated := [name for name, times in Counter(class_names).items() if times > 1]:
-        raise ValueError(
-            f"Each class is called otherwise, but more than one is called {' and '.join(map(repr, repeated))}."
-        )
+        raise ValueError(f"Class names must differ, but these are repeated: {repeated}.")
     return [template.replace(EMOTION, name) for name in class_names]
 
 
@@ -111,8 +100,8 @@ PROBES = (
     "<ctx>: WÜTENDE Stimmen, naïve cafés; don't re-record 1,234.5 dB!",
     "грустный голос  悲しい声 صوت حزين 슬픈\n(unhappily) <ctx>",
 )
-"""What a tokenizer makes of these is part of its fingerprint: case, accents, scripts, spaces, punctuation, the slot."""
-# Of a configuration: what other heads do with a tower's output, and what only training and bookkeeping look at.
+"""Texts that a tokenizer's fingerprint covers: case, accents, scripts, spaces, punctuation, the slot."""
+# Fields of a configuration that do not decide an embedding: those of other heads, of training and of bookkeeping.
 DECIDES_NOTHING = (*CONFIG_ORIGINS, "id2label", "label2id", "problem_type", "use_cache")
 DECIDES_NOTHING_IN = ("dropout", "initializer_", "output_")
 
@@ -126,14 +115,14 @@ class PromptTokens(NamedTuple):
 
 class PromptEncoder:
     """
-    Embeds prompts with a frozen dual encoder's text tower and projection.
+    Embed prompts with a dual encoder's text tower and projection.
 
-    Vectors for the `<ctx>` slots take the place of token embeddings, and the tower adds positions and norms to them as
-    to any other. The tower is not copied: it is the model's, and [`~PromptEncoder.frozen`] holds it still.
+    Vectors for the `<ctx>` slots take the place of token embeddings; the tower adds positions and norms to them as to
+    others. The tower is not copied; [`~PromptEncoder.frozen`] keeps it unchanged.
 
     Args:
         model: A [`SmoothCLAPModel`] or transformers' [`ClapModel`], in evaluation mode whenever this encoder is called.
-        tokenizer: The model's, `processor.tokenizer`. A copy is used, which knows the slot.
+        tokenizer: The model's, `processor.tokenizer`. A copy of it learns the slot.
 
     Example:
 
@@ -159,7 +148,7 @@ class PromptEncoder:
 
     @property
     def token_width(self) -> int:
-        """D, the width of token embeddings and of a context's vectors."""
+        """Return D, the width of token embeddings and of a context's vectors."""
         return self._token_embeddings.embedding_dim
 
     @property
@@ -175,42 +164,33 @@ class PromptEncoder:
             context_length (`int`, defaults to 1): How many tokens a `<ctx>` becomes.
 
         Returns:
-            [`PromptTokens`]: On the model's device. RoBERTa counts positions from the left if it is given vectors, so
-            padding is on the right whatever the tokenizer's side.
+            [`PromptTokens`]: On the model's device, padded on the right whatever the tokenizer does, because RoBERTa
+            counts positions from the left when it gets vectors.
 
         Raises:
             ValueError: if a prompt has more tokens than the text tower has positions.
         """
         rows = self.tokenizer([prompt.replace(SLOT, SLOT * context_length) for prompt in prompts])["input_ids"]
         length = max(map(len, rows))
-        self._check_length(length, prompts[[len(row) for row in rows].index(length)])
+        if length > (limit := longest_text(self.model.config.text_config)):
+            longest = prompts[[len(row) for row in rows].index(length)]
+            raise ValueError(
+                f"The prompt {longest!r} has {length} tokens, but the text tower takes at most {limit}. Shorten it, or "
+                "`context_length` if it has a context."
+            )
         padding = self.tokenizer.pad_token_id
         ids = torch.tensor([[*row, *[padding] * (length - len(row))] for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
         return PromptTokens(ids.to(self.model.device), mask.to(self.model.device))
 
-    def _check_length(self, length: int, longest: str) -> None:
-        config = self.model.config.text_config
-        if config.model_type == "clap_text_model":  # a RoBERTa
-            positions, padding = config.max_position_embeddings, config.pad_token_id
-            config = RobertaConfig(max_position_embeddings=positions, pad_token_id=padding)
-        try:
-            check_text_length(config, torch.empty(1, length))
-        except ValueError as error:
-            # Its own cure, to have the tokenizer cut texts, would cut off slots and emotions.
-            fault = str(error).partition(" Shorten it")[0]
-            raise ValueError(
-                f"{fault} Shorten the prompt {longest!r}, or the context where it stands for several tokens."
-            ) from error
-
     def embed(self, tokens: PromptTokens, contexts: torch.Tensor | None = None) -> torch.Tensor:
         """
-        Embed prompts. Gradients flow through the tower into `contexts`.
+        Embed prompts, with gradients for `contexts`.
 
         Args:
             tokens ([`PromptTokens`]): From [`~PromptEncoder.tokenize`].
-            contexts (`torch.Tensor` of shape `(prompts, context_length, token_width)`, *optional*): What stands in the
-                slots of each prompt. Without slots there are none.
+            contexts (`torch.Tensor` of shape `(prompts, context_length, token_width)`, *optional*): The vectors for the
+                slots of each prompt; none for prompts without slots.
 
         Returns:
             `torch.Tensor` of shape `(prompts, width)`: Unit-length embeddings, float32.
@@ -231,13 +211,13 @@ class PromptEncoder:
                 f"{per_prompt.tolist()} slot tokens, {self.token_width} wide. Give (prompts, slot tokens, width)."
             )
         embeds = embeds.masked_scatter(slots.unsqueeze(-1), contexts.to(embeds))
-        # By name, because ClapModel has `input_ids` as an argument that must be there, and hands on what it has not.
+        # Named, because ClapModel requires `input_ids` and passes on other arguments.
         output = self.model.get_text_features(input_ids=None, attention_mask=tokens.mask, inputs_embeds=embeds)
         return F.normalize(output.pooler_output.float(), dim=-1)  # in bfloat16, unit length is off by 1e-3
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Hold the model in evaluation mode and without gradients of its own; afterwards all is as it was before."""
+        """Keep the model in evaluation mode and without gradients of its own; restore both afterwards."""
         modes = [(module, module.training) for module in self.model.modules()]
         flags = [(parameter, parameter.requires_grad) for parameter in self.model.parameters()]
         try:
@@ -252,11 +232,10 @@ class PromptEncoder:
     @property
     def fingerprints(self) -> dict[str, str]:
         """
-        What decides an embedding, as two SHA-256 in hexadecimal: `encoder` of the text tower and its projection,
-        weights and configuration without dropout, initialisation and names of labels, and `tokenizer` of the vocabulary
-        and what is made of a few texts.
+        Return two SHA-256 of what decides an embedding: `encoder` covers the weights and configuration of the text
+        tower and its projection, `tokenizer` the vocabulary and the tokens of a few texts.
 
-        They are the same wherever the model was loaded from. All weights are read each time. A tower in another
+        They do not depend on where the model was loaded from. All weights are read each time. A tower in another
         precision is another encoder.
         """
         return {"encoder": self._encoder_fingerprint(), "tokenizer": self._tokenizer_fingerprint()}

@@ -25,7 +25,6 @@ from tests.trainer.clep_dg.encoders import NAMES, SHORT
 
 
 QUICK = ACPTSettings(num_contexts=3, context_length=2, steps=3, learning_rate=0.5)
-CURE = r"Choose another folder \(in an experiment, another `output`\), or delete the contexts there\.$"
 each_kind = pytest.mark.parametrize("kind", encoders.KINDS)
 
 
@@ -126,16 +125,6 @@ def test_two_steps_against_the_formulas(kind, tmp_path):
         assert (fitted[number] - start[number]).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["style_loss", "content_loss"])
-def test_a_loss_that_is_off_is_not_asked(name, tmp_path, monkeypatch):
-    asked = []
-    for each in ("style_loss", "content_loss"):
-        loss = getattr(acpt, each)
-        monkeypatch.setattr(acpt, each, lambda *args, loss=loss, each=each: asked.append(each) or loss(*args))
-    fit(tmp_path, settings=QUICK.changed(**{name: False}))
-    assert set(asked) == {"style_loss", "content_loss"} - {name}
-
-
 def test_the_style_loss_spreads_contexts_and_its_absence_does_not(tmp_path):
     encoder = encoders.encoder()
     settings = ACPTSettings(num_contexts=4, steps=40, learning_rate=0.05)
@@ -164,19 +153,6 @@ def test_the_model_is_bit_identical_afterwards(kind, tmp_path):
     assert all(parameter.grad is None for parameter in encoder.model.parameters())
 
 
-def test_only_its_own_context_changes_in_each_step(tmp_path, monkeypatch):
-    saved = []
-    write = acpt.write_contexts
-    monkeypatch.setattr(acpt, "write_contexts", lambda folder, x: saved.append(x.clone()) or write(folder, x))
-    encoder = encoders.encoder()
-    bank = fit(tmp_path, encoder)
-    assert [len(each) for each in saved] == [1, 2, 3]
-    for each in saved:
-        assert torch.equal(each, bank.contexts[: len(each)])  # what was finished stays
-    more = fit(tmp_path / "more", encoder, QUICK.changed(num_contexts=4))
-    assert torch.equal(more.contexts[:3], bank.contexts)  # later ones have no part in earlier ones
-
-
 def test_the_bank_says_what_it_was_fitted_with_and_is_in_the_folder(tmp_path):
     encoder = encoders.encoder()
     bank = fit(tmp_path, encoder)
@@ -185,12 +161,6 @@ def test_the_bank_says_what_it_was_fitted_with_and_is_in_the_folder(tmp_path):
     assert torch.equal(saved.contexts, bank.contexts)
     assert saved.record == bank.record
     assert {path.name for path in tmp_path.iterdir()} == {CONTEXTS_FILE, RECORD_FILE}
-
-
-def test_a_finished_fit_is_not_made_again(tmp_path, monkeypatch):
-    bank = fit(tmp_path)
-    monkeypatch.setattr(acpt, "_fit_one", None)
-    assert torch.equal(fit(tmp_path).contexts, bank.contexts)
 
 
 FITS = """
@@ -216,7 +186,7 @@ def test_killed_again_and_again_it_ends_with_the_same_contexts(tmp_path):
             script.kill(signal.SIGKILL)
             assert script.end() == [-signal.SIGKILL]
         assert count <= finished() < 6
-    with pytest.raises(ValueError, match=r"holds contexts of shape .* where \[6, 1, 24\] are to be.*it goes on"):
+    with pytest.raises(ValueError, match=r"\[6, 1, 24\]"):
         AcousticContextBank.from_pretrained(folder, encoders.encoder())
     assert torch.equal(fit(folder, settings=settings).contexts, expected)
     assert torch.equal(load_file(folder / CONTEXTS_FILE)["contexts"], expected)
@@ -232,7 +202,7 @@ def test_a_fit_that_was_killed_before_its_first_context_begins(tmp_path):
 @pytest.mark.parametrize("left", ["of another fit", "damaged"])
 def test_a_fit_that_failed_in_its_first_context_may_be_made_otherwise(left, tmp_path):
     encoder, settings = encoders.encoder(), QUICK.changed(learning_rate=1e38)
-    with pytest.raises(ValueError, match=r"The loss of context 0 is nan\. Lower"):
+    with pytest.raises(ValueError, match="nan"):
         fit(tmp_path, encoder, settings)
     assert [path.name for path in tmp_path.iterdir()] == [RECORD_FILE]
     if left == "damaged":
@@ -247,7 +217,7 @@ def test_a_fit_that_failed_in_its_first_context_may_be_made_otherwise(left, tmp_
 )
 def test_a_prompt_that_is_too_long_leaves_nothing(long, tmp_path):
     for refusing in (fit, check):
-        with pytest.raises(ValueError, match=r"tokens, but this bert tower takes at most 66\. Shorten the prompt '"):
+        with pytest.raises(ValueError, match="66"):
             refusing(tmp_path / "long", **long)
     assert not (tmp_path / "long").exists()
 
@@ -255,20 +225,19 @@ def test_a_prompt_that_is_too_long_leaves_nothing(long, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "wanted"),
     [
-        ({"settings": QUICK.changed(seed=1)}, "fitted_with.settings.seed is 0 there and 1 now"),
-        ({"settings": QUICK.changed(num_contexts=4)}, "fitted_with.settings.num_contexts is 3 there and 4 now"),
-        ({"names": ["sad", "glad"]}, r"fitted_with.class_names is \['sad', 'glad', 'mad'\] there"),
-        ({"templates": SHORT.changed(content="a {emotion}")}, "templates.content is '{emotion}' there and 'a {emo"),
-        ({"encoder": "roberta"}, "fingerprints.encoder is '[0-9a-f]{64}' there and"),
+        ({"settings": QUICK.changed(seed=1)}, "settings.seed"),
+        ({"settings": QUICK.changed(num_contexts=4)}, "settings.num_contexts"),
+        ({"names": ["sad", "glad"]}, "fitted_with.class_names"),
+        ({"templates": SHORT.changed(content="a {emotion}")}, "templates.content"),
+        ({"encoder": "roberta"}, "fingerprints.encoder"),
     ],
 )
 def test_a_folder_with_another_fit_is_refused(changes, wanted, tmp_path):
     fit(tmp_path)
     if "encoder" in changes:
         changes = {"encoder": encoders.encoder(changes["encoder"])}
-    told = f"holds the contexts of another fit: .*{wanted}.*{CURE}"
     for refusing in (fit, check):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=wanted):
             refusing(tmp_path, **changes)
 
 
@@ -276,24 +245,24 @@ def test_contexts_of_unknown_origin_are_refused(tmp_path):
     fit(tmp_path)
     (tmp_path / RECORD_FILE).unlink()
     for refusing in (fit, check):
-        with pytest.raises(ValueError, match=rf"contexts that do not say how they were made\. {CURE}"):
+        with pytest.raises(ValueError, match="record"):
             refusing(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("contexts", "wanted"),
     [
-        (torch.full((2, 2, 24), math.nan), "holds damaged contexts: 2 of 2 contexts are not finite; "),
-        (torch.zeros(2, 24), r"holds damaged contexts: .* not \(2, 24\)\."),
-        (torch.zeros(4, 2, 24), r"holds contexts of shape \[4, 2, 24\] where \[3, 2, 24\] are to be\."),
-        (torch.zeros(2, 1, 24), r"holds contexts of shape \[2, 1, 24\] where \[3, 2, 24\] are to be\."),
+        (torch.full((2, 2, 24), math.nan), "2 of 2"),
+        (torch.zeros(2, 24), r"\(2, 24\)"),
+        (torch.zeros(4, 2, 24), r"\[4, 2, 24\]"),
+        (torch.zeros(2, 1, 24), r"\[2, 1, 24\]"),
     ],
 )
 def test_contexts_that_are_not_what_their_record_says_are_refused(contexts, wanted, tmp_path):
     fit(tmp_path)
     write_contexts(tmp_path, contexts)
     for refusing in (fit, check):
-        with pytest.raises(ValueError, match=f"{wanted}.*{CURE}"):
+        with pytest.raises(ValueError, match=wanted):
             refusing(tmp_path)
 
 
@@ -301,7 +270,7 @@ def test_contexts_that_are_not_what_their_record_says_are_refused(contexts, want
 def test_damaged_files_are_found_before_the_fit(name, tmp_path):
     fit(tmp_path)
     (tmp_path / name).write_bytes(b"{")
-    with pytest.raises(ValueError, match=f"{name} is damaged"):
+    with pytest.raises(ValueError, match=name):
         check(tmp_path)
 
 
@@ -316,31 +285,8 @@ def test_a_folder_in_which_a_fit_can_begin_or_go_on_is_left_as_it_is(tmp_path, m
     assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
 
 
-@pytest.mark.parametrize(
-    ("changes", "wanted"),
-    [
-        ({"seed": 4}, "Acoustic contexts, seed 4, both losses"),
-        ({"style_loss": False}, "Acoustic contexts, seed 0, content loss alone"),
-        ({"content_loss": False}, "Acoustic contexts, seed 0, style loss alone"),
-    ],
-)
-def test_the_progress_bar_says_which_fit_it_is(changes, wanted, tmp_path, monkeypatch):
-    said = []
-    tqdm = acpt.logging.tqdm
-    monkeypatch.setattr(acpt.logging, "tqdm", lambda **options: said.append(options["desc"]) or tqdm(**options))
-    fit(tmp_path, settings=QUICK.changed(**changes))
-    assert said == [wanted]
-
-
 def test_a_single_class_is_refused(tmp_path):
     for refusing in (fit, check):
-        with pytest.raises(ValueError, match=r"name at least two; got \['sad'\]"):
+        with pytest.raises(ValueError, match=r"\['sad'\]"):
             refusing(tmp_path / "one", names=["sad"])
     assert not (tmp_path / "one").exists()
-
-
-def test_a_loss_that_is_not_finite_is_named(tmp_path):
-    encoder = encoders.encoder()
-    encoder.model.text_projection.linear1.weight.data[0, 0] = math.nan
-    with pytest.raises(ValueError, match=r"The loss of context 0 is nan\. Lower `learning_rate`, which is 0\.5"):
-        fit(tmp_path, encoder)

@@ -1,7 +1,8 @@
-"""A whole experiment on tiny encoders and corpora: every figure by hand, and what it does and does not depend on."""
+"""A whole experiment on tiny encoders and corpora: metrics by hand, and what they do and do not depend on."""
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,16 +10,14 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPForAudioClassification
+from modeling_smoothclap import SmoothCLAPForAudioClassification
 from smoothclap_trainer.clep_dg import experiment as under_test
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
-from smoothclap_trainer.clep_dg.experiment import run_experiment
-from smoothclap_trainer.clep_dg.judging import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
+from smoothclap_trainer.clep_dg.experiment import fit_clep_dg
 from smoothclap_trainer.clep_dg.methods import METHODS, text_stages
 from smoothclap_trainer.clep_dg.prompts import PromptEncoder
-from smoothclap_trainer.clep_dg.settings import ExperimentSettings
-from smoothclap_trainer.config import read_yaml
+from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS, ExperimentResults
 from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.tasks import read_task
@@ -37,7 +36,7 @@ def folder(tmp_path_factory):
 
 
 def run(folder, **changes):
-    return run_experiment(read_yaml(write(experiment(folder, **changes), folder / "it.yaml"), ExperimentSettings))
+    return fit_clep_dg(write(experiment(folder, **changes), folder / "it.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -46,45 +45,55 @@ def results(folder):
 
 
 def without_times(results):
-    return json.dumps({name: value for name, value in results.items() if name != "times"})
+    return replace(results, times=None)
 
 
-def test_what_is_judged(results):
-    assert tuple(results["classes"]) == SHARED and set(results["classes"].values()) == set(SHARED)
-    assert results["chance"] == pytest.approx(1 / 6, abs=1e-6)
-    assert [each["name"] for each in results["corpora"]] == ["emodb", "tess"]
-    assert "class 'bored', which not all corpora have" in results["corpora"][0]["data"]["left_out"]
-    assert [each["name"] for each in results["conditions"]] == ["clean", "noise-0db"]
+def test_what_is_compared(results, folder):
+    assert tuple(results.classes) == SHARED and set(results.classes.values()) == set(SHARED)
+    assert results.chance == pytest.approx(1 / 6, abs=1e-6)
+    assert list(results.titles) == ["emodb", "tess"]
+    assert "class 'bored', which not all corpora have" in results.corpora[0].data.left_out
     names = [method.name for method in METHODS]
-    assert [each["name"] for each in results["methods"]] == names
-    entries = results["generalisation"]
-    assert [(each["corpus"], each["condition"]) for each in entries] == [
+    assert [each.name for each in results.methods] == names
+    assert [(each.corpus, each.condition) for each in results.generalisation] == [
         (corpus, condition) for corpus in ("emodb", "tess") for condition in ("clean", "noise-0db")
     ]
-    for entry in entries:
-        assert [each["method"] for each in entry["methods"]] == [*names, AUDIO_OF_OTHERS]
-        assert entry["zero_shot"]["status"] == "unknown"  # the tiny checkpoint has no record
-    assert len({entry["sha256"] for entry in entries}) == 4
-    first, second, refused = results["supervised"]
-    assert [each["condition"] for each in (first, second)] == ["clean", "noise-0db"]
-    assert [each["method"] for each in first["methods"]] == [*names, AUDIO_OF_SPEAKERS]
-    assert refused["corpus"] == "tess" and refused["refused"].startswith("2 speakers are known, and 4 are needed")
-    assert results["settings"]["acpt"]["num_contexts"] == 2
-    json.dumps(results)
+    for entry in results.generalisation:
+        assert [each.method for each in entry.methods] == [*names, AUDIO_OF_OTHERS]
+        assert entry.zero_shot.status == "unknown"  # the tiny checkpoint has no record
+    assert len({entry.sha256 for entry in results.generalisation}) == 4
+    first, second, refused = results.supervised
+    assert [each.condition for each in (first, second)] == ["clean", "noise-0db"]
+    assert [each.method for each in first.methods] == [*names, AUDIO_OF_SPEAKERS]
+    assert refused.corpus == "tess" and "2 speakers" in refused.reason
+    assert results.settings["acpt"]["num_contexts"] == 2
 
 
-def test_zero_shot_figures_by_hand(results, folder):
+def test_what_is_written(results, folder):
+    out = folder / "out"
+    written = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    assert ExperimentResults.from_json(written) == results
+    assert {path.name for path in out.iterdir()} == {
+        "results.json", "report.md", "pictures", "contexts", "conditions", "classifier",
+    }  # fmt: skip
+    assert {path.name for path in (out / "pictures").iterdir()} == {
+        "contexts.png", "conditions-emodb.png", "conditions-tess.png",
+    }  # fmt: skip
+    assert (out / "classifier" / "README.md").is_file()
+
+
+def test_zero_shot_metrics_by_hand(results, folder):
     encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder"))
     texts = encoder.encode_text(SHARED)
-    for entry in results["generalisation"][::2]:
-        rows = read_task(PROTOCOLS["emodb-7" if entry["corpus"] == "emodb" else "tess-7"], folder / entry["corpus"])
+    for entry in results.clean_generalisation:
+        rows = read_task(PROTOCOLS[f"{entry.corpus}-7"], folder / entry.corpus)
         rows = rows[rows["label"].isin(SHARED)]
         audio = encoder.encode_audio([read_clip({"path": path}, 16000) for path in rows["path"]])
         answers = [SHARED[index] for index in (audio @ texts.T).argmax(axis=1)]
-        figures = entry["methods"][0]["figures"]
-        assert figures["uar"]["value"] == pytest.approx(balanced_accuracy_score(rows["label"], answers), abs=1e-6)
-        assert figures["accuracy"]["value"] == pytest.approx(accuracy_score(rows["label"], answers), abs=1e-6)
-        assert figures["uar"]["sd"] is None and entry["methods"][-1]["figures"]["uar"]["sd"] is not None
+        found = entry.of_method("zero-shot").metrics
+        assert found["uar"].value == pytest.approx(balanced_accuracy_score(rows["label"], answers), abs=1e-6)
+        assert found["accuracy"].value == pytest.approx(accuracy_score(rows["label"], answers), abs=1e-6)
+        assert found["uar"].sd is None and entry.of_method("clep-dg").uar.sd is not None
 
 
 def test_the_classifier_of_the_other_corpus_by_hand(results, folder):
@@ -95,15 +104,13 @@ def test_the_classifier_of_the_other_corpus_by_hand(results, folder):
         rows = rows[rows["label"].isin(SHARED)]
         embeds[name] = encoder.encode_audio([read_clip({"path": path}, 16000) for path in rows["path"]])
         labels[name] = np.array([SHARED.index(label) for label in rows["label"]])
-    for entry, other in ((results["generalisation"][0], "tess"), (results["generalisation"][2], "emodb")):
+    for entry, other in zip(results.clean_generalisation, ("tess", "emodb"), strict=True):
         weights = train_classifier(
             torch.from_numpy(embeds[other]), torch.from_numpy(labels[other]), ClassifierSettings(epochs=2, seed=3)
         )
-        answers = (embeds[entry["corpus"]] @ weights.numpy().T).argmax(axis=1)
-        (found,) = [each for each in entry["methods"] if each["method"] == AUDIO_OF_OTHERS]
-        assert found["seeds"][1]["uar"] == pytest.approx(
-            balanced_accuracy_score(labels[entry["corpus"]], answers), abs=1e-6
-        )
+        answers = (embeds[entry.corpus] @ weights.numpy().T).argmax(axis=1)
+        expected = balanced_accuracy_score(labels[entry.corpus], answers)
+        assert entry.of_method(AUDIO_OF_OTHERS).seeds[1].uar == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_saved_classifier_is_that_of_the_first_seed_with_the_scale_of_its_training(folder):
@@ -141,11 +148,11 @@ def test_labels_of_speech_do_nothing_but_score(results, folder, monkeypatch):
     read_corpora = under_test.read_corpora
     monkeypatch.setattr(under_test, "read_corpora", shuffled)
     again = run(folder, output=str(folder / "shuffled"), protocols=["generalisation"])
-    assert again["encoders"] == results["encoders"]  # with the hashes of all contexts
+    assert again.encoders == results.encoders  # with the hashes of all contexts
     for name in ("contexts/seed-0/both-losses/contexts.safetensors", "classifier/model.safetensors"):
         assert (folder / "shuffled" / name).read_bytes() == (folder / "out" / name).read_bytes()
-    assert again["generalisation"][0]["methods"] != results["generalisation"][0]["methods"]
-    assert again["supervised"] == []
+    assert again.generalisation[0].methods != results.generalisation[0].methods
+    assert again.supervised == ()
 
 
 def test_a_checkpoint_for_each_corpus_and_what_it_has_heard(folder):
@@ -156,27 +163,25 @@ def test_a_checkpoint_for_each_corpus_and_what_it_has_heard(folder):
     tiny.processor().save_pretrained(folder / "heard")
     encoders = {"emodb": str(folder / "clap"), "tess": str(folder / "heard")}
     found = run(folder, encoder=encoders, output=str(folder / "two"), protocols=["generalisation"])
-    assert [(each["class"], each["corpora"]) for each in found["encoders"]] == [
+    assert [(each.class_name, each.corpora) for each in found.encoders] == [
         ("ClapModel", ["emodb"]),
         ("SmoothCLAPModel", ["tess"]),
     ]
-    assert [each["zero_shot"]["status"] for each in found["generalisation"]] == ["unknown", "zero-shot"]
+    assert [each.zero_shot.status for each in found.generalisation] == ["unknown", "zero-shot"]
     assert {path.name for path in (folder / "two" / "contexts").iterdir()} == {"emodb", "tess"}
     assert (folder / "two" / "classifier" / "emodb" / "classifier.safetensors").is_file()
     assert (folder / "two" / "classifier" / "tess" / "model.safetensors").is_file()
     both = run(
         folder, encoder=str(folder / "heard"), output=str(folder / "one"), protocols=["generalisation"], seeds=[0]
     )
-    assert [each["zero_shot"]["status"] for each in both["generalisation"]] == ["not zero-shot", "zero-shot"]
-    assert [each["seeds"] for each in both["generalisation"][0]["methods"]][-1][0]["seed"] == 0
+    assert [each.zero_shot.status for each in both.generalisation] == ["not zero-shot", "zero-shot"]
+    assert [each.seed for each in both.generalisation[0].of_method(AUDIO_OF_OTHERS).seeds] == [0]
 
 
 def test_what_cannot_be_run(results, folder):
-    with pytest.raises(
-        ValueError, match=r"`words` has \['bored'\], but the classes that all corpora have are \['angry"
-    ):
+    with pytest.raises(ValueError, match="bored"):
         run(folder, words={"bored": "dull"})
-    with pytest.raises(ValueError, match=r"holds the contexts of another fit: fitted_with\.class_names is"):
+    with pytest.raises(ValueError, match="gloomy"):
         run(folder, words={"sad": "gloomy"})
 
 
@@ -184,9 +189,9 @@ def test_contexts_of_another_fit_are_found_before_anything_is_done(results, fold
     shutil.copytree(folder / "out" / "contexts", folder / "mixed" / "contexts")
     other = {"acpt": {"num_contexts": 2, "steps": 3}, "conditions": ["clean", "noise-0db"]}
     for kept in ("seed-0/both-losses", "seed-0/content-loss-only", "seed-0/style-loss-only"):
-        with pytest.raises(ValueError, match=rf"{kept}' holds the contexts of another fit"):
+        with pytest.raises(ValueError, match=kept):
             run(folder, **other, output=str(folder / "mixed"))
         shutil.rmtree(folder / "mixed" / "contexts" / kept)
         assert not (folder / "mixed" / "contexts" / kept).exists() and not (folder / "mixed" / "conditions").exists()
-    with pytest.raises(ValueError, match="seed-3/both-losses' holds the contexts of another fit"):
+    with pytest.raises(ValueError, match="seed-3/both-losses"):
         run(folder, **other, output=str(folder / "mixed"))

@@ -1,226 +1,166 @@
-"""The report of made-up results: what each table says, and that nothing in it can be misread."""
+"""The report: its numbers are those of the results, and what keeps them from being misread is there when it is due."""
 
-import copy
 import hashlib
 import re
+from dataclasses import replace
 
 import pytest
 
-from smoothclap_trainer.clep_dg.judging import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS
 from smoothclap_trainer.clep_dg.methods import METHODS
-from smoothclap_trainer.clep_dg.prompts import ENGLISH
 from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
-
-
-WHY = {"zero-shot": "", "not zero-shot": "It was trained on it.", "unknown": "Nobody knows."}
-
-
-def figures(value, sd=0.0125, low=0.4, high=0.6):
-    return {name: {"value": value + shift, "sd": sd, "low": low, "high": high}
-            for name, shift in (("uar", 0), ("accuracy", 0.1))}  # fmt: skip
-
-
-def entry(corpus, status="zero-shot", condition="clean", names=tuple(method.name for method in METHODS), **changes):
-    methods = [{"method": name, "figures": figures(0.41 + place / 100, None if not place else 0.0125)}
-               for place, name in enumerate(names)]  # fmt: skip
-    for each in methods:
-        each["figures"]["uar"] |= changes.get(each["method"].replace("-", "_"), {})
-    return {"corpus": corpus, "condition": condition, "zero_shot": {"status": status, "why": WHY[status]},
-            "clips": 1234, "speakers_in_others": 0, "methods": methods}  # fmt: skip
-
-
-def corpus(name, title):
-    data = {
-        "clips": 1234,
-        "speakers": None,
-        "per_class": {"sad": 1000, "glad": 234},
-        "left_out": {},
-        "sha256": "a" * 64,
-    }
-    return {"name": name, "title": title, "language": "en", "licence": "none", "source": "Classes are said.",
-            "data": data}  # fmt: skip
+from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, ConditionSummary
+from smoothclap_trainer.evaluation.results import ZeroShot, ZeroShotStatus
+from tests.trainer.clep_dg import written_before
 
 
 @pytest.fixture
 def results():
-    at_chance = {"low": 0.3, "high": 0.4}
-    return {
-        "classes": {"sad": "sad", "glad": "cheerful"},
-        "chance": 0.35,
-        "methods": [{name: getattr(each, name) for name in ("name", "title", "meaning")} for each in METHODS],
-        "conditions": [{"name": "clean", "title": "as recorded"}],
-        "corpora": [corpus("one", "One"), corpus("two", "Two")],
-        "encoders": [
-            {
-                "name": "folder",
-                "class": "SmoothCLAPModel",
-                "weights_sha256": "b" * 64,
-                "training_corpora": ["queen"],
-                "corpora": ["one", "two"],
-                "texts": [
-                    {
-                        "seed": seed,
-                        "method": method.name,
-                        "similarity": None if method.contexts == "none" else 0.5 + seed / 10,
-                        "emotions_kept": None if method.contexts == "none" else 0.25,
-                        "texts_right": place / 8,
-                    }
-                    for seed in (0, 1)
-                    for place, method in enumerate(METHODS)
-                ],
-            }
-        ],
-        "generalisation": [entry("one", "not zero-shot"), entry("two", "unknown", zero_shot=at_chance)],
-        "supervised": [],
-        "settings": {
-            "encoder": "folder",
-            "seeds": [0, 1],
-            "templates": vars(ENGLISH),
-            "acpt": {"num_contexts": 80, "seed": 0},
-            "classifier": {"loss": "arcface", "seed": 0},
-        },
-        "versions": {"torch": "2"},
-    }
+    return written_before.results()
 
 
-def report(results, tmp_path):
-    return write_report(results, tmp_path / "new").read_text(encoding="utf-8")
+def report(results, folder) -> str:
+    return write_report(results, folder, plots=False).read_text(encoding="utf-8")
 
 
-def test_the_table_has_all_methods_with_spread_marks_and_a_word_on_chance(results):
-    lines = generalisation_table(results).splitlines()
-    assert lines[0] == "| method | One | Two |"
-    assert lines[2] == "| zero-shot text prototypes | 0.410 † | 0.410, at chance ‡ |"
-    assert lines[3] == "| prompt ensemble over the contexts | 0.420 ± 0.013 † | 0.420 ± 0.013 ‡ |"
-    assert lines[-1] == "| CLEP-DG | 0.470 ± 0.013 † | 0.470 ± 0.013 ‡ |"
-    assert len(lines) == 2 + 7
-    assert generalisation_table(results, "accuracy").splitlines()[2].startswith("| zero-shot text prototypes | 0.510 †")
+def part(text: str, title: str) -> str:
+    return text.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
-def test_notes_explain_marks_once_and_only_words_that_occur(results, tmp_path):
-    text = report(results, tmp_path)
-    assert text.count("- † One: not zero-shot. It was trained on it.\n") == 1
-    assert text.count("- ‡ Two: unknown whether it is zero-shot. Nobody knows.\n") == 1
-    assert "- At chance: the interval holds chance" in text and "- Below chance" not in text
-    results["generalisation"] = [entry("one", clep_dg={"low": 0.1, "high": 0.2})]
-    text = report(results, tmp_path)
-    assert "0.470 ± 0.013, below chance |" in text
-    assert "- Below chance: the whole interval is" in text and "- At chance" not in text and "†" not in text
+def cells(table: str) -> dict[str, list[str]]:
+    """First column to the others."""
+    lines = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    return {line[0]: line[1:] for line in lines[2:]}
 
 
-def test_the_head_says_what_figures_are(results, tmp_path):
-    text = report(results, tmp_path)
-    assert "for the 2 classes that all corpora have: sad (`sad`), glad (`cheerful`)." in text
-    assert "Guessing gives a UAR of 0.350." in text and "over the seeds 0, 1" in text
-    assert "after PromptStyler" in text and "SYNTHETIC" not in text and "## Supervised" not in text
-    results["corpora"][1]["title"] = "Two (SYNTHETIC)"
-    text = report(results, tmp_path)
-    assert "**Not people's speech: Two (SYNTHETIC).**" in text
-    assert "| method | One | Two (SYNTHETIC) |" in text
+def with_metric(entry, method, **changes):
+    """An entry in which the UAR of a method is another."""
+    found = entry.of_method(method)
+    changed = replace(found, metrics=found.metrics | {"uar": replace(found.uar, **changes)})
+    return replace(entry, methods=tuple(changed if each is found else each for each in entry.methods))
 
 
-def test_supervised_beside_and_what_was_refused(results, tmp_path):
-    names = (*(method.name for method in METHODS), AUDIO_OF_SPEAKERS)
-    folds = {"folds": 5, "speakers": 10, "left_out": 3}
-    refused = {"corpus": "two", "zero_shot": {"status": "zero-shot", "why": ""}, "refused": "2 speakers are known"}
-    results["supervised"] = [entry("one", names=names) | folds, entry("one", condition="noise", names=names) | folds,
-                             refused]  # fmt: skip
-    text = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Texts")[0]
-    assert "- Two: not judged, because 2 speakers are known.\n" in text
-    assert "- One: 1,234 clips of 10 speakers in 5 folds; 3 clips of unknown speakers are left out.\n" in text
-    assert "| method | One |\n| --- | ---: |\n| classifier on audio of other speakers | 0.480 ± 0.013 |" in text
-    assert text.count("| CLEP-DG |") == 2  # UAR and WA, clean only
-    results["supervised"] = [refused]
-    alone = report(results, tmp_path).split("## Supervised, inside a corpus")[1].split("## Texts")[0]
-    assert "not judged" in alone and "| method |" not in alone
-    results["supervised"], results["generalisation"] = [entry("one", names=names) | folds | {"left_out": 0}], []
-    text = report(results, tmp_path)
-    assert "left out" not in text.split("## Clips")[0] and "## Leave one corpus out" not in text
-
-
-def test_conditions_are_shown_with_and_without_acpt(results, tmp_path):
-    assert "## Acoustic conditions" not in report(results, tmp_path)
-    results["conditions"].append({"name": "telephone", "title": "by telephone"})
-    lost = {"value": 0.123, "low": 0.3, "high": 0.4}
-    results["generalisation"] += [entry(name, condition="telephone", clep_dg=lost) for name in ("one", "two")]
-    text = report(results, tmp_path).split("## Acoustic conditions")[1].split("## Clips")[0]
-    head = (
-        "| condition | zero-shot text prototypes | classifier on context-free prompts | "
-        "classifier on untrained contexts | CLEP-DG |"
+def under_two_conditions(results):
+    telephone = ConditionSummary("telephone", "by telephone", "telephone", {})
+    worse = [
+        with_metric(replace(each, condition="telephone"), "clep-dg", value=0.123) for each in results.generalisation
+    ]
+    return replace(
+        results,
+        conditions=(*results.conditions, telephone),
+        generalisation=(*results.generalisation, *worse),
     )
-    one, two = (part for part in re.split(r"### (?:One|Two)\n", text)[1:])
-    assert head in one and head in two
-    assert "| as recorded | 0.410 † | 0.430 ± 0.013 † | 0.440 ± 0.013 † | 0.470 ± 0.013 † |" in one
-    assert "| by telephone | 0.410 | 0.430 ± 0.013 | 0.440 ± 0.013 | 0.123 ± 0.013, at chance |" in one
-    assert "- At chance" in text
-    assert "![UAR on One under each acoustic condition](pictures/conditions-one.png)" in one
-    assert (tmp_path / "new" / "pictures" / "conditions-two.png").is_file()
-    table = report(results, tmp_path).split("## Leave one corpus out")[1].split("## Acoustic")[0]
-    assert "0.123" not in table  # which is of clean speech
 
 
-def test_speakers_that_other_corpora_have_are_told(results, tmp_path):
-    assert "has heard" not in report(results, tmp_path)
-    results["generalisation"][1]["speakers_in_others"] = 3
-    said = "- Two: the classifier on audio of the other corpora has heard 3 of its speakers there, if equal names"
-    assert report(results, tmp_path).count(said) == 1
+def test_tables_hold_the_numbers_of_the_results(results):
+    for metric in ("uar", "accuracy"):
+        found = cells(generalisation_table(results, metric))
+        assert list(found) == [*(method.title for method in METHODS), results.method_titles[AUDIO_OF_OTHERS]]
+        for place, entry in enumerate(results.generalisation):
+            for method in entry.methods:
+                number = found[results.method_titles[method.method]][place].split()[0].strip(",")
+                assert float(number) == pytest.approx(method.metrics[metric].value, abs=5e-4)
+
+
+def test_a_cell_has_the_spread_the_place_and_the_mark(results):
+    one = with_metric(results.generalisation[0], "clep-dg", value=0.5, sd=0.25, low=0.3, high=0.6)
+    two = with_metric(results.generalisation[1], "clep-dg", value=0.1, sd=None, low=0.0, high=0.1)
+    two = replace(two, zero_shot=ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, "It was."))
+    one = replace(one, zero_shot=ZeroShot(ZeroShotStatus.ZERO_SHOT, ""))
+    found = cells(generalisation_table(replace(results, generalisation=(one, two))))
+    assert found["CLEP-DG"] == ["0.500 ± 0.250", "0.100, below chance †"]
+
+
+def test_marks_and_words_are_explained_where_they_occur(results, tmp_path):
+    notes = part(report(results, tmp_path), "Leave one corpus out")
+    assert re.search(r"^- ‡ EmoDB: ", notes, re.M) and re.search(r"^- ‡ TESS: ", notes, re.M) and "†" not in notes
+    assert "- At chance" in notes
+    sure = [replace(each, zero_shot=ZeroShot(ZeroShotStatus.ZERO_SHOT, "")) for each in results.generalisation]
+    sure = [
+        replace(each, methods=tuple(replace(method, metrics={name: replace(metric, low=0.9, high=0.9)
+                                                             for name, metric in method.metrics.items()})
+                                    for method in each.methods))
+        for each in sure
+    ]  # fmt: skip
+    notes = part(report(replace(results, generalisation=tuple(sure)), tmp_path), "Leave one corpus out")
+    assert "chance" not in notes and "‡" not in notes
+
+
+def test_synthetic_speech_is_named_first(results, tmp_path):
+    assert "Not people's speech" not in report(results, tmp_path)
+    corpora = [results.settings["corpora"][0], results.settings["corpora"][1] | {"synthetic": True}]
+    text = report(replace(results, settings=results.settings | {"corpora": corpora}), tmp_path)
+    assert "**Not people's speech: TESS.**" in text.split("\n## ")[0]
+
+
+def test_a_protocol_without_results_has_no_section(results, tmp_path):
+    text = report(replace(results, generalisation=()), tmp_path)
+    assert "## Leave one corpus out" not in text and "## Supervised" in text and "## Acoustic" not in text
+    text = report(replace(results, supervised=tuple(results.refused)), tmp_path)
+    assert results.refused[0].reason in part(text, "Supervised, inside a corpus")
+    assert "| method |" not in part(text, "Supervised, inside a corpus")
+    assert "## Supervised" not in report(replace(results, supervised=()), tmp_path)
+
+
+def test_the_supervised_table_begins_with_the_classifier_of_audio(results, tmp_path):
+    found = part(report(results, tmp_path), "Supervised, inside a corpus")
+    entry = results.clean_supervised[0]
+    first, *others = cells(found.split("WA:")[0])
+    assert first == "classifier on audio of other speakers" and others == [method.title for method in METHODS]
+    assert f"{entry.clips} clips of {entry.speakers} speakers in {entry.folds} folds" in found
+    assert "unknown speakers" not in found
+    some = replace(results, supervised=(replace(entry, left_out=3), *results.refused))
+    assert "; 3 clips of unknown speakers" in part(report(some, tmp_path), "Supervised, inside a corpus")
+
+
+def test_conditions_are_compared_for_each_corpus(results, tmp_path):
+    assert "## Acoustic conditions" not in report(results, tmp_path)
+    text = report(under_two_conditions(results), tmp_path)
+    found = part(text, "Acoustic conditions")
+    for title in ("EmoDB", "TESS"):
+        rows = cells(found.split(f"### {title}\n")[1].split("\n!")[0])
+        assert list(rows) == ["as recorded", "by telephone"] and rows["by telephone"][-1].startswith("0.123")
+    assert "0.123" not in part(text, "Leave one corpus out")
+    assert not (tmp_path / "pictures").exists()  # without plots
+
+
+def test_speakers_that_other_corpora_have_are_counted(results, tmp_path):
+    entry = replace(results.generalisation[1], speakers_in_others=3)
+    text = report(replace(results, generalisation=(results.generalisation[0], entry)), tmp_path)
+    (line,) = [line for line in text.splitlines() if "equal names" in line]
+    assert line.startswith("- TESS:") and " 3 of its speakers" in line
 
 
 def test_what_methods_make_of_texts(results, tmp_path):
-    part = report(results, tmp_path).split("## Texts")[1].split("## Clips")[0]
-    rows = [line for line in part.splitlines() if line.startswith("| ")][2:]
-    assert rows[0] == "| zero-shot text prototypes | – | – | 0.000 |"
-    assert rows[1] == "| prompt ensemble over the contexts | 0.550 ± 0.071 | 0.250 ± 0.000 | 0.125 ± 0.000 |"
-    assert rows[-1] == "| CLEP-DG | 0.550 ± 0.071 | 0.250 ± 0.000 | 0.750 ± 0.000 |"
-    assert len(rows) == 7
-    assert part.endswith("\n![Prompts of folder with and without contexts](pictures/contexts.png)\n\n")
-    results["encoders"][0]["texts"] = results["encoders"][0]["texts"][:7]  # one seed
-    assert "| CLEP-DG | 0.500 | 0.250 | 0.750 |" in report(results, tmp_path)
-
-
-def test_the_classifier_that_hears_other_corpora_is_shown_where_there_is_one(results, tmp_path):
-    assert "audio" not in generalisation_table(results)
-    names = (*(method.name for method in METHODS), AUDIO_OF_OTHERS)
-    results["generalisation"] = [entry(name, names=names) for name in ("one", "two")]
-    last = generalisation_table(results).splitlines()[-1]
-    assert last == "| classifier on audio of the other corpora | 0.480 ± 0.013 | 0.480 ± 0.013 |"
-    methods = report(results, tmp_path).split("## Methods")[1]
-    assert "- **classifier on audio of the other corpora**: The same kind" in methods and "speakers**" not in methods
-
-
-def test_each_checkpoint_has_its_contexts(results, tmp_path):
-    first = results["encoders"][0]
-    results["settings"]["encoder"] = {"one": "folder", "two": "other"}
-    results["encoders"] = [first | {"corpora": ["one"]}, first | {"name": "other", "corpora": ["two"]}]
-    text = report(results, tmp_path)
-    assert "![Prompts of folder, which judges one, with and without contexts](pictures/contexts-one.png)" in text
-    assert "![Prompts of other, which judges two, with and without contexts](pictures/contexts-two.png)" in text
+    encoder = results.encoders[0]
+    more = [replace(each, seed=5, texts_right=each.texts_right / 2) for each in encoder.texts]
+    two = replace(results, encoders=(replace(encoder, texts=(*encoder.texts, *more)), results.encoders[1]))
+    rows = cells(part(report(two, tmp_path), "Texts").split("\n!")[0])
+    assert list(rows) == [method.title for method in METHODS]
+    assert rows["zero-shot text prototypes"] == ["–", "–", "1.000"]  # of one seed, as nothing is random
+    right = next(each.texts_right for each in encoder.texts if each.method == "clep-dg")
+    assert rows["CLEP-DG"][2] == f"{0.75 * right:.3f} ± {right / 2 / 2**0.5:.3f}"
 
 
 def test_clips_methods_and_how_it_was_run(results, tmp_path):
-    results["corpora"][0]["data"] |= {"speakers": 24, "left_out": {"no class": 1000, "another split": 2}}
-    results["corpora"][0]["data"] |= {"doubtful": {"silent": 3}}
     text = report(results, tmp_path)
-    assert "| One | en | none | 1,234 | 24 | 1,000 | 234 | `aaaaaaaaaaaa` |" in text
-    assert "| Two | en | none | 1,234 | unknown | 1,000 | 234 |" in text
-    said = "Clips left out: no class: 1,000; another split: 2. Doubtful clips, judged all the same: silent: 3."
-    assert f"- One: Classes are said. {said}\n" in text
-    assert "- Two: Classes are said. Clips left out: none.\n" in text
+    for corpus in results.corpora:
+        row = cells(part(text, "Clips"))[corpus.title]
+        assert row[2] == str(corpus.data.clips) and row[-1] == f"`{corpus.data.sha256[:12]}`"
+        for reason, count in corpus.data.left_out.items():
+            assert f"{reason}: {count:,}" in part(text, "Clips")
     for method in METHODS:
-        assert f"- **{method.title}**: {method.meaning}\n" in text
-    assert "- Joint prompt: `{emotion} speech recorded in a <ctx> acoustic environment`\n" in text
-    assert "`folder`, SmoothCLAPModel, weights `bbbbbbbbbbbb`; corpora trained on: queen.\n" in text
-    assert "- Stage 2 (ACPT): num_contexts 80.\n- Stage 3 (classifier): loss arcface.\n- Versions: torch 2.\n" in text
-    results["encoders"][0]["training_corpora"] = None
-    assert "corpora trained on: not recorded.\n" in report(results, tmp_path)
+        assert f"- **{method.title}**: {method.meaning}\n" in part(text, "Methods")
+    assert f"`{results.settings['templates']['joint']}`" in part(text, "Methods")
+    run = part(text, "How it was run")
+    assert "weights `" + results.encoders[0].weights_sha256[:12] in run and "num_contexts 2" in run
+    assert "seed" not in run and "style_loss" not in run
 
 
-def test_equal_results_give_equal_files(results, tmp_path):
-    results["conditions"].append({"name": "telephone", "title": "by telephone"})
-    results["generalisation"] += [entry(name, condition="telephone") for name in ("one", "two")]
+def test_equal_results_give_equal_files_with_plots(results, tmp_path):
     written = []
     for name in ("a", "b"):
-        write_report(copy.deepcopy(results), tmp_path / name)
+        write_report(under_two_conditions(results), tmp_path / name)
         files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
         written.append([(path.name, hashlib.sha256(path.read_bytes()).digest()) for path in files])
-    assert len(written[0]) == 3 and written[0] == written[1]
+    names = ["conditions-emodb.png", "conditions-tess.png", "report.md"]
+    assert [name for name, _ in written[0]] == names and written[0] == written[1]

@@ -1,4 +1,6 @@
-"""Clips with labels: the classes that all corpora have by hand, thirds by numpy, and what is left out is counted."""
+"""Clips with labels: shared classes by hand, thirds by numpy, and what is left out is counted."""
+
+import re
 
 import numpy as np
 import pandas as pd
@@ -39,10 +41,9 @@ def own(manifest, name="mine", **changes):
     return CorpusSettings(name=name, manifest=str(manifest), **{"language": "en", "licence": "mine alone"} | changes)
 
 
-def problem(settings):
-    with pytest.raises(ValueError) as caught:
+def refuses(settings, value):
+    with pytest.raises(ValueError, match=re.escape(value)):
         read_labelled(settings)
-    return str(caught.value)
 
 
 # Manifests
@@ -93,39 +94,27 @@ def test_thirds_of_a_functional_are_numpys(manifest):
 
 
 @pytest.mark.parametrize(
-    ("changes", "wanted"),
+    ("changes", "value"),
     [
-        ({"split": "validation"}, "'mine' has no split 'validation'; its manifest has ['train', 'test', 'all']."),
-        (
-            {"label_column": "mood", "where": {"room": "1"}},
-            "The manifest of 'mine' has no columns ['mood', 'room'], on",
-        ),
-        (
-            {"labels": {"hapy": "happy"}},
-            "`labels` of 'mine' has ['hapy'], which no clip is labelled; there are ['bored",
-        ),
-        (
-            {"where": {"session": "9"}},
-            "'mine': `where` keeps no clip: 'session' must be one of ['9'], but the 6 clips it chooses from have "
-            "['1', '2'] there.",
-        ),
-        ({"where": {"session": "9"}, "labels": {"sad": "sad"}}, "'mine': `where` keeps no clip: 'session' must be"),
-        ({"where": {"path": "d.wav", "session": "1"}}, "'mine': `where` keeps no clip: 'path' must be one of ['d.wav"),
-        ({"where": {"emotion": "other"}}, "'mine': none of 1 clips has a class in 'emotion'."),
-        ({"where": {"emotion": "other"}, "labels": {"sad": "sad"}}, "'mine': none of 1 clips has a class in 'emoti"),
-        ({"thirds_of": "emotion"}, "'mine': `thirds_of` needs numbers, but 'emotion' has could not convert"),
-        ({"thirds_of": "level", "where": {"emotion": "bored"}}, "has 1 different values in 1 clips, which make no th"),
+        ({"split": "validation"}, "['train', 'test', 'all']"),
+        ({"label_column": "mood", "where": {"room": "1"}}, "['mood', 'room']"),
+        ({"labels": {"hapy": "happy"}}, "['hapy']"),
+        ({"where": {"session": "9"}}, "['9']"),
+        ({"where": {"session": "9"}, "labels": {"sad": "sad"}}, "'session'"),
+        ({"where": {"path": "d.wav", "session": "1"}}, "['d.wav"),
+        ({"where": {"emotion": "other"}}, "1 clips"),
+        ({"where": {"emotion": "other"}, "labels": {"sad": "sad"}}, "1 clips"),
+        ({"thirds_of": "emotion"}, "'emotion'"),
+        ({"thirds_of": "level", "where": {"emotion": "bored"}}, "1 different values"),
     ],
 )
-def test_what_cannot_be_labelled(changes, wanted, manifest):
-    assert wanted in problem(own(manifest, **changes))
+def test_what_cannot_be_labelled(changes, value, manifest):
+    refuses(own(manifest, **changes), value)
 
 
-def test_a_manifest_without_splits_is_told_of_all(manifest):
+def test_a_manifest_without_splits_is_used_as_a_whole(manifest):
     pd.read_csv(manifest).drop(columns="split").to_csv(manifest, index=False)
-    told = problem(own(manifest))
-    assert told.startswith("'mine' has no split 'test'; its manifest has ['train', 'all']; ")
-    assert told.endswith("; it has no column `split`, so write `split: all`.")
+    refuses(own(manifest), "['train', 'all']; it has no column `split`")
     assert len(read_labelled(own(manifest, split="all")).rows) == 5
 
 
@@ -141,15 +130,14 @@ def test_columns_and_audio_root_are_those_of_training(manifest):
     assert dict(zip(corpus.rows["path"], corpus.rows["label"], strict=True)) == {
         str(folder / "a.wav"): "sad", str(folder / "c.wav"): "sad", str(folder / "g.wav"): "bored",
     }  # fmt: skip
-    told = problem(own(manifest, columns=columns, audio_root=str(folder), split="validation"))
-    assert told.endswith("its manifest has ['train', 'test', 'all'].")
+    refuses(own(manifest, columns=columns, audio_root=str(folder), split="validation"), "['train', 'test', 'all']")
 
 
 def test_a_functional_that_is_mostly_one_value_has_no_thirds(manifest):
     table = pd.read_csv(manifest)
     table["level"] = [1, 1, 1, 1, 1, 1, 2]
     table.to_csv(manifest, index=False)
-    assert "a third of 'level' or more is one value, 1." in problem(own(manifest, thirds_of="level"))
+    refuses(own(manifest, thirds_of="level"), "one value, 1.")
 
 
 def test_the_manifests_corpora_are_called_as_there(manifest):
@@ -158,12 +146,8 @@ def test_the_manifests_corpora_are_called_as_there(manifest):
     table.assign(corpus=names).to_csv(manifest, index=False)
     corpus = read_labelled(own(manifest, "iemocap"))
     assert len(corpus.rows) == 4 and set(corpus.rows["corpus"]) == {"iemocap"}
-    told = problem(own(manifest, "my-set"))
-    assert told.startswith(
-        "'my-set': clips are of the corpora ['iemocap v1', 'IEMOCAP'] by the manifest, not of 'my-set'"
-    )
-    assert told.endswith("would pass for zero-shot; write `name` as there, or choose one by `where`.")
-    assert "['IEMOCAP']" in problem(own(manifest, "my-set", where={"corpus": "IEMOCAP"}))
+    refuses(own(manifest, "my-set"), "['iemocap v1', 'IEMOCAP']")
+    refuses(own(manifest, "my-set", where={"corpus": "IEMOCAP"}), "['IEMOCAP']")
 
 
 def test_clips_must_be_files(tmp_path, monkeypatch):
@@ -175,7 +159,7 @@ def test_clips_must_be_files(tmp_path, monkeypatch):
     settings = CorpusSettings(
         name="mine", manifest=str(tmp_path / "clips.parquet"), split="train", language="en", licence="mine"
     )
-    assert "'mine': 1 clips are bytes; write them to files." in problem(settings)
+    refuses(settings, "1 clips are bytes")
 
 
 # Known corpora and the classes that they share
@@ -212,13 +196,10 @@ def test_five_corpora_share_four_emotions(tmp_path):
 
 def test_corpora_that_share_less_than_two_classes_are_refused(manifest, tmp_path):
     both = [own(manifest), own(manifest, "other", labels={"sad": "sad", "angry": "cross"}, split="all")]
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=r"\['sad'\](.|\n)*mine: bored, happy, sad\n  other: sad, cross"):
         read_corpora(both)
-    told = str(caught.value)
-    assert told.startswith("The corpora share one class, 'sad', but there must be two to tell apart")
-    assert "\n  mine: bored, happy, sad\n  other: sad, cross" in told
     both[1] = own(manifest, "other", labels={"sad": "low"})
-    with pytest.raises(ValueError, match=r"^The corpora share no class, but there must be two"):
+    with pytest.raises(ValueError, match=r"\[\]"):
         read_corpora(both)
 
 
@@ -229,14 +210,11 @@ def test_corpora_that_share_files_are_refused(manifest, tmp_path):
     other = own(
         tmp_path / "other" / "clips.csv", "other", labels={"happy": "up", "sad": "down", "angry": "no"}, split="all"
     )
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="'mine' and 'other': 2"):
         read_corpora([first, other])
-    told = str(caught.value)
-    assert told.startswith("Corpora have audio files in common, so that a classifier trained on the one would be ")
-    assert told.endswith("by `where` or `split`, or leave out a corpus:\n  'mine' and 'other': 2")
 
 
-def test_clips_of_classes_that_are_not_judged_may_be_shared(manifest, tmp_path):
+def test_clips_of_classes_that_are_not_tested_may_be_shared(manifest, tmp_path):
     """Each has a class that the other lacks; the clips that they share are of these."""
     (tmp_path / "h.wav").touch()
     (tmp_path / "i.wav").touch()
