@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import pipeline
 
-from modeling_smoothclap import SmoothCLAPModel
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel
 from smoothclap_trainer.clep_dg.classifier import (
     RECORD_FILE,
     WEIGHTS_FILE,

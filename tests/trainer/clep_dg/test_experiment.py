@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from modeling_smoothclap import SmoothCLAPForAudioClassification
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPForAudioClassification
 from smoothclap_trainer.clep_dg import experiment as under_test
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
