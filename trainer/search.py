@@ -95,6 +95,10 @@ class SpeechIndex:
         """
         texts = _index_texts(texts, earlier)
         model = encoder.describe()
+        if model["weights_sha256"] is None:
+            raise ValueError(
+                "An index records its checkpoint: save the model, and encode with what is loaded from there."
+            )
         if earlier is not None:
             _check_model(earlier.model, model, "The earlier index")
         folder, names = find_audio(clips)
@@ -172,9 +176,6 @@ class SpeechIndex:
         Returns:
             `list[list[Match]]`: For each text the paths of clips and their cosines, best first; clips that fit equally
             well are in the order of the index.
-
-        Raises:
-            ValueError: if there is no text, one is empty, k is below 1, or the folder of the clips has moved.
         """
         if not texts:
             raise ValueError("Give at least one text to search for.")
@@ -189,9 +190,6 @@ class SpeechIndex:
             clips (`Sequence[str | Path | np.ndarray]`): Audio files, in the index or not, or mono waveforms at the
                 encoder's `sampling_rate`.
             k (`int`, defaults to 10): Number of texts for each clip; all, if there are fewer.
-
-        Raises:
-            ValueError: if the index has no texts, a clip cannot be read or is silent, or k is below 1.
         """
         if not self.texts:
             raise ValueError("The index has no texts to describe a clip by. Build it again with `texts`.")
@@ -318,9 +316,12 @@ def _encode(
         return {}, []
     problems: dict[int, ClipError] = {}
     paths = [folder / name for name in names]
-    embeds = encoder.encode_audio(
-        paths, batch_size=batch_size, num_workers=num_workers, bad_clips="skip", problems=problems
-    )
+    try:
+        embeds = encoder.encode_audio(paths, batch_size, None, num_workers, bad_clips="skip", problems=problems)
+    except ValueError:
+        if len(problems) < len(names):
+            raise
+        embeds = np.empty((0, 0))  # there is no good clip among them
     bad = [BadClip(names[place], fault.problem, str(fault)) for place, fault in sorted(problems.items())]
     return {name: embeds[place] for place, name in enumerate(names) if place not in problems}, bad
 
@@ -343,8 +344,6 @@ def _index_texts(texts: Sequence[str] | None, earlier: SpeechIndex | None) -> li
 
 
 def _check_model(own: Mapping[str, Any], other: Mapping[str, Any], whose: str) -> None:
-    if other["weights_sha256"] is None:
-        raise ValueError("An index needs the encoder of a saved checkpoint: save the model, then load it by its path.")
     if any(own[key] != other[key] for key in SAME_MODEL):
         made, given = (f"{model['name']!r} (weights {model['weights_sha256'][:12]})" for model in (own, other))
         raise ValueError(
