@@ -15,6 +15,7 @@ from transformers.utils import logging
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 
 from . import checkpoints
+from .config import read_yaml
 from .data.manifest import check_across, load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .evaluation.embed import embed_clips
@@ -33,7 +34,7 @@ from .trainer import SmoothCLAPTrainer
 logger = logging.get_logger(__name__)
 
 
-def train(run: TrainingRun) -> SmoothCLAPTrainer:
+def train(run: TrainingRun | str | Path) -> SmoothCLAPTrainer:
     """
     Train as the settings say, and save the result.
 
@@ -45,7 +46,7 @@ def train(run: TrainingRun) -> SmoothCLAPTrainer:
     commit.
 
     Args:
-        run ([`TrainingRun`]): The settings, from [`~config.read_yaml`].
+        run ([`TrainingRun`], `str` or `Path`): The settings, or the YAML file with them.
 
     Returns:
         [`SmoothCLAPTrainer`]: After training. If SIGTERM ended it, `trainer.stop.stopped` is true, a checkpoint was
@@ -54,6 +55,8 @@ def train(run: TrainingRun) -> SmoothCLAPTrainer:
     Raises:
         ValueError: A setting, a manifest, a clip or a checkpoint is faulty.
     """
+    if not isinstance(run, TrainingRun):
+        run = read_yaml(run, TrainingRun)
     lora, arguments = run.lora, run.arguments
     output = Path(str(arguments.output_dir))
     resume_from = _resume_from(arguments.resume_from_checkpoint, output)

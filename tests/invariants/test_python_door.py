@@ -86,17 +86,17 @@ def test_eight_lines_are_a_run_from_yaml(make, folder):
 def test_captions_of_rows_and_a_cached_tower(make, folder):
     settings = {"captions": "given", "cache_audio_tower": True, "crops_per_clip": 2}
     plain = {"beta": 0.0, "freeze_audio_tower": True}
-    config = make("given-yaml", kl_reading="forward", targets=["labels"], **settings, **plain)
+    config = make("given-yaml", kl_reading="forward", languages=None, **settings, **plain)
     command_line.train(config)
     clips = load_manifest(config["dataset"])
-    arguments = {name: config[name] for name in (*ARGUMENTS, "kl_reading", "targets")}
+    arguments = {name: config[name] for name in (*ARGUMENTS, "kl_reading")}
     trainer = SmoothCLAPTrainer(
         model=AutoModel.from_pretrained(config["model"]),  # or a model of one's own with its processor
         processing_class=SmoothCLAPProcessor.from_pretrained(config["model"]),
         args=SmoothCLAPTrainingArguments(output_dir=str(folder / "given-python"), **arguments),
         train_dataset=clips["train"],
         eval_dataset=clips["validation"],
-        data={name: config[name] for name in (*DATA, *settings)},
+        data={name: config[name] for name in (*DATA, *settings) if name != "languages"},
     )
     trainer.train()
     trainer.save_model()
