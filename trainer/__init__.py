@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .data.captions.thresholds import Thresholds
     from .data.collator import SmoothCLAPCollator
     from .data.manifest import load_manifest
+    from .evaluation.evaluator import evaluate
     from .lora import save_lora
     from .model_card import write_model_card
     from .search import SpeechIndex
@@ -25,6 +26,7 @@ MODULES = {
     "SmoothCLAPTrainingArguments": ".arguments",
     "SpeechIndex": ".search",
     "Thresholds": ".data.captions.thresholds",
+    "evaluate": ".evaluation.evaluator",
     "load_manifest": ".data.manifest",
     "save_lora": ".lora",
     "train": ".train",
@@ -42,6 +44,7 @@ __all__ = [
     "SmoothCLAPTrainingArguments",
     "SpeechIndex",
     "Thresholds",
+    "evaluate",
     "load_manifest",
     "save_lora",
     "train",
