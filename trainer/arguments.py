@@ -90,8 +90,8 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
     gradient_cache: bool = field(
         default=False,
         metadata={
-            "help": "Make the batches of gradient_accumulation_steps one batch with common negatives, exactly, for the "
-            "price of embedding every clip twice. Without it accumulation averages gradients and adds no negatives."
+            "help": "Make the batches of gradient_accumulation_steps one batch with common negatives, exactly, at the "
+            "cost of embedding every clip twice. Without it accumulation averages gradients and adds no negatives."
         },
     )
     loss_tile: int | None = field(
@@ -159,7 +159,7 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
 
     @property
     def soft_targets(self) -> SoftTargets:
-        """The mixture that these settings describe."""
+        """Return the mixture that these settings describe."""
         if self.beta == 0:
             return SoftTargets([], [], 0.0)
         weights = self.target_weights or ([1.0] if len(self.targets) == 1 else [1 - self.gamma, self.gamma])

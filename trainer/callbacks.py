@@ -1,4 +1,4 @@
-"""What happens around a training step: epochs told, the scale clamped, a request to stop heeded."""
+"""What happens around a training step: epochs are announced, the scale is clamped, SIGTERM ends the run."""
 
 import signal
 import threading
@@ -6,19 +6,19 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import logging
 
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
-from .losses.joint_loss import gather_rows, gather_sizes, process_count
+from .losses.joint_loss import process_count
 
 
 logger = logging.get_logger(__name__)
 
 
 class EpochCallback(TrainerCallback):
-    """Tells everything that draws by epoch, such as the collator and the sampler, which epoch it is.
+    """Set `epoch` of everything that draws by epoch, such as the collator and the sampler.
 
     Args:
         listeners (`list`): Objects with an attribute `epoch`.
@@ -36,7 +36,7 @@ class EpochCallback(TrainerCallback):
 
 
 class ScaleCallback(TrainerCallback):
-    """Keeps every stored logit scale at or below ln 100 after each step.
+    """Keep every stored logit scale at or below ln 100 after each step.
 
     The model clamps the scale it uses; under FSDP2 that is a gathered copy, and the stored one would run on.
     """
@@ -51,10 +51,10 @@ class ScaleCallback(TrainerCallback):
 
 
 class StopCallback(TrainerCallback):
-    """On SIGTERM, as schedulers send it before they kill, finishes the step, saves a checkpoint and ends training.
+    """On SIGTERM, which schedulers send before they kill, finish the step, save a checkpoint and end training.
 
-    The signal may reach one process in the middle of a step and another after it, or one process only; they agree on
-    the step to stop at, at the cost of one number exchanged per step.
+    The signal may reach the processes at different steps, or one process only. They agree on the step to stop at, for
+    which one number is exchanged per step.
 
     Attributes:
         stopped (`bool`): Whether training ended that way.
@@ -84,47 +84,18 @@ class StopCallback(TrainerCallback):
             control.should_save = control.should_training_stop = self.stopped = True
 
     def restore(self) -> None:
-        """Leave the signal to whoever had it; to be called when training has ended, or failed."""
+        """Give the signal back to its earlier handler. To be called when training has ended or failed."""
         if self._previous is not None:
             signal.signal(signal.SIGTERM, self._previous)
             self._previous = None
 
 
-class BatchFigures:
-    """Running means of the figures of joint batches, until they are logged."""
-
-    def __init__(self) -> None:
-        self.batches: list[dict[str, torch.Tensor]] = []
-
-    def add(self, parts: torch.Tensor, scales: torch.Tensor, caption_ids: torch.Tensor | None) -> None:
-        """
-        Take down a joint batch.
-
-        Args:
-            parts (`torch.Tensor` of shape `(1,)` or `(2,)`): The divergences, as [`JointLoss`] returns them.
-            scales (`torch.Tensor` of shape `(2,)`): Factors between cosine and logit.
-            caption_ids (`torch.Tensor` of shape `(clips,)`, *optional*): Equal for equal captions, of this process.
-        """
-        names = ("forward_divergence", "reverse_divergence")
-        figures = dict(zip(names, parts.detach(), strict=False))
-        figures["logit_scale"] = scales.detach().mean()
-        if caption_ids is not None:
-            captions = gather_rows(caption_ids, gather_sizes(len(caption_ids), caption_ids.device))
-            distinct = len(captions.unique())
-            figures["negatives"] = torch.tensor(float(len(captions) - 1))
-            figures["duplicate_captions"] = torch.tensor(1 - distinct / len(captions))
-        self.batches.append(figures)
-
-    def pop(self) -> dict[str, float]:
-        """Means over the batches since the last call and over all processes, which must call this together: the
-        divergences in nats, the scale, how many negatives a clip has, and the share of captions that repeat another of
-        their batch."""
-        taken, self.batches = self.batches, []
-        if not taken:
-            return {}
-        device = taken[0]["logit_scale"].device
-        table = torch.stack([torch.stack([value.to(device) for value in one.values()]) for one in taken])
-        means = table.mean(dim=0)  # (figures,)
-        if process_count() > 1:
-            dist.all_reduce(means)
-        return dict(zip(taken[0], (means / process_count()).tolist(), strict=True))
+def restore_early_stopping(callbacks: list[TrainerCallback], state: TrainerState) -> None:
+    """Let early stopping go on counting where the run that is resumed had stopped."""
+    for callback in callbacks:
+        if isinstance(callback, EarlyStoppingCallback):
+            states: Any = state.stateful_callbacks
+            saved = states.get(type(callback).__name__, {})
+            last = saved[-1] if isinstance(saved, list) else saved
+            for name, value in last.get("attributes", {}).items():
+                setattr(callback, name, value)

@@ -2,11 +2,16 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from transformers.utils import logging
+
+from .files import write_json
 
 
 logger = logging.get_logger(__name__)
@@ -20,13 +25,27 @@ def seal(folder: str | Path) -> None:
     folder = Path(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SEAL)
     record = {path.relative_to(folder).as_posix(): [path.stat().st_size, _checksum(path)] for path in files}
-    partial = folder / f"{SEAL}.part"
-    partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / SEAL)
+    write_json(folder / SEAL, record)
+
+
+def seal_newest(output_dir: str, state: Any, limit: int | None) -> None:
+    """Seal the checkpoint of the current step, then delete older ones beyond `limit`."""
+    seal(Path(output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+    rotate_checkpoints(output_dir, limit, state.best_model_checkpoint, use_mtime=True)
+
+
+@contextmanager
+def no_limit(args: Any) -> Iterator[int | None]:
+    """Lift `save_total_limit` within the block, so that no checkpoint is deleted there. Give the limit."""
+    limit, args.save_total_limit = args.save_total_limit, None
+    try:
+        yield limit
+    finally:
+        args.save_total_limit = limit
 
 
 def fault(folder: str | Path) -> str | None:
-    """What is wrong with a checkpoint's folder, or `None`."""
+    """Return what is wrong with a checkpoint's folder, or `None`."""
     folder = Path(folder)
     if not folder.is_dir():
         return "there is no such folder"
@@ -48,27 +67,40 @@ def fault(folder: str | Path) -> str | None:
 
 
 def all_checkpoints(output_dir: str | Path) -> list[Path]:
-    """The folders of a run's checkpoints, whole or not, the latest first."""
+    """Return the folders of a run's checkpoints, whole or not, the latest first."""
     found = [path for path in Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*") if path.is_dir()]
     steps = {path: path.name.rsplit("-", 1)[1] for path in found}
     return sorted((path for path in found if steps[path].isdigit()), key=lambda path: int(steps[path]), reverse=True)
 
 
 def last_whole_checkpoint(output_dir: str | Path) -> str | None:
-    """
-    The latest checkpoint of a run that is whole. Broken ones are skipped with a warning.
-
-    Args:
-        output_dir (`str` or `Path`): The run's folder.
-
-    Returns:
-        `str` or `None`: Its folder, or `None` if no checkpoint is whole.
-    """
+    """Return the folder of a run's latest whole checkpoint, or `None`. Broken ones are skipped with a warning."""
     for path in all_checkpoints(output_dir):
         if (problem := fault(path)) is None:
             return os.fspath(path)
         logger.warning(f"Skipping the checkpoint {path}: {problem}.")
     return None
+
+
+def checked(asked: str | bool, output_dir: str) -> str:
+    """
+    Return the checkpoint to resume from.
+
+    Args:
+        asked (`str` or `bool`): Its folder, or `True` for the last whole one in `output_dir`.
+        output_dir (`str`): The run's folder.
+
+    Raises:
+        ValueError: It is not whole, or there is none.
+    """
+    if asked is not True:
+        if problem := fault(str(asked)):
+            raise ValueError(f"Cannot resume from {asked}: {problem}. Name another checkpoint.")
+        return str(asked)
+    last = last_whole_checkpoint(output_dir)
+    if last is None:
+        raise ValueError(f"There is no whole checkpoint in {output_dir!r} to resume from: start without resuming.")
+    return last
 
 
 def _checksum(path: Path) -> int:

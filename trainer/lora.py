@@ -2,13 +2,15 @@
 
 import copy
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import save_file
 from torch import nn
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel
 
 from .settings import SAVE_KINDS, TOWERS, LoraSettings
 
@@ -23,98 +25,124 @@ NEVER_CALLED = {"wavlm": {"q_proj", "k_proj", "v_proj", "out_proj"}}
 """WavLM's attention reads these layers' weights without calling them, so that an adapter there would do nothing."""
 
 
-def add_lora(model: PreTrainedModel, settings: LoraSettings, freeze_audio: bool, freeze_text: bool) -> PeftModel:
+def add_lora(
+    model: PreTrainedModel, lora: LoraSettings | LoraConfig, freeze_audio: bool, freeze_text: bool
+) -> PeftModel:
     """
     Put adapters into the towers of `model` and freeze what is not to be trained.
 
     Trained, and saved with the adapters, are the projection heads and the logit scale, and a tower without adapters
-    that is not to be frozen, as a whole. The scales of transformers' `ClapModel`, which are no modules, stay as they
+    that is not to be frozen, as a whole. The scales of transformers' `ClapModel`, which are not modules, stay as they
     are.
 
     Args:
         model ([`SmoothCLAPModel`] or `ClapModel`): It is changed in place.
-        settings ([`LoraSettings`]): With at least one tower.
-        freeze_audio (`bool`): Whether to freeze the audio tower if it gets no adapters.
-        freeze_text (`bool`): The same for the text tower.
+        lora ([`LoraSettings`] or `peft.LoraConfig`): Without `target_modules`, a configuration adapts both towers at
+            their usual layers. Its `modules_to_save` replace the choice above.
+        freeze_audio, freeze_text (`bool`): Whether to freeze the tower if it gets no adapters.
 
     Returns:
         `PeftModel`: To be trained by [`~smoothclap_trainer.SmoothCLAPTrainer`].
 
     Raises:
-        ValueError: if no tower is to get adapters, or a layer that is to get one does not exist or cannot use it.
+        ValueError: No tower is to get adapters, or a layer that is to get one does not exist or cannot use it.
     """
-    if not settings.lora_towers:
-        raise ValueError("`lora_towers` is empty, so there is nothing to adapt; name 'audio', 'text' or both.")
-    trained = [name for name in HEADS if isinstance(getattr(model, name, None), nn.Module)]
-    for tower, frozen in zip(TOWERS, (freeze_audio, freeze_text), strict=True):
-        if tower not in settings.lora_towers and not frozen:
-            trained.append(f"{tower}_model")
-    layers = {tower: _linear_layers(getattr(model, f"{tower}_model")) for tower in settings.lora_towers}
-    if unknown := set(settings.lora_target_modules) - set().union(*layers.values()):
-        there = "; ".join(f"{', '.join(sorted(names))} ({tower})" for tower, names in layers.items())
-        raise ValueError(f"No layer is named {', '.join(sorted(unknown))}; `lora_target_modules` can name {there}.")
-    config = LoraConfig(
-        r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.lora_dropout,
-        target_modules="|".join(_pattern(model, tower, settings) for tower in settings.lora_towers),
-        modules_to_save=trained,
-    )
+    if isinstance(lora, LoraConfig):
+        config = copy.copy(lora)
+        if config.target_modules is None or config.target_modules == "all-linear":
+            config.target_modules = target_modules(model, TOWERS, every_layer=config.target_modules is not None)
+    else:
+        config = LoraConfig(
+            r=lora.lora_rank,
+            lora_alpha=lora.lora_alpha,
+            lora_dropout=lora.lora_dropout,
+            target_modules=target_modules(model, lora.lora_towers, lora.lora_target_modules),
+        )
+    adapted = {tower: _adapted_layers(model, tower, config) for tower in TOWERS}
+    for tower, layers in adapted.items():
+        _check_called(getattr(model, f"{tower}_model"), tower, layers)
+    if config.modules_to_save is None:
+        config.modules_to_save = [name for name in HEADS if isinstance(getattr(model, name, None), nn.Module)]
+        frozen = {"audio": freeze_audio, "text": freeze_text}
+        config.modules_to_save += [f"{tower}_model" for tower in TOWERS if not adapted[tower] and not frozen[tower]]
     return get_peft_model(model, config)
 
 
+def target_modules(
+    model: PreTrainedModel, towers: Sequence[str], names: Sequence[str] = (), every_layer: bool = False
+) -> str:
+    """
+    Return a regular expression for the layers that get adapters, as `peft.LoraConfig` takes it.
+
+    Args:
+        model ([`SmoothCLAPModel`] or `ClapModel`): With these layers.
+        towers (`Sequence[str]`): `"audio"`, `"text"` or both.
+        names (`Sequence[str]`, *optional*): Names of layers; by default the query and value projections, and in WavLM
+            the feed-forward layers.
+        every_layer (`bool`, defaults to `False`): Choose every linear layer that an adapter has an effect on instead.
+
+    Raises:
+        ValueError: There is no tower, or a name is not that of a linear layer, or a tower has none of them.
+    """
+    if not towers:
+        raise ValueError("`lora_towers` is empty, so there is nothing to adapt; name 'audio', 'text' or both.")
+    encoders = {tower: getattr(model, f"{tower}_model") for tower in towers}
+    there = {tower: _linear_layers(encoder) for tower, encoder in encoders.items()}
+    listed = "; ".join(f"{', '.join(sorted(layers))} ({tower})" for tower, layers in there.items())
+    if unknown := set(names) - set().union(*there.values()):
+        raise ValueError(f"No layer is named {', '.join(sorted(unknown))}; `lora_target_modules` can name {listed}.")
+    patterns = []
+    for tower, encoder in encoders.items():
+        family = encoder.config.model_type
+        wanted = names or FEED_FORWARD.get(family, QUERY_AND_VALUE)
+        if every_layer:
+            wanted = sorted(there[tower] - NEVER_CALLED.get(family, set()))
+        chosen = sorted(there[tower] & set(wanted))
+        if not chosen:
+            raise ValueError(
+                f"The {tower} tower ({family}) has no layer named {', '.join(wanted)}; "
+                f"`lora_target_modules` can name {listed}."
+            )
+        patterns.append(rf"{tower}_model\.(?:.*\.)?(?:{'|'.join(map(re.escape, chosen))})")
+    return "|".join(patterns)
+
+
 def _linear_layers(tower: nn.Module) -> set[str]:
-    """The last parts of the names of a tower's linear layers."""
+    """Return the last parts of the names of a tower's linear layers."""
     return {name.rpartition(".")[2] for name, module in tower.named_modules() if isinstance(module, nn.Linear)}
 
 
-def _pattern(model: PreTrainedModel, tower: str, settings: LoraSettings) -> str:
-    """A regular expression for the full names of a tower's layers that get adapters."""
-    encoder = getattr(model, f"{tower}_model")
-    family = encoder.config.model_type
-    there = _linear_layers(encoder)
-    usable = there - NEVER_CALLED.get(family, set())
-    asked = settings.lora_target_modules or FEED_FORWARD.get(family, QUERY_AND_VALUE)
-    if deaf := sorted(set(asked) & there - usable):
+def _adapted_layers(model: PreTrainedModel, tower: str, config: LoraConfig) -> set[str]:
+    """Return the last parts of the names of a tower's layers that get adapters."""
+    names = [name for name, _ in model.named_modules() if name.startswith(f"{tower}_model.")]
+    return {name.rpartition(".")[2] for name in names if check_target_module_exists(config, name)}
+
+
+def _check_called(encoder: Any, tower: str, layers: set[str]) -> None:
+    never = NEVER_CALLED.get(encoder.config.model_type, set())
+    if useless := sorted(layers & never):
         raise ValueError(
-            f"In a {family} tower an adapter on {', '.join(deaf)} would do nothing, because its attention never calls "
-            f"these layers; choose among {', '.join(sorted(usable))}."
+            f"In the {tower} tower ({encoder.config.model_type}) an adapter on {', '.join(useless)} would do nothing, "
+            f"because its attention never calls these layers; choose among {sorted(_linear_layers(encoder) - never)}."
         )
-    if not usable & set(asked):
-        raise ValueError(
-            f"The {tower} tower ({family}) has no layer named {', '.join(asked)}; `lora_target_modules` can name "
-            f"{', '.join(sorted(usable))}."
-        )
-    names = "|".join(re.escape(name) for name in sorted(usable & set(asked)))
-    return rf"{tower}_model\.(?:.*\.)?(?:{names})"
 
 
 def merged(model: PeftModel) -> Any:
-    """
-    The plain model that `model` amounts to, with the adapters added to the weights. `model` itself is left alone.
-
-    Args:
-        model (`PeftModel`): From [`add_lora`].
-
-    Returns:
-        A model of the class that was adapted, in evaluation mode.
-    """
-    plain = copy.deepcopy(model).merge_and_unload()
-    return plain.eval()
+    """Return a copy of the plain model with the adapters added to the weights, in evaluation mode."""
+    return copy.deepcopy(model).merge_and_unload().eval()
 
 
-def save_lora(model: PeftModel, processor: ProcessorMixin, folder: str | Path, how: str) -> None:
+def save_lora(model: PeftModel, processor: Any, folder: str | Path, how: str) -> None:
     """
     Save an adapted model and its processor so that `AutoModel` and pipelines load them from `folder`.
 
     Args:
         model (`PeftModel`): From [`add_lora`].
-        processor ([`SmoothCLAPProcessor`]): The model's.
+        processor ([`SmoothCLAPProcessor`], *optional*): The model's.
         folder (`str` or `Path`): Where to write.
         how (`str`): `"merged"` writes a checkpoint like any other. `"adapter"` writes the weights as they were before
-            adapters, and the adapters, heads and scale in files of their own beside them. Transformers puts them
-            together when it loads the folder, which may be moved; `PeftModel.from_pretrained(base, folder)` takes the
-            adapters alone.
+            adapters, and next to them the adapters, heads and scale in files of their own. Transformers joins them when
+            it loads the folder, which may be moved; `PeftModel.from_pretrained(base, folder)` loads the adapters alone.
 
     Raises:
         ValueError: if `how` is neither.
@@ -136,4 +164,5 @@ def save_lora(model: PeftModel, processor: ProcessorMixin, folder: str | Path, h
             Path(folder) / "adapter_model.safetensors",
             metadata={"format": "pt"},
         )
-    processor.save_pretrained(folder)
+    if processor is not None:
+        processor.save_pretrained(folder)

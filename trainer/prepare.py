@@ -1,4 +1,4 @@
-"""From settings to clips: built or loaded, checked, and with the functionals that captions and targets need."""
+"""From settings or rows to batches: clips checked, functionals and features computed, captions and classes fixed."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from datasets import Dataset, DatasetDict, concatenate_datasets, load_from_disk
-from transformers import AutoModel, AutoProcessor
+import torch
+from datasets import Dataset, DatasetDict, load_from_disk
 from transformers.utils import logging
 
-from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap import SmoothCLAPModel
 
 from .arguments import SmoothCLAPTrainingArguments
 from .data.acoustic_conditions import LOWEST_RATE, Augmentation
@@ -20,9 +20,10 @@ from .data.captions.thresholds import ACOUSTIC_GROUPS, Thresholds
 from .data.clips import Crops, check_clips
 from .data.collator import SmoothCLAPCollator
 from .data.functionals import Standardisation, add_functionals, functional_names, usable_rows
-from .data.manifest import check_across, load_manifest
-from .lora import add_lora
-from .settings import DataSettings, LoraSettings, ModelSettings
+from .evaluation.training_metrics import ZeroShotMetrics
+from .hub.provenance import TrainingSources
+from .settings import DataSettings
+from .towers import plain
 
 
 logger = logging.get_logger(__name__)
@@ -31,43 +32,124 @@ CLIPS_PER_WORKER = 100
 """A process takes seconds to start, in which this one deals with about as many clips."""
 
 
-def load_clips(settings: DataSettings, arguments: SmoothCLAPTrainingArguments, work: Path) -> DatasetDict:
-    """
-    All clips of a run, checked and with the functionals that captions and targets need.
+IN_MEMORY = "rows in memory"
+"""Stands in the settings for rows that come from Python, where a file names its manifests."""
 
-    One process does it; the others read what it kept in `work`.
+
+@dataclass(frozen=True)
+class Prepared:
+    """
+    What a trainer needs besides the model.
 
     Args:
-        settings ([`DataSettings`]): What to load, and what to do about bad clips.
-        arguments ([`SmoothCLAPTrainingArguments`]): Whether targets need functionals; who is the first process.
-        work (`Path`): Folder for what is made, the reports of skipped clips among it.
+        splits (`DatasetDict`): Clips, with the features that frozen encoders computed.
+        collator ([`SmoothCLAPCollator`]): For training.
+        compute_metrics ([`ZeroShotMetrics`]): For evaluation.
+        sources ([`TrainingSources`]): Describes the data for records and card.
+    """
 
-    Returns:
-        `DatasetDict`: `train`, and `validation` and `test` where there are any.
+    splits: DatasetDict
+    collator: SmoothCLAPCollator
+    compute_metrics: ZeroShotMetrics
+    sources: TrainingSources
+
+
+def prepare(
+    splits: Mapping[str, Any] | Callable[[], DatasetDict],
+    model: Any,
+    processor: Any,
+    data: DataSettings | Mapping[str, Any] | None,
+    arguments: SmoothCLAPTrainingArguments,
+) -> Prepared:
+    """
+    Make everything that batches are made of. Every process of a run must call this.
+
+    Args:
+        splits (`Mapping[str, datasets.Dataset]` or `Callable`): Rows named `train`, `validation` and `test`; or what
+            loads them, which only the first process calls.
+        model, processor: What is to be trained. Its audio tower may compute features.
+        data ([`DataSettings`] or `Mapping`, *optional*): How to prepare the rows. By default captions are those of the
+            rows if all training rows have one and functionals are missing.
+        arguments ([`SmoothCLAPTrainingArguments`]): Targets, and the folder in which `work` is made.
+
+    Raises:
+        ValueError: A row or a clip is faulty, or a setting does not fit the model or the clips.
+        ImportError: openSMILE or what an acoustic condition needs is not installed.
+    """
+    if processor is None:
+        raise ValueError("There is no processor to make batches with: pass `processing_class`, or a `data_collator`.")
+    if not callable(splits):
+        _check_rows(splits)
+    settings = data if isinstance(data, DataSettings) else _settings_of_rows(splits, data or {}, arguments)
+    if settings.acoustic_conditions:
+        Augmentation(tuple(settings.acoustic_conditions)).try_out(LOWEST_RATE)  # are the libraries there?
+    if settings.cache_audio_tower and _audio_tower_trains(model, arguments):
+        raise ValueError(
+            "cache_audio_tower needs freeze_audio_tower and no adapters there: the output of a tower that trains "
+            "changes at every step."
+        )
+    clips = load_clips(splits, settings, arguments)
+    return make_batches(clips, model, processor, settings, arguments)
+
+
+def _audio_tower_trains(model: Any, arguments: SmoothCLAPTrainingArguments) -> bool:
+    tower = plain(model).audio_model
+    adapted = hasattr(model, "peft_config") and any(each.requires_grad for each in tower.parameters())
+    return adapted or not arguments.freeze_audio_tower
+
+
+def _check_rows(splits: Mapping[str, Any]) -> None:
+    for split, rows in splits.items():
+        if not isinstance(rows, Dataset) or "id" not in rows.column_names:
+            raise ValueError(
+                f"The {split} rows ({type(rows).__name__}) are not those of a checked manifest: load them with "
+                "`load_manifest`, or pass a `data_collator` that makes batches of them."
+            )
+
+
+def _settings_of_rows(splits: Any, data: Mapping[str, Any], arguments: SmoothCLAPTrainingArguments) -> DataSettings:
+    """Return the settings for rows from Python, whose captions are used where nothing else could make some."""
+    if "captions" not in data:
+        train = splits["train"]
+        captions = train["caption"] if "caption" in train.column_names else [None]
+        if all(captions) and not _have_functionals(train, arguments):
+            logger.warning(
+                "Captions are the rows' own. To word functionals instead, pass data={'captions': 'sampled'}."
+            )
+            data = {**data, "captions": "given"}
+    return DataSettings(**{"dataset": [IN_MEMORY], **data})
+
+
+def load_clips(
+    splits: Mapping[str, Any] | Callable[[], DatasetDict],
+    settings: DataSettings,
+    arguments: SmoothCLAPTrainingArguments,
+) -> DatasetDict:
+    """
+    Check all clips, and compute the functionals that captions and targets need.
+
+    The first process does it; the others read what it kept in `output_dir/work`, with the reports of skipped clips.
+
+    Args:
+        splits, settings, arguments: As for [`prepare`].
 
     Raises:
         ValueError: A manifest or a clip is faulty, or there is nothing to train on.
-        ImportError: An acoustic condition needs the extra `acoustics`, which is not installed.
     """
-    if settings.acoustic_conditions:
-        Augmentation(tuple(settings.acoustic_conditions)).try_out(LOWEST_RATE)  # are the libraries there?
+    work = Path(str(arguments.output_dir)) / "work"
     with arguments.main_process_first(local=False, desc="preparing the clips"):
         if arguments.process_index == 0:
             shutil.rmtree(work / "clips", ignore_errors=True)
-            splits = _loaded(settings, arguments)
-            prepared = {name: _prepared(rows, settings, arguments, work, name) for name, rows in splits.items()}
-            DatasetDict(prepared).save_to_disk(str(work / "clips"))
+            chosen = _chosen(splits() if callable(splits) else DatasetDict(splits), settings, arguments)
+            done = {name: _with_functionals(rows, settings, arguments, work, name) for name, rows in chosen.items()}
+            DatasetDict(done).save_to_disk(str(work / "clips"))
     if not (work / "clips").is_dir():
         raise ValueError("The first process could not prepare the clips; its message says why.")
     return cast(DatasetDict, load_from_disk(str(work / "clips")))
 
 
-def _loaded(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> DatasetDict:
-    """All manifests, joined, with every check that needs no audio."""
-    maps = zip(settings.dataset, settings.column_maps, strict=True)
-    clips = _joined([load_manifest(source, columns, settings.audio_root) for source, columns in maps])
-    if "train" not in clips:
-        raise ValueError(f"{settings.dataset} have no training rows, only {sorted(clips)}.")
+def _chosen(clips: DatasetDict, settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> DatasetDict:
+    """Return the clips of a run. Refuse those that cannot be trained on."""
     if arguments.load_best_model_at_end and "validation" not in clips:
         raise ValueError(
             "load_best_model_at_end chooses by validation clips, and there are none: give rows that split."
@@ -76,7 +158,7 @@ def _loaded(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> D
         kept = range(min(settings.max_train_clips, len(clips["train"])))
         clips["train"] = clips["train"].shuffle(seed=0).select(kept)
     if len(clips["train"]) < 2:
-        raise ValueError("There is one training clip only, which has nothing to be told apart from.")
+        raise ValueError("There is only one training clip, and no other to tell it apart from: give more clips.")
     if settings.captions == "given":
         _check_captions(clips)
     return clips
@@ -99,13 +181,7 @@ def _check_captions(clips: DatasetDict) -> None:
         )
 
 
-def _joined(sources: list[DatasetDict]) -> DatasetDict:
-    check_across(sources)
-    names = dict.fromkeys(name for source in sources for name in source)
-    return DatasetDict({name: concatenate_datasets([one[name] for one in sources if name in one]) for name in names})
-
-
-def _prepared(
+def _with_functionals(
     rows: Dataset, settings: DataSettings, arguments: SmoothCLAPTrainingArguments, work: Path, split: str
 ) -> Dataset:
     workers = min(settings.preparation_workers, 1 + len(rows) // CLIPS_PER_WORKER)
@@ -118,8 +194,7 @@ def _prepared(
 
 def needs_functionals(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> bool:
     """Whether captions or targets are made from functionals."""
-    targets = arguments.targets if arguments.beta > 0 else []
-    return settings.captions != "given" or bool({"tags", "functionals"} & set(targets))
+    return settings.captions != "given" or bool({"tags", "functionals"} & set(_targets(arguments)))
 
 
 def _have_functionals(rows: Dataset, arguments: SmoothCLAPTrainingArguments) -> bool:
@@ -132,87 +207,35 @@ def _have_functionals(rows: Dataset, arguments: SmoothCLAPTrainingArguments) -> 
     return bool(table.notna().all(axis=None))  # of joined manifests one may have functionals and another not
 
 
-def make_model(settings: ModelSettings, lora: LoraSettings, arguments: SmoothCLAPTrainingArguments) -> tuple[Any, Any]:
-    """
-    The model and its processor, with adapters if there are to be any.
-
-    Raises:
-        ValueError: The checkpoint is no dual encoder, or cannot be loaded.
-    """
-    processor: Any
-    model: Any
-    if settings.model is not None:
-        try:
-            model = AutoModel.from_pretrained(settings.model)
-            processor = AutoProcessor.from_pretrained(settings.model)
-        except Exception as error:  # of missing, truncated and foreign files: too many classes to name
-            where = "" if Path(settings.model).is_dir() else "there is no such folder, and as a Hub id: "
-            raise ValueError(f"The checkpoint {settings.model!r} cannot be loaded: {where}{error}") from error
-        if not all(hasattr(model, name) for name in ("audio_model", "text_model", "get_text_features")):
-            raise ValueError(f"{settings.model!r} is a {type(model).__name__}, which is no audio-text dual encoder.")
-    else:
-        towers = (str(settings.audio_encoder), str(settings.text_encoder))
-        model = SmoothCLAPModel.from_audio_text_pretrained(
-            *towers, projection_dim=settings.projection_dim, projection_dropout=settings.projection_dropout
-        )
-        processor = SmoothCLAPProcessor.from_audio_text_pretrained(*towers, max_frequency=settings.max_frequency)
-    if lora.lora_towers:
-        model = add_lora(model, lora, arguments.freeze_audio_tower, arguments.freeze_text_tower)
-    return model, processor
-
-
-@dataclass
-class Batches:
-    """
-    Everything batches are made of.
-
-    Args:
-        splits (`DatasetDict`): Clips with what frozen encoders say of them.
-        collator ([`SmoothCLAPCollator`]): For training.
-        wordings (`dict[str, str]`): Text of each label, for zero-shot evaluation.
-    """
-
-    splits: DatasetDict
-    collator: SmoothCLAPCollator
-    wordings: dict[str, str]
-
-
 def make_batches(
     splits: DatasetDict,
     model: Any,
     processor: Any,
     settings: DataSettings,
-    lora: LoraSettings,
     arguments: SmoothCLAPTrainingArguments,
-    wait: Callable[[], None],
-) -> Batches:
+) -> Prepared:
     """
-    Fit what is fitted on training rows, and compute what frozen encoders say of the clips.
+    Fit what is fitted on training rows, and compute the features of frozen encoders.
 
     Args:
         splits (`DatasetDict`): From [`load_clips`].
-        model, processor: From [`make_model`].
-        settings ([`DataSettings`]), lora ([`LoraSettings`]), arguments ([`SmoothCLAPTrainingArguments`]): Of the run.
-        wait (`Callable`): Returns when all processes have called it.
+        model, processor, settings, arguments: As for [`prepare`].
 
     Raises:
         ValueError: A setting does not fit the model or the clips.
-        ImportError: An acoustic condition needs the extra `acoustics`, which is not installed.
     """
     augmentation = None
     if settings.acoustic_conditions:
         augmentation = Augmentation(tuple(settings.acoustic_conditions), arguments.seed)
         augmentation.try_out(processor.feature_extractor.sampling_rate)
-    targets = arguments.targets if arguments.beta > 0 else []
+    targets = _targets(arguments)
     train = splits["train"].select_columns([name for name in splits["train"].column_names if name != "audio"])
     table = train.to_pandas()
     thresholds = Thresholds.fit(table) if needs_functionals(settings, arguments) else None
     functionals = Standardisation.fit(table, functional_names()) if "functionals" in targets else None
     labels = _labels(splits)
     if "labels" in targets and len(_labels({"train": splits["train"]})) < 2:
-        raise ValueError(
-            f"Targets by label equality need a `label` column with two or more labels, got {list(labels)}."
-        )
+        raise ValueError(f"Targets by label equality need two or more labels in column `label`, got {list(labels)}.")
     if thresholds is not None and settings.caption_groups and settings.captions != "given":
         _check_caption_groups(splits, thresholds, settings.caption_groups)
     crops = Crops(settings.crop_seconds, settings.crops_per_clip, arguments.seed)
@@ -228,15 +251,30 @@ def make_batches(
         augmentation,
         seed=arguments.seed,
     )
-    encoders = _frozen_encoders(model, processor, settings, lora, arguments)
-    splits = _add_frozen_features(splits, encoders, crops, settings, arguments, wait)
-    return Batches(splits, collator, _wordings(labels, settings))
+    metrics = ZeroShotMetrics(processor, _wordings(labels, settings), labels)
+    check_metric(arguments.metric_for_best_model, metrics)
+    encoders = _frozen_encoders(model, processor, settings, arguments)
+    splits = _add_frozen_features(splits, encoders, crops, settings, arguments)
+    on_hub = [name for name in settings.dataset if name != IN_MEMORY and not Path(name).exists()]  # loaded from there
+    encoder = settings.local_feature_encoder if "local_features" in targets else None
+    return Prepared(splits, collator, metrics, TrainingSources(dict(splits), on_hub, encoder))
+
+
+def _targets(arguments: SmoothCLAPTrainingArguments) -> list[str]:
+    return arguments.targets if arguments.beta > 0 else []
+
+
+def check_metric(wanted: str | None, metrics: ZeroShotMetrics) -> None:
+    """Refuse a metric that no evaluation gives before training comes to the first."""
+    given = ["loss", *metrics.names]
+    if wanted is not None and wanted.removeprefix("eval_") not in given:
+        raise ValueError(f"metric_for_best_model is {wanted!r}, but evaluation gives {', '.join(given)}.")
 
 
 def _labels(splits: Mapping[str, Dataset]) -> tuple[str, ...]:
     """The classes that training and validation clips name; zero-shot evaluation may have some that training lacks."""
-    heard = [splits[name] for name in ("train", "validation") if name in splits]
-    found = {label for rows in heard if "label" in rows.column_names for label in rows["label"]}
+    both = [splits[name] for name in ("train", "validation") if name in splits]
+    found = {label for rows in both if "label" in rows.column_names for label in rows["label"]}
     return tuple(sorted(label for label in found if isinstance(label, str)))
 
 
@@ -259,14 +297,13 @@ def _add_frozen_features(
     crops: Crops,
     settings: DataSettings,
     arguments: SmoothCLAPTrainingArguments,
-    wait: Callable[[], None],
 ) -> DatasetDict:
     """Add a column for each encoder to the clips that training looks at.
 
     Features follow the crops where these are known beforehand, and else describe whole clips.
     """
     cache = Path(settings.cache_dir).expanduser() / "features"
-    shares = {"process_index": arguments.process_index, "num_processes": arguments.world_size, "wait": wait}
+    shares = {"process_index": arguments.process_index, "num_processes": arguments.world_size, "wait": _wait}
     # In an order that all processes agree on, which that of a set is not: they wait for each other at every step.
     for split in [name for name in ("train", "validation") if name in splits]:
         cut = crops if split == "train" and crops.per_clip is not None else None
@@ -279,30 +316,30 @@ def _add_frozen_features(
     return splits
 
 
+def _wait() -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+
+
 def _frozen_encoders(
-    model: Any,
-    processor: Any,
-    settings: DataSettings,
-    lora: LoraSettings,
-    arguments: SmoothCLAPTrainingArguments,
+    model: Any, processor: Any, settings: DataSettings, arguments: SmoothCLAPTrainingArguments
 ) -> dict[str, FrozenSpeechEncoder]:
     """Which encoder makes which column."""
     encoders = {}
-    plain = model.get_base_model() if lora.lora_towers else model
-    device = arguments.device
+    dual_encoder, device = plain(model), arguments.device
 
     def own_tower() -> FrozenSpeechEncoder:
-        if not isinstance(plain, SmoothCLAPModel):
+        if not isinstance(dual_encoder, SmoothCLAPModel):
             raise ValueError(
-                f"The audio tower of a {type(plain).__name__} cannot be run by itself: leave `cache_audio_tower` off, "
-                "and name a `local_feature_encoder` or choose `targets` without local_features."
+                f"The audio tower of a {type(dual_encoder).__name__} cannot be run by itself: leave "
+                "`cache_audio_tower` off, and name a `local_feature_encoder` or choose `targets` without it."
             )
-        tower_of: Any = plain.to(device).eval()  # type: ignore[arg-type]
+        tower_of: Any = dual_encoder.to(device).eval()  # type: ignore[arg-type]
         return FrozenSpeechEncoder.from_model(tower_of, processor.feature_extractor)
 
     if settings.cache_audio_tower:
         encoders["pooled_audio"] = own_tower()
-    if arguments.beta > 0 and "local_features" in arguments.targets:
+    if "local_features" in _targets(arguments):
         if settings.local_feature_encoder is not None:
             encoders["local_features"] = FrozenSpeechEncoder(settings.local_feature_encoder, device=str(device))
         else:

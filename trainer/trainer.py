@@ -1,170 +1,206 @@
-"""Trainer for contrastive language-audio models with softened targets."""
+"""Trainer for contrastive language-audio models with soft targets."""
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import torch
+from huggingface_hub import CommitInfo
+from peft import LoraConfig
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import EarlyStoppingCallback
-from transformers.trainer_utils import seed_worker
+from transformers import AutoConfig, EarlyStoppingCallback, Trainer, set_seed
+from transformers.trainer_utils import HubStrategy
+from transformers.utils import logging
+from transformers.utils.hub import hf_api
 
+from . import checkpoints
 from .arguments import SmoothCLAPTrainingArguments
-from .callbacks import BatchFigures, EpochCallback, ScaleCallback
-from .data.collator import METADATA_INPUTS, JointBatchSampler, SmoothCLAPCollator
-from .dual_encoder import freeze_towers, logit_scales, rest_frozen_towers
+from .callbacks import EpochCallback, ScaleCallback, StopCallback, restore_early_stopping
+from .data.collator import METADATA_INPUTS, SmoothCLAPCollator, joint_loader
+from .hub.card import write_model_card
+from .hub.plan import ADAPTER
+from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
+from .hub.push import explained, push
+from .lora import add_lora, save_lora
 from .losses.gradient_cache import CachedGradients
-from .losses.joint_loss import JointLoss, Representations
-from .recording import RecordingTrainer
+from .losses.joint_loss import BatchStatistics, JointLoss, Representations
+from .prepare import prepare
+from .settings import DataSettings
+from .towers import freeze_towers, load_checkpoint, logit_scales, rest_frozen_towers, set_learning_rates
 
+
+logger = logging.get_logger(__name__)
 
 TARGET_INPUTS = ("tag_input_ids", "tag_attention_mask", "local_features", "functionals")
 """Entries of a batch that shape the targets and are not inputs of the model."""
 
+FRONT_MATTER = {"language": "language", "license": "license", "tags": "tags"}
+FRONT_MATTER |= {"finetuned_from": "base_model", "dataset_tags": "datasets"}
+"""Arguments of `create_model_card` to entries of the card's front matter."""
+Batch = dict[str, torch.Tensor]
 
-class SmoothCLAPTrainer(RecordingTrainer):
+
+class SmoothCLAPTrainer(Trainer):
     """
-    [`~transformers.Trainer`] whose loss is SmoothCLAP's, over a batch that all processes share.
+    [`~transformers.Trainer`] with SmoothCLAP's loss, over a batch that all processes share.
 
-    It trains any dual encoder with `audio_model`, `text_model` and `get_text_features` whose `forward` returns
-    `audio_embeds` and `text_embeds`: [`SmoothCLAPModel`] and transformers' `ClapModel` are two. The candidates of a
-    clip are the captions of all processes and, with `gradient_cache`, of all accumulation steps; an uneven end of an
-    epoch is shared evenly. Batches come from [`~smoothclap_trainer.data.collator.SmoothCLAPCollator`], which evaluation
-    uses with `training=False`: whole clips, fixed captions.
-
-    Logs hold, beside the loss, the divergences that make it up, the logit scale, how many negatives a clip has, and
-    the rate of duplicate captions, which are negatives of each other although they say the same. How it stops and
-    resumes: see [`~resumable.ResumableTrainer`]; what it records and pushes: [`~recording.RecordingTrainer`].
+    The candidates of a clip are the captions of all processes and, with `gradient_cache`, of all accumulation steps.
+    Without a `data_collator`, rows are prepared as for a run from a YAML file, see [`~prepare.prepare`], and
+    `compute_metrics` is zero-shot classification and retrieval. Checkpoints are sealed when they are whole. SIGTERM
+    saves one and ends training. A push is one commit with model, processor, code, card and records, which replaces
+    what the repository held; it never has `training_args.bin`, from which `hub_token` can be read.
 
     Args:
-        model (*optional*): What to train. The towers that `args` freeze are frozen here; a PEFT model is left as PEFT
-            set it.
+        model (*optional*): [`SmoothCLAPModel`], transformers' `ClapModel` or another dual encoder with `audio_model`,
+            `text_model` and `get_text_features`, whose `forward` returns `audio_embeds` and `text_embeds`; or the name
+            or folder of a checkpoint, such as `"smoothclap-tiny"`. The towers that `args` freeze are frozen here.
         args ([`SmoothCLAPTrainingArguments`], *optional*): Settings.
-        **kwargs: As for [`~recording.RecordingTrainer`]. `compute_metrics` may have a method `prepare(model)`, as
-            `evaluation.training_metrics.ZeroShotMetrics` has; it is called before each evaluation.
+        data_collator (`Callable`, *optional*): Makes batches, see [`SmoothCLAPCollator`].
+        train_dataset, eval_dataset (*optional*): Rows of [`load_manifest`], or what `data_collator` takes.
+        processing_class (*optional*): The model's processor; by default the checkpoint's or the collator's.
+        data ([`DataSettings`] or `Mapping`, *optional*): How rows without a `data_collator` are prepared, for instance
+            `{"languages": ["en", "de"], "crop_seconds": None}`.
+        peft_config (`peft.LoraConfig`, *optional*): Adds adapters, see [`~lora.add_lora`].
+        sources ([`TrainingSources`], *optional*): Describes the data for records and card; by default both datasets.
+        **kwargs: As for [`~transformers.Trainer`]. If `compute_metrics` has a method `prepare(model)`, it is called
+            before each evaluation.
+
+    Attributes:
+        stop ([`StopCallback`]): Its `stopped` is true if SIGTERM ended training.
+
+    Raises:
+        ValueError: An argument or a row is wrong, or one process would drive several GPUs.
     """
 
     args: SmoothCLAPTrainingArguments
 
-    def __init__(self, model: Any = None, args: SmoothCLAPTrainingArguments | None = None, **kwargs):
+    def __init__(
+        self,
+        model: Any = None,
+        args: SmoothCLAPTrainingArguments | None = None,
+        data_collator: Any = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        processing_class: Any = None,
+        *,
+        data: DataSettings | Mapping[str, Any] | None = None,
+        peft_config: LoraConfig | None = None,
+        sources: TrainingSources | None = None,
+        **kwargs: Any,
+    ):
         args = args or SmoothCLAPTrainingArguments(output_dir="smoothclap-output")
-        if kwargs.get("data_collator") is None:
-            raise ValueError("There is no collator: pass `data_collator=SmoothCLAPCollator(processor, thresholds)`.")
+        if isinstance(model, str | Path):
+            set_seed(args.seed)
+            model, loaded = load_checkpoint(str(model))
+            processing_class = processing_class or loaded
+        if peft_config is not None:
+            model = add_lora(model, peft_config, args.freeze_audio_tower, args.freeze_text_tower)
+        if data_collator is None:
+            splits = {"train": train_dataset} | ({} if eval_dataset is None else {"validation": eval_dataset})
+            prepared = prepare(splits, model, processing_class, data, args)
+            data_collator, sources = prepared.collator, sources or prepared.sources
+            train_dataset, eval_dataset = prepared.splits["train"], prepared.splits.get("validation")
+            if eval_dataset is not None:
+                kwargs.setdefault("compute_metrics", prepared.compute_metrics)
+        elif data is not None:
+            raise ValueError(f"`data` ({data}) has no effect with a `data_collator`: leave one of them out.")
         if model is not None:
-            freeze_towers(model, args.freeze_audio_tower, args.freeze_text_tower)
-        super().__init__(model=model, args=args, **kwargs)
+            freeze_towers(model, args)
+        processor = processing_class or getattr(data_collator, "processor", None)
+        super().__init__(model, args, data_collator, train_dataset, eval_dataset, processor, **kwargs)
         if self.args.n_gpu > 1:
             raise ValueError(
                 f"One process would drive {self.args.n_gpu} GPUs by DataParallel, which this loss does not support: "
                 "start one process per GPU with torchrun or accelerate launch, or set CUDA_VISIBLE_DEVICES=0."
             )
-        # The loss is a mean over the batch whatever the model's own loss would be: accumulation divides it.
+        if self.is_fsdp_enabled and hasattr(model, "peft_config"):
+            raise ValueError("Adapters cannot be saved from sharded weights: train them without FSDP.")
+        # The loss is a mean over the batch, whatever the model's own loss would be: accumulation divides it.
         self.model_accepts_loss_kwargs = False
-        reading: Any = args.kl_reading
-        self.objective: JointLoss = JointLoss(args.soft_targets, reading, args.loss_tile)
-        self.figures = BatchFigures()
-        self._chunks: list[dict[str, torch.Tensor]] = []
+        rows = {"train": self.train_dataset, "validation": self.eval_dataset}
+        self.sources = sources or TrainingSources({name: each for name, each in rows.items() if each is not None})
+        self.joint_loss = JointLoss(args.soft_targets, cast(Any, args.kl_reading), args.loss_tile)
+        self.statistics = BatchStatistics()
+        self._chunks: list[Batch] = []
         self._cached: CachedGradients | None = None
-        self._epoch = EpochCallback([self.data_collator])
-        for callback in (self._epoch, ScaleCallback()):
+        self.stop, self._epoch = StopCallback(), EpochCallback([self.data_collator])
+        for callback in (self.stop, CorporaCallback(self._corpora), self._epoch, ScaleCallback()):
             self.add_callback(callback)
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
 
     def call_model_init(self, trial: Any = None) -> Any:
-        """The model of `model_init`, with the towers frozen that are to be."""
+        """Make the model by `model_init`, and freeze the towers that `args` freeze."""
         model = super().call_model_init(trial)
-        freeze_towers(model, self.args.freeze_audio_tower, self.args.freeze_text_tower)
+        freeze_towers(model, self.args)
         return model
 
-    # Data
+    def _corpora(self) -> set[str]:
+        corpora = corpora_of_rows(self.train_dataset) | corpora_of_rows(self.eval_dataset)
+        if self.sources.feature_encoder is not None:
+            corpora |= corpora_of_encoder(AutoConfig.from_pretrained(self.sources.feature_encoder))
+        return corpora
 
     def get_train_dataloader(self) -> DataLoader:
-        """This process's shares of the joint batches, see [`JointBatchSampler`]."""
+        """Return this process's shares of the joint batches, see [`~data.collator.JointBatchSampler`]."""
         if self.train_dataset is None:
             raise ValueError("There is nothing to train on: pass `train_dataset`.")
-        args, clips = self.args, cast(Sized, self.train_dataset)
+        args, rows = self.args, cast(Any, self.train_dataset)
         chunks = args.gradient_accumulation_steps if args.gradient_cache else 1
         if self._train_batch_size * args.world_size * chunks < 2:
             raise ValueError("A batch of a single clip has no negatives, so nothing would be learned: take 2 or more.")
-        sampler = JointBatchSampler(
-            len(clips),
-            self._train_batch_size,
-            args.world_size,
-            args.process_index,
-            seed=args.seed if args.data_seed is None else args.data_seed,
-            drop_last=args.dataloader_drop_last,
-        )
-        self._epoch.listeners = [self.data_collator, sampler]
-        return DataLoader(
-            self.train_dataset,
-            batch_sampler=sampler,
-            collate_fn=self.data_collator,
-            num_workers=args.dataloader_num_workers,
-            pin_memory=args.dataloader_pin_memory,
-            prefetch_factor=args.dataloader_prefetch_factor,
-            worker_init_fn=partial(seed_worker, num_workers=args.dataloader_num_workers, rank=args.process_index),
-        )
+        loader = joint_loader(rows, self.data_collator, self._train_batch_size, args)
+        self._epoch.listeners = [self.data_collator, loader.batch_sampler]
+        return loader
 
     def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """As in [`~transformers.Trainer`], with whole clips and fixed captions."""
-        return self._with_evaluation_collator(super().get_eval_dataloader, *args, **kwargs)
+        with self._evaluation_collator():
+            return super().get_eval_dataloader(*args, **kwargs)
 
     def get_test_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
         """As in [`~transformers.Trainer`], with whole clips and fixed captions."""
-        return self._with_evaluation_collator(super().get_test_dataloader, *args, **kwargs)
+        with self._evaluation_collator():
+            return super().get_test_dataloader(*args, **kwargs)
 
-    def _with_evaluation_collator(self, make: Any, *args: Any, **kwargs: Any) -> DataLoader:
+    @contextmanager
+    def _evaluation_collator(self) -> Iterator[None]:
         collator = self.data_collator
         if isinstance(collator, SmoothCLAPCollator):
             self.data_collator = replace(collator, training=False)
         try:
-            return make(*args, **kwargs)
+            yield
         finally:
             self.data_collator = collator
 
-    # Loss
-
     def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
+        self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """This process's part of the joint loss in nats; with `return_outputs`, also what the model returned.
-
-        The average over processes is the joint loss, in value and in gradient.
-        """
+        """Return this process's part of the joint loss in nats: the average over processes is the joint loss."""
         outputs = self._forward(model, inputs)
         batch = self._represent(model, inputs, outputs)
-        loss, parts = self.objective(batch)
+        loss, parts = self.joint_loss(batch)
         if model.training:
-            self.figures.add(parts, batch.scales, inputs.get("caption_ids"))
+            self.statistics.add(parts, batch.scales, inputs.get("caption_ids"))
         return (loss, outputs) if return_outputs else loss
 
-    def _forward(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> Any:
+    def _forward(self, model: nn.Module, inputs: Batch) -> Any:
         if model.training:
             rest_frozen_towers(self.accelerator.unwrap_model(model))
         others = (*TARGET_INPUTS, *METADATA_INPUTS)
         return model(**{name: value for name, value in inputs.items() if name not in others})
 
-    def _represent(
-        self, model: nn.Module, inputs: dict[str, torch.Tensor], outputs: Any, with_features: bool = True
-    ) -> Representations:
+    def _represent(self, model: nn.Module, inputs: Batch, outputs: Any, with_features: bool = True) -> Representations:
         encoder = self.accelerator.unwrap_model(model)
-        features = self.objective.targets.features(encoder, inputs) if with_features else []
+        features = self.joint_loss.targets.features(encoder, inputs) if with_features else []
         return Representations(outputs.audio_embeds, outputs.text_embeds, logit_scales(encoder, outputs), features)
 
-    def training_step(
-        self,
-        model: nn.Module,
-        inputs: dict[str, torch.Tensor],
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> torch.Tensor:
-        """One forward and backward pass; with `gradient_cache`, of one chunk of the joint batch."""
+    def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Run one forward and backward pass; with `gradient_cache`, of one chunk of the joint batch."""
         if not self.args.gradient_cache:
             return super().training_step(model, inputs, num_items_in_batch)
         model.train()
@@ -189,45 +225,35 @@ class SmoothCLAPTrainer(RecordingTrainer):
         return batches, count
 
     def _cache_gradients(self, model: nn.Module) -> CachedGradients:
-        def represent(chunk: dict[str, torch.Tensor], with_features: bool) -> Representations:
+        def represent(chunk: Batch, with_features: bool) -> Representations:
             return self._represent(model, chunk, self._forward(model, chunk), with_features)
 
         chunks = [self._prepare_inputs(chunk) for chunk in self._chunks]
-        cached = CachedGradients(represent, chunks, self.objective, model)
+        cached = CachedGradients(represent, chunks, self.joint_loss, model)
         captions = [chunk["caption_ids"] for chunk in chunks if "caption_ids" in chunk]
-        self.figures.add(cached.parts, cached.scales, torch.cat(captions) if captions else None)
+        self.statistics.add(cached.parts, cached.scales, torch.cat(captions) if captions else None)
         return cached
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """As in [`~transformers.Trainer`]; a training loss is logged with the figures of its batches."""
+        """As in [`~transformers.Trainer`]; a training loss is logged with the statistics of its batches."""
         if "loss" in logs:
-            logs |= self.figures.pop()
+            logs |= self.statistics.pop()
         super().log(logs, start_time)
-
-    # Evaluation
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """As in [`~transformers.Trainer`], over the whole gathered set."""
-        if prepare := getattr(self.compute_metrics, "prepare", None):
-            prepare(self.accelerator.unwrap_model(self.model))
+        if prepare_metrics := getattr(self.compute_metrics, "prepare", None):
+            prepare_metrics(self.accelerator.unwrap_model(self.model))
         return super().evaluation_loop(*args, **kwargs)
 
     def prediction_step(
-        self,
-        model: nn.Module,
-        inputs: dict[str, torch.Tensor],
-        prediction_loss_only: bool,
-        ignore_keys: list[str] | None = None,
+        self, model: nn.Module, inputs: Batch, prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[torch.Tensor | None, Any, Any]:
         """
-        The loss, the embeddings and the labels of one batch.
+        Return the loss, the embeddings and the labels of one batch.
 
-        Embeddings, not logits: `compute_metrics` then sees the whole set, (clips, projection_dim) twice, where logits
-        would come in blocks of one batch. Labels are pairs of class, -1 where unknown, and caption, equal for equal
-        captions.
-
-        Raises:
-            ValueError: The batch does not say which captions are equal.
+        Embeddings, unlike logits, let `compute_metrics` see the whole set. Labels are pairs of class, -1 where unknown,
+        and caption, equal for equal captions.
         """
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
@@ -236,34 +262,141 @@ class SmoothCLAPTrainer(RecordingTrainer):
             return loss.detach(), None, None
         if "caption_ids" not in inputs:
             raise ValueError(
-                "Evaluation needs `caption_ids` in the batch, equal for equal captions; see METADATA_INPUTS."
+                f"Evaluation needs `caption_ids` in the batch, which has {list(inputs)}: see METADATA_INPUTS."
             )
         captions = inputs["caption_ids"]
         labels = (inputs.get("labels", torch.full_like(captions, -1)), captions)
         return loss.detach(), (outputs.audio_embeds.detach(), outputs.text_embeds.detach()), labels
 
-    # Optimiser
-
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
-        """All that weight decay applies to: as in [`~transformers.Trainer`], and never the logit scale."""
+        """As in [`~transformers.Trainer`], without the logit scale: weight decay never applies to it."""
         return [name for name in super().get_decay_parameter_names(model) if "logit_scale" not in name]
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """The optimiser, with a learning rate of its own for each tower."""
+        """Make the optimiser, with a learning rate of its own for each tower."""
         if self.optimizer is not None:
             return self.optimizer
         optimizer = super().create_optimizer(model)
-        rates = {"audio_model.": self.args.audio_learning_rate, "text_model.": self.args.text_learning_rate}
-        trained: Any = self.model if model is None else model
-        rate_of = {
-            parameter: next((rate for tower, rate in rates.items() if tower in name), self.args.learning_rate)
-            for name, parameter in trained.named_parameters()
-        }
-        groups = []
-        for group in optimizer.param_groups:
-            # The largest first, usually the heads': Trainer logs the first group's.
-            for rate in sorted({rate_of[parameter] for parameter in group["params"]}, reverse=True):
-                members = [parameter for parameter in group["params"] if rate_of[parameter] == rate]
-                groups.append({**group, "params": members, "lr": rate})
-        optimizer.param_groups = groups
+        set_learning_rates(optimizer, self.model if model is None else model, self.args)
         return optimizer
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """As in [`~transformers.Trainer`]; a `ValueError` if there is no whole checkpoint to resume from."""
+        if resume_from_checkpoint:
+            resume_from_checkpoint = checkpoints.checked(resume_from_checkpoint, str(self.args.output_dir))
+            self.args.eval_on_start = False  # that evaluation was made, and counted by early stopping, at the start
+        try:
+            return super().train(resume_from_checkpoint, *args, **kwargs)
+        finally:
+            self.stop.restore()
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        # Older checkpoints go only when the new one is known to be whole.
+        with checkpoints.no_limit(self.args) as limit:
+            super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()  # every process writes a file of its own
+        if self.args.should_save:
+            checkpoints.seal_newest(self._get_output_dir(trial=trial), self.state, limit)
+        self.accelerator.wait_for_everyone()  # a process that went on and ended would have the launcher end this one
+
+    def _finalize_training(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.stop.stopped:
+            return super()._finalize_training(*args, **kwargs)
+        # With a limit of one, Trainer would now delete all but the best checkpoint: also the one to resume from.
+        with checkpoints.no_limit(self.args):
+            return super()._finalize_training(*args, **kwargs)
+
+    def _load_callback_state(self) -> None:
+        super()._load_callback_state()
+        restore_early_stopping(self.callback_handler.callbacks, self.state)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """
+        Save a checkpoint that AutoModel, pipelines and [`SmoothCLAPEncoder`] load, with records and card; push it with
+        `push_to_hub`. Adapters are added to the weights; [`~lora.save_lora`] keeps them apart. All processes must call.
+        """
+        if _internal_call:
+            return super().save_model(output_dir, _internal_call=True)
+        folder = str(output_dir or self.args.output_dir)
+        self.save_pretrained(folder)
+        if self.is_world_process_zero():
+            record_training(self, folder)
+            write_model_card(folder, self.hub_model_id if self.args.push_to_hub else self.args.hub_model_id)
+            if self.args.push_to_hub:
+                self.push_folder(folder, "Model save")
+
+    def save_pretrained(self, folder: str | Path, lora_save: str = "merged") -> None:
+        """Save model and processor only; for `lora_save` see [`~lora.save_lora`]. Every process must call this."""
+        if self.args.should_save:
+            for name in ADAPTER:  # of an earlier model, which transformers would apply to this one
+                (Path(folder) / name).unlink(missing_ok=True)
+        if not hasattr(self.model, "peft_config"):
+            self.save_model(str(folder), _internal_call=True)  # gathers what is sharded
+        elif self.args.should_save:
+            save_lora(cast(Any, self.accelerator.unwrap_model(self.model)), self.processing_class, folder, lora_save)
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """As in [`~transformers.Trainer`]; a refusal of the Hub is a `ValueError` that explains it."""
+        with explained(self.args.hub_model_id or Path(str(self.args.output_dir)).absolute().name):
+            super().init_hf_repo(token, private)
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As in [`~transformers.Trainer`]; a `ValueError` if the Hub refuses or the model has PEFT adapters."""
+        if hasattr(self.model, "peft_config"):
+            # Saved into the folder of a merged model, they would be applied to it a second time.
+            raise ValueError("Adapters alone are not a whole checkpoint: call `save_model()`, then `push_folder(...)`.")
+        self.callback_handler.on_push_begin(self.args, self.state, self.control)
+        if self.hub_model_id is None:
+            self.init_hf_repo(token, private)
+        self.save_model(_internal_call=True)
+        if not self.is_world_process_zero():
+            return None
+        self.create_model_card(**{"model_name": self.hub_model_id} | kwargs)
+        upload = partial(self.push_folder, str(self.args.output_dir), commit_message, token, revision)
+        return upload() if blocking else hf_api().run_as_future(upload)
+
+    def push_folder(
+        self, folder: str | Path, commit_message: str | None = None, token: str | None = None, revision: Any = None
+    ) -> Any:
+        """Push a checkpoint as it is to the run's repository, in the first process. Arguments are `push_to_hub`'s."""
+        result = push(
+            folder,
+            str(self.hub_model_id),
+            revision=revision or self.args.hub_revision,
+            overwrite=True,
+            token=token or self.args.hub_token,
+            message=commit_message,
+        )
+        return CommitInfo(str(result.url), commit_message or "", "", str(result.commit))
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if self.args.hub_strategy == HubStrategy.END:
+            return
+        try:
+            self.push_to_hub(f"Training in progress, step {self.state.global_step}")
+        except ValueError as error:
+            logger.warning(f"The model of step {self.state.global_step} was not pushed: {error}")
+
+    def create_model_card(self, model_name: str | None = None, **front: Any) -> None:  # type: ignore[override]
+        """
+        Write records and model card into `output_dir`, where the model already is, in the first process.
+
+        Args:
+            model_name (`str`, *optional*): Hub id or name. By default `hub_model_id`, or the folder's name.
+            **front: Of the card's front matter; the keys of `FRONT_MATTER`. A `ValueError` names others.
+        """
+        if refused := sorted(front.keys() - FRONT_MATTER.keys()):
+            raise ValueError(f"The card has no place for {refused}: leave it out, or write it into notes.md.")
+        if self.is_world_process_zero():
+            folder = str(self.args.output_dir)
+            record_training(self, folder)
+            entries = {FRONT_MATTER[name]: value for name, value in front.items()}
+            write_model_card(folder, model_name or self.args.hub_model_id, entries)

@@ -25,7 +25,7 @@ from smoothclap_trainer import SmoothCLAPTrainer
 from smoothclap_trainer.config import read_yaml
 from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS
 from smoothclap_trainer.settings import TrainingRun
-from smoothclap_trainer.train import run_training
+from smoothclap_trainer.train import run_training as run
 from tests import processes, tiny
 from tests.processes import Script
 
@@ -108,7 +108,7 @@ def settings(folder: Path, dataset: Path, encoders: dict[str, Any], **changes: A
 
 def train(config: dict[str, Any], *overrides: str) -> SmoothCLAPTrainer:
     """Trains in this process, by the two calls that the script consists of."""
-    return run_training(read_yaml(_written(config), TrainingRun, overrides))
+    return run(read_yaml(_written(config), TrainingRun, overrides))
 
 
 def _written(config: dict[str, Any]) -> Path:

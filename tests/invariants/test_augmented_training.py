@@ -1,20 +1,23 @@
-"""Training under acoustic conditions: what is heard depends on seed, clip and epoch, and on nothing else."""
+"""Training under acoustic conditions: what is drawn depends on seed, clip and epoch, and on nothing else.
+
+That it does not depend on chunks and processes is tested where two processes train as one.
+"""
 
 import pytest
 
 from tests.invariants import command_line
 
 
-CONDITIONS = ["clean", "noise-10db", "room-large", "telephone"]
+CONDITIONS = ["clean", "noise-10db", "telephone"]
 
 
 @pytest.fixture(scope="module")
 def make(tmp_path_factory):
-    """Settings of a run of three epochs of three steps, the last of them short; towers draw nothing."""
+    """Settings of a run of two epochs of three steps, the last of them short; towers draw nothing."""
     folder = tmp_path_factory.mktemp("runs")
     encoders = command_line.encoders(folder / "encoders")
     dataset = command_line.manifest(folder / "data", train=11, validation=2)
-    always = {"max_steps": 9, "acoustic_conditions": CONDITIONS}
+    always = {"max_steps": 6, "acoustic_conditions": CONDITIONS}
     return lambda name, **changes: command_line.settings(folder / name, dataset, encoders, **always | changes)
 
 
@@ -27,7 +30,7 @@ def plain(make):
 
 def test_it_matters(make, plain):
     """Which conditions there are, and the seed of what is drawn; so the tests below could fail."""
-    for name, changes in (("recorded", []), ("other", CONDITIONS[:3])):
+    for name, changes in (("recorded", []), ("other", CONDITIONS[:2])):
         config = make(name, acoustic_conditions=changes)
         command_line.train(config)
         assert command_line.differences(config, plain) > 1e-4
@@ -47,17 +50,7 @@ def test_resuming_within_an_epoch(make, plain):
     assert command_line.differences(config, plain) == 0
 
 
-def test_the_number_of_clips_in_a_forward_pass_and_of_processes(make, plain):
-    chunks = make("chunks", per_device_train_batch_size=1, gradient_accumulation_steps=4, gradient_cache=True)
-    command_line.train(chunks)
-    halves = make("halves", per_device_train_batch_size=2)
-    with command_line.start(halves, world_size=2) as script:
-        assert script.end() == [0, 0], script.printed()
-    for config in (chunks, halves):
-        assert command_line.differences(config, plain) < 1e-6
-
-
-def test_validation_hears_clips_as_recorded(make):
+def test_validation_clips_are_as_recorded(make):
     """An untrained model says the same of them."""
     figures = []
     for name, conditions in (("judged", []), ("judged-augmented", CONDITIONS[1:])):

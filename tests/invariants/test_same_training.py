@@ -38,10 +38,9 @@ def train(config):
     return config
 
 
-@pytest.mark.parametrize("chunk", [1, 2])
-def test_chunks_with_cached_gradients_are_one_batch(make, plain, chunk):
-    sizes = {"per_device_train_batch_size": chunk, "gradient_accumulation_steps": 4 // chunk}
-    cached = train(make(f"cached-{chunk}", gradient_cache=True, **sizes))
+def test_chunks_with_cached_gradients_are_one_batch(make, plain):
+    sizes = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+    cached = train(make("cached", gradient_cache=True, **sizes))
     assert command_line.differences(cached, plain) < 1e-6
     assert command_line.losses(cached) == pytest.approx(command_line.losses(plain), abs=1e-6)
 
@@ -64,8 +63,8 @@ def test_tiles_and_chunks_together(make, plain):
 
 
 def test_a_cached_tower_is_the_live_one(make):
-    """Over four epochs, in which each clip is heard in either of its two crops."""
-    frozen = {"freeze_audio_tower": True, "crops_per_clip": 2, "max_steps": 12}
+    """Over two epochs, in which each clip gives either of its two crops."""
+    frozen = {"freeze_audio_tower": True, "crops_per_clip": 2, "max_steps": 6}
     live, cached = train(make("live", **frozen)), train(make("cached-tower", cache_audio_tower=True, **frozen))
     assert command_line.differences(cached, live) < 1e-5
     assert command_line.losses(cached) == pytest.approx(command_line.losses(live), abs=1e-5)

@@ -27,15 +27,21 @@ VARIANTS = [
 
 
 def test_two_processes_train_the_model_of_one(tmp_path):
-    """Over two epochs with uneven ends, with validation; by torchrun in chunks whose gradients are cached."""
+    """
+    Over two epochs with uneven ends, with validation, under acoustic conditions that each process draws for its clips.
+
+    Torchrun's two processes take chunks whose gradients are cached.
+    """
     encoders = command_line.encoders(tmp_path / "encoders")
     dataset = command_line.manifest(tmp_path / "data", train=11, validation=3)
     sizes = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2, "gradient_cache": True}
-    one = command_line.settings(tmp_path / "one", dataset, encoders, max_steps=6)
-    chunks = command_line.settings(tmp_path / "chunks", dataset, encoders, max_steps=6, **sizes)
-    halves = command_line.settings(
-        tmp_path / "halves", dataset, encoders, max_steps=6, per_device_train_batch_size=2, loss_tile=1
-    )
+    always = {"max_steps": 6, "acoustic_conditions": ["clean", "noise-10db", "telephone"]}
+
+    def settings(name: str, **changes: Any) -> dict[str, Any]:
+        return command_line.settings(tmp_path / name, dataset, encoders, **always | changes)
+
+    one, chunks = settings("one"), settings("chunks", **sizes)
+    halves = settings("halves", per_device_train_batch_size=2, loss_tile=1)
     command_line.train(one)
     status, printed = command_line.torchrun(chunks)
     assert status == 0, printed

@@ -1,33 +1,123 @@
+"""From rows and settings to batches: what is refused, computed, joined and left out."""
+
 import sys
 
 import pytest
 from datasets import Dataset, DatasetDict
 
+from smoothclap_trainer import SmoothCLAPTrainingArguments
 from smoothclap_trainer.data import acoustic_effects
-from smoothclap_trainer.prepare import _joined, load_clips, make_model
-from smoothclap_trainer.settings import DataSettings, LoraSettings, ModelSettings
+from smoothclap_trainer.data.acoustic_conditions import Augmentation
+from smoothclap_trainer.evaluation.training_metrics import ZeroShotMetrics
+from smoothclap_trainer.prepare import check_metric, make_batches, prepare
+from smoothclap_trainer.settings import DataSettings
+from tests import tiny
+from tests.trainer import rows
 
 
-def test_manifests_are_joined_by_split_and_may_have_other_columns():
-    first = DatasetDict(train=Dataset.from_dict({"id": ["a"], "label": ["sad"]}))
-    second = DatasetDict(train=Dataset.from_dict({"id": ["b"]}), test=Dataset.from_dict({"id": ["c"]}))
-    joined = _joined([first, second])
-    assert joined["train"].to_dict() == {"id": ["a", "b"], "label": ["sad", None]}
-    assert joined["test"]["id"] == ["c"]
-    with pytest.raises(ValueError, match="'a'"):
-        _joined([first, first])
+WORDINGS = {"happy": "a happy voice", "sad": "a sad voice"}
 
 
-def test_what_is_no_checkpoint_of_a_dual_encoder_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="cannot be loaded"):
-        make_model(ModelSettings(model=str(tmp_path)), LoraSettings(), None)
+@pytest.fixture
+def arguments(tmp_path):
+    def make(**changes):
+        fields = {"use_cpu": True, "report_to": "none", "seed": 5, "beta": 0.0, "kl_reading": "forward"}
+        return SmoothCLAPTrainingArguments(str(tmp_path / "out"), **fields | changes)
+
+    return make
 
 
-def test_what_acoustic_conditions_need_is_missed_before_anything_is_loaded(tmp_path, monkeypatch):
+def test_what_acoustic_conditions_need_is_missed_before_anything_is_loaded(tmp_path, monkeypatch, arguments):
     """The manifest, which is not there, is not even looked for."""
     acoustic_effects._impulse_response.cache_clear()
     monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
     settings = DataSettings(dataset=["none.csv"], acoustic_conditions=["clean", "room-small"])
-    with pytest.raises(ImportError, match=r"pip install 'smoothclap\[acoustics\]'"):
-        load_clips(settings, None, tmp_path / "work")
-    assert not (tmp_path / "work").exists()
+    with pytest.raises(ImportError, match=r"smoothclap\[acoustics\]"):
+        prepare(lambda: pytest.fail("it was loaded"), tiny.model(), tiny.processor(), settings, arguments())
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def batches(tmp_path, arguments):
+    """What [`make_batches`] makes of clips with captions of their own, without targets."""
+    splits = DatasetDict(train=rows.dataset(tmp_path / "audio", count=2))
+
+    def make(processor, **settings):
+        said = DataSettings(dataset=["clips.csv"], captions="given", cache_dir=str(tmp_path), **settings)
+        return make_batches(splits, tiny.model(), processor, said, arguments())
+
+    return make
+
+
+def test_training_clips_get_the_conditions_that_are_named(batches):
+    assert batches(tiny.processor()).collator.augmentation is None
+    collator = batches(tiny.processor(), acoustic_conditions=["clean", "codec"]).collator
+    assert collator.augmentation == Augmentation(("clean", "codec"), seed=5)
+
+
+def test_a_rate_that_is_too_low_for_conditions_is_refused(batches):
+    processor = tiny.processor()
+    processor.feature_extractor.sampling_rate = 7999
+    assert batches(processor)
+    with pytest.raises(ValueError, match="7999 Hz"):
+        batches(processor, acoustic_conditions=["clean"])
+
+
+def test_a_metric_that_no_evaluation_gives_is_refused_with_those_there_are():
+    labelled = ZeroShotMetrics(tiny.processor(), WORDINGS, ("happy", "sad"))
+    for known in (None, "loss", "uar", "eval_uar", "audio_to_text_r@10"):
+        check_metric(known, labelled)
+    with pytest.raises(ValueError, match=r"'uarr'.*loss, uar, accuracy, audio_to_text_r@1"):
+        check_metric("uarr", labelled)
+    with pytest.raises(ValueError, match=r"'uar'.*loss, audio_to_text_r@1"):
+        check_metric("uar", ZeroShotMetrics(tiny.processor()))
+
+
+def captioned(tmp_path, captions, functionals=False):
+    clips = rows.dataset(tmp_path / "audio", count=3).remove_columns("local_features")
+    if not functionals:
+        clips = clips.select_columns(["id", "path", "corpus"])
+    return clips.add_column("caption", captions)
+
+
+def made_of(tmp_path, arguments, clips, data=None, **changes):
+    data = {"preparation_workers": 1, "cache_dir": str(tmp_path / "cache")} | (data or {})
+    return prepare({"train": clips}, tiny.model(), tiny.processor(), data, arguments(**changes))
+
+
+def test_captions_of_rows_without_functionals_are_used(tmp_path, arguments):
+    prepared = made_of(tmp_path, arguments, captioned(tmp_path, ["calm", "loud", "shy"]))
+    assert prepared.collator.captions == "given" and prepared.collator.thresholds is None
+    assert prepared.sources.hub_datasets == []
+    assert (tmp_path / "out" / "work" / "clips").is_dir()
+
+
+def test_rows_with_functionals_are_captioned_by_them(tmp_path, arguments):
+    clips = captioned(tmp_path, ["calm", "loud", "shy"], functionals=True)
+    clips = clips.add_column("duration", [1.0, 2.0, 3.0]) if "duration" not in clips.column_names else clips
+    assert made_of(tmp_path, arguments, clips).collator.captions == "sampled"
+    given = made_of(tmp_path, arguments, clips, {"captions": "given"})
+    assert given.collator.captions == "given"
+
+
+@pytest.mark.parametrize("captions", [["calm", None, "shy"], ["calm"] * 3])
+def test_given_captions_must_tell_clips_apart(tmp_path, arguments, captions):
+    with pytest.raises(ValueError, match=r"1 of 3|'calm'"):
+        made_of(tmp_path, arguments, captioned(tmp_path, captions), {"captions": "given"})
+
+
+def test_what_is_not_rows_of_a_manifest_is_refused(tmp_path, arguments):
+    for wrong in ([{"id": "a"}], None, Dataset.from_dict({"path": ["a.wav"]})):
+        with pytest.raises(ValueError, match=f"{type(wrong).__name__}.*load_manifest"):
+            made_of(tmp_path, arguments, wrong)
+    with pytest.raises(ValueError, match="processing_class"):
+        prepare({"train": captioned(tmp_path, ["a", "b", "c"])}, tiny.model(), None, None, arguments())
+
+
+def test_one_clip_or_no_validation_to_choose_by_is_refused(tmp_path, arguments):
+    clips = captioned(tmp_path, ["calm", "loud", "shy"])
+    with pytest.raises(ValueError, match="one training clip"):
+        made_of(tmp_path, arguments, clips.select([0]))
+    with pytest.raises(ValueError, match="load_best_model_at_end"):
+        best = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
+        made_of(tmp_path, arguments, clips, **best)

@@ -128,7 +128,7 @@ def test_each_part_has_its_rate_and_the_scale_no_decay(tmp_path, data):
 
 
 def test_overfits_a_handful_of_clips(tmp_path, data):
-    the_trainer = trainer(tmp_path, data, freeze_audio_tower=False, max_steps=30, audio_learning_rate=1e-3)
+    the_trainer = trainer(tmp_path, data, freeze_audio_tower=False, max_steps=12, audio_learning_rate=1e-3)
     before = the_trainer.evaluate()["eval_loss"]
     the_trainer.train()
     assert the_trainer.evaluate()["eval_loss"] < before
@@ -247,9 +247,16 @@ def test_default_arguments(tmp_path, data, monkeypatch):
     assert SmoothCLAPTrainer(model=model(), data_collator=rows.collator(data), train_dataset=data).args.beta == 0.1
 
 
-def test_a_missing_collator_is_named(data):
-    with pytest.raises(ValueError, match="SmoothCLAPCollator"):
-        SmoothCLAPTrainer(model=model(), train_dataset=data)
+def test_without_a_collator_there_must_be_a_processor(tmp_path, data):
+    args = SmoothCLAPTrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    with pytest.raises(ValueError, match="processing_class"):
+        SmoothCLAPTrainer(model=model(), args=args, train_dataset=data)
+
+
+def test_settings_of_data_that_a_collator_would_ignore_are_refused(tmp_path, data):
+    args = SmoothCLAPTrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    with pytest.raises(ValueError, match="captions"):
+        SmoothCLAPTrainer(model(), args, rows.collator(data), data, data={"captions": "given"})
 
 
 def clap_model():

@@ -1,14 +1,17 @@
 """From rows of a data set to a batch: clips read and cropped, captions drawn, inputs of targets stacked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 from zlib import crc32
 
 import numpy as np
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
+from transformers import TrainingArguments
+from transformers.trainer_utils import seed_worker
 
 from .acoustic_conditions import Augmentation
 from .captions import caption, full_caption, language_data, row_levels, select_levels, tag_text
@@ -226,3 +229,25 @@ class JointBatchSampler(Sampler[list[int]]):
             stop = self.clips if last and self.rest_joins else (index + 1) * self.joint
             batch = order[index * self.joint : stop]
             yield batch.tensor_split(self.num_processes)[self.process].tolist()
+
+
+def joint_loader(rows: Sized, collator: Any, batch_size: int, arguments: TrainingArguments) -> DataLoader:
+    """Return a process's shares of joint batches, with `batch_size` clips in each but the last of an epoch."""
+    sampler = JointBatchSampler(
+        len(rows),
+        batch_size,
+        arguments.world_size,
+        arguments.process_index,
+        seed=arguments.seed if arguments.data_seed is None else arguments.data_seed,
+        drop_last=arguments.dataloader_drop_last,
+    )
+    workers = arguments.dataloader_num_workers
+    return DataLoader(
+        cast(Any, rows),
+        batch_sampler=sampler,
+        collate_fn=collator,
+        num_workers=workers,
+        pin_memory=arguments.dataloader_pin_memory,
+        prefetch_factor=arguments.dataloader_prefetch_factor,
+        worker_init_fn=partial(seed_worker, num_workers=workers, rank=arguments.process_index),
+    )

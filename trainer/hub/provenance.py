@@ -141,7 +141,7 @@ def record_training(trainer: Any, folder: str | Path) -> None:
             collator.functionals.save(folder / "standardisation.json")
     model = trainer.accelerator.unwrap_model(trainer.model)
     config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config
-    write_json(folder / "objective.json", trainer.objective.describe())
+    write_json(folder / "objective.json", trainer.joint_loss.describe())
     write_json(folder / "data.json", describe_data(trainer.sources.splits))
     write_json(folder / "origin.json", describe_origin(config, trainer.sources.hub_datasets))
     write_json(folder / "versions.json", versions())

@@ -1,1 +1,1 @@
-"""The objective in three pieces: where soft targets come from, who the candidates are, how the loss is summed."""
+"""The loss in three pieces: soft targets, the candidates of all processes, and the sum, whole or by chunks."""

@@ -1,9 +1,9 @@
-"""Gradients of a joint batch that does not fit in memory, chunk by chunk, as if it had.
+"""Gradients of a joint batch that does not fit in memory, chunk by chunk, and equal to those of the whole batch.
 
 The loss needs the embeddings of all clips at once, but not their activations. So every chunk is first embedded without
 activations; the loss then gives the gradient of each embedding; then every chunk is embedded once more, with
-activations, and hands its embeddings' gradients on (Gao et al., 2021, arXiv 2101.06983). Both passes of a chunk draw
-the same random numbers, so that dropout and SpecAugment do the same to it twice.
+activations, and passes its embeddings' gradients on (Gao et al., 2021, arXiv 2101.06983). Both passes of a chunk draw
+the same random numbers, so that dropout and SpecAugment do the same twice.
 """
 
 import random
@@ -21,7 +21,7 @@ from .joint_loss import JointLoss, Representations
 
 @dataclass(frozen=True)
 class RandomState:
-    """States of all generators that a model may draw from: torch's, also on the accelerator, numpy's and Python's."""
+    """States of all generators that a model may use: torch's, also on the accelerator, numpy's and Python's."""
 
     torch_state: torch.Tensor
     device_state: torch.Tensor | None
@@ -30,7 +30,7 @@ class RandomState:
 
     @classmethod
     def capture(cls, device: torch.device) -> "RandomState":
-        """The states as they are now."""
+        """Return the states as they are now."""
         on_device = None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(device)
         return cls(torch.get_rng_state(), on_device, np.random.get_state(), random.getstate())
 
@@ -44,7 +44,7 @@ class RandomState:
 
     @contextmanager
     def replayed(self, device: torch.device) -> Iterator[None]:
-        """Within, what was drawn after the capture is drawn again; afterwards all is as if nothing had been drawn."""
+        """Draw the same numbers again within the block; afterwards the states are as before it."""
         before = RandomState.capture(device)
         self.restore(device)
         try:
@@ -108,7 +108,7 @@ class CachedGradients:
         return loss.detach(), parts
 
     def surrogate(self, index: int) -> torch.Tensor:
-        """A scalar whose gradient is the chunk's part of the joint loss's gradient."""
+        """Return a scalar whose gradient is the chunk's part of the joint loss's gradient."""
         gradients = self.gradients[index]
         features_learn = any(gradient is not None for gradient in gradients[3:])
         with self.states[index].replayed(self.device):

@@ -1,4 +1,4 @@
-"""Rows of all processes in one tensor, with gradients, however many rows each process has."""
+"""SmoothCLAP's loss over the clips of all processes, with exact gradients, however many clips each process has."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from .targets import SoftTargets
 
 
 def process_count() -> int:
-    """How many processes train together."""
+    """Return how many processes train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def gather_sizes(size: int, device: torch.device) -> list[int]:
-    """How many rows each process has, by rank."""
+    """Return how many rows each process has, by rank."""
     if process_count() == 1:
         return [size]
     sizes = [torch.zeros(1, dtype=torch.long, device=device) for _ in range(process_count())]
@@ -27,14 +27,14 @@ def gather_sizes(size: int, device: torch.device) -> list[int]:
 
 
 def own_rows(sizes: list[int]) -> slice:
-    """Where this process's rows stand among all."""
+    """Return where this process's rows are among all."""
     rank = dist.get_rank() if process_count() > 1 else 0
     return slice(sum(sizes[:rank]), sum(sizes[: rank + 1]))
 
 
 def gather_rows(rows: torch.Tensor, sizes: list[int]) -> torch.Tensor:
     """
-    Every process's rows, by rank.
+    Return every process's rows, by rank.
 
     A row's gradient is the sum of what it receives on all processes. If each process's loss is its own rows' share of
     the joint loss times the number of processes, the average that DDP and FSDP take is the joint gradient.
@@ -72,13 +72,13 @@ Part = Callable[..., torch.Tensor]
 
 def tiled_sum(part: Part, rows: slice, tile: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Adds up `part(tile of rows, *tensors)` tile by tile.
+    Add up `part(tile of rows, *tensors)` tile by tile.
 
-    Each tile's gradient is taken at once and its matrices are dropped, so memory is what one tile needs plus one
+    Each tile's gradient is computed at once and its matrices are freed, so memory is what one tile needs plus one
     gradient per tensor. The result can be differentiated once.
 
     Args:
-        part (`Callable`): What to sum. It may look at nothing that needs a gradient but `tensors`.
+        part (`Callable`): What to sum. Gradients reach nothing but `tensors`.
         rows (`slice`): Rows to sum over.
         tile (`int`): Rows at a time.
         *tensors (`torch.Tensor`): What `part` depends on.
@@ -125,7 +125,7 @@ class _TiledSum(torch.autograd.Function):
 @dataclass(frozen=True)
 class Representations:
     """
-    What a loss needs to know of a batch.
+    What a loss needs of a batch.
 
     Args:
         audio (`torch.Tensor` of shape `(clips, width)`): Unit-length embeddings of the clips.
@@ -140,7 +140,7 @@ class Representations:
     features: Sequence[torch.Tensor] = ()
 
     def tensors(self) -> list[torch.Tensor]:
-        """All of them, in a fixed order."""
+        """Return all of them, in a fixed order."""
         return [self.audio, self.text, self.scales, *self.features]
 
 
@@ -166,13 +166,10 @@ class JointLoss:
 
     def __call__(self, batch: Representations) -> tuple[torch.Tensor, torch.Tensor]:
         """
-        Args:
-            batch ([`Representations`]): This process's clips.
+        Return the loss of this process's clips in nats, of shape `()`, and its parts without gradient.
 
-        Returns:
-            `tuple` of `torch.Tensor`: the loss in nats, of shape `()`, whose average over processes is the joint
-            loss, in value and in gradient; and the mean divergences that make it up, `KL(y||p)` and, in the symmetric
-            reading, `KL(p||y)`, of shape `(1,)` or `(2,)`, without gradient.
+        The average over processes is the joint loss, in value and in gradient. The parts are the mean divergences
+        `KL(y||p)` and, in the symmetric reading, `KL(p||y)`, of shape `(1,)` or `(2,)`.
         """
         with torch.autocast(batch.audio.device.type, enabled=False):
             sizes = gather_sizes(len(batch.audio), batch.audio.device)
@@ -190,7 +187,7 @@ class JointLoss:
     def _share(
         self, rows: slice, audio: torch.Tensor, text: torch.Tensor, scales: torch.Tensor, *features: torch.Tensor
     ) -> torch.Tensor:
-        """The summed divergences of some rows, of shape `(1,)` or `(2,)`, both directions averaged."""
+        """Return the summed divergences of some rows, of shape `(1,)` or `(2,)`, both directions averaged."""
         targets = self.targets.distribution(features, len(audio), rows).to(audio.device)  # (rows, clips)
         both = (
             divergences(cosines(audio[rows], text) * scales[0], targets, self.reading),
@@ -199,12 +196,55 @@ class JointLoss:
         return torch.stack([(there + back).sum() / 2 for there, back in zip(*both, strict=True)])
 
     def describe(self) -> dict[str, Any]:
-        """The loss in words and numbers, for logs and model cards."""
+        """Return the loss in words and numbers, for logs and model cards."""
         return {"kl_reading": self.reading, **self.targets.describe()}
 
 
 def _gather_together(tensors: Sequence[torch.Tensor], learns: Sequence[bool], sizes: list[int]) -> list[torch.Tensor]:
-    """Every tensor's rows of all processes, in one collective for all; no gradient passes where nothing `learns`."""
+    """Gather the rows of all tensors in one collective; no gradient passes where nothing `learns`."""
     own = [tensor.float() if learn else tensor.float().detach() for tensor, learn in zip(tensors, learns, strict=True)]
     parts = gather_rows(torch.cat(own, dim=1), sizes).split([tensor.shape[1] for tensor in own], dim=1)
     return [part if learn else part.detach() for part, learn in zip(parts, learns, strict=True)]
+
+
+class BatchStatistics:
+    """Keeps the divergences, the scale and the captions of joint batches until they are logged."""
+
+    def __init__(self) -> None:
+        self.batches: list[dict[str, torch.Tensor]] = []
+
+    def add(self, parts: torch.Tensor, scales: torch.Tensor, caption_ids: torch.Tensor | None) -> None:
+        """
+        Add a joint batch.
+
+        Args:
+            parts (`torch.Tensor` of shape `(1,)` or `(2,)`): The divergences, as [`JointLoss`] returns them.
+            scales (`torch.Tensor` of shape `(2,)`): Factors between cosine and logit.
+            caption_ids (`torch.Tensor` of shape `(clips,)`, *optional*): Equal for equal captions, of this process.
+        """
+        names = ("forward_divergence", "reverse_divergence")
+        values = dict(zip(names, parts.detach(), strict=False))
+        values["logit_scale"] = scales.detach().mean()
+        if caption_ids is not None:
+            captions = gather_rows(caption_ids, gather_sizes(len(caption_ids), caption_ids.device))
+            distinct = len(captions.unique())
+            values["negatives"] = torch.tensor(float(len(captions) - 1))
+            values["duplicate_captions"] = torch.tensor(1 - distinct / len(captions))
+        self.batches.append(values)
+
+    def pop(self) -> dict[str, float]:
+        """
+        Return means over the batches since the last call and over all processes, which must call this together.
+
+        They are the divergences in nats, the scale, how many negatives a clip has, and the share of captions that
+        repeat another of their batch: such a caption is a negative although it says the same.
+        """
+        taken, self.batches = self.batches, []
+        if not taken:
+            return {}
+        device = taken[0]["logit_scale"].device
+        table = torch.stack([torch.stack([value.to(device) for value in one.values()]) for one in taken])
+        means = table.mean(dim=0)  # (values,)
+        if process_count() > 1:
+            dist.all_reduce(means)
+        return dict(zip(taken[0], (means / process_count()).tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Embeddings of paralinguistic tag texts, the text half of soft targets."""
+"""Soft targets: which clips of a batch count as alike, and how much that weighs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -41,8 +41,8 @@ def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tens
 class TargetSource(ABC):
     """A reason for which clips count as alike.
 
-    A subclass names the entries of a batch that it reads (`inputs`, the first of them required) and who says that it
-    belongs to the method (`provenance`).
+    A subclass names the entries of a batch that it reads (`inputs`, the first of them required) and the source of the
+    idea (`provenance`).
     """
 
     name: ClassVar[str]
@@ -51,19 +51,19 @@ class TargetSource(ABC):
 
     @property
     def learns(self) -> bool:
-        """Whether the features take a gradient."""
+        """Return whether the features take a gradient."""
         return False
 
     def features(self, model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """What is compared, of shape `(clips, width)` in float32."""
+        """Return what is compared, of shape `(clips, width)` in float32."""
         return batch[self.inputs[0]].float()
 
     @abstractmethod
     def distribution(self, features: torch.Tensor, rows: slice) -> torch.Tensor:
-        """How alike the clips of `rows` are to every clip, of shape `(rows, clips)`; each row sums to one."""
+        """Return how alike the clips of `rows` are to every clip, (rows, clips); each row sums to one."""
 
     def describe(self) -> dict[str, Any]:
-        """The source in words and numbers, for logs and model cards."""
+        """Return the source in words and numbers, for logs and model cards."""
         return {"source": self.name, **vars(self), "provenance": self.provenance}
 
 
@@ -189,11 +189,7 @@ class SoftTargets:
             raise ValueError(f"With beta={self.beta} targets have a soft part: name a source for it, or set beta=0.")
 
     def features(self, model: Any, batch: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
-        """Every source's features of a batch.
-
-        Raises:
-            ValueError: The batch lacks what a source reads.
-        """
+        """Return every source's features of a batch, or raise a `ValueError` if the batch lacks what one reads."""
         if missing := [source.inputs[0] for source in self.sources if source.inputs[0] not in batch]:
             raise ValueError(
                 f"Soft targets need {missing} in the batch. Give the rows what the collator makes them from, or set "
@@ -202,7 +198,7 @@ class SoftTargets:
         return [source.features(model, batch) for source in self.sources]
 
     def distribution(self, features: Sequence[torch.Tensor], clips: int, rows: slice) -> torch.Tensor:
-        """Targets of some rows, float32 of shape `(rows, clips)`; each row sums to one."""
+        """Return the targets of some rows, float32 of shape `(rows, clips)`; each row sums to one."""
         places = torch.arange(*rows.indices(clips), device=features[0].device if features else None)
         own = F.one_hot(places, clips).float()  # (rows, clips)
         soft = torch.zeros(())
@@ -211,6 +207,6 @@ class SoftTargets:
         return (1 - self.beta) * own + self.beta * soft
 
     def describe(self) -> dict[str, Any]:
-        """The mixture in words and numbers."""
+        """Return the mixture in words and numbers."""
         weighted = zip(self.sources, self.weights, strict=True)
         return {"beta": self.beta, "sources": [source.describe() | {"weight": weight} for source, weight in weighted]}

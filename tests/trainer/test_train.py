@@ -6,27 +6,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from datasets import Dataset, DatasetDict
 from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from smoothclap_trainer import SmoothCLAPTrainer
-from smoothclap_trainer.evaluation.training_metrics import ZeroShotMetrics
-from smoothclap_trainer.train import _check_metric
-from tests import tiny
+from smoothclap_trainer.train import joined
 from tests.invariants import command_line
-
-
-WORDINGS = {"happy": "a happy voice", "sad": "a sad voice"}
-
-
-def test_a_metric_that_no_evaluation_gives_is_refused_with_those_there_are():
-    labelled = ZeroShotMetrics(tiny.processor(), WORDINGS, ("happy", "sad"))
-    for known in (None, "loss", "uar", "eval_uar", "audio_to_text_r@10"):
-        _check_metric(known, labelled)
-    with pytest.raises(ValueError, match="'uarr', but evaluation gives loss, uar, accuracy, audio_to_text_r@1"):
-        _check_metric("uarr", labelled)
-    with pytest.raises(ValueError, match="'uar', but evaluation gives loss, audio_to_text_r@1"):
-        _check_metric("uar", ZeroShotMetrics(tiny.processor()))
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +28,16 @@ def make(tmp_path_factory):
         return command_line.settings(folder / name, dataset, encoders, max_steps=1) | changes
 
     return settings
+
+
+def test_manifests_are_joined_by_split_and_may_have_other_columns():
+    first = DatasetDict(train=Dataset.from_dict({"id": ["a"], "label": ["sad"]}))
+    second = DatasetDict(train=Dataset.from_dict({"id": ["b"]}), test=Dataset.from_dict({"id": ["c"]}))
+    both = joined([first, second])
+    assert both["train"].to_dict() == {"id": ["a", "b"], "label": ["sad", None]}
+    assert both["test"]["id"] == ["c"]
+    with pytest.raises(ValueError, match="'a'"):
+        joined([first, first])
 
 
 LORA = {"lora_towers": ["audio"], "lora_rank": 2, "freeze_audio_tower": True}

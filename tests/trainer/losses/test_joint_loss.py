@@ -1,13 +1,22 @@
 import itertools
-import subprocess
-import sys
+import resource
 
 import pytest
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 
 from modeling_smoothclap.loss_smoothclap import contrastive_loss, soft_target_loss, soft_targets
-from smoothclap_trainer.losses.joint_loss import JointLoss, Representations
+from smoothclap_trainer.losses import joint_loss
+from smoothclap_trainer.losses.joint_loss import (
+    BatchStatistics,
+    JointLoss,
+    Representations,
+    gather_rows,
+    gather_sizes,
+    own_rows,
+    process_count,
+)
 from smoothclap_trainer.losses.targets import LabelEquality, LocalFeatureSimilarity, SoftTargets, TagTextSimilarity
 from tests import processes
 
@@ -148,10 +157,7 @@ def _compare_with_one_process(rank: int, reading: str, tile: int | None, sizes: 
     for total in totals:
         torch.distributed.all_reduce(total)
 
-    import smoothclap_trainer.objectives.gather as gather
-    import smoothclap_trainer.objectives.joint_loss as joint_loss
-
-    gather.process_count = joint_loss.process_count = lambda: 1
+    joint_loss.process_count = lambda: 1
     expected, expected_parts = JointLoss(targets, reading)(Representations(*whole[:3], [*whole[3:], labels]))
     expected.backward()
     torch.testing.assert_close(totals[0] / 2, expected.detach(), atol=1e-6, rtol=0)
@@ -162,12 +168,9 @@ def _compare_with_one_process(rank: int, reading: str, tile: int | None, sizes: 
 
 
 def _compare_all(rank: int) -> None:
-    import smoothclap_trainer.objectives.gather as gather
-    import smoothclap_trainer.objectives.joint_loss as joint_loss
-
-    count = gather.process_count
+    count = joint_loss.process_count
     for reading, tile, sizes in itertools.product(("symmetric", "forward"), (None, 2), ((4, 4), (5, 2), (1, 6))):
-        gather.process_count = joint_loss.process_count = count
+        joint_loss.process_count = count
         _compare_with_one_process(rank, reading, tile, sizes)
 
 
@@ -175,20 +178,77 @@ def test_two_processes_give_the_gradients_of_one(tmp_path):
     processes.run(_compare_all, tmp_path)
 
 
-MEMORY = """
-import resource, torch, torch.nn.functional as F
-from smoothclap_trainer.objectives.joint_loss import JointLoss, Representations
-from smoothclap_trainer.objectives.targets import LocalFeatureSimilarity, SoftTargets
-torch.set_num_threads(1)
-audio, text = (F.normalize(torch.randn(8192, 32), dim=1).requires_grad_() for _ in range(2))
-batch = Representations(audio, text, torch.full((2,), 14.0), [torch.randn(8192, 32)])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-JointLoss(SoftTargets([LocalFeatureSimilarity()], [1.0], 0.1), tile=64)(batch)[0].backward()
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
-"""
+def test_alone_nothing_is_gathered():
+    rows = torch.randn(3, 2, requires_grad=True)
+    sizes = gather_sizes(3, rows.device)
+    assert process_count() == 1
+    assert sizes == [3]
+    assert own_rows(sizes) == slice(0, 3)
+    assert gather_rows(rows, sizes) is rows
 
 
-def test_tiles_need_less_than_one_matrix_of_scores():
-    """8,192 x 8,192 scores in float32 are 256 MiB, and the dense loss keeps several such matrices."""
-    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 128
+def _gather_uneven(rank: int) -> None:
+    mine = torch.full((rank + 1, 2), float(rank + 1), requires_grad=True)
+    sizes = gather_sizes(len(mine), mine.device)
+    assert sizes == [1, 2, 3]
+    assert own_rows(sizes) == (slice(0, 1), slice(1, 3), slice(3, 6))[rank]
+    everything = gather_rows(mine, sizes)
+    assert everything[:, 0].tolist() == [1, 2, 2, 3, 3, 3]
+    # Process r weighs row i by (r + 1) * i, so row i receives i * (1 + 2 + 3).
+    weights = (rank + 1) * torch.arange(6.0)[:, None]
+    (everything * weights).sum().backward()
+    assert torch.equal(mine.grad[:, 0], 6 * torch.arange(6.0)[own_rows(sizes)])
+    integers = gather_rows(torch.tensor([rank, 2**40 + rank]), [2, 2, 2])
+    assert integers.tolist() == [0, 2**40, 1, 2**40 + 1, 2, 2**40 + 2]
+    assert dist.get_world_size() == process_count() == 3
+
+
+def test_uneven_rows_of_three_processes(tmp_path):
+    processes.run(_gather_uneven, tmp_path, world_size=3)
+
+
+def test_means_over_batches():
+    statistics = BatchStatistics()
+    assert statistics.pop() == {}
+    statistics.add(torch.tensor([1.0, 3.0]), torch.tensor([10.0, 20.0]), torch.tensor([5, 5, 6, 7]))
+    statistics.add(torch.tensor([2.0, 5.0]), torch.tensor([15.0, 15.0]), torch.tensor([1, 2]))
+    found = statistics.pop()
+    expected = {"forward_divergence": 1.5, "reverse_divergence": 4.0, "logit_scale": 15.0}
+    assert found == pytest.approx(expected | {"negatives": 2.0, "duplicate_captions": 0.125})
+    assert statistics.pop() == {}
+
+
+def test_one_reading_and_no_captions():
+    statistics = BatchStatistics()
+    statistics.add(torch.tensor([1.0]), torch.tensor([10.0, 20.0]), None)
+    assert statistics.pop() == {"forward_divergence": 1.0, "logit_scale": 15.0}
+
+
+def _add_uneven(rank: int) -> None:
+    statistics = BatchStatistics()
+    statistics.add(torch.tensor([1.0 + rank]), torch.tensor([4.0, 4.0]), torch.arange(2 + rank))
+    found = statistics.pop()
+    assert found["forward_divergence"] == 1.5
+    assert found["negatives"] == 4
+    assert found["duplicate_captions"] == pytest.approx(2 / 5)  # 0, 1 and 0, 1, 2
+
+
+def test_captions_of_all_processes_count(tmp_path):
+    processes.run(_add_uneven, tmp_path)
+
+
+def _measure_memory(rank: int) -> None:
+    objective = JointLoss(SoftTargets([LocalFeatureSimilarity()], [1.0], 0.1), tile=64)
+
+    def peak(clips: int) -> float:
+        audio, text = (F.normalize(torch.randn(clips, 32), dim=1).requires_grad_() for _ in range(2))
+        objective(Representations(audio, text, torch.full((2,), 14.0), [torch.randn(clips, 32)]))[0].backward()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    small = peak(64)  # with what the libraries need at their first use
+    assert peak(4096) - small < 64
+
+
+def test_tiles_need_less_than_one_matrix_of_scores(tmp_path):
+    """4,096 x 4,096 scores in float32 are 64 MiB, and the dense loss keeps several such matrices."""
+    processes.run(_measure_memory, tmp_path, world_size=1)

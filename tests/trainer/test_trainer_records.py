@@ -79,7 +79,7 @@ def test_the_hubs_name_is_the_models(tmp_path, data):
 
 
 def test_what_the_card_has_no_place_for_is_refused(tmp_path, data):
-    with pytest.raises(ValueError, match=r"no place for tasks, dataset: .* Leave it out"):
+    with pytest.raises(ValueError, match=r"dataset.*tasks"):
         trainer(tmp_path, data).create_model_card(tasks="asr", dataset="Mine")
 
 

@@ -54,7 +54,7 @@ def test_patience_goes_on_where_it_was(tmp_path, data, eval_on_start):
 
 def test_what_is_not_whole_is_not_resumed_from(tmp_path, data):
     the_trainer = getting_worse(tmp_path, data)
-    with pytest.raises(ValueError, match="no whole checkpoint"):
+    with pytest.raises(ValueError, match=str(tmp_path)):
         the_trainer.train(resume_from_checkpoint=True)
-    with pytest.raises(ValueError, match=r"Cannot resume from .*checkpoint-9: there is no such folder"):
+    with pytest.raises(ValueError, match="checkpoint-9"):
         the_trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
