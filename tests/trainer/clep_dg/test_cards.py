@@ -232,7 +232,7 @@ def test_class_vectors_are_used_as_the_card_says(folder, monkeypatch):
     results["settings"]["encoder"]["two"] = "someone/clap"
     results["encoders"][1]["revision"] = "c0ffee"
     text = write_cards(ExperimentResults.from_json(results), folder / "both")[1].read_text(encoding="utf-8")
-    assert '"someone/clap", "c0ffee"' in text
+    assert '"someone/clap", revision="c0ffee"' in text
 
 
 def test_a_classifier_that_is_missing_is_named(results, tmp_path):
