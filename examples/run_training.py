@@ -18,7 +18,7 @@ import pandas as pd
 
 from smoothclap_trainer.config import describe_fields, read_yaml
 from smoothclap_trainer.settings import TrainingRun
-from smoothclap_trainer.train import train
+from smoothclap_trainer.train import run_training
 
 
 STOPPED = 128 + 15
@@ -39,7 +39,7 @@ def main() -> None:
     for name in ("smoothclap_trainer", "transformers.trainer"):  # not every configuration that is loaded
         logging.getLogger(name).setLevel(logging.INFO)
     try:
-        trainer = train(read_yaml(sys.argv[1], TrainingRun, sys.argv[2:]))
+        trainer = run_training(read_yaml(sys.argv[1], TrainingRun, sys.argv[2:]))
     except (ValueError, ImportError) as error:
         sys.exit(f"error: {error}")
     output = Path(str(trainer.args.output_dir))
