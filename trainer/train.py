@@ -32,7 +32,7 @@ from .trainer import SmoothCLAPTrainer
 logger = logging.get_logger(__name__)
 
 
-def run_training(run: TrainingRun) -> SmoothCLAPTrainer:
+def train(run: TrainingRun) -> SmoothCLAPTrainer:
     """
     Train as the settings say, and save what came out.
 
