@@ -44,6 +44,7 @@ app.add_typer(search, name="search")
 
 Model = Annotated[str, typer.Option(help="Hub id or folder of a checkpoint, or smoothclap-tiny.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU if there is one.")]
+PlainDevice = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, ...")]
 RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Let the checkpoint run its own code.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Clips per batch; results do not depend on it.")]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read audio files.")]
@@ -105,8 +106,7 @@ def embed(
     found = audio_files(paths)
     read = read_texts(texts) if texts else []
     encoder = load_encoder(model, device, trust_remote_code)
-    options = {"batch_size": batch_size, "num_workers": num_workers, "bad_clips": bad_clips}
-    audio = encoder.encode_audio(found, **options)
+    audio = encoder.encode_audio(found, batch_size, num_workers=num_workers, bad_clips=bad_clips)
     used = np.isfinite(audio).all(axis=1)  # skipped clips are rows of NaN
     for path, is_used in zip(found, used, strict=True):
         if not is_used:
@@ -192,7 +192,7 @@ def evaluate(
     batch_size: BatchSize = 16,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     bootstrap_samples: Annotated[int, typer.Option(help="Draws for the intervals.")] = 2000,
-    device: Annotated[str, typer.Option(help="Where the models run: cpu, cuda, ...")] = "cpu",
+    device: PlainDevice = "cpu",
     trust_remote_code: RemoteCode = False,
     list_tasks: Annotated[bool, typer.Option("--list", help="List the tasks and where to get their data.")] = False,
 ) -> None:
@@ -282,7 +282,7 @@ def index_folder(
     made = SpeechIndex.build(encoder, folder, read, bad_clips, earlier, batch_size, num_workers)
     made.save(index)
     for bad in made.left_out:
-        typer.echo(f"left out: {bad['name']!r}: {bad['problem']} ({bad['detail']})")
+        typer.echo(f"left out: {bad.name!r}: {bad.problem} ({bad.detail})")
     known = set(earlier.clips.values()) if earlier else set()
     new = sum(digest not in known for digest in made.clips.values())
     gone = len(earlier.clips.keys() - made.clips.keys()) if earlier else 0
@@ -298,7 +298,7 @@ def find(
     backend: Backend = "numpy",
     model: IndexModel = None,
     folder: Clips = None,
-    device: Device = None,
+    device: PlainDevice = "cpu",
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Find the clips that fit descriptions best."""
@@ -316,7 +316,7 @@ def describe(
     backend: Backend = "numpy",
     model: IndexModel = None,
     folder: Clips = None,
-    device: Device = None,
+    device: PlainDevice = "cpu",
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Find the descriptions of the index that fit clips best."""
@@ -381,8 +381,8 @@ def push(
     """
     from .hub.push import push as push_folder
 
-    options = {"private": private or None, "revision": revision, "overwrite": overwrite}
-    result = push_folder(folder, repo_id, dry_run=not upload, **options)
+    wish = True if private else None  # without it an existing repository stays as it is
+    result = push_folder(folder, repo_id, private=wish, revision=revision, overwrite=overwrite, dry_run=not upload)
     typer.echo(result.describe().rstrip())
     if not upload:
         typer.echo(f"Nothing was changed. To upload: {program()} {shlex.join(['push', *ctx.obj, '--push'])}")
