@@ -4,6 +4,8 @@ Importing this package registers its classes with `AutoConfig`, `AutoModel`, `Au
 `AutoFeatureExtractor` and `AutoProcessor`.
 """
 
+from pathlib import Path
+
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, AutoProcessor
 
 from .checkpoint_smoothclap import SMOOTHCLAP_TINY
@@ -16,6 +18,9 @@ from .processing_smoothclap import SmoothCLAPProcessor
 
 
 __version__ = "0.1.0"
+
+DEMO_CLIPS = tuple(str(Path(__file__).parent / "clips" / name) for name in ("low_voice.flac", "high_voice.flac"))
+"""Two short clips of real speech that come with this package; `clips/README.md` has their sources and licences."""
 
 AutoConfig.register(SmoothCLAPConfig.model_type, SmoothCLAPConfig)
 AutoModel.register(SmoothCLAPConfig, SmoothCLAPModel)
@@ -31,6 +36,7 @@ SmoothCLAPFeatureExtractor.register_for_auto_class("AutoFeatureExtractor")
 SmoothCLAPProcessor.register_for_auto_class("AutoProcessor")
 
 __all__ = [
+    "DEMO_CLIPS",
     "SMOOTHCLAP_TINY",
     "RankedText",
     "ShortClipWarning",

@@ -82,9 +82,9 @@ class Script:
 
 @contextmanager
 def script(
-    path: Path, arguments: Sequence[str], folder: Path, world_size: int = 1, **environment: str
+    path: Path | str, arguments: Sequence[str], folder: Path, world_size: int = 1, **environment: str
 ) -> Iterator[Script]:
-    """Runs a script as `python path arguments` does, or torchrun with several processes; kills what is left of it."""
+    """Run a script (`python path`) or a module (`python -m path`), or several as torchrun does; kill what is left."""
     context = _forkserver()
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
@@ -111,7 +111,7 @@ def _forkserver() -> Any:
     return context
 
 
-def _script(path: Path, arguments: Sequence[str], log: Path, environment: dict[str, str]) -> None:
+def _script(path: Path | str, arguments: Sequence[str], log: Path, environment: dict[str, str]) -> None:
     with log.open("w") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
@@ -119,7 +119,10 @@ def _script(path: Path, arguments: Sequence[str], log: Path, environment: dict[s
     torch.set_num_threads(1)
     sys.argv = [str(path), *arguments]
     try:
-        runpy.run_path(str(path), run_name="__main__")
+        if isinstance(path, Path):
+            runpy.run_path(str(path), run_name="__main__")
+        else:
+            runpy.run_module(path, run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()  # which multiprocessing leaves out
 

@@ -22,10 +22,11 @@ COLUMNS = re.compile(
 
 def written_now() -> dict[Path, str]:
     """Both cards of the shipped checkpoint, written from scratch, by path."""
-    spec = importlib.util.spec_from_file_location("write_model_card", ROOT / "examples" / "write_model_card.py")
+    recipe = ROOT / "examples" / "recipes" / "write_shipped_cards.py"
+    spec = importlib.util.spec_from_file_location("write_shipped_cards", recipe)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    return script.cards_of_the_shipped_checkpoint()
+    return script.shipped_cards()
 
 
 def test_the_committed_cards_are_what_the_checkpoint_gives():
@@ -33,7 +34,7 @@ def test_the_committed_cards_are_what_the_checkpoint_gives():
     assert set(now) == {CARD, Path(SMOOTHCLAP_TINY) / "README.md"}
     for path, text in now.items():
         assert not path.is_symlink()
-        assert path.read_bytes() == text.encode(), f"{path.name} is stale: run python examples/write_model_card.py"
+        assert path.read_bytes() == text.encode(), f"{path.name} is stale: run make card"
 
 
 def test_every_measured_result_is_in_the_card_and_no_other():

@@ -1,37 +1,46 @@
-"""The wheel, installed away from this checkout, holds all that a first classification needs."""
+"""The wheel, installed away from this checkout: it is complete, and a light install of it listens."""
 
+import importlib.metadata
 import json
 import shutil
-import sys
-import sysconfig
-import venv
 import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
 
-from tests.clean_process import run_python
+from tests.clean_process import FORGET_THE_PACKAGES, run_python
 
 
 ROOT = Path(__file__).parents[1]
+QUIET = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
+OF_TRAIN = ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow")
 
-CLASSIFY = """
-import json
-import numpy as np
-import modeling_smoothclap
-import smoothclap_trainer
-from transformers import AutoModel, pipeline
-
-seconds = np.arange(16000) / 16000
-clip = (0.3 * np.sin(2 * np.pi * 150 * seconds * (1 + seconds))).astype(np.float32)  # a tone that rises
-pipe = pipeline("zero-shot-audio-classification", model=modeling_smoothclap.SMOOTHCLAP_TINY)
-found = pipe(clip, candidate_labels=["a low voice", "a high voice"], hypothesis_template="{}")
-print(json.dumps({
-    "scores": {each["label"]: each["score"] for each in found},
-    "files": [modeling_smoothclap.__file__, smoothclap_trainer.__file__],
-    "checkpoint": modeling_smoothclap.SMOOTHCLAP_TINY,
-}))
+COMMANDS = [
+    ["rank", "--labels", "a low voice", "a high voice"],
+    ["embed", str(ROOT / "modeling_smoothclap" / "clips")],
+    ["doctor"],
+    ["train", "config.yaml"],
+    ["train", "--init", "clips.csv"],
+    ["evaluate", "--list"],
+    ["clep-dg", "config.yaml"],
+    ["card", "folder"],
+]
+LIGHT = f"""
+{FORGET_THE_PACKAGES}
+sys.path.insert(0, sys.argv[1])
+for name in {OF_TRAIN}:
+    sys.modules[name] = None
+from importlib.metadata import distribution
+from typer.testing import CliRunner
+found = distribution("smoothclap")
+assert found.locate_file("").samefile(sys.argv[1]), "another installation"
+(command,) = found.entry_points
+assert command.name == "smoothclap"
+ran = [CliRunner().invoke(command.load(), words) for words in {COMMANDS}]
+print(json.dumps([[each.exit_code, each.stdout, each.stderr] for each in ran]))
 """
+"""Runs the console command of the wheel as a light install has it."""
 
 
 @pytest.fixture(scope="module")
@@ -42,52 +51,65 @@ def wheel(tmp_path_factory) -> Path:
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--disable-pip-version-check"]
-    run_python(["-m", "pip", "wheel", *offline, "--wheel-dir", str(target), str(source)], source)
+    run_python(["-m", "pip", "wheel", *QUIET, "--no-build-isolation", "--wheel-dir", str(target), str(source)], source)
     (built,) = target.glob("smoothclap-*.whl")
     return built
 
 
 @pytest.fixture(scope="module")
-def clean_python(wheel, tmp_path_factory) -> Path:
-    """The interpreter of a new environment that holds the wheel, and borrows what the wheel depends on."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
-    quiet = ["--no-deps", "--no-index", "--quiet", "--disable-pip-version-check"]
-    run_python(["-m", "pip", "--python", str(python), "install", *quiet, str(wheel)], folder)
-    # A path in a .pth file is only a path: the .pth files there, an editable install's among them, are not read.
-    inside = run_python(["-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], folder, str(python)).strip()
-    Path(inside, "borrowed.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
-    return python
+def installed(wheel, tmp_path_factory) -> Path:
+    """A folder that the wheel is installed to."""
+    folder = tmp_path_factory.mktemp("installed")
+    run_python(["-m", "pip", "install", *QUIET, "--target", str(folder), str(wheel)], folder)
+    return folder
 
 
-def test_the_wheel_holds_every_module_and_the_checkpoint(wheel):
-    packed = set(zipfile.ZipFile(wheel).namelist())
-    wanted = {f"modeling_smoothclap/{path.name}" for path in (ROOT / "modeling_smoothclap").glob("*.py")}
-    wanted |= {
-        f"smoothclap_trainer/{path.relative_to(ROOT / 'trainer').as_posix()}"
-        for path in (ROOT / "trainer").rglob("*.py")
+@pytest.fixture(scope="module")
+def light(installed, tmp_path_factory) -> tuple[Path, list[tuple[int, str, str]]]:
+    """A folder, and the status and output of each of the commands there, without the libraries of the extra `train`."""
+    folder = tmp_path_factory.mktemp("light")
+    printed = run_python(["-I", "-c", LIGHT, str(installed)], folder)
+    return folder, [tuple(each) for each in json.loads(printed.splitlines()[-1])]
+
+
+def files_of(folder: Path, *patterns: str) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for pattern in patterns
+        for path in folder.glob(pattern)
+        if path.is_file() and "__pycache__" not in path.parts
     }
-    checkpoint = ROOT / "modeling_smoothclap" / "checkpoints" / "smoothclap-tiny"
-    files = {path.relative_to(ROOT).as_posix() for path in checkpoint.rglob("*") if path.is_file()}
-    assert {
-        f"modeling_smoothclap/checkpoints/smoothclap-tiny/{name}" for name in ("config.json", "model.safetensors")
-    } <= files
-    assert sorted((wanted | files) - packed) == []
 
 
-def test_the_wheel_holds_nothing_else(wheel):
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"modeling_smoothclap", "smoothclap_trainer"}
+def test_the_wheel_holds_every_file_of_both_packages_and_nothing_else(wheel):
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    inside = ("*.py", "py.typed", "checkpoints/*/*", "checkpoints/*/*/*", "clips/*")
+    wanted = {f"modeling_smoothclap/{name}" for name in files_of(ROOT / "modeling_smoothclap", *inside)}
+    rooms = files_of(ROOT / "trainer", "**/*.py", "py.typed", "templates/*.jinja")
+    assert packed == wanted | {f"smoothclap_trainer/{name}" for name in rooms}
+    assert {f"modeling_smoothclap/clips/{name}" for name in ("LICENSE", "low_voice.flac", "high_voice.flac")} <= packed
 
 
-def test_the_installed_wheel_classifies_a_clip(clean_python, tmp_path):
-    printed = run_python(["-I", "-c", CLASSIFY], tmp_path, str(clean_python))
-    result = json.loads(printed.splitlines()[-1])
-    sys.stdout.write(f"{result}\n")
-    environment = clean_python.parents[1].resolve()
-    for file in [*result["files"], result["checkpoint"]]:
-        assert Path(file).resolve().is_relative_to(environment), file
-    assert set(result["scores"]) == {"a low voice", "a high voice"}
-    assert sum(result["scores"].values()) == pytest.approx(1, abs=1e-5)
+def test_what_the_wheel_says_of_itself(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        said = Parser().parsestr(archive.read(name).decode())
+    assert "Apache-2.0" in said["License-Expression"] and said.get_all("Project-URL")
+    required = [each for each in said.get_all("Requires-Dist") if "extra ==" not in each]
+    assert not {each for each in required if each.startswith(OF_TRAIN)}
+    extras = set(said.get_all("Provides-Extra"))
+    assert {"train", "opensmile", "plots", "logging", "search", "acoustics", "dev", "bench"} <= extras
+
+
+def test_a_light_install_ranks_embeds_and_is_examined(light):
+    folder, (ranked, embedded, examined, *_) = light
+    lines = [line.split()[:3] for line in ranked[1].splitlines() if line.startswith("  ")]
+    assert lines == [["a", kind, "voice"] for kind in ("low", "high", "high", "low")], ranked
+    assert embedded[0] == 0 and (folder / "embeddings.npz").is_file(), embedded
+    assert examined[0] == 0 and importlib.metadata.version("torch") in examined[1], examined
+
+
+def test_what_a_light_install_lacks_is_named_in_one_line(light):
+    for words, (status, stdout, stderr) in list(zip(COMMANDS, light[1], strict=True))[3:]:
+        assert (status, stdout) == (1, ""), words
+        assert stderr.count("\n") == 1 and 'pip install "smoothclap[train]"' in stderr, words

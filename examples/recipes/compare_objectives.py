@@ -23,7 +23,8 @@ from transformers.utils import logging
 from smoothclap_trainer.data.captions.thresholds import Thresholds
 
 
-TRAINING_SCRIPT = Path(__file__).parents[1] / "run_training.py"
+TRAINING = ("-m", "smoothclap_trainer.cli", "train")
+"""What Python runs for each training, before the YAML file."""
 
 
 @dataclass
@@ -57,7 +58,7 @@ def main(config_file: Path, arguments: ComparisonArguments) -> None:
         runs = plan(output, arguments.seeds)
         results = compare(
             runs,
-            TRAINING_SCRIPT,
+            TRAINING,
             config_file,
             fingerprint(config, train, expressive, speech),
             lambda folder: score_checkpoint(folder, expressive, speech, own_thresholds, output / "cache"),
@@ -77,6 +78,6 @@ def main(config_file: Path, arguments: ComparisonArguments) -> None:
 
 if __name__ == "__main__":
     parser = HfArgumentParser(ComparisonArguments)
-    parser.add_argument("config", type=Path, help="YAML file for run_training.py that all runs share.")
+    parser.add_argument("config", type=Path, help="YAML file for `smoothclap train` that all runs share.")
     settings, rest = parser.parse_args_into_dataclasses()
     main(rest.config, settings)

@@ -1,7 +1,7 @@
-"""A tiny run of the training script: encoders, clips and settings on disk, and ways to start it and read its results.
+"""A tiny run of `smoothclap train`: encoders, clips and settings on disk, and ways to start it and read its results.
 
-A process of its own costs seconds, so [`train`] makes the calls of `examples/run_training.py` in this one. Where the
-process matters, because it is killed or there are two, [`start`] and [`torchrun`] run the script itself.
+A process of its own costs seconds, so [`train`] makes the calls of the command in this one. Where the process matters,
+because it is killed or there are two, [`start`] and [`torchrun`] run the command itself.
 """
 
 import os
@@ -30,8 +30,7 @@ from tests import processes, tiny
 from tests.processes import Script
 
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "examples" / "run_training.py"
+MODULE = "smoothclap_trainer.cli"
 SECONDS = 120
 """A run that takes longer hangs, and the test fails."""
 
@@ -122,16 +121,18 @@ def _written(config: dict[str, Any]) -> Path:
 def start(
     config: dict[str, Any], *overrides: str, world_size: int = 1, **environment: str
 ) -> AbstractContextManager[Script]:
-    """Starts the script in processes of its own."""
+    """Starts the command in processes of its own."""
     file = _written(config)
-    return processes.script(SCRIPT, [str(file), *overrides], file.parent / "printed", world_size, **environment)
+    return processes.script(
+        MODULE, ["train", str(file), *overrides], file.parent / "printed", world_size, **environment
+    )
 
 
 def torchrun(config: dict[str, Any], *overrides: str) -> tuple[int, str]:
-    """Runs the script in two processes by the command that users type. Returns its exit status and what it printed."""
+    """Runs it in two processes by the command that users type. Returns its exit status and what it printed."""
     launch = ["torch.distributed.run", "--nproc_per_node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint"]
     process = subprocess.Popen(
-        [sys.executable, "-m", *launch, "localhost:0", str(SCRIPT), str(_written(config)), *overrides],
+        [sys.executable, "-m", *launch, "localhost:0", "-m", MODULE, "train", str(_written(config)), *overrides],
         cwd=Path(config["output_dir"]).parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,23 +120,24 @@ def plan(output: Path, seeds: int, objectives: tuple[Objective, ...] = OBJECTIVE
     ]
 
 
-def training_command(script: Path, config: Path, run: Run) -> list[str]:
+def training_command(training: Sequence[str], config: Path, run: Run) -> list[str]:
     """
     The command line of one run.
 
     Args:
-        script (`Path`): The training script, which takes a YAML file and then fields as `--name value`.
+        training (`Sequence[str]`): What Python runs: a script or `-m module`, which takes a YAML file and then fields
+            as `--name value`.
         config (`Path`): The YAML file that all runs share.
         run ([`Run`]): Which.
 
     Returns:
-        `list[str]`: For instance `[python, "run_training.py", "shared.yaml", "--beta", "0.1", ...]`; a list is written
+        `list[str]`: For instance `[python, "train.py", "shared.yaml", "--beta", "0.1", ...]`; a list is written
         as YAML, `[local_features, tags]`.
     """
     fields = {**run.objective.settings, "seed": run.seed, "output_dir": str(run.model), "report_to": "none"}
     fields["resume_from_checkpoint"] = True  # of a run that was stopped; another starts from the beginning
     options = [word for name, value in fields.items() for word in (f"--{name}", _yaml(value))]
-    return [sys.executable, str(script), str(config), *options]
+    return [sys.executable, *training, str(config), *options]
 
 
 def _yaml(value: Any) -> str:
@@ -145,7 +146,7 @@ def _yaml(value: Any) -> str:
 
 def compare(
     runs: list[Run],
-    script: Path,
+    training: Sequence[str],
     config: Path,
     data: Mapping[str, str],
     score: Callable[[Path], dict[str, float]],
@@ -156,7 +157,7 @@ def compare(
 
     Args:
         runs (`list[Run]`): From [`plan`].
-        script (`Path`), config (`Path`): As in [`training_command`].
+        training (`Sequence[str]`), config (`Path`): As in [`training_command`].
         data (`Mapping[str, str]`): From [`~comparison_record.fingerprint`], of what is trained and scored on.
         score: Called with a model's folder, one at a time; returns its figures.
         jobs (`int`, defaults to 2): Runs at a time, each with one thread.
@@ -178,7 +179,7 @@ def compare(
     def finish(run: Run, record: dict[str, Any]) -> dict[str, Any]:
         if not (run.folder / RESULT).is_file():
             if not (run.folder / TRAINED).is_file():
-                _train(run, record, script, config)
+                _train(run, record, training, config)
             with scoring:  # so that what scores may share is computed once
                 _score(run, score)
         return dict(json.loads((run.folder / RESULT).read_text()))
@@ -200,14 +201,14 @@ def compare(
     return results
 
 
-def _train(run: Run, record: dict[str, Any], script: Path, config: Path) -> None:
+def _train(run: Run, record: dict[str, Any], training: Sequence[str], config: Path) -> None:
     """Start or go on; the record comes first, so that a checkpoint is never taken for that of another run."""
     run.folder.mkdir(parents=True, exist_ok=True)
     write_json(run.folder / MADE_WITH, record)
     log = run.folder / LOG
     with log.open("w") as stream:
         done = subprocess.run(
-            training_command(script, config, run),
+            training_command(training, config, run),
             stdout=stream,
             stderr=subprocess.STDOUT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -33,7 +33,7 @@ def script(tmp_path, monkeypatch):
     spec.loader.exec_module(module)
     training = tmp_path / "train.py"
     training.write_text(TRAINING)
-    monkeypatch.setattr(module, "TRAINING_SCRIPT", training)
+    monkeypatch.setattr(module, "TRAINING", [str(training)])
     return module
 
 
@@ -88,7 +88,7 @@ def test_runs_are_not_mixed_with_those_of_other_clips(script, arguments):
 
 def test_what_is_wrong_is_said_without_a_traceback(script, arguments):
     config, arguments = arguments
-    script.TRAINING_SCRIPT.write_text("raise SystemExit('out of paper')")
+    Path(script.TRAINING[0]).write_text("raise SystemExit('out of paper')")
     with pytest.raises(SystemExit, match=r"error: Training .+-seed0 ended with status 1;(?s:.*)out of paper"):
         script.main(config, arguments)
     arguments.speech = arguments.output

@@ -34,11 +34,11 @@ MILD, STRONG, WILD = objective("mild", 0.1), objective("strong", 0.5), objective
 
 
 @pytest.fixture
-def files(tmp_path) -> tuple[Path, Path, dict[str, str]]:
+def files(tmp_path) -> tuple[list[str], Path, dict[str, str]]:
     script, config = tmp_path / "train.py", tmp_path / "config.yaml"
     script.write_text(TRAINING)
     config.write_text("dataset: some/where\n")
-    return script, config, DATA
+    return [str(script)], config, DATA
 
 
 def score(folder: Path) -> dict[str, float]:
@@ -80,7 +80,7 @@ def test_plan_has_every_objective_with_every_seed_seed_by_seed(tmp_path):
 
 @pytest.mark.parametrize("one", OBJECTIVES, ids=lambda one: one.slug)
 def test_command_says_all_that_a_run_is(one):
-    command = training_command(Path("train.py"), Path("shared.yaml"), Run(one, 3, Path("out")))
+    command = training_command(["train.py"], Path("shared.yaml"), Run(one, 3, Path("out")))
     assert command[:3] == [sys.executable, "train.py", "shared.yaml"]
     names, values = command[3::2], command[4::2]
     assert {name.removeprefix("--"): yaml.safe_load(value) for name, value in zip(names, values, strict=True)} == {

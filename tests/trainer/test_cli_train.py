@@ -1,9 +1,8 @@
-"""The training script from a YAML file to what it writes: figures, logs, adapters, other dual encoders."""
+"""`smoothclap train` from a YAML file to what it writes: metrics, logs, adapters, other dual encoders."""
 
 import importlib.util
 import json
 import sqlite3
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,11 @@ from transformers import AutoModel, ClapConfig, ClapFeatureExtractor, ClapModel,
 from modeling_smoothclap import SmoothCLAPModel
 from smoothclap_trainer.data.captions.thresholds import Thresholds
 from smoothclap_trainer.data.functionals import functional_names
-from tests import processes, tiny
+from tests import tiny
 from tests.invariants import command_line
 
 
-FIGURES = ("loss", "forward_divergence", "reverse_divergence", "logit_scale", "negatives", "duplicate_captions")
+METRICS = ("loss", "forward_divergence", "reverse_divergence", "logit_scale", "negatives", "duplicate_captions")
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +45,20 @@ def classify(folder):
     return {answer["label"]: answer["score"] for answer in answers}
 
 
-def test_from_yaml_to_a_checkpoint_and_its_figures(make):
+def test_from_yaml_to_a_checkpoint_and_its_metrics(make):
     config = make("whole", storage_dtype="float16", report_attributes=True, max_train_clips=7, targets=["functionals"])
     rows = pd.read_csv(config["dataset"])
     rng = np.random.default_rng(0)
     others = [name for name in functional_names() if name not in rows.columns]
     rows = pd.concat([rows, pd.DataFrame({name: rng.normal(size=len(rows)) for name in others})], axis=1)
     rows["split"] = ["train"] * 8 + ["validation"] * 2 + ["test"] * 2
-    config["dataset"] = str(Path(config["dataset"]).with_name("figures.csv"))
+    config["dataset"] = str(Path(config["dataset"]).with_name("functionals.csv"))
     rows.assign(corpus="noise", speaker=rows["split"]).to_csv(config["dataset"], index=False)
     with command_line.start(config, "--seed", "3") as script:
         assert script.end() == [0], script.printed()
         printed = script.printed()
     out = Path(config["output_dir"])
-    assert f"The model, its processor and its figures are in {out}." in printed
-    assert "eval_uar: " in printed and "positives" in printed
+    assert f"rank --model {out}" in printed and "eval_uar: " in printed and "positives" in printed
 
     attributes = pd.read_csv(out / "attributes.csv")
     assert attributes["split"].value_counts().to_dict() == {"validation": 12, "test": 12}
@@ -78,39 +76,11 @@ def test_from_yaml_to_a_checkpoint_and_its_figures(make):
     metrics = json.loads((out / "metrics.json").read_text())
     assert {"eval_loss", "eval_uar", "eval_accuracy", "eval_audio_to_text_r@1"} <= set(metrics)
     log = yaml.safe_load((out / "training_log.yaml").read_text())
-    assert set(FIGURES) <= set(log[0])
+    assert set(METRICS) <= set(log[0])
     # Stored in half precision, loaded in full.
     assert {value.dtype for value in load_file(out / "model.safetensors").values()} == {torch.float16}
     assert {value.dtype for value in SmoothCLAPModel.from_pretrained(out).parameters()} == {torch.float32}
     assert sum(classify(out).values()) == pytest.approx(1)
-
-
-def script_in_process(monkeypatch, *arguments):
-    spec = importlib.util.spec_from_file_location("run_training_script", command_line.SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", ["run_training.py", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        module.main()
-    return stopped.value.code
-
-
-def test_help_names_all_settings_and_its_absence_is_told(monkeypatch, capsys):
-    assert script_in_process(monkeypatch, "--help") == 0
-    printed = capsys.readouterr().out
-    for name in ("--audio_encoder", "--crops_per_clip", "--lora_rank", "--beta", "--gradient_cache", "--report_to"):
-        assert name in printed
-    assert script_in_process(monkeypatch) == 2
-    assert "run_training.py examples/configs" in capsys.readouterr().out
-
-
-def test_a_mistake_is_told_in_a_line(tmp_path):
-    """In a process of its own: exit status 1, no traceback, and no folder left behind."""
-    with processes.script(command_line.SCRIPT, [str(tmp_path / "none.yaml")], tmp_path / "printed") as script:
-        assert script.end() == [1]
-        assert script.printed().strip().splitlines()[-1].startswith("error: There is no file ")
-        assert "Traceback" not in script.printed()
-    assert [path.name for path in tmp_path.iterdir()] == ["printed"]
 
 
 @pytest.mark.parametrize("kind", ["merged", "adapter"])
@@ -134,7 +104,7 @@ def test_adapters_by_yaml(make, kind):
 
 
 def clap(folder):
-    """A tiny CLAP of transformers, which hears 1 s in 16 mel bands."""
+    """A tiny CLAP of transformers, which takes 1 s in 16 mel bands."""
     text = {"vocab_size": len(tiny.tokenizer()), "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     text |= {"intermediate_size": 16, "max_position_embeddings": 300, "pad_token_id": 0}
     audio = {"spec_size": 32, "num_mel_bins": 16, "window_size": 2, "hidden_size": 8, "depths": [1, 1]}
@@ -172,7 +142,7 @@ def test_transformers_clap_trains(make, tmp_path):
     assert sum(classify(out).values()) == pytest.approx(1)
 
 
-def test_tensorboard_shows_the_figures_of_every_batch(make, tmp_path, monkeypatch):
+def test_tensorboard_shows_the_metrics_of_every_batch(make, tmp_path, monkeypatch):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -181,7 +151,7 @@ def test_tensorboard_shows_the_figures_of_every_batch(make, tmp_path, monkeypatc
     command_line.train(config)
     events = EventAccumulator(str(tmp_path / "events"))
     events.Reload()
-    for name in FIGURES:
+    for name in METRICS:
         assert [event.step for event in events.Scalars(f"train/{name}")] == [1, 2]
     assert [event.value for event in events.Scalars("train/negatives")] == [3, 3]
     assert [event.value for event in events.Scalars("train/loss")] == pytest.approx(command_line.losses(config))
@@ -190,17 +160,17 @@ def test_tensorboard_shows_the_figures_of_every_batch(make, tmp_path, monkeypatc
 
 @pytest.mark.skipif(not importlib.util.find_spec("trackio"), reason="trackio is not installed")
 def test_trackio_logs_to_a_local_folder(make, tmp_path):
-    """Figures that come after training join the run, which is called as its folder unless it has a name."""
+    """Metrics that come after training join the run, which is called as its folder unless it has a name."""
     config = make("trackio", report_to="trackio", project="smoothclap")
     with command_line.start(config, TRACKIO_DIR=str(tmp_path / "trackio")) as script:
         assert script.end() == [0], script.printed()
     with sqlite3.connect(tmp_path / "trackio" / "smoothclap.db") as database:
         logged = database.execute("select run_name, metrics from metrics order by id").fetchall()
     assert {name for name, _ in logged} == {"out"}
-    entries = [json.loads(figures) for _, figures in logged]
+    entries = [json.loads(metrics) for _, metrics in logged]
     steps = [entry for entry in entries if "train/loss" in entry]
     assert [step["train/loss"] for step in steps] == pytest.approx(command_line.losses(config))
-    assert all({f"train/{name}" for name in FIGURES} <= set(step) for step in steps)
+    assert all({f"train/{name}" for name in METRICS} <= set(step) for step in steps)
     assert "eval/uar" in entries[-1]
 
 

@@ -1,0 +1,311 @@
+"""The console command: what each job gives, what it prints in the end, and how it fails."""
+
+import importlib.metadata
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import yaml
+from matplotlib import image
+
+from modeling_smoothclap import DEMO_CLIPS, SmoothCLAPEncoder
+from smoothclap_trainer import cli, command_line, doctor
+from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS
+from tests import tiny
+from tests.corpus_trees import build_tree
+from tests.hub.here import FILES, hub_here, whole_checkpoint
+from tests.smoothclap import error, smoothclap
+
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("rank", "embed", "train", "evaluate", "clep-dg", "search", "convert", "card", "push", "doctor")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny.checkpoint(tmp_path_factory.mktemp("checkpoint"), "whisper")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def scores(printed: str, labels: list[str]) -> dict[str, float]:
+    """The scores of one clip by label."""
+    lines = [line.strip() for line in printed.splitlines()]
+    return {label: float(line[len(label) :].split()[0]) for label in labels for line in lines if line.startswith(label)}
+
+
+# --- rank
+
+
+def test_without_arguments_it_ranks_two_real_voices_rightly():
+    printed = smoothclap("rank").stdout
+    first, second = (printed.split(clip)[1].splitlines()[1].strip() for clip in DEMO_CLIPS)
+    assert first.startswith("a low and quiet voice") and second.startswith("a high and loud voice")
+    assert image.imread("ranking.png").std() > 0.05  # not blank
+    assert "Next: smoothclap rank" in printed
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "ogg"])
+def test_any_audio_file_is_ranked_by_any_descriptions(checkpoint, ending):
+    clip = f"clip.{ending}"
+    sf.write(clip, np.stack([tiny.clips(1.0)[0]] * 2, axis=1), 44100 if ending == "wav" else 16000)  # stereo
+    labels = ["a low voice", "costs $1 or $2", "صوت هادئ"]
+    plot = Path("made", "plot.png")
+    printed = smoothclap("rank", clip, "--labels", *labels, "--model", checkpoint, "--plot", plot).stdout
+    found = scores(printed, labels)
+    assert sum(found.values()) == pytest.approx(1, abs=0.02)
+    encoder = SmoothCLAPEncoder.from_pretrained(checkpoint, device="cpu")
+    assert found == pytest.approx({each.text: each.score for each in encoder.rank(clip, labels)}, abs=0.006)
+    assert plot.is_file()
+
+
+def test_values_of_an_option_can_be_given_together_or_one_by_one(checkpoint):
+    rest = ("--model", checkpoint, "--template", "{} is heard")
+    together = smoothclap("rank", DEMO_CLIPS[0], "--labels", "one", "two", *rest).stdout
+    assert smoothclap("rank", "--labels", "one", "--labels", "two", *rest, DEMO_CLIPS[0]).stdout == together
+    assert smoothclap("rank", DEMO_CLIPS[0], "--labels=one", "--labels=two", *rest).stdout == together
+
+
+def test_without_matplotlib_there_is_no_plot_unless_it_is_asked_for(checkpoint, monkeypatch):
+    monkeypatch.setattr(cli, "find_spec", lambda _: None)
+    assert "smoothclap[plots]" in smoothclap("rank", "--model", checkpoint).stdout
+    assert not Path("ranking.png").exists()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "smoothclap[plots]" in error("rank", "--model", checkpoint, "--plot", "plot.png")
+
+
+def test_what_cannot_be_ranked_is_an_error(checkpoint):
+    Path("text.wav").write_text("hello")
+    sf.write("empty.wav", np.zeros(0), 16000)
+    for clip in ("missing.wav", "text.wav", "empty.wav"):
+        assert clip in error("rank", clip, "--model", checkpoint)
+    assert "text.wav" in error("rank", "--labels", "a low voice", "text.wav", "--model", checkpoint)
+    assert "nothing" in error("rank", "--model", "./nothing")
+
+
+# --- embed
+
+
+def test_embeddings_of_files_folders_and_texts(checkpoint):
+    Path("speech", "more").mkdir(parents=True)
+    for name, clip in zip(("b.wav", "a.wav", "more/c.FLAC"), tiny.clips(0.3, 0.2, 0.25), strict=True):
+        sf.write(Path("speech", name), clip, 16000)
+    Path("texts.txt").write_text("a low voice\n\n  eine leise Stimme \n", encoding="utf-8")
+    options = ("--model", checkpoint, "--texts", "texts.txt", "--output", "made/both.npz", "--batch_size", 2)
+    smoothclap("embed", DEMO_CLIPS[0], "speech", *options)
+    made = np.load("made/both.npz")
+    files = [DEMO_CLIPS[0], "speech/a.wav", "speech/b.wav", "speech/more/c.FLAC"]
+    assert made["paths"].tolist() == files and made["texts"].tolist() == ["a low voice", "eine leise Stimme"]
+    encoder = SmoothCLAPEncoder.from_pretrained(checkpoint, device="cpu")
+    np.testing.assert_allclose(made["audio"], encoder.encode_audio(files), atol=1e-5)
+    np.testing.assert_allclose(made["text"], encoder.encode_text(made["texts"].tolist()), atol=1e-6)
+
+
+def test_bad_clips_stop_embedding_or_are_left_out(checkpoint):
+    Path("speech").mkdir()
+    sf.write("speech/good.wav", tiny.clips(0.3)[0], 16000)
+    Path("speech/bad.wav").write_text("hello")
+    assert "bad.wav" in error("embed", "speech", "--model", checkpoint)
+    assert not Path("embeddings.npz").exists()
+    assert "bad.wav" in smoothclap("embed", "speech", "--model", checkpoint, "--bad-clips", "skip").stderr
+    made = np.load("embeddings.npz")
+    assert made["paths"].tolist() == ["speech/good.wav"] and made["audio"].shape[0] == 1
+
+
+def test_what_cannot_be_embedded_is_an_error(checkpoint):
+    Path("empty").mkdir()
+    assert "empty" in error("embed", "empty", "--model", checkpoint)
+    for content in (b"\n \n", b"\xff\xfe"):
+        Path("texts.txt").write_bytes(content)
+        assert "texts.txt" in error("embed", DEMO_CLIPS[0], "--texts", "texts.txt", "--model", checkpoint)
+
+
+# --- train --init
+
+
+def clips(folder: Path, **columns: list) -> Path:
+    """A manifest of six noise clips."""
+    folder.mkdir(exist_ok=True)
+    names = [f"{index}.wav" for index in range(6)]
+    for index, name in enumerate(names):
+        sf.write(folder / name, tiny.clips(0.3, seed=index)[0], 16000)
+    rows = zip(*({"path": names} | columns).values(), strict=True)
+    lines = [",".join(["path", *columns]), *(",".join(map(str, row)) for row in rows)]
+    (folder / "clips.csv").write_text("\n".join(lines) + "\n")
+    return folder / "clips.csv"
+
+
+CAPTIONS = {"caption": [f"voice number {index}" for index in range(6)]}
+LABELS = {"label": ["wild", "tame"] * 3, "split": ["train"] * 4 + ["validation"] * 2}
+
+
+@pytest.mark.parametrize("columns", [CAPTIONS, CAPTIONS | LABELS, {}], ids=["captions", "labels", "paths"])
+def test_the_starting_file_trains_as_written(columns, monkeypatch):
+    printed = smoothclap("train", "--init", clips(Path("data"), **columns)).stdout
+    assert "Next: smoothclap train clips.yaml" in printed
+    said = yaml.safe_load(Path("clips.yaml").read_text())
+    assert said["captions"] == ("given" if columns else "sampled")
+    assert ("labels" in said["targets"]) == ("label" in columns)
+    assert said.get("load_best_model_at_end", False) == ("split" in columns)
+    few = ("--num_train_epochs", 1, "--use_cpu", "true", "--disable_tqdm", "true", "--cache_dir", "cache")
+    if columns:  # features of noise clips are of no voice
+        smoothclap("train", "clips.yaml", *few)
+        assert Path(said["output_dir"], "model.safetensors").is_file()
+
+
+def test_the_starting_file_takes_the_manifests_own_names_and_replaces_nothing():
+    manifest = clips(Path("data"), **CAPTIONS)
+    manifest.write_text(manifest.read_text().replace("path,caption", "file,text"))
+    assert "path" in error("train", "--init", manifest)
+    smoothclap("train", "mine.yaml", "--init", manifest, "--columns", "{path: file, caption: text}")
+    assert yaml.safe_load(Path("mine.yaml").read_text())["columns"] == {"path": "file", "caption": "text"}
+    assert "mine.yaml" in error("train", "mine.yaml", "--init", manifest, "--columns", "{path: file, caption: text}")
+    assert "--seed" in error("train", "--init", manifest, "--seed", "3")
+
+
+def test_settings_are_listed_and_a_missing_file_is_a_mistake():
+    printed = smoothclap("train", "--settings").stdout
+    for name in ("--audio_encoder", "--crops_per_clip", "--lora_rank", "--beta", "--gradient_cache", "--report_to"):
+        assert f"{name}  (" in printed
+    assert "CONFIG.yaml" in smoothclap("train", status=2).stderr
+    assert "CONFIG.yaml" in smoothclap("train", "--seed", "3", status=2).stderr
+    assert "none.yaml" in error("train", "none.yaml")
+
+
+# --- card, push, convert, doctor
+
+
+def test_a_card_is_written_next_to_the_weights():
+    folder = whole_checkpoint(Path("checkpoint"))
+    (folder / "README.md").unlink()
+    printed = smoothclap("card", folder, "--name", "user/fine").stdout
+    assert "user/fine" in (folder / "README.md").read_text()
+    assert f"Next: smoothclap push {folder} user/fine" in printed
+    assert "config.json" in error("card", ".")
+
+
+def test_push_shows_all_and_changes_nothing_until_it_is_told(monkeypatch):
+    folder = whole_checkpoint(Path("it's here"))
+    with hub_here(monkeypatch) as server:
+        printed = smoothclap("push", folder, "ann/model", "--private", "--revision", "new").stdout
+        assert {line.split()[0] for line in printed.splitlines()} >= FILES
+        command = """smoothclap push 'it'"'"'s here' ann/model --private --revision new --push"""
+        assert printed.splitlines()[-1].endswith(command)
+        assert server.writes() == []
+        smoothclap("push", folder, "ann/model", "--private", "--push")
+        repository = server.repositories["ann/model"]
+        assert repository.private and set(repository.files()) >= FILES
+        (folder / "README.md").write_text("# Another\n")
+        assert "--overwrite" in error("push", folder, "ann/model", "--push")
+        smoothclap("push", folder, "ann/model", "--push", "--overwrite")
+        assert repository.files()["README.md"] == b"# Another\n"
+        assert "a/b/c" in error("push", folder, "a/b/c")
+
+
+def test_what_cannot_be_converted_is_an_error():
+    assert "none.pth" in error("convert", "none.pth", "out", "--audio_config", "audio")
+
+
+def test_the_doctor_reports_what_is_there_and_how_to_get_the_rest(monkeypatch):
+    printed = smoothclap("doctor").stdout
+    for name in ("Python", "torch", "transformers", "ffmpeg", "cpu", "HF_HUB_OFFLINE"):
+        assert name in printed
+    installed = importlib.metadata.version
+
+    def version(name):
+        if name in ("matplotlib", "soxr"):
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "4.0" if name == "transformers" else installed(name)
+
+    required = ["transformers >= 5.17, < 6", "soxr", 'matplotlib; extra == "plots"', 'faiss-cpu; extra == "search"']
+    monkeypatch.setattr(doctor, "requires", lambda _: required)
+    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.get_session", lambda: exec("raise OSError('no network')"))
+    printed = smoothclap("doctor").stdout
+    assert "transformers 4.0  <- <6,>=5.17 is needed" in printed and "soxr is missing" in printed
+    assert 'lacks matplotlib: pip install "smoothclap[plots]"' in printed and "search: installed" in printed
+    assert "no network" in printed
+
+
+# --- what all commands share
+
+
+def test_every_command_explains_its_options():
+    printed = smoothclap("--help").stdout
+    for command in COMMANDS:
+        assert f"  {command} " in printed
+        smoothclap(command, "--help")
+    for command in ("index", "find", "describe"):
+        assert "--trust-remote-code" in smoothclap("search", command, "--help").stdout
+    smoothclap("rank", "--labls", status=2)
+
+
+def test_a_bug_keeps_its_traceback_and_an_interrupt_is_quiet(monkeypatch):
+    monkeypatch.setattr(doctor, "examine", lambda: exec("raise KeyError('x')"))
+    with pytest.raises(KeyError):
+        smoothclap("doctor")
+    monkeypatch.setattr(doctor, "examine", lambda: exec("raise KeyboardInterrupt"))
+    assert smoothclap("doctor", status=130).output == ""
+
+
+@pytest.mark.parametrize(
+    ("started", "shown"),
+    [
+        ("/venv/bin/pytest", "smoothclap"),
+        (".venv/bin/smoothclap", ".venv/bin/smoothclap"),
+        ("/site-packages/smoothclap_trainer/cli.py", "python -m smoothclap_trainer.cli"),
+    ],
+)
+def test_printed_commands_start_as_this_one_did(monkeypatch, started, shown):
+    monkeypatch.setattr(sys, "argv", [started])
+    assert command_line.program() == shown
+
+
+def test_a_command_on_the_path_is_called_by_its_name(monkeypatch, tmp_path):
+    script = tmp_path / "smoothclap"
+    script.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    assert command_line.program() == "smoothclap"
+
+
+def test_the_extra_to_install_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    for name in [name for name in sys.modules if name.startswith("smoothclap_trainer.evaluation")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert 'pip install "smoothclap[train]"' in error("evaluate", "--list")
+
+
+def test_the_quickstart_ranks_the_two_voices(capsys):
+    runpy.run_path(str(ROOT / "examples" / "quickstart.py"))
+    ranked = [line.split()[2] for line in capsys.readouterr().out.splitlines() if "cosine" in line]
+    assert ranked == ["low", "high", "high", "low"]
+
+
+# --- evaluate
+
+
+def test_tasks_are_listed_with_where_their_corpora_come_from():
+    printed = smoothclap("evaluate", "--list").stdout
+    assert all(f"--tasks {name}: {', '.join(each.classes)}" in printed for name, each in PROTOCOLS.items())
+    assert all(corpus.licence in printed and corpus.ask in printed for corpus in EMOTION_CORPORA.values())
+    assert "--list" in smoothclap("evaluate", "--model", "smoothclap-tiny", status=2).stderr
+
+
+def test_a_model_is_evaluated_on_a_corpus(checkpoint):
+    alc = ("--tasks", "alc-2", "--data_root", f"alc={build_tree('alc', Path('corpora'), takes=1)}")
+    models = ("--model", f"one={checkpoint}", "smoothclap-tiny")
+    printed = smoothclap("evaluate", *models, *alc, "--bootstrap-samples", 10, "--output", "out").stdout
+    found = json.loads(Path("out/results.json").read_text(encoding="utf-8"))
+    assert [model["name"] for model in found["models"]] == ["one", "smoothclap-tiny"]
+    assert PROTOCOLS["alc-2"].title in printed and Path("out/report.md").is_file()
+    assert "alc-3" in error("evaluate", *models, "--tasks", "alc-3")

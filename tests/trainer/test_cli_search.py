@@ -1,0 +1,91 @@
+"""`smoothclap search` from a folder to answers, and how it fails."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from modeling_smoothclap import SmoothCLAPEncoder
+from smoothclap_trainer.search import SpeechIndex
+from tests import tiny
+from tests.smoothclap import error, smoothclap
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny.checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(autouse=True)
+def _speech(tmp_path, monkeypatch):
+    """A folder with `speech/`, three clips."""
+    monkeypatch.chdir(tmp_path)
+    Path("speech").mkdir()
+    for number, clip in enumerate(tiny.clips(0.3, 0.2, 0.25)):
+        sf.write(f"speech/{number}.wav", clip, tiny.SAMPLING_RATE, subtype="FLOAT")
+
+
+@pytest.fixture
+def index(checkpoint):
+    """How to index `speech/`, which is done."""
+    words = ("search", "index", "speech", "--model", checkpoint, "--index", "index")
+    Path("texts.txt").write_text("a low voice\n\n  eine leise Stimme \n", encoding="utf-8")
+    assert "3 clips (3 new, 0 no longer there), 2 texts" in smoothclap(*words, "--texts", "texts.txt").stdout
+    return words
+
+
+def find(*words):
+    return ("search", "find", *words, "--index", "index")
+
+
+def test_index_find_and_describe(index, checkpoint):
+    loaded = SpeechIndex.load("index", SmoothCLAPEncoder.from_pretrained(checkpoint, device="cpu"))
+    texts = ["a low voice", "a high voice"]
+    lines = []
+    for text, found in zip(texts, loaded.find_clips(texts, 2), strict=True):
+        lines += ["", text] + [f"  {cosine:6.3f}  {path}" for path, cosine in found]
+    printed = smoothclap(*find(*texts, "--k", 2)).stdout
+    assert printed.splitlines() == lines
+    printed = smoothclap("search", "describe", "speech/1.wav", "--index", "index", "--model", checkpoint).stdout
+    assert "a low voice" in printed and "eine leise Stimme" in printed
+
+
+def test_indexing_again_takes_over_what_is_known(index):
+    Path("speech/0.wav").rename("speech/renamed.wav")
+    Path("speech/1.wav").unlink()
+    sf.write("speech/new.wav", tiny.clips(0.2, seed=9)[0], tiny.SAMPLING_RATE)
+    assert "3 clips (1 new, 2 no longer there), 2 texts" in smoothclap(*index).stdout
+
+
+def test_bad_clips_stop_an_index_or_are_left_out(checkpoint):
+    sf.write("speech/empty.wav", np.zeros(0), tiny.SAMPLING_RATE)
+    words = ("search", "index", "speech", "--model", checkpoint, "--index", "index")
+    assert "empty.wav" in error(*words) and not Path("index").exists()
+    printed = smoothclap(*words, "--bad-clips", "skip").stdout
+    assert "empty.wav" in printed.splitlines()[0] and "3 clips (3 new" in printed
+
+
+def test_clips_that_moved(index, checkpoint):
+    Path("speech").rename("moved")
+    assert "speech" in error(*find("a low voice"))
+    assert str(Path("moved/0.wav").absolute()) in smoothclap(*find("a low voice", "--folder", "moved")).stdout
+
+
+def test_another_folder_or_model_does_not_replace_an_index(index, checkpoint):
+    Path("other").mkdir()
+    sf.write("other/new.wav", tiny.clips(0.2, seed=9)[0], tiny.SAMPLING_RATE)
+    before = Path("index/speech_index.safetensors").read_bytes()
+    assert "other" in error("search", "index", "other", "--model", checkpoint, "--index", "index")
+    assert Path("index/speech_index.safetensors").read_bytes() == before
+    tiny.model(seed=1).save_pretrained("model")
+    tiny.processor().save_pretrained("model")
+    assert "model" in error(*find("a low voice", "--model", "model"))
+
+
+def test_what_is_not_there(checkpoint, monkeypatch):
+    Path("documents").mkdir()
+    assert "documents" in error("search", "index", "documents", "--model", checkpoint)
+    assert "index" in error(*find("a low voice"))
+    Path("texts.txt").write_bytes(b"\n \n")
+    assert "texts.txt" in error("search", "index", "speech", "--model", checkpoint, "--texts", "texts.txt")

@@ -1,0 +1,397 @@
+"""The console command `smoothclap`: every job of the package, from one clip to a model on the Hub."""
+
+import json
+import logging
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from .command_line import (
+    Command,
+    audio_files,
+    draw_rankings,
+    load_encoder,
+    next_step,
+    program,
+    read_texts,
+    show_found,
+    show_rankings,
+    show_settings,
+    show_tasks,
+)
+
+
+# What follows imports its libraries where it needs them: they take seconds, and a light install has not all of them.
+
+STOPPED = 128 + 15
+"""Exit status of a run that SIGTERM ended, as shells have it."""
+LABELS = ["a low and quiet voice", "a low and loud voice", "a high and quiet voice", "a high and loud voice"]
+"""All speak of the same two things, because scores compare descriptions with each other."""
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="How well do descriptions fit the way something is said? Rank them for a clip, train, evaluate and share.",
+)
+search = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Find clips by description, and the reverse.")
+app.add_typer(search, name="search")
+
+Model = Annotated[str, typer.Option(help="Hub id or folder of a checkpoint, or smoothclap-tiny.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU if there is one.")]
+PlainDevice = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, ...")]
+RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Let the checkpoint run its own code.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Clips per batch; results do not depend on it.")]
+Workers = Annotated[int, typer.Option(min=1, help="Threads that read audio files.")]
+Texts = Annotated[Path | None, typer.Option(help="Text file with one description per line.")]
+
+
+BadClips = Annotated[Literal["raise", "skip"], typer.Option(help="Stop at unusable clips, or leave them out.")]
+
+
+@app.command(cls=Command)
+def rank(
+    clips: Annotated[list[Path] | None, typer.Argument(help="Audio files. Default: two clips of this package.")] = None,
+    labels: Annotated[list[str], typer.Option(help="Descriptions to rank, in any language.")] = LABELS,
+    model: Model = "smoothclap-tiny",
+    template: Annotated[str, typer.Option(help="Text that each description is put into, at {}.")] = "{}",
+    plot: Annotated[Path | None, typer.Option(help="Image to draw. Default: ranking.png, with matplotlib.")] = None,
+    device: Device = None,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Rank descriptions: which fits best how a clip is said?"""
+    from modeling_smoothclap import DEMO_CLIPS
+
+    for label in labels:
+        if Path(label).is_file():
+            raise ValueError(f"{label!r} is a file, not a description: write the clips before --labels.")
+    paths = [str(clip) for clip in clips or DEMO_CLIPS]
+    rankings = load_encoder(model, device, trust_remote_code).rank(paths, labels, template)
+    ranked = dict(zip(paths, rankings, strict=True))
+    show_rankings(ranked)
+    if plot is not None or find_spec("matplotlib"):
+        draw_rankings(ranked, plot or Path("ranking.png"))
+        typer.echo(f"Image: {plot or 'ranking.png'}")
+    else:
+        typer.echo('To get it as an image: pip install "smoothclap[plots]"')
+    next_step("rank YOUR_CLIP.wav --labels", '"slow speech"', '"fast speech"')
+
+
+@app.command(cls=Command)
+def embed(
+    paths: Annotated[list[Path], typer.Argument(help="Audio files, or folders that are searched for them.")],
+    output: Annotated[Path, typer.Option(help="File to write, in NumPy's .npz format.")] = Path("embeddings.npz"),
+    texts: Texts = None,
+    model: Model = "smoothclap-tiny",
+    bad_clips: BadClips = "raise",
+    batch_size: BatchSize = 16,
+    num_workers: Workers = 2,
+    device: Device = None,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """
+    Write embeddings of clips and texts to a file.
+
+    Rows have unit length, so that their dot products are cosines.
+    """
+    import numpy as np
+
+    from .files import whole_file
+
+    found = audio_files(paths)
+    read = read_texts(texts) if texts else []
+    encoder = load_encoder(model, device, trust_remote_code)
+    audio = encoder.encode_audio(found, batch_size, num_workers=num_workers, bad_clips=bad_clips)
+    used = np.isfinite(audio).all(axis=1)  # skipped clips are rows of NaN
+    for path, is_used in zip(found, used, strict=True):
+        if not is_used:
+            typer.echo(f"left out: {path}", err=True)
+    arrays = {"audio": audio[used], "paths": np.array(found)[used]}
+    if read:
+        arrays |= {"text": encoder.encode_text(read), "texts": np.array(read)}
+    with whole_file(output) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, **arrays)
+    typer.echo(f"{output}: {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}")
+    typer.echo(f"Read it with numpy.load({str(output)!r}).")
+
+
+@app.command(cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def train(
+    ctx: typer.Context,
+    config: Annotated[Path | None, typer.Argument(help="YAML file with the settings of the run.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Write a starting YAML for this manifest, and stop.")] = None,
+    settings: Annotated[bool, typer.Option("--settings", help="List all settings with their defaults.")] = False,
+) -> None:
+    """
+    Train a model with the settings of a YAML file.
+
+    `--name value` changes a setting, as in `--seed 3`. To go on with a run that was interrupted, add
+    `--resume_from_checkpoint true`. Several processes:
+    `torchrun --nproc_per_node 2 -m smoothclap_trainer.cli train CONFIG.yaml`.
+    """
+    words = ([] if config is None else [str(config)]) + ctx.args
+    named = bool(words) and not words[0].startswith("-")
+    overrides = words[named:]
+    if settings:
+        show_settings()
+    elif init is not None:
+        from .starting_config import write_starting_config
+
+        path = write_starting_config(init, config if named else None, overrides)
+        typer.echo(f"Wrote {path}: it explains each of its lines.")
+        next_step("train", shlex.quote(str(path)))
+    elif config is None or not named:
+        raise typer.BadParameter(
+            "name the YAML file first: smoothclap train CONFIG.yaml --seed 3. To write one for your clips: "
+            "smoothclap train --init clips.csv. To list the settings: smoothclap train --settings."
+        )
+    else:
+        _train(config, overrides)
+
+
+def _train(config: Path, overrides: list[str]) -> None:
+    from .config import read_yaml
+    from .settings import TrainingRun
+    from .train import run_training
+
+    logging.basicConfig(format="%(message)s")
+    for name in ("smoothclap_trainer", "transformers.trainer"):  # not every configuration that is loaded
+        logging.getLogger(name).setLevel(logging.INFO)
+    trainer = run_training(read_yaml(config, TrainingRun, overrides))
+    output = Path(str(trainer.args.output_dir))
+    if trainer.stop.stopped:
+        typer.echo(f"Stopped by SIGTERM at step {trainer.state.global_step}.")
+        next_step("train", shlex.join([str(config), *overrides, "--resume_from_checkpoint", "true"]))
+        raise typer.Exit(STOPPED)
+    if trainer.args.process_index == 0:
+        for name, value in json.loads((output / "metrics.json").read_text()).items():
+            typer.echo(f"{name}: {value:.4f}")
+        if (output / "attributes.csv").is_file():
+            import pandas as pd
+
+            typer.echo(pd.read_csv(output / "attributes.csv").to_string(index=False, float_format="%.3f"))
+        typer.echo(f"The model, its processor and its metrics are in {output}.")
+        next_step("rank --model", shlex.quote(str(output)))
+
+
+@app.command(cls=Command)
+def evaluate(
+    model: Annotated[
+        list[str] | None, typer.Option(help="Hub ids or folders, as [NAME=]MODEL[@REVISION], or smoothclap-tiny.")
+    ] = None,
+    tasks: Annotated[list[str] | None, typer.Option(help="Names from --list, or YAML files.")] = None,
+    data_root: Annotated[
+        list[str] | None, typer.Option(help="A folder with one folder per corpus, or CORPUS=FOLDER, or both.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("build/zero-shot"),
+    batch_size: BatchSize = 16,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    bootstrap_samples: Annotated[int, typer.Option(help="Draws for the intervals.")] = 2000,
+    device: PlainDevice = "cpu",
+    trust_remote_code: RemoteCode = False,
+    list_tasks: Annotated[bool, typer.Option("--list", help="List the tasks and where to get their data.")] = False,
+) -> None:
+    """
+    Test models zero-shot on emotional speech.
+
+    Several models are compared side by side. The output folder gets results.json, report.md, its plots, and
+    predictions.csv with the answer for each clip.
+    """
+    if list_tasks:
+        return show_tasks()
+    if not model or not tasks:
+        raise typer.BadParameter("give --model and --tasks, or --list")
+    from transformers.utils import logging as transformers_logging
+
+    from .evaluation.evaluator import evaluate as evaluate_models
+    from .evaluation.report import summary_table
+
+    transformers_logging.set_verbosity_error()  # what the evaluator warns of is in the report
+    results = evaluate_models(
+        model,
+        tasks,
+        data_root=data_root,
+        output=output,
+        batch_size=batch_size,
+        seed=seed,
+        bootstrap_samples=bootstrap_samples,
+        device=device,
+        trust_remote_code=trust_remote_code,
+    )
+    typer.echo(summary_table(results))
+    typer.echo(f"The results are in {output / 'results.json'}, the report is {output / 'report.md'}.")
+
+
+@app.command("clep-dg", cls=Command)
+def clep_dg(config: Annotated[Path, typer.Argument(help="YAML file; docs/clep-dg.md explains it.")]) -> None:
+    """
+    Run stages 2 and 3 of CLEP-DG.
+
+    They fit acoustic contexts and a classifier from text alone, and test them on speech. A run that was interrupted
+    goes on with the contexts that it had fitted.
+    """
+    from transformers.utils import logging as transformers_logging
+
+    from .clep_dg.experiment import fit_clep_dg
+    from .clep_dg.report import generalisation_table
+    from .clep_dg.settings import ExperimentSettings
+    from .config import read_yaml
+
+    transformers_logging.set_verbosity_error()  # of the library; this project's own warnings are shown
+    settings = read_yaml(config, ExperimentSettings)
+    results = fit_clep_dg(settings)
+    output = Path(settings.output)
+    if results.generalisation:
+        typer.echo(f"UAR, leave one corpus out:\n\n{generalisation_table(results)}")
+    typer.echo(f"The results, the report, the classifier and the contexts are in {output}.")
+
+
+Index = Annotated[Path, typer.Option(help="Folder of the index.")]
+IndexModel = Annotated[str | None, typer.Option(help="Where the checkpoint of the index is now, if it has moved.")]
+Clips = Annotated[Path | None, typer.Option(help="Where the clips are now, if they have moved.")]
+Count = Annotated[int, typer.Option(min=1, help="Number of answers.")]
+
+
+INDEX = Path("build/speech-index")
+
+
+@search.command("index", cls=Command)
+def index_folder(
+    folder: Annotated[Path, typer.Argument(help="Folder of clips; folders below it are searched, too.")],
+    index: Index = INDEX,
+    model: Model = "smoothclap-tiny",
+    texts: Texts = None,
+    bad_clips: BadClips = "raise",
+    batch_size: BatchSize = 16,
+    num_workers: Workers = 2,
+    device: Device = None,
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Index a folder of clips. Indexing it again embeds only what is new in it."""
+    from .search import INDEX_FILE, SpeechIndex
+
+    encoder = load_encoder(model, device, trust_remote_code)
+    earlier = SpeechIndex.load(index, encoder) if (index / INDEX_FILE).is_file() else None
+    read = read_texts(texts) if texts else None
+    made = SpeechIndex.build(encoder, folder, read, bad_clips, earlier, batch_size, num_workers)
+    made.save(index)
+    for bad in made.left_out:
+        typer.echo(f"left out: {bad.name!r}: {bad.problem} ({bad.detail})")
+    known = set(earlier.clips.values()) if earlier else set()
+    new = sum(digest not in known for digest in made.clips.values())
+    gone = len(earlier.clips.keys() - made.clips.keys()) if earlier else 0
+    typer.echo(f"{index}: {len(made.clips)} clips ({new} new, {gone} no longer there), {len(made.texts)} texts")
+    next_step("search find", '"a low voice"', *(() if index == INDEX else ("--index", shlex.quote(str(index)))))
+
+
+@search.command(cls=Command)
+def find(
+    texts: Annotated[list[str], typer.Argument(help="Descriptions.")],
+    index: Index = INDEX,
+    k: Count = 10,
+    model: IndexModel = None,
+    folder: Clips = None,
+    device: PlainDevice = "cpu",
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Find the clips that fit descriptions best."""
+    from .search import SpeechIndex
+
+    found = SpeechIndex.load(index, model, folder, trust_remote_code, device).find_clips(texts, k)
+    show_found(texts, found)
+
+
+@search.command(cls=Command)
+def describe(
+    clips: Annotated[list[str], typer.Argument(help="Audio files, in the index or not.")],
+    index: Index = INDEX,
+    k: Count = 10,
+    model: IndexModel = None,
+    folder: Clips = None,
+    device: PlainDevice = "cpu",
+    trust_remote_code: RemoteCode = False,
+) -> None:
+    """Find the descriptions of the index that fit clips best."""
+    from .search import SpeechIndex
+
+    found = SpeechIndex.load(index, model, folder, trust_remote_code, device).find_texts(clips, k)
+    show_found(clips, found)
+
+
+@app.command(cls=Command)
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="ParaCLAP's best.pth.tar.")],
+    output: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    audio_config: Annotated[
+        str | None, typer.Option(help="Hub id or folder of the audio tower's configuration. Default: ParaCLAP's.")
+    ] = None,
+    text_config: Annotated[
+        str | None, typer.Option(help="Hub id or folder of the text tower's configuration and tokenizer.")
+    ] = None,
+) -> None:
+    """Convert a ParaCLAP checkpoint for Transformers."""
+    from modeling_smoothclap.convert_to_hf import convert as convert_checkpoint
+
+    given = {"audio_config": audio_config, "text_config": text_config}
+    convert_checkpoint(checkpoint, output, **{name: value for name, value in given.items() if value is not None})
+    typer.echo(f"Wrote the model and its processor to {output}.")
+    next_step("rank --model", shlex.quote(str(output)))
+
+
+@app.command(cls=Command)
+def card(
+    folder: Annotated[Path, typer.Argument(help="Folder of a checkpoint.")],
+    name: Annotated[str | None, typer.Option(help="Hub id or name of the model. Default: the folder's name.")] = None,
+) -> None:
+    """
+    Write the model card of a checkpoint.
+
+    It becomes README.md in the folder, and is made from the records next to the weights. What only a person can
+    know belongs in notes.md in that folder. Copy results.json of `smoothclap evaluate` there as
+    zero_shot.json, and plots into pictures/.
+    """
+    from .hub.card import write_model_card
+
+    typer.echo(f"Wrote {write_model_card(folder, name)}.")
+    next_step("push", shlex.quote(str(folder)), name or "user/name")
+
+
+@app.command(cls=Command)
+def push(
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Folder of a checkpoint, with its card.")],
+    repo_id: Annotated[str, typer.Argument(metavar="USER/NAME", help="Repository; made if it does not exist.")],
+    upload: Annotated[bool, typer.Option("--push", help="Upload. Without it nothing is changed.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch. Default: main.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model that is there.")] = False,
+) -> None:
+    """
+    Show what would go to the Hub; with --push, upload it.
+
+    Everything is one commit. Log in with `hf auth login` first, or set HF_TOKEN.
+    """
+    from .hub.push import push as push_folder
+
+    wish = True if private else None  # without it an existing repository stays as it is
+    result = push_folder(folder, repo_id, private=wish, revision=revision, overwrite=overwrite, dry_run=not upload)
+    typer.echo(result.describe().rstrip())
+    if not upload:
+        typer.echo(f"Nothing was changed. To upload: {program()} {shlex.join(['push', *ctx.obj, '--push'])}")
+
+
+@app.command(cls=Command)
+def doctor() -> None:
+    """Check the installation: versions, extras, devices, Hub."""
+    from .doctor import examine
+
+    typer.echo("\n".join(examine()))
+
+
+if __name__ == "__main__":
+    app(prog_name="smoothclap")

@@ -1,0 +1,183 @@
+"""What the commands of `smoothclap` share: how they read arguments, print errors and rankings, and say what is next."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand
+
+
+if TYPE_CHECKING:
+    from modeling_smoothclap.encoding_smoothclap import SmoothCLAPEncoder
+
+
+INTERRUPTED = 128 + 2
+"""Exit status of a process that Ctrl-C ended, as shells have it."""
+EXTRAS = {"matplotlib": "plots", "opensmile": "opensmile"} | dict.fromkeys(
+    ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml"), "train"
+)
+"""Libraries that a light install lacks, and the extra that installs each."""
+BAR = 30  # characters
+
+
+class Command(TyperCommand):
+    """A command that prints expected errors in one line, and whose options take several values: `--labels a b c`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the name of an option before each of its values, which is how Typer takes several."""
+        ctx.obj = list(args)  # as they were written
+        several = {name for each in self.params if getattr(each, "multiple", False) for name in each.opts}
+        words: list[str] = []
+        option = None
+        for word in args:
+            if word.startswith("--"):
+                name, equals, value = word.partition("=")
+                if not ctx.ignore_unknown_options:  # --batch_size is --batch-size, as settings of training have _
+                    word = name.replace("_", "-") + equals + value
+                option = word if word in several else None
+            elif option is not None and words[-1] != option:
+                words.append(option)
+            words.append(word)
+        return super().parse_args(ctx, words)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Exit with 1 after an error that a user can do something about, without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # of `smoothclap ... | head`
+            raise
+        except ModuleNotFoundError as error:
+            library = (error.name or "").partition(".")[0]
+            if library not in EXTRAS:
+                fail(str(error), error)
+            fail(f'{library} is not installed: pip install "smoothclap[{EXTRAS[library]}]"', error)
+        except (ValueError, ImportError, OSError) as error:
+            fail(str(error), error)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def fail(message: str, error: Exception) -> NoReturn:
+    """Print an error and exit with 1."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1) from error
+
+
+def program() -> str:
+    """Return how this command was started, so that the commands that it prints work as printed."""
+    started = Path(sys.argv[0])
+    if started.name == "cli.py":
+        return "python -m smoothclap_trainer.cli"
+    on_path = shutil.which("smoothclap")
+    if started.stem != "smoothclap" or (on_path and started.exists() and started.samefile(on_path)):
+        return "smoothclap"
+    return os.path.relpath(started)
+
+
+def next_step(*words: str) -> None:
+    """Print a command that could come next."""
+    typer.echo(f"Next: {program()} {' '.join(words)}")
+
+
+def read_texts(path: Path) -> list[str]:
+    """Read descriptions from a text file, one per line; blank lines are left out."""
+    try:
+        texts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{str(path)!r} cannot be read as text in UTF-8: {error}") from error
+    if not texts:
+        raise ValueError(f"{str(path)!r} holds no descriptions: write one per line.")
+    return texts
+
+
+def audio_files(paths: Sequence[Path]) -> list[str]:
+    """List files as they are given, and for each folder the audio files in it and below it, in order."""
+    from modeling_smoothclap.audio_smoothclap import AUDIO_SUFFIXES
+
+    found: list[str] = []
+    for path in paths:
+        inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in AUDIO_SUFFIXES and each.is_file())
+        if path.is_dir() and not inside:
+            raise ValueError(f"There are no audio files in {str(path)!r}: looked for {', '.join(AUDIO_SUFFIXES)}.")
+        found += map(str, inside if path.is_dir() else [path])
+    return found
+
+
+def load_encoder(model: str, device: str | None, trust_remote_code: bool) -> "SmoothCLAPEncoder":
+    """Load a model without a bar for its weights."""
+    from transformers.utils import logging
+
+    from modeling_smoothclap.encoding_smoothclap import SmoothCLAPEncoder
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        return SmoothCLAPEncoder.from_pretrained(model, device, trust_remote_code=trust_remote_code)
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def show_rankings(rankings: Mapping[str, Sequence[Any]]) -> None:
+    """Print a bar chart for each clip, from its `RankedText`s."""
+    for path, ranking in rankings.items():
+        width = max(len(each.text) for each in ranking)
+        typer.echo(f"\n{path}")
+        for each in ranking:
+            typer.echo(f"  {each.text:<{width}}  {each.score:.2f}  {'█' * round(BAR * each.score)}")
+    typer.echo("\nThe scores of a clip add up to 1: they compare these descriptions with each other.")
+
+
+def show_settings() -> None:
+    """Print all settings of training, with their defaults and what they do."""
+    from .config import describe_fields
+    from .settings import TrainingRun
+
+    for each in describe_fields(TrainingRun):
+        default = "required" if each.required else f"default: {json.dumps(each.default, default=str)}"
+        typer.echo(f"--{each.name}  ({default})\n    {' '.join(each.help.split())}")
+
+
+def show_tasks() -> None:
+    """Print the tasks of each corpus of emotional speech, and where the corpus comes from."""
+    from .evaluation.corpora import EMOTION_CORPORA
+    from .evaluation.protocols import PROTOCOLS
+
+    for name, corpus in EMOTION_CORPORA.items():
+        typer.echo(f"{corpus.title} ({name}), {corpus.language}\n  licence: {corpus.licence}\n  from: {corpus.ask}")
+        for protocol in PROTOCOLS.values():
+            if protocol.corpus == name:
+                typer.echo(f"  --tasks {protocol.name}: {', '.join(protocol.classes)}")
+
+
+def show_found(queries: list[str], answers: list[list[tuple[Any, float]]]) -> None:
+    """Print the answers of a search, with their cosines."""
+    for query, found in zip(queries, answers, strict=True):
+        typer.echo(f"\n{query}")
+        for answer, cosine in found:
+            typer.echo(f"  {cosine:6.3f}  {answer}")
+
+
+def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
+    """Draw a bar chart for each clip, and save all as one PNG."""
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    with style.context(["default", {"text.parse_math": False}]):  # a $ in a description would begin a formula
+        rows = sum(len(ranking) + 2 for ranking in rankings.values())
+        figure = Figure(figsize=(8, 0.35 * rows), layout="constrained")
+        panels = figure.subplots(len(rankings), squeeze=False)[:, 0]
+        for axes, (clip, ranking) in zip(panels, rankings.items(), strict=True):
+            bars = axes.barh([each.text for each in ranking], [each.score for each in ranking], color="#332288")
+            axes.bar_label(bars, fmt="%.2f", padding=3)
+            axes.set(title=Path(clip).name, xlim=(0, 1.1))
+            axes.invert_yaxis()
+            axes.spines[["top", "right"]].set_visible(False)
+        panels[-1].set_xlabel("score, among these descriptions")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150, format="png")

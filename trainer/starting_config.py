@@ -1,0 +1,94 @@
+"""A first YAML file for training on a manifest, with every line explained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from datasets import Dataset, DatasetDict
+
+from modeling_smoothclap import SMOOTHCLAP_TINY
+
+from .data.captions import LANGUAGES
+from .data.captions.thresholds import ACOUSTIC_GROUPS
+from .data.manifest import load_manifest
+from .files import write_text
+from .templating import render
+
+
+MOST_LABELS = 50
+"""With more labels than that, their wordings are left to the user."""
+BATCH_SIZE = 32
+
+
+def write_starting_config(manifest: Path, config: Path | None = None, options: Sequence[str] = ()) -> Path:
+    """
+    Write a YAML file that trains on a manifest as it is.
+
+    Args:
+        manifest (`Path`): Anything that [`~data.manifest.load_manifest`] takes.
+        config (`Path`, *optional*): The file to write; by default named after the manifest, in the working folder.
+        options (`Sequence[str]`): `--columns` and `--audio_root`, each with its value in YAML.
+
+    Returns:
+        `Path`: The file.
+
+    Raises:
+        ValueError: The manifest is faulty, the file exists, or there are other options.
+    """
+    path = config or Path(f"{manifest.stem}.yaml")
+    if path.exists():
+        raise ValueError(f"{str(path)!r} exists: name another file, smoothclap train OTHER.yaml --init {manifest}.")
+    reading = _reading(options)
+    splits = load_manifest(str(manifest), **reading)
+    if "train" not in splits:
+        raise ValueError(f"{str(manifest)!r} has no training clips, only {sorted(splits)}.")
+    values = _choices(splits) | {"output": f"build/{path.stem}"} | {"columns": None, "audio_root": None} | reading
+    write_text(path, render("starting_config.yaml.jinja", dataset=str(manifest), file=str(path), **values))
+    return path
+
+
+def _reading(options: Sequence[str]) -> dict[str, Any]:
+    names, values = options[::2], options[1::2]
+    if len(names) != len(values) or not {*names} <= {"--columns", "--audio_root"}:
+        raise ValueError(
+            f"--init takes --columns '{{path: file}}' and --audio_root FOLDER, not {' '.join(options)!r}: change other "
+            "settings in the file."
+        )
+    return {name.removeprefix("--"): yaml.safe_load(value) for name, value in zip(names, values, strict=True)}
+
+
+def _choices(splits: DatasetDict) -> dict[str, Any]:
+    """Choose settings by what the manifest knows of its clips."""
+    train = splits["train"]
+    checked = [splits[name] for name in ("train", "validation") if name in splits]
+    captions = _values(train, "caption")
+    given = len(set(captions)) > 1 and all(all(_values(each, "caption")) for each in checked)
+    labels = sorted({label for each in checked for label in _values(each, "label") if label})
+    targets = ["local_features"] if given else ["local_features", "tags"]
+    if given and len({*_values(train, "label")} - {None}) > 1:
+        targets.append("labels")
+    measured = {column for columns in ACOUSTIC_GROUPS.values() for column in columns}
+    return {
+        "counts": ", ".join(f"{len(rows)} {name}" for name, rows in splits.items()),
+        "captions_given": given,
+        "needs_opensmile": not measured <= set(train.column_names),
+        "languages": _languages(train),
+        "known_languages": list(LANGUAGES),
+        "labels": labels,
+        "wordings": {label: f"a {label} voice" for label in labels} if len(labels) <= MOST_LABELS else {},
+        "targets": targets,
+        "model": SMOOTHCLAP_TINY,
+        "batch_size": max(2, min(BATCH_SIZE, len(train))),
+        "has_validation": "validation" in splits,
+    }
+
+
+def _values(rows: Dataset, column: str) -> list[Any]:
+    return list(rows[column]) if column in rows.column_names else [None] * len(rows)
+
+
+def _languages(rows: Dataset) -> list[str]:
+    """List the languages of the speech that there are captions in; English if there are none."""
+    spoken = {value.lower().partition("-")[0] for value in _values(rows, "language") if value}
+    return [language for language in LANGUAGES if language in spoken] or ["en"]
