@@ -250,10 +250,8 @@ class SmoothCLAPTrainer(Trainer):
         self, model: nn.Module, inputs: Batch, prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[torch.Tensor | None, Any, Any]:
         """
-        Return the loss, the embeddings and the labels of one batch.
-
-        Embeddings, unlike logits, let `compute_metrics` see the whole set. Labels are pairs of class, -1 where unknown,
-        and caption, equal for equal captions.
+        Return loss, embeddings and labels of a batch. Embeddings, not logits, let `compute_metrics` see the whole set.
+        Labels are pairs of class, -1 where unknown, and caption, equal for equal captions.
         """
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
