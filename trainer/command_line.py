@@ -155,7 +155,7 @@ def show_tasks() -> None:
                 typer.echo(f"  --tasks {protocol.name}: {', '.join(protocol.classes)}")
 
 
-def show_found(queries: list[str], answers: list[list[tuple[Any, float]]]) -> None:
+def show_found(queries: list[str], answers: Sequence[Sequence[tuple[Any, float]]]) -> None:
     """Print the answers of a search, with their cosines."""
     for query, found in zip(queries, answers, strict=True):
         typer.echo(f"\n{query}")

@@ -109,7 +109,7 @@ class SpeechIndex:
         first = {digest or name: name for name, digest in reversed(digests.items()) if digest not in known}
         embeds, bad = _encode(encoder, folder, [*reversed(first.values())], batch_size, num_workers)
         apply_policy(bad, len(names), bad_clips)
-        known |= {digests[name]: embed for name, embed in embeds.items()}
+        known |= {str(digests[name]): embed for name, embed in embeds.items()}
         good = {name: digest for name, digest in digests.items() if digest in known and digest is not None}
         audio_embeds = np.stack([known[digest] for digest in good.values()])  # (clips, width)
         text_embeds = encoder.encode_text(texts) if texts else np.zeros((0, audio_embeds.shape[1]), np.float32)
@@ -158,9 +158,10 @@ class SpeechIndex:
         record, arrays = _read(Path(folder) / INDEX_FILE)
         place = Path(os.path.realpath(Path(folder, record["folder"]) if clips is None else clips))
         if not isinstance(encoder, SmoothCLAPEncoder):
-            source = record["model"] if encoder is None else {"name": encoder, "revision": None}
-            options = {"revision": source["revision"], "trust_remote_code": trust_remote_code}
-            encoder = SmoothCLAPEncoder.from_pretrained(source["name"], device, **options)
+            name, revision = (encoder, None) if encoder else (record["model"]["name"], record["model"]["revision"])
+            encoder = SmoothCLAPEncoder.from_pretrained(
+                name, device, revision=revision, trust_remote_code=trust_remote_code
+            )
         _check_model(record["model"], encoder.describe(), f"The index in {str(folder)!r}")
         left_out = [BadClip(**bad) for bad in record["left_out"]]
         return cls(encoder, **record | arrays | {"folder": place, "left_out": left_out})
