@@ -98,7 +98,7 @@ def test_what_the_wheel_says_of_itself(wheel):
     required = [each for each in said.get_all("Requires-Dist") if "extra ==" not in each]
     assert not {each for each in required if each.startswith(OF_TRAIN)}
     extras = set(said.get_all("Provides-Extra"))
-    assert {"train", "opensmile", "plots", "logging", "search", "acoustics", "dev", "bench"} <= extras
+    assert {"train", "opensmile", "plots", "logging", "acoustics", "dev", "bench"} <= extras
 
 
 def test_a_light_install_ranks_embeds_and_is_examined(light):

@@ -24,8 +24,7 @@ from .files import file_sha256, whole_file
 
 INDEX_FILE = "speech_index.safetensors"
 FORMAT = "1"
-SAME_MODEL = ("class", "weights_sha256", "sampling_rate")
-"""Must agree for embeddings to be comparable. The name may differ: a model can move."""
+SAME_MODEL = ("class", "weights_sha256", "sampling_rate")  # the name may differ: a model can move
 DECIMALS = 6  # of cosines; equal vectors come out of a matrix product up to a millionth apart
 BLOCK_COSINES = 2**24  # in memory at a time, 64 MiB, or those of one query
 

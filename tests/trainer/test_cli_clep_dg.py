@@ -16,7 +16,7 @@ from tests.smoothclap import error, smoothclap
 from tests.trainer.clep_dg.made_up_corpora import experiment, write
 
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "examples" / "configs"
 
 

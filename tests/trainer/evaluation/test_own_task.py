@@ -203,7 +203,7 @@ def test_faults_of_the_manifest_are_told_with_those_of_the_words(folder):
             "`where` keeps no clip: 'session' must be one of ['3'], but the 5 clips it chooses from have ['1', '2'] th",
         ),
         ({"grouped_by": "speaker"}, "1 clips have no 'speaker' to group them by"),
-        ({"audio_root": "gone"}, "audio_root 'gone' is no folder"),
+        ({"audio_root": "gone"}, "audio_root 'gone'"),
     ],
 )
 def test_faults_of_the_clips(folder, changes, told):
