@@ -21,8 +21,31 @@ except ImportError:
     soxr = None
 
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg")
-"""Endings of audio files, in lower case."""
+# Formats of libsndfile. Left out are those without a rate (RAW, XI), and those whose suffix seldom means audio.
+_SUFFIXES = {
+    "WAV": (".wav", ".wave"),
+    "FLAC": (".flac",),
+    "MP3": (".mp3",),
+    "OGG": (".ogg", ".oga", ".opus"),
+    "AIFF": (".aiff", ".aif", ".aifc"),
+    "AU": (".au", ".snd"),
+    "CAF": (".caf",),
+    "W64": (".w64",),
+    "RF64": (".rf64",),
+    "NIST": (".sph", ".nist"),
+    "VOC": (".voc",),
+    "IRCAM": (".sf",),
+    "AVR": (".avr",),
+    "PAF": (".paf",),
+    "PVF": (".pvf",),
+    "SVX": (".svx", ".8svx"),
+    "SDS": (".sds",),
+    "WVE": (".wve",),
+}
+_FORMATS = _SUFFIXES if soundfile is None else soundfile.available_formats()
+
+AUDIO_SUFFIXES = tuple(suffix for name, suffixes in _SUFFIXES.items() if name in _FORMATS for suffix in suffixes)
+"""Endings of the audio files that can be read, in lower case."""
 
 SILENCE_DBFS = -50.0
 """A clip whose loudest 50 ms stay below this level, in dB relative to full scale, counts as silence."""

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -27,7 +27,8 @@ long the longest clip is. Most clips of speech emotion corpora are shorter; for 
 """
 
 _EXAMPLES = 20  # at most this many bad clips are listed in an error
-_AHEAD = 4  # clips that wait for each thread: enough to keep it busy, few enough for memory
+AHEAD = 4
+"""Items that wait for each worker: enough to keep it busy, few enough for memory."""
 
 
 class Clip(NamedTuple):
@@ -122,17 +123,23 @@ def batches_by_length(lengths: Sequence[int], batch_size: int, only_equal: bool)
             yield members[start : start + batch_size]
 
 
-def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], num_workers: int) -> Iterator[Result]:
-    """Yield `function(item)` in order, computed a few items ahead in threads; with one worker, when it is needed."""
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], num_workers: int, pool: Executor | None = None
+) -> Iterator[Result]:
+    """
+    Yield `function(item)` in order, computed a few items ahead in threads; with one worker, when it is needed.
+
+    `pool` takes the place of the threads. It is shut down at the end, or when the iterator is closed.
+    """
     if num_workers == 1:
         yield from map(function, items)
         return
     waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(num_workers)
+    pool = pool or ThreadPoolExecutor(num_workers)
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) >= _AHEAD * num_workers:
+            if len(waiting) >= AHEAD * num_workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

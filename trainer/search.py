@@ -16,9 +16,9 @@ from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPEncoder
 from modeling_smoothclap.audio_smoothclap import AUDIO_SUFFIXES, ClipError
+from modeling_smoothclap.batching_smoothclap import map_ahead
 
 from .data.clips import BadClip, apply_policy
-from .data.workers import ordered_map
 from .files import file_sha256, whole_file
 
 
@@ -304,7 +304,7 @@ def _digests(folder: Path, names: Sequence[str], num_workers: int) -> list[str |
         except OSError:
             return None
 
-    digests = ordered_map(digest, (folder / name for name in names), num_workers, threads=True)
+    digests = map_ahead(digest, (folder / name for name in names), num_workers)
     return list(logging.tqdm(digests, total=len(names), desc="reading clips", unit="clip"))
 
 

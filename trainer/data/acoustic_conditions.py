@@ -21,10 +21,10 @@ import soundfile
 from transformers.utils import logging
 
 from modeling_smoothclap.audio_smoothclap import MIN_SECONDS, ClipError, decode_audio
+from modeling_smoothclap.batching_smoothclap import map_ahead
 
 from ..files import whole_file
 from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone, acoustics_module
-from .workers import ordered_map
 
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def degrade(
     folder.mkdir(parents=True, exist_ok=True)
     write = partial(_degraded_file, condition, folder, seed, what_computes)
     clips = list(zip(rows["id"], rows["path"], strict=True))
-    found = ordered_map(write, clips, num_workers, threads=True)
+    found = map_ahead(write, clips, num_workers)
     results = list(logging.tqdm(found, total=len(rows), desc=condition.title, unit="clip"))
     if bad := [str(result) for result in results if isinstance(result, ValueError)]:
         raise ValueError(

@@ -15,6 +15,7 @@ from datasets import Dataset, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
 from modeling_smoothclap.audio_smoothclap import SILENCE_DBFS, ClipError, clip_problem
+from modeling_smoothclap.batching_smoothclap import map_ahead
 
 from ..files import whole_file, write_json
 from .clips import BadClip, apply_policy, as_table, clip_columns, decode_clip_of
@@ -233,7 +234,7 @@ def _table(
     cache = FunctionalsCache(cache_dir)
     known = cache.load()
     # Threads: decoding and hashing leave the interpreter free, and a full cache then starts no process.
-    hashed = ordered_map(_key, rows, num_workers, threads=True)
+    hashed = map_ahead(_key, rows, num_workers)
     found = list(logging.tqdm(hashed, total=len(rows), desc="reading", unit="clip"))
     keys = [each if isinstance(each, str) else None for each in found]
     faults = [each for each in found if isinstance(each, ClipError)]

@@ -18,8 +18,8 @@ import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from modeling_smoothclap.audio_smoothclap import PROBLEMS
+from modeling_smoothclap.batching_smoothclap import map_ahead
 
-from ..data.workers import ordered_map
 from ..files import file_sha256, write_json
 from ..templating import code
 from .intervals import AgainstChance, Interval, Metric
@@ -324,7 +324,7 @@ def file_hashes(paths: Iterable[str], num_workers: int = 2) -> dict[str, str]:
         `dict[str, str]`: Path to SHA-256 in hexadecimal.
     """
     distinct = sorted(set(paths))
-    return dict(zip(distinct, ordered_map(file_sha256, distinct, num_workers, threads=True), strict=True))
+    return dict(zip(distinct, map_ahead(file_sha256, distinct, num_workers), strict=True))
 
 
 def describe_clips(
