@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 
-# Inside `try:`, so that a checkpoint's code loads without them; whoever reads audio gets an ImportError instead.
+# Inside `try:`, so that a checkpoint's code loads without them; only reading audio raises an ImportError.
 try:
     import soundfile
 except (ImportError, OSError):  # OSError: libsndfile is missing
@@ -72,12 +72,9 @@ Source = str | Path | bytes | tuple[Any, int]
 
 class ClipError(ValueError):
     """
-    A clip that cannot be read.
+    A clip that cannot be read: `problem` is one of [`PROBLEMS`], `detail` the whole message, with the clip's name.
 
-    Args:
-        problem (`str`): One of [`PROBLEMS`].
-        detail (`str`, *optional*): The whole message, with the clip's name; by default the problem. The default is
-            needed because a data loader builds the error of a worker again from one text.
+    A data loader builds the error of a worker again from one text, so `detail` must have a default.
     """
 
     def __init__(self, problem: str, detail: str | None = None):
@@ -90,16 +87,7 @@ class ClipError(ValueError):
 
 
 def level_dbfs(samples: np.ndarray, sampling_rate: int) -> float:
-    """
-    Return the level of the loudest 50 ms.
-
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`): Mono waveform, full scale 1.
-        sampling_rate (`int`): Its rate in Hz.
-
-    Returns:
-        `float`: Root mean square in dB relative to full scale, about its mean; -inf for digital silence.
-    """
+    """Return the level of the loudest 50 ms: root mean square about the mean in dB full scale, -inf for silence."""
     window = max(1, sampling_rate // 20)
     centred = samples - samples.mean()  # a constant offset is not sound
     frames = len(centred) // window
@@ -112,15 +100,8 @@ def level_dbfs(samples: np.ndarray, sampling_rate: int) -> float:
 
 def clip_problem(samples: np.ndarray, sampling_rate: int) -> str | None:
     """
-    Return what is wrong with decoded samples, if anything.
-
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`): Mono waveform, full scale 1.
-        sampling_rate (`int`): Its rate in Hz.
-
-    Returns:
-        `str` or `None`: `"empty"`, `"not finite"`, `"too short"` (under 60 ms) or `"silent"` (its loudest 50 ms are
-        below -50 dB relative to full scale); `None` for a good clip.
+    Return what is wrong with mono samples of full scale 1: `"empty"`, `"not finite"`, `"too short"` (under 60 ms),
+    `"silent"` (the loudest 50 ms are below -50 dB full scale), or `None`.
     """
     if len(samples) == 0:
         return "empty"
@@ -135,7 +116,7 @@ def clip_problem(samples: np.ndarray, sampling_rate: int) -> str | None:
 
 def decode_audio(source: Source, name: Any = None) -> tuple[np.ndarray, int]:
     """
-    Decode a clip at its own rate, mono.
+    Decode a clip at its own rate.
 
     Args:
         source (`str`, `Path`, `bytes` or `tuple`): An audio file, the bytes of one, or a waveform with its rate.
@@ -145,9 +126,9 @@ def decode_audio(source: Source, name: Any = None) -> tuple[np.ndarray, int]:
         `tuple[np.ndarray, int]`: float32 samples of shape `(samples,)`, channels averaged, and their rate in Hz.
 
     Raises:
-        ClipError: if the clip is missing, unreadable or truncated. A cut Ogg file is read as a short one, because its
-            header announces no length.
-        ImportError: if soundfile is not installed.
+        ClipError: The clip is missing, unreadable or truncated. A cut Ogg file is read as a short one, because its
+            header does not give its length.
+        ImportError: soundfile is not installed.
     """
     called = _called(source, name)
     if isinstance(source, tuple):
@@ -166,33 +147,20 @@ def decode_audio(source: Source, name: Any = None) -> tuple[np.ndarray, int]:
 
 def read_audio(source: Source, sampling_rate: int, name: Any = None) -> np.ndarray:
     """
-    Read a clip at the rate that a model takes.
+    Read a clip at the rate in Hz that a model takes, as float32 samples of shape `(samples,)`.
 
     A file gives the same samples as `transformers.audio_utils.load_audio` with its soundfile backend: channels
-    averaged, resampled by soxr's high quality.
-
-    Args:
-        source (`str`, `Path`, `bytes` or `tuple`): An audio file, the bytes of one, or a waveform with its rate.
-        sampling_rate (`int`): The wanted rate in Hz.
-        name (*optional*): What errors call the clip; by default its path.
-
-    Returns:
-        `np.ndarray` of shape `(samples,)`: float32, mono.
-
-    Raises:
-        ClipError: if the clip is missing, unreadable, truncated, empty or not finite.
-        ImportError: if soundfile is not installed, or soxr is not and the clip has another rate.
+    averaged, resampled by soxr's high quality. Arguments and errors are those of [`decode_audio`]; a clip that is empty
+    or not finite is a `ClipError` too.
     """
     return read_and_check(source, sampling_rate, name)[0]
 
 
 def read_and_check(source: Source, sampling_rate: int, name: Any = None) -> tuple[np.ndarray, str | None]:
     """
-    Read a clip as [`read_audio`] does, and check whether there is speech to judge.
+    Read a clip as [`read_audio`] does; return its samples, and `"too short"`, `"silent"` or `None` as its problem.
 
-    Returns:
-        `tuple[np.ndarray, str | None]`: The samples, and `"too short"`, `"silent"` or `None`. The clip is checked at
-        its own rate, see [`clip_problem`].
+    The clip is checked at its own rate, see [`clip_problem`].
     """
     samples, rate = decode_audio(source, name)
     problem = clip_problem(samples, rate)
@@ -202,17 +170,7 @@ def read_and_check(source: Source, sampling_rate: int, name: Any = None) -> tupl
 
 
 def resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
-    """
-    Bring decoded samples to another rate.
-
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`): Mono waveform.
-        rate (`int`): Its rate in Hz.
-        sampling_rate (`int`): The wanted rate in Hz.
-
-    Returns:
-        `np.ndarray` of shape `(samples * sampling_rate / rate,)`, rounded up: float32.
-    """
+    """Bring mono samples from one rate in Hz to another: float32, with the number of samples rounded up."""
     if rate != sampling_rate:
         _require(soxr, "soxr", "Resampling audio")
         length = math.ceil(len(samples) * sampling_rate / rate)
@@ -222,7 +180,7 @@ def resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
 
 
 def audio_duration(source: Source) -> float | None:
-    """Return the length of a clip in seconds, a file's as its header gives it; `None` if that cannot be read."""
+    """Return the length of a clip in seconds, for a file from its header; `None` if that cannot be read."""
     if isinstance(source, tuple):
         return np.asarray(source[0]).size / source[1]
     _require(soundfile, "soundfile", "Reading audio")
@@ -237,12 +195,12 @@ def clip_source(row: Mapping[str, Any]) -> Source:
     Return where the clip of a row is.
 
     Args:
-        row (`Mapping[str, Any]`): With `path`, an audio file, or else `audio`: the bytes of one, its path, or a
-            dictionary with `bytes`, `path`, or `array` and `sampling_rate`, as `datasets.Audio` gives it; or with
-            `array` and `sampling_rate`. `id` is what errors call the clip.
+        row (`Mapping[str, Any]`): With `path`, an audio file; or `audio`: the bytes of one, its path, or a dictionary
+            with `bytes`, `path`, or `array` and `sampling_rate`, as `datasets.Audio` gives it; or `array` and
+            `sampling_rate`. `path` goes first. `id` is what errors call the clip.
 
     Raises:
-        ClipError: if there is none of them, or `audio` is something else.
+        ClipError: There is none of them, or `audio` is something else.
     """
     if row.get("path"):
         return str(row["path"])
@@ -282,10 +240,10 @@ def _require(module: Any, package: str, purpose: str) -> None:
 
 def _called(source: Source | None, name: Any) -> str:
     path = str(source) if isinstance(source, str | Path) else None
-    names = [each for each in (name, path) if each is not None]
+    names = list(dict.fromkeys(each for each in (name, path) if each is not None))
     if not names:
         return "a clip without id or path"
-    return f"clip {names[0]!r}" + (f" ({names[1]!r})" if len(names) > 1 and names[0] != names[1] else "")
+    return f"clip {names[0]!r}" + "".join(f" ({each!r})" for each in names[1:])
 
 
 def _decode(file: Any, called: str) -> np.ndarray:

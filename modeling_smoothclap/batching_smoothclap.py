@@ -1,4 +1,4 @@
-"""Feed clips to a model: longest first, decoded ahead, in batches whose number and padded length are limited."""
+"""Feed clips to a model: longest first, decoded ahead, in batches of limited number and padded length."""
 
 import math
 from collections import deque
@@ -32,7 +32,7 @@ AHEAD = 4
 
 
 class Clip(NamedTuple):
-    """A clip that was read: its samples, unless it cannot be read, and its problem, if it has one."""
+    """Samples of a clip, unless it cannot be read, and its problem, if it has one."""
 
     samples: np.ndarray | None
     problem: ClipError | None
@@ -54,15 +54,10 @@ def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
 
 def longest_first(clips: Sequence[Any], sampling_rate: int) -> tuple[list[int], list[int]]:
     """
-    Order clips by their length, which is read from the header of a file.
+    Order clips by their length, which for a file is read from its header.
 
-    Args:
-        clips (`Sequence`): From [`as_clips`].
-        sampling_rate (`int`): Of waveforms, in Hz.
-
-    Returns:
-        `tuple[list[int], list[int]]`: For each clip its place, which for a path that was there before is the earlier
-        one; and the distinct places, longest clip first. A clip that cannot be read comes first of all.
+    Returns for each clip its place, which for a repeated path is that of the first one; and the distinct places,
+    longest clip first. A clip that cannot be read comes before all others.
     """
     first: dict[str, int] = {}
     seconds: dict[int, float] = {}
@@ -109,12 +104,9 @@ def limited_groups(
 
 def batches_by_length(lengths: Sequence[int], batch_size: int, only_equal: bool) -> Iterator[list[int]]:
     """
-    Yield indices of what goes together, shortest first.
+    Yield indices of clips or texts that go together, shortest first, at most `batch_size`.
 
-    Args:
-        lengths (`Sequence[int]`): Of clips or texts.
-        batch_size (`int`): At most this many together.
-        only_equal (`bool`): Whether only equal lengths go together, for a model that padding would disturb.
+    With `only_equal` only equal lengths go together, for a model that padding would disturb.
     """
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     for _, alike in groupby(order, key=lambda index: lengths[index] if only_equal else None):
@@ -129,7 +121,7 @@ def map_ahead(
     """
     Yield `function(item)` in order, computed a few items ahead in threads; with one worker, when it is needed.
 
-    `pool` takes the place of the threads. It is shut down at the end, or when the iterator is closed.
+    `pool` replaces the threads. It is shut down at the end, or when the iterator is closed.
     """
     if num_workers == 1:
         yield from map(function, items)

@@ -20,14 +20,7 @@ _WEIGHTS = (("model*.safetensors", "adapter_model*.safetensors"), ("pytorch_mode
 
 
 class NamedCheckpoint(NamedTuple):
-    """
-    Which checkpoint is meant, and what to call it.
-
-    Args:
-        name (`str`): What results and plots call it.
-        checkpoint (`str`): Hub id or folder.
-        revision (`str`, *optional*): Branch, tag or commit on the Hub.
-    """
+    """What results and plots call a checkpoint, its Hub id or folder, and its branch, tag or commit on the Hub."""
 
     name: str
     checkpoint: str
@@ -38,18 +31,10 @@ def parse_model(asked: str) -> NamedCheckpoint:
     """
     Read which model is meant, and what to call it: `[NAME=]MODEL[@REVISION]`.
 
-    Without a name, a model of the Hub is called by its id and revision, and a folder by its last part only, because
-    results may be published.
-
-    Args:
-        asked (`str`): A Hub id, a folder, or "smoothclap-tiny". The name
-            ends at the first equals sign. What exists as it stands has neither name nor revision.
-
-    Returns:
-        [`NamedCheckpoint`]
-
-    Raises:
-        ValueError: if a part is empty, or a revision is asked of a folder.
+    `MODEL` is a Hub id, a folder or "smoothclap-tiny". Without a name, a model of the Hub is called by its id and
+    revision, and a folder by its last part only, because results may be published. The name ends at the first equals
+    sign. What exists as it is written has neither name nor revision. A `ValueError` if a part is empty or a folder has
+    a revision.
 
     Example:
 
@@ -57,8 +42,6 @@ def parse_model(asked: str) -> NamedCheckpoint:
     >>> from modeling_smoothclap.checkpoint_smoothclap import parse_model
     >>> parse_model("ours=user/model@v2")
     NamedCheckpoint(name='ours', checkpoint='user/model', revision='v2')
-    >>> parse_model("smoothclap-tiny").name
-    'smoothclap-tiny'
 
     ```
     """
@@ -80,21 +63,9 @@ def load_dual_encoder(
     name_or_dir: str, dtype: torch.dtype | str, revision: str | None, trust_remote_code: bool
 ) -> tuple[Any, Any, Path, str | None]:
     """
-    Load a dual encoder and its processor.
+    Load a dual encoder and its processor; the arguments and errors are those of `SmoothCLAPEncoder.from_pretrained`.
 
-    Args:
-        name_or_dir (`str`): Hub id, folder of a checkpoint or of PEFT adapters, or "smoothclap-tiny".
-        dtype (`torch.dtype` or `str`): Of the weights.
-        revision (`str`, *optional*): Branch, tag or commit on the Hub.
-        trust_remote_code (`bool`): Whether code that comes with the checkpoint may run.
-
-    Returns:
-        `tuple[Any, Any, Path, str | None]`: The model in evaluation mode, its processor, the folder of its files, and
-        its commit if it is from the Hub.
-
-    Raises:
-        ValueError: if there is no such checkpoint, or it is incomplete or not a dual encoder.
-        ImportError: if the folder holds adapters and peft is not installed.
+    Returns the model in evaluation mode, its processor, the folder of its files, and its commit if it is from the Hub.
     """
     is_tiny = name_or_dir == Path(SMOOTHCLAP_TINY).name and not Path(name_or_dir).exists()
     path = SMOOTHCLAP_TINY if is_tiny else name_or_dir
@@ -120,17 +91,9 @@ def load_dual_encoder(
 
 def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path, str | None]:
     """
-    Find the files of a checkpoint, because a loaded model no longer knows its commit.
+    Return the folder of a checkpoint, or of PEFT adapters, and its commit if it is a copy from the Hub.
 
-    Args:
-        name_or_dir (`str`): Hub id, or the folder of a checkpoint or of PEFT adapters.
-        revision (`str`, *optional*): Branch, tag or commit on the Hub; by default its main branch.
-
-    Returns:
-        `tuple[Path, str | None]`: The folder, and the commit if it is a copy from the Hub.
-
-    Raises:
-        ValueError: if there is no such checkpoint, it is a file, or the folder has no configuration.
+    A loaded model no longer knows its commit. A `ValueError` if there is no such checkpoint.
     """
     path = Path(name_or_dir)
     if path.is_dir():
@@ -161,17 +124,10 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
 
 def weights_sha256(folder: Path) -> str:
     """
-    Identify the weights of a checkpoint.
+    Return the SHA-256 of a checkpoint's weights, in hexadecimal; a `ValueError` if the folder has none.
 
-    Args:
-        folder (`Path`): Of a checkpoint or of PEFT adapters.
-
-    Returns:
-        `str`: In hexadecimal, the SHA-256 of the file of weights: safetensors if there are any, as transformers
-        prefers them. Of several files, that of what `sha256sum` prints of them in the order of their names.
-
-    Raises:
-        ValueError: if the folder has no weights.
+    It is that of the file of weights: safetensors if there are any, as transformers prefers them. Of several files, it
+    is that of what `sha256sum` prints of them in the order of their names.
     """
     for patterns in _WEIGHTS:
         if files := sorted(path for pattern in patterns for path in folder.glob(pattern)):

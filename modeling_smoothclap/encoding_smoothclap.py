@@ -239,7 +239,6 @@ class SmoothCLAPEncoder:
             ValueError: if there is no text, one is longer than the text tower takes, or an embedding is not finite.
         """
         _check_choice("convert_to", convert_to, ("numpy", "torch"))
-        is_one = isinstance(texts, str)
         listed = [texts] if isinstance(texts, str) else list(texts)
         if not listed:
             raise ValueError("There are no texts to encode: give at least one.")
@@ -251,7 +250,8 @@ class SmoothCLAPEncoder:
             tokens = self.processor(text=[listed[index] for index in chosen], return_tensors="pt")
             for index, embed in zip(chosen, self._run(self.model.get_text_features, tokens), strict=True):
                 embeds[index] = embed
-        return _converted(unit_rows(np.stack(embeds), f"text embeddings of {self.name!r}"), is_one, convert_to)
+        units = unit_rows(np.stack(embeds), f"text embeddings of {self.name!r}")
+        return _converted(units, isinstance(texts, str), convert_to)
 
     def similarity(self, audio_embeddings: Any, text_embeddings: Any) -> np.ndarray:
         """Return the cosines `(n, m)` of embeddings `(n, width)` and `(m, width)`, which may be arrays or tensors."""
@@ -317,7 +317,7 @@ class SmoothCLAPEncoder:
 
     @torch.no_grad()  # not inference mode: sharded weights that are gathered in it could not be trained on afterwards
     def _run(self, features: Callable[..., Any], batch: Any) -> np.ndarray:
-        """The embeddings (n, width) that a model returns, as a bare tensor in code older than transformers 5."""
+        """Return the embeddings (n, width) of a batch; code older than transformers 5 gives a bare tensor."""
         if getattr(self.model, "training", False):
             raise ValueError(f"{self.name!r} is in training mode, where dropout is random: call `model.eval()` first.")
         dtype = getattr(self.model, "dtype", torch.float32)
@@ -367,17 +367,10 @@ class SmoothCLAPEncoder:
 
 def unit_rows(embeds: np.ndarray, name: str) -> np.ndarray:
     """
-    Scale embeddings to unit length, so that dot products are cosines.
+    Scale embeddings `(n, width)` to unit length, at least in float32, so that dot products are cosines.
 
-    Args:
-        embeds (`np.ndarray` of shape `(n, width)`): Embeddings; one of length zero stays as it is.
-        name (`str`): What to call them in an error.
-
-    Returns:
-        `np.ndarray` of shape `(n, width)`: At least float32.
-
-    Raises:
-        ValueError: if an embedding is not finite; comparisons with it would count in its favour.
+    One of length zero stays as it is. One that is not finite is a `ValueError` that calls them `name`, because
+    comparisons with NaN would count in its favour.
     """
     embeds = np.asarray(embeds)
     embeds = embeds.astype(np.result_type(embeds, np.float32), copy=False)  # half precision ranks too coarsely
