@@ -46,20 +46,20 @@ def convert(
     audio_config: str | Path = PARACLAP_AUDIO_CONFIG,
     text_config: str | Path = PARACLAP_TEXT_CONFIG,
 ) -> SmoothCLAPModel:
-    r"""
+    """
     Write a ParaCLAP checkpoint as a directory for `AutoModel`, `AutoProcessor` and the zero-shot pipeline.
 
     Each clip and text gets the embedding that ParaCLAP gives it, scaled to unit length. In a padded batch ParaCLAP
     averages over the padding too; the converted model does not, so there a clip gets what ParaCLAP gives it alone.
 
     BERT's pooler is left out, because ParaCLAP reads the first token's last hidden state and never used it. LayerDrop
-    and SpecAugment, which the audio configuration carries from pretraining, are turned off, as in
-    [`~SmoothCLAPModel.from_audio_text_pretrained`]. The configuration records what ParaCLAP's paper says it was trained
-    on, MSP-Podcast; for a checkpoint that was trained on other speech, change `training_corpora` there.
+    and SpecAugment, which the audio configuration has from pretraining, are turned off. The configuration records the
+    corpus that ParaCLAP's paper names, MSP-Podcast; for a checkpoint that was trained on other speech, change
+    `training_corpora` there.
 
     Args:
         checkpoint (`str` or `Path`): ParaCLAP's `best.pth.tar`: a state dict, bare or under `"model"`.
-        output (`str` or `Path`): Directory to write to; it is created if need be.
+        output (`str` or `Path`): Directory to write to; it is created if needed.
         audio_config (`str` or `Path`, *optional*): Hub id or directory of the audio tower's configuration. Without a
             network, `SmoothCLAPConfig().audio_config.save_pretrained(directory)` writes the default's architecture.
         text_config (`str` or `Path`, *optional*): Hub id or directory of the text tower's configuration and tokenizer.
@@ -68,13 +68,13 @@ def convert(
         [`SmoothCLAPModel`]: The converted model, float32, in evaluation mode.
 
     Raises:
-        ValueError: if the checkpoint cannot be read or is not ParaCLAP's, if it does not fit the configurations, if
-            these or the tokenizer cannot be read, or if `output` cannot be written.
+        ValueError: The checkpoint cannot be read, is not ParaCLAP's or does not fit the configurations; these or the
+            tokenizer cannot be read; or `output` cannot be written.
     """
     state = _read_state_dict(Path(checkpoint))
     if PROJECTION not in state or state[PROJECTION].ndim != 2:
         raise ValueError(
-            f"{checkpoint} is no ParaCLAP checkpoint: it lacks the matrix {PROJECTION} and holds {_some(state)}."
+            f"{checkpoint} is not a ParaCLAP checkpoint: it lacks the matrix {PROJECTION} and holds {_some(state)}."
         )
     audio = _from_pretrained(AutoConfig, audio_config, "audio configuration", "--audio-config")
     text = _from_pretrained(AutoConfig, text_config, "text configuration", "--text-config")
@@ -99,7 +99,7 @@ def convert(
 
 
 def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    """The checkpoint's tensors under ParaCLAP's names, in today's spelling, without what was put around them."""
+    """Return the checkpoint's tensors under ParaCLAP's names, as today's torch names weight norm."""
     if not path.is_file():
         raise ValueError(f"There is no file {path}; give the path of a ParaCLAP checkpoint, e.g. best.pth.tar.")
     try:
@@ -114,10 +114,10 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if isinstance(loaded, Mapping) and isinstance(loaded.get("model"), Mapping):
         loaded = loaded["model"]
     if not isinstance(loaded, Mapping):
-        raise ValueError(f"{path} is no ParaCLAP checkpoint: it holds a {type(loaded).__name__}, not a state dict.")
+        raise ValueError(f"{path} is not a ParaCLAP checkpoint: it holds a {type(loaded).__name__}, not a state dict.")
     odd = [name for name, value in loaded.items() if not (isinstance(name, str) and isinstance(value, torch.Tensor))]
     if odd:
-        raise ValueError(f"{path} is no ParaCLAP checkpoint: its entries {_some(odd)} are not named tensors.")
+        raise ValueError(f"{path} is not a ParaCLAP checkpoint: its entries {_some(odd)} are not named tensors.")
     return _in_todays_spelling(loaded)
 
 
@@ -158,7 +158,7 @@ def _read_tokenizer(source: str | Path, vocab_size: int) -> PreTrainedTokenizerB
 def _renamed(
     state: Mapping[str, torch.Tensor], model: SmoothCLAPModel, checkpoint: str | Path
 ) -> dict[str, torch.Tensor]:
-    """The checkpoint's tensors under the model's names, or a ValueError that says what does not fit."""
+    """Return the checkpoint's tensors under the model's names, or raise a ValueError that says what does not fit."""
     theirs = {name: _paraclap_name(name) for name in model.state_dict()}
     left_out = {POSITION_IDS, *POOLER}
     missing = [name for name in theirs.values() if name not in state]
@@ -197,14 +197,14 @@ def _warn_about_scale(logit_scale: float) -> None:
 
 
 def _some(names: Iterable[Any], limit: int = 3) -> str:
-    """The first few names, and how many more there are."""
+    """Return the first few names, and how many more there are."""
     listed = [str(name) for name in names]
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return (", ".join(listed[:limit]) or "nothing") + more
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status, 1 after a message on stderr if nothing was converted."""
+    """Run the command line; return the exit status, 1 after a message on stderr if nothing was converted."""
     parser = argparse.ArgumentParser(
         prog="python -m modeling_smoothclap.convert_to_hf",
         description="Convert a ParaCLAP checkpoint to a SmoothCLAP model and processor for Transformers.",

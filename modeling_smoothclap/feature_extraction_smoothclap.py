@@ -17,13 +17,7 @@ LOUDEST_PEAK = 100.0
 
 
 class ShortClipWarning(UserWarning):
-    """Some clips were too short for the audio tower and were padded with silence.
-
-    Args:
-        indices (`list[int]`): Positions of these clips in the batch.
-        minimum_samples (`int`): The length they were padded to.
-        sampling_rate (`int`): In Hz.
-    """
+    """Some clips, whose positions in the batch are `indices`, were too short for the audio tower and padded with silence."""
 
     def __init__(self, indices: list[int], minimum_samples: int, sampling_rate: int):
         self.indices = indices
@@ -102,19 +96,15 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
 
     @classmethod
     def from_audio_config(cls, audio_config: PreTrainedConfig, **kwargs) -> "SmoothCLAPFeatureExtractor":
-        """A feature extractor that fits an audio tower.
-
-        Args:
-            audio_config ([`PreTrainedConfig`]): The tower's configuration.
-            **kwargs: Further arguments of the constructor.
-        """
+        """Return a feature extractor that fits the configuration of an audio tower; `kwargs` go to the constructor."""
         if audio_input_name(audio_config) == "input_features":
             return cls(num_mel_bins=audio_config.num_mel_bins, **kwargs)
         return cls(minimum_samples=receptive_field(audio_config), **kwargs)
 
     @property
     def model_input_names(self) -> list[str]:
-        """Names of the arrays this extractor returns.
+        """
+        Names of the arrays this extractor returns.
 
         The mask has its own name: under `attention_mask` a processor would overwrite the text's mask with it, and the
         zero-shot pipeline would refuse both.
@@ -165,7 +155,7 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         )
 
     def pad(self, processed_features: Any, *args, **kwargs) -> BatchFeature:
-        """[`~SequenceFeatureExtractor.pad`], with the mask under the name `audio_attention_mask`."""
+        """Pad as [`~SequenceFeatureExtractor.pad`] does, with the mask under the name `audio_attention_mask`."""
         if isinstance(processed_features, (list, tuple)):
             processed_features = {name: [row[name] for row in processed_features] for name in processed_features[0]}
         if "audio_attention_mask" in processed_features:
@@ -177,7 +167,7 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         return batch
 
     def to_dict(self) -> dict:
-        """The arguments to rebuild this extractor from; the mel filters are computed, not saved."""
+        """Return the arguments to rebuild this extractor from; the mel filters are computed, not saved."""
         return {name: value for name, value in super().to_dict().items() if name != "mel_filters"}
 
     def _check_rate(self, sampling_rate: int | None) -> None:
@@ -199,7 +189,7 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         return clip if self.num_mel_bins is None else self._log_mel(clip)
 
     def _log_mel(self, clip: np.ndarray) -> np.ndarray:
-        """Whisper's log-mel spectrogram of one clip, (frames, mels): base 10, at most 80 dB below the clip's peak."""
+        """Return Whisper's log-mel spectrogram of a clip, (frames, mels): base 10, at most 80 dB below the peak."""
         window = torch.hann_window(self.n_fft)
         spectrum = torch.stft(torch.from_numpy(clip), self.n_fft, self.hop_length, window=window, return_complex=True)
         power = spectrum[:, :-1].abs() ** 2  # (n_fft / 2 + 1, frames)
@@ -231,7 +221,7 @@ def _as_list(audio) -> list:
 
 
 def _check_clip(clip, index: int) -> np.ndarray:
-    """`clip` as a float32 array of shape (samples,), or a ValueError that says what is wrong with it."""
+    """Return a clip as float32 of shape (samples,), or raise a ValueError that says what is wrong with it."""
     if isinstance(clip, torch.Tensor):
         clip = clip.detach().cpu()
         clip = clip.float() if clip.dtype == torch.bfloat16 else clip  # numpy has no bfloat16

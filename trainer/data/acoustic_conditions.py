@@ -1,8 +1,8 @@
 """
 Acoustic conditions: the same clips in noise, in a room, by telephone, so that results can be compared.
 
-The result depends only on the clip, its id, the condition and the seed. No global random state is used, so the order
-of clips and the number of workers make no difference. Results are equal to the last bit for the same versions of the
+The result depends only on the clip, its id, the condition and the seed: no global random state is used, so the order of
+clips and the number of workers make no difference. Results are equal to the last bit for the same versions of the
 libraries on the same kind of processor.
 """
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.get_logger(__name__)
 
 FORMAT = 2
-"""Part of a degraded file's name: raise it when an effect computes something else from the same parameters."""
+"""Part of a degraded file's name: increase it when an effect computes something else from the same parameters."""
 WAV_WRITER = "scipy.io.wavfile"
 """Not libsndfile, which writes the time of day into a WAV file of floats."""
 LOWEST_RATE = 8000
@@ -45,18 +45,7 @@ Effect = Noise | Room | Telephone | Codec | Clipping
 
 @dataclass(frozen=True)
 class Condition:
-    """
-    An effect with its strength, under a name.
-
-    Args:
-        name (`str`): For command lines and folders: letters, digits and `-`.
-        title (`str`): In words, with units, for a table.
-        effect ([`~smoothclap_trainer.data.acoustic_effects.Noise`], `Room`, `Telephone`, `Codec` or `Clipping`,
-            *optional*): What it does to a clip; `None` leaves clips as they are.
-
-    Raises:
-        ValueError: if `name` has other characters.
-    """
+    """An effect with its strength, under a name of letters, digits and `-`; `title` says it in words, with units."""
 
     name: str
     title: str
@@ -104,16 +93,16 @@ def apply_condition(
         condition ([`Condition`]): One of [`CONDITIONS`], or your own.
         clip (`np.ndarray` of shape `(samples,)`): float32 mono waveform.
         sampling_rate (`int`): Its rate in Hz, at least 8000.
-        clip_id (`str`): Another id, other noise. At every SNR a clip gets the same noise, only louder.
-        seed (`int`, defaults to 0): Another seed, other noise.
+        clip_id (`str`): Another id gives other noise. At every SNR a clip gets the same noise, only louder.
+        seed (`int`, defaults to 0): Another seed gives other noise.
 
     Returns:
         `np.ndarray` of shape `(samples,)`: float32; a new array, at the same rate.
 
     Raises:
-        ValueError: if the clip is not a float32 mono waveform, is shorter than 60 ms, not finite, or silent (all
-            samples equal), or the rate is too low.
-        ImportError: if the condition is a room or a telephone, and the extra `acoustics` is not installed.
+        ValueError: The clip is not a float32 mono waveform, shorter than 60 ms, not finite, or silent (all samples
+            equal), or its rate is too low.
+        ImportError: The extra `acoustics` is needed and not installed.
 
     Example:
 
@@ -143,29 +132,18 @@ def degrade(
     rows: "pd.DataFrame", condition: Condition, folder: str | Path, seed: int = 0, num_workers: int = 2
 ) -> "pd.DataFrame":
     """
-    Write clips as they are under a condition, with a progress bar.
+    Write the clips of rows with `id` and `path` as they are under a condition, and return the rows with the new paths.
 
     Files that are there are used again: a name is made from the bytes of the source, the clip's id, the condition's
-    parameters, the seed and the versions of the libraries. A file appears whole or not at all, and always with the
-    same bytes. Files are mono WAV at the clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full
-    scale. Clips that are silent (all samples equal) or shorter than 60 ms, as some of published corpora are, stay as
-    recorded, with a warning that names them.
-
-    Args:
-        rows (`pd.DataFrame`): With `id` and `path`, an audio file.
-        condition ([`Condition`]): One of [`CONDITIONS`], or your own.
-        folder (`str` or `Path`): Files go to a folder in it that has the condition's name.
-        seed (`int`, defaults to 0): See [`apply_condition`].
-        num_workers (`int`, defaults to 2): Threads.
-
-    Returns:
-        `pd.DataFrame`: A copy of the rows with the paths of the new files, and the old path of a clip that stays as
-        recorded. The condition without an effect writes nothing and changes no path.
+    parameters, the seed and the versions of the libraries. A file appears whole or not at all, and always with the same
+    bytes: mono WAV at the clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale. Clips
+    that are silent (all samples equal) or shorter than 60 ms, as some of published corpora are, keep their path, with a
+    warning that names them. So do all rows under a condition without an effect.
 
     Raises:
-        ValueError: if there is no column `id` or `path`, or clips cannot be read, are empty or not finite, or have too
-            low a rate; the error lists all of them.
-        ImportError: if the extra `acoustics` is not installed.
+        ValueError: There is no column `id` or `path`, or clips cannot be read, are empty or not finite, or have too low
+            a rate; the error lists them.
+        ImportError: The extra `acoustics` is not installed.
     """
     if absent := [name for name in ("id", "path") if name not in rows.columns]:
         raise ValueError(f"The rows lack the columns {absent}; they have {list(rows.columns)}.")
@@ -217,7 +195,7 @@ def _generator(seed: int, what: str, clip_id: str) -> np.random.Generator:
 
 
 def _what_computes(effect: Effect) -> str:
-    """The effect's parameters and the libraries' versions: what the result depends on besides clip and seed."""
+    """Return the effect's parameters and the libraries' versions, on which a result depends besides clip and seed."""
     acoustics_module(WAV_WRITER)  # before its version is read
     packages = ["numpy", "scipy", "soundfile", "soxr", *(["pyroomacoustics"] if isinstance(effect, Room) else [])]
     libraries = {name: version(name) for name in packages} | {"libsndfile": soundfile.__libsndfile_version__}
@@ -230,7 +208,7 @@ def _degraded_file(
     """Write a clip's file unless it is there; return its path, the clip's own if nothing applies, or the fault."""
     clip_id, path = clip
     try:
-        data = _encoded(clip_id, path)
+        data = _read_bytes(clip_id, path)
         source = hashlib.sha256(data).hexdigest()
         key = hashlib.sha256(json.dumps([what_computes, seed, clip_id, source]).encode()).hexdigest()
         file = folder / f"{key[:32]}.wav"
@@ -244,7 +222,7 @@ def _degraded_file(
     return str(file)
 
 
-def _encoded(clip_id: str, path: str) -> bytes:
+def _read_bytes(clip_id: str, path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except (OSError, TypeError) as error:  # a missing path is not text
@@ -261,17 +239,13 @@ class Augmentation:
     """
     Acoustic conditions for training clips (this project's choice).
 
-    In every epoch a clip gets one of them, each equally likely, and new noise. As with
-    [`~smoothclap_trainer.data.clips.Crops`], what is drawn depends only on `seed`, the clip's id and the epoch, not on
-    the crop, so that a crop that is used again gets another condition.
+    In every epoch a clip gets one of them, each equally likely, and new noise. What is drawn depends only on `seed`,
+    the clip's id and the epoch, not on the crop, so that a crop that is used again gets another condition.
 
     Args:
         conditions (`tuple[str, ...]`): Names of [`CONDITIONS`], each once. `"clean"` leaves its share of the crops as
             recorded.
-        seed (`int`, defaults to 0): Another seed, other conditions and other noise.
-
-    Raises:
-        ValueError: if there is no condition, one is unknown, or one is repeated.
+        seed (`int`, defaults to 0): Another seed gives other conditions and other noise.
     """
 
     conditions: tuple[str, ...]
@@ -287,23 +261,10 @@ class Augmentation:
 
     def apply(self, crop: np.ndarray, sampling_rate: int, row_id: str, epoch: int) -> np.ndarray:
         """
-        Apply the condition that a clip gets in an epoch to its crop.
+        Apply the condition that a clip gets in an epoch to its crop, see [`apply_condition`].
 
         A crop that is silent (all samples equal), as a pause of a good clip may be, or shorter than 60 ms stays as it
-        is: it must not end a training of hours.
-
-        Args:
-            crop (`np.ndarray` of shape `(samples,)`): float32 mono waveform.
-            sampling_rate (`int`): Its rate in Hz, at least 8000.
-            row_id (`str`): The clip's id.
-            epoch (`int`): Epoch of the training.
-
-        Returns:
-            `np.ndarray` of shape `(samples,)`: float32. Levels are relative to the crop, not to the whole clip.
-
-        Raises:
-            ValueError: if the crop is not a finite float32 mono waveform, or its rate is too low.
-            ImportError: if the extra `acoustics` is not installed; see [`~Augmentation.try_out`].
+        is: it must not end a training of hours. Levels are relative to the crop, not to the whole clip.
         """
         if _cannot_be_degraded(crop, sampling_rate):
             return crop
@@ -315,13 +276,9 @@ class Augmentation:
 
     def try_out(self, sampling_rate: int) -> None:
         """
-        Try all conditions at a rate in Hz, before a worker fails after hours.
+        Try all conditions at a rate in Hz, so that errors come before training and not from a worker after hours.
 
         Rooms are simulated here, too: workers that are forked from this process need not do it again.
-
-        Raises:
-            ValueError: if the rate is below 8000 Hz.
-            ImportError: if a condition needs the extra `acoustics`, which is not installed.
         """
         if sampling_rate < LOWEST_RATE:
             raise ValueError(

@@ -1,10 +1,10 @@
 """
 Effects on a voice between mouth and recording: noise, a room, a telephone, a codec, a clipping amplifier.
 
-Maintained libraries do the work: pyroomacoustics (MIT) simulates rooms, libsndfile codes (Opus, mu-law), soxr
-resamples, SciPy filters. audiomentations is not used: it draws from global random states, so the noise of a clip would
-depend on what was drawn before. The codec is Opus, because MP3 shifts a clip in time. The choice of effects and of
-their default strength is this project's.
+Maintained libraries do the work: pyroomacoustics simulates rooms, libsndfile codes (Opus, mu-law), soxr resamples,
+SciPy filters. audiomentations is not used: it draws from global random states, so the noise of a clip would depend on
+what was drawn before. The codec is Opus, because MP3 shifts a clip in time. The choice of effects and of their default
+strength is this project's.
 """
 
 import io
@@ -38,17 +38,12 @@ MICROPHONE_HEIGHT_M = 1.5
 _ONE_ROOM_AT_A_TIME = Lock()
 
 
-def speech_power(clip: np.ndarray, sampling_rate: int) -> float:
+def _speech_power(clip: np.ndarray, sampling_rate: int) -> float:
     """
-    Return the mean power of the voice, so that pauses in a clip do not change how much noise it gets.
+    Return the mean square of the voice about its mean, over the 50 ms frames within 30 dB of the loudest (our
+    threshold).
 
-    Args:
-        clip (`np.ndarray` of shape `(samples,)`): Mono waveform of at least 50 ms.
-        sampling_rate (`int`): Its rate in Hz.
-
-    Returns:
-        `float`: Mean square about the clip's mean, over the 50 ms frames that are within 30 dB of the loudest one (our
-        threshold).
+    So pauses in a clip do not change how much noise it gets.
     """
     window = round(FRAME_SECONDS * sampling_rate)
     frames = len(clip) // window
@@ -58,15 +53,7 @@ def speech_power(clip: np.ndarray, sampling_rate: int) -> float:
 
 @dataclass(frozen=True)
 class Noise:
-    """
-    Pink noise, equally loud in every octave. The voice keeps its level.
-
-    Args:
-        snr_db (`float`): Power of the voice, see [`speech_power`], over that of the noise, in dB.
-
-    Raises:
-        ValueError: if it is not finite.
-    """
+    """Pink noise, equally loud in every octave, `snr_db` below the voice. The voice keeps its level."""
 
     snr_db: float
 
@@ -81,7 +68,7 @@ class Noise:
         spectrum[audible] /= np.sqrt(frequencies[audible])
         spectrum[~audible] = 0
         noise = np.fft.irfft(spectrum, len(clip))
-        wanted = speech_power(clip, sampling_rate) / 10 ** (self.snr_db / 10)
+        wanted = _speech_power(clip, sampling_rate) / 10 ** (self.snr_db / 10)
         return clip + noise * math.sqrt(wanted / np.mean(noise**2))
 
 
@@ -98,9 +85,6 @@ class Room:
         rt60_s (`float`): Reverberation time in seconds: how long sound takes to fall by 60 dB. It sets the walls'
             absorption by Sabine's formula, which is exact to 10 % in rooms that are not very long or flat.
         distance_m (`float`): From mouth to microphone, in metres.
-
-    Raises:
-        ValueError: if the mouth or the microphone is not in the room; when used, if no walls give that time.
     """
 
     size_m: tuple[float, float, float]
@@ -121,30 +105,20 @@ class Room:
             )
 
     def __call__(self, clip: np.ndarray, sampling_rate: int, generator: np.random.Generator) -> np.ndarray:
-        response, direct = impulse_response(self, sampling_rate)
+        with _ONE_ROOM_AT_A_TIME:
+            response, direct = _impulse_response(self, sampling_rate)
         voice = _centred(clip)
         wet = acoustics_module("scipy.signal").fftconvolve(voice, response)[direct : direct + len(clip)]
         return wet * math.sqrt(np.mean(voice**2) / np.mean(wet**2))
 
 
-def impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
+@lru_cache(maxsize=16)
+def _impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
     """
     Simulate a room by the image-source method (Allen and Berkley, 1979), with pyroomacoustics.
 
-    Returns:
-        `tuple[np.ndarray, int]`: float64 samples at `sampling_rate` in Hz, read-only, and the index at which the direct
-        sound arrives.
-
-    Raises:
-        ValueError: if no walls give the room its reverberation time.
-        ImportError: if the extra `acoustics` is not installed.
+    Returns float64 samples at `sampling_rate` in Hz, read-only, and the index at which the direct sound arrives.
     """
-    with _ONE_ROOM_AT_A_TIME:
-        return _impulse_response(room, sampling_rate)
-
-
-@lru_cache(maxsize=16)
-def _impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
     pra = acoustics_module("pyroomacoustics")
     try:
         absorption, order = pra.inverse_sabine(room.rt60_s, room.size_m)
@@ -172,15 +146,10 @@ def _impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
 @dataclass(frozen=True)
 class Telephone:
     """
-    A fixed-line call: 8 kHz, the telephone's band, and mu-law (ITU-T G.711). What is in the band keeps its level. A
-    voice whose peak is below about -85 dB full scale becomes zeros.
+    A fixed-line call: 8 kHz, the telephone's band, and mu-law (ITU-T G.711).
 
-    Args:
-        low_hz (`float`, defaults to 300): Lower edge of the band, in Hz, where the level is down by 6 dB.
-        high_hz (`float`, defaults to 3400): Its upper edge.
-
-    Raises:
-        ValueError: if the edges are not in order between 0 and 4000 Hz.
+    What is in the band keeps its level; at its edges, `low_hz` and `high_hz`, the level is down by 6 dB. A voice whose
+    peak is below about -85 dB full scale becomes zeros.
     """
 
     low_hz: float = 300.0
@@ -204,14 +173,10 @@ class Telephone:
 @dataclass(frozen=True)
 class Codec:
     """
-    Opus at 16 kHz, which internet calls and voice messages use. Of a voice whose peak is below about -90 dB full
-    scale, only the codec's own noise is left.
+    Opus at 16 kHz, which internet calls and voice messages use; `bitrate_kbps` is an average, from 6, Opus's lowest, to
+    256.
 
-    Args:
-        bitrate_kbps (`float`, defaults to 6): Average in kbit/s, from 6, Opus's lowest, to 256.
-
-    Raises:
-        ValueError: if it is another bitrate.
+    Of a voice whose peak is below about -90 dB full scale, only the codec's own noise is left.
     """
 
     bitrate_kbps: float = 6.0
@@ -234,12 +199,7 @@ class Clipping:
     """
     An overdriven amplifier without gain: samples beyond a share of the peak are cut off, after any constant offset.
 
-    Args:
-        share_of_peak (`float`, defaults to 0.2): What is left of the peak; 0.2 cuts off about a tenth of a voice's
-            samples.
-
-    Raises:
-        ValueError: if it is not between 0 and 1.
+    The default cuts off about a tenth of a voice's samples.
     """
 
     share_of_peak: float = 0.2

@@ -1,4 +1,4 @@
-"""What a frozen speech encoder gives of clips: computed once, and kept on disk for later epochs, runs and models."""
+"""The output of a frozen speech encoder: computed once, and kept on disk for later epochs, runs and models."""
 
 import copy
 import hashlib
@@ -29,9 +29,9 @@ from .clips import Crops, clip_columns, read_clip
 logger = logging.get_logger(__name__)
 
 POOLING = "mean over unpadded frames of the last hidden states"
-"""Part of the fingerprint: to be reworded when what is computed here changes."""
+"""Part of the fingerprint: change it when something else is computed here."""
 FORMAT = 1
-"""Part of the key: to be raised when the files' layout or the way clips are cut changes."""
+"""Part of the key: increase it when the files' layout or the way clips are cut changes."""
 SHARD_CLIPS = 512
 """Clips per cache file: at most this many are computed again after an interruption."""
 WINDOW_CLIPS = 64
@@ -46,16 +46,16 @@ class FrozenSpeechEncoder:
     """
     A pretrained speech encoder whose last hidden states, averaged over time and not projected, describe a clip.
 
-    Loaded by itself it gives the local features behind the audio half of soft targets (time-average without
-    projection: stated by the paper). [`~FrozenSpeechEncoder.from_model`] gives the output of a model's own tower.
+    Loaded by itself it gives the local features behind the audio half of soft targets (time-average without projection:
+    stated by the paper). [`~FrozenSpeechEncoder.from_model`] gives the output of a model's own tower.
 
     Args:
         name_or_path (`str`): Hub id or directory of any encoder that can be an audio tower.
         max_frequency (`int`, *optional*): For log-mel encoders, in Hz; see [`SmoothCLAPFeatureExtractor`].
         device (`str`, defaults to `"cpu"`): Where to run.
         normalize (`bool`, *optional*): Whether each waveform is brought to zero mean and unit variance. By default
-            (ours) as the encoder was pretrained: what `do_normalize` in its preprocessor's configuration says, and not
-            if it has none. The audio tower of a model is fed without, whatever that says.
+            (ours) as the encoder was pretrained: `do_normalize` of its preprocessor's configuration, and not without
+            one. The audio tower of a model never gets it, whatever that configuration says.
     """
 
     def __init__(
@@ -72,14 +72,10 @@ class FrozenSpeechEncoder:
     @classmethod
     def from_model(cls, model: SmoothCLAPModel, extractor: SmoothCLAPFeatureExtractor) -> "FrozenSpeechEncoder":
         """
-        Return the audio tower of a model, neither copied nor moved: it gives the model's `pooled_audio`.
+        Return the audio tower of a model in evaluation mode, neither copied nor moved: it gives the model's
+        `pooled_audio`.
 
-        Args:
-            model ([`SmoothCLAPModel`]): In evaluation mode whenever the encoder is called.
-            extractor ([`SmoothCLAPFeatureExtractor`]): The model's.
-
-        Raises:
-            ValueError: if the extractor is for another kind of tower.
+        A `ValueError` if the extractor is for another kind of tower.
         """
         if extractor.model_input_names[0] != model.audio_input_name:
             raise ValueError(
@@ -89,11 +85,6 @@ class FrozenSpeechEncoder:
         encoder = cls.__new__(cls)
         encoder.extractor, encoder.tower = extractor, model.audio_model
         return encoder
-
-    @property
-    def sampling_rate(self) -> int:
-        """The rate of the clips, in Hz."""
-        return self.extractor.sampling_rate
 
     @property
     def fingerprint(self) -> str:
@@ -115,19 +106,10 @@ class FrozenSpeechEncoder:
     @torch.inference_mode()
     def __call__(self, clips: Sequence[np.ndarray], batch_size: int = 8) -> np.ndarray:
         """
-        Encode mono clips, those of similar length together; for a tower with group norm only those of equal length.
+        Encode mono clips at the encoder's rate: float32 `(clips, width)`, in order.
 
-        With `batch_size=1` a clip gives bit for bit what it gives alone; in a padded batch it may differ by 1e-5.
-
-        Args:
-            clips (`Sequence[np.ndarray]`, each of shape `(samples,)`): At the encoder's rate, full scale 1.
-            batch_size (`int`, defaults to 8): Clips per batch.
-
-        Returns:
-            `np.ndarray` of shape `(clips, width)`: float32, in the order of `clips`.
-
-        Raises:
-            ValueError: if the tower is in training mode, or the extractor refuses a clip.
+        Clips of similar length share a batch; for a tower with group norm only those of equal length. With
+        `batch_size=1` a clip gives bit for bit what it gives alone; in a padded batch it may differ by 1e-5.
         """
         if self.tower.training:
             raise ValueError(
@@ -137,9 +119,9 @@ class FrozenSpeechEncoder:
         name, mask_name = self.extractor.model_input_names
         only_equal = getattr(self.tower.config, "feat_extract_norm", "layer") == "group"
         for chosen in batches_by_length([len(clip) for clip in clips], batch_size, only_equal):
-            batch = self.extractor(
-                [clips[index] for index in chosen], sampling_rate=self.sampling_rate, return_tensors="pt"
-            ).to(self.tower.device, self.tower.dtype)
+            together, rate = [clips[index] for index in chosen], self.extractor.sampling_rate
+            batch = self.extractor(together, sampling_rate=rate, return_tensors="pt")
+            batch = batch.to(self.tower.device, self.tower.dtype)
             _, pooled = run_audio_tower(self.tower, batch[name], batch[mask_name])
             features[chosen] = pooled.float().cpu().numpy()
         return features
@@ -170,21 +152,21 @@ def cached_features(
         rows (`Dataset`): With `id`, and `path` or `audio` as [`~smoothclap_trainer.data.clips.read_clip`] reads them.
         encoder ([`FrozenSpeechEncoder`]): What gives the features.
         crops ([`Crops`], *optional*): Each clip's `per_clip` crops are encoded; `None` encodes clips whole.
-        cache_dir (`str` or `Path`): Folder of the cache; it is created if need be.
-        process_index (`int`, defaults to 0): Which of several processes this is; each computes its share of the files.
-        num_processes (`int`, defaults to 1): How many there are. All see the same rows and the same folder.
+        cache_dir (`str` or `Path`): Folder of the cache; it is created if needed.
+        process_index, num_processes (`int`): Which of several processes this is; each computes its share of the files.
+            All see the same rows and the same folder.
         wait (`Callable[[], None]`, *optional*): Returns when all processes have called it, for instance
             `accelerator.wait_for_everyone`. Needed with more than one process.
 
     Returns:
         `Dataset`: One row per row, in order, memory-mapped and in numpy format, with the column `features`: float32 of
-        shape `(per_clip, width)`, entry n belonging to crop number n; `(1, width)` for whole clips.
+            shape `(per_clip, width)`, entry n belonging to crop number n; `(1, width)` for whole clips.
 
     Raises:
-        ValueError: if there are no rows, a new crop is to be cut every epoch, an audio file cannot be read, features
-            are not finite, or another process did not finish its share.
+        ValueError: There are no rows, a new crop is to be cut every epoch, an audio file cannot be read, features are
+            not finite, or another process did not finish its share.
     """
-    _check(rows, crops, process_index, num_processes, wait)
+    _check(rows, crops)
     crops = Crops(seconds=None) if crops is None or crops.seconds is None else crops
     folder = Path(cache_dir)
     folder.mkdir(parents=True, exist_ok=True)
@@ -208,16 +190,9 @@ def cached_features(
 
 def add_features(rows: Dataset, features: Dataset, column: str) -> Dataset:
     """
-    Add cached features to their rows.
+    Add the features of [`cached_features`] to the same rows, as the column `column`.
 
-    Args:
-        rows (`Dataset`): The rows.
-        features (`Dataset`): Of [`cached_features`], for the same rows.
-        column (`str`): The new column's name.
-
-    Returns:
-        `Dataset`: `rows` with the column `column`, memory-mapped and read as numpy arrays of shape `(per_clip, width)`;
-        other columns are read as before.
+    It is memory-mapped and read as numpy arrays of shape `(per_clip, width)`; other columns are read as before.
     """
     arrays = rows.format["columns"] if rows.format["type"] == "numpy" else []
     joined = concatenate_datasets(
@@ -231,33 +206,20 @@ def cached_embeddings(
     model: SmoothCLAPModel, extractor: SmoothCLAPFeatureExtractor, rows: Dataset, cache_dir: str | Path
 ) -> np.ndarray:
     """
-    Embed whole clips, by way of the cache: for models that share a frozen audio tower, it runs once.
+    Embed whole clips by way of the cache, so that a frozen audio tower that several models share runs once.
 
-    Args:
-        model ([`SmoothCLAPModel`]): In evaluation mode.
-        extractor ([`SmoothCLAPFeatureExtractor`]): The model's.
-        rows (`Dataset`): With `id`, and `path` or `audio`.
-        cache_dir (`str` or `Path`): Folder of the cache.
-
-    Returns:
-        `np.ndarray` of shape `(clips, projection_dim)`: Unit length, float32, in the order of `rows`.
+    Returns unit-length float32 `(clips, projection_dim)`, in the order of `rows`. The model must be in evaluation mode.
     """
     features = cached_features(rows, FrozenSpeechEncoder.from_model(model, extractor), None, cache_dir)
     pooled = torch.from_numpy(np.asarray(features["features"])[:, 0]).to(model.device, model.dtype)  # (clips, hidden)
     return model.get_audio_features(pooled_audio=pooled).pooler_output.float().cpu().numpy()
 
 
-def _check(
-    rows: Dataset, crops: Crops | None, process_index: int, num_processes: int, wait: Callable[[], None] | None
-) -> None:
+def _check(rows: Dataset, crops: Crops | None) -> None:
     if crops is not None and crops.seconds is not None and crops.per_clip is None:
         raise ValueError(
             f"A new crop of {crops.seconds} s in every epoch leaves nothing to cache; set `per_clip`, e.g. per_clip=4."
         )
-    if not 0 <= process_index < num_processes:
-        raise ValueError(f"`process_index` is {process_index}, but {num_processes} process(es) count from 0.")
-    if wait is None and num_processes > 1:
-        raise ValueError(f"{num_processes} processes share the work; pass `wait`, which lets each wait for the others.")
     if "id" not in rows.column_names:
         raise ValueError(f"Rows lack `id`, the name of their clip; they have {rows.column_names}.")
     if len(rows) == 0:
@@ -273,7 +235,7 @@ def _keys(clips: Dataset, blocks: Sequence[range], fingerprint: str, crops: Crop
 
 
 def _content(clips: Dataset, index: int) -> tuple[str, str]:
-    """A clip's id and the SHA-256 of its encoded audio."""
+    """Return a clip's id and the SHA-256 of its encoded audio."""
     row = clips[index]
     source: Any = clip_source(row)
     try:
@@ -286,10 +248,10 @@ def _content(clips: Dataset, index: int) -> tuple[str, str]:
 def _encoded(
     clips: Dataset, encoder: FrozenSpeechEncoder, crops: Crops, done: Callable[[int], Any]
 ) -> Iterator[np.ndarray]:
-    """Features of each clip, (crops, width)."""
+    """Yield the features of each clip, (crops, width)."""
     for start in range(0, len(clips), WINDOW_CLIPS):
         window = clips.select(range(start, min(start + WINDOW_CLIPS, len(clips))))
-        ids, pieces = window["id"], [_pieces(row, encoder.sampling_rate, crops) for row in window]
+        ids, pieces = window["id"], [_pieces(row, encoder.extractor.sampling_rate, crops) for row in window]
         features = encoder([piece for of_clip in pieces for piece in of_clip])
         ends = np.cumsum([len(of_clip) for of_clip in pieces])
         for row_id, of_clip in zip(ids, np.split(features, ends[:-1]), strict=True):
@@ -302,7 +264,7 @@ def _encoded(
 
 
 def _pieces(row: Mapping[str, Any], rate: int, crops: Crops) -> list[np.ndarray]:
-    """The crops of a clip, in the order of their numbers; one stands for all where the clip is taken whole."""
+    """Return the crops of a clip, in the order of their numbers; one stands for all where the clip is taken whole."""
     clip = read_clip(row, rate)
     first = crops.cut(clip, rate, row["id"], 0)
     if len(first) == len(clip):
@@ -323,7 +285,7 @@ def _write(folder: Path, key: str, features: Iterator[np.ndarray]) -> Path:
 
 
 def _intact(folder: Path, key: str) -> Path | None:
-    """The file with this key, if there is one and its bytes are those that were written."""
+    """Return the file with this key, if there is one and its bytes are those that were written."""
     for shard in sorted(folder.glob(f"{key}-*.arrow")):
         if f"{crc32(shard.read_bytes()):08x}" == shard.stem.rpartition("-")[2]:
             return shard

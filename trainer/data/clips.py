@@ -1,4 +1,4 @@
-"""The clips of manifest rows: reading them, finding bad ones, and cutting training crops."""
+"""The clips of manifest rows: read them, find bad ones, and cut training crops."""
 
 import csv
 import math
@@ -28,21 +28,12 @@ logger = logging.get_logger(__name__)
 
 
 def decode_clip_of(row: Mapping[str, Any]) -> tuple[np.ndarray, int]:
-    """
-    Decode a row's clip, see [`~modeling_smoothclap.audio_smoothclap.decode_audio`].
-
-    Args:
-        row (`Mapping[str, Any]`): With `path`, an audio file, or else `audio`: an encoded file's bytes, or a dictionary
-            with `bytes` or `path` as `datasets.Audio(decode=False)` gives it. Errors name its `id`.
-
-    Returns:
-        `tuple[np.ndarray, int]`: float32 mono samples of shape `(samples,)` at the clip's own rate, and that rate.
-    """
+    """Return the mono samples of a row's clip, see [`decode_audio`], and their rate in Hz."""
     return decode_audio(clip_source(row), row.get("id"))
 
 
 def read_clip(row: Mapping[str, Any], sampling_rate: int) -> np.ndarray:
-    """Read a row's clip as mono at a rate in Hz, see [`~modeling_smoothclap.audio_smoothclap.read_audio`]."""
+    """Return the mono samples of a row's clip at a rate in Hz, see [`read_audio`]."""
     return read_audio(clip_source(row), sampling_rate, row.get("id"))
 
 
@@ -75,13 +66,9 @@ def as_table(rows: "Dataset | pd.DataFrame", columns: Sequence[str]) -> "pd.Data
 
 def clip_columns(rows: "Dataset") -> "Dataset":
     """
-    Take only what reading a clip needs, so that other columns do not travel to workers.
+    Return `id`, `path` and `audio`, as far as the rows have them, so that other columns do not travel to workers.
 
-    Returns:
-        `Dataset`: `id`, `path` and `audio`, as far as the rows have them. Audio stays encoded.
-
-    Raises:
-        ValueError: There is neither `path` nor `audio`.
+    Audio stays encoded. A `ValueError` if there is neither `path` nor `audio`.
     """
     if not {"path", "audio"} & set(rows.column_names):
         raise ValueError(f"rows need `path` or `audio`; they have {rows.column_names}")
@@ -90,7 +77,7 @@ def clip_columns(rows: "Dataset") -> "Dataset":
 
 
 POLICIES = ("raise", "skip", "trust")
-"""What is done about bad clips: an error lists them; they are left out, with a warning; the check is skipped."""
+"""What to do about bad clips: raise an error that lists them; leave them out, with a warning; skip the check."""
 SHOWN = 50
 """An error lists at most this many bad clips; a report lists all."""
 CLIPS_PER_BATCH = 16
@@ -98,15 +85,7 @@ CLIPS_PER_BATCH = 16
 
 @dataclass(frozen=True)
 class BadClip:
-    """
-    A clip that cannot be used.
-
-    Args:
-        name (`str`): Its id, file name or row number.
-        problem (`str`): The kind of fault, for instance one of [`~modeling_smoothclap.audio_smoothclap.PROBLEMS`].
-        detail (`str`): The whole message.
-        path (`str`, *optional*): Its file, if it has one.
-    """
+    """A clip that cannot be used: its id, file name or row number, kind of fault, whole message, and file."""
 
     name: str
     problem: str
@@ -116,15 +95,10 @@ class BadClip:
 
 def apply_policy(bad: Sequence[BadClip], count: int, policy: str, report: str | Path | None = None) -> None:
     """
-    Do with bad clips what the policy says.
+    Apply a policy, one of [`POLICIES`], to the bad ones of `count` clips.
 
-    Args:
-        bad (`Sequence[BadClip]`): The bad clips.
-        count (`int`): Number of all clips.
-        policy (`str`): One of [`POLICIES`]. `"skip"` warns, and the caller leaves the clips out. Clips that turn out
-            bad without a check are an error under `"trust"`, too.
-        report (`str` or `Path`, *optional*): With `"skip"`, a CSV file to write, also if no clip is bad: `id`, `path`,
-            `problem` and `detail` of each bad clip.
+    `"skip"` warns, and the caller leaves the clips out; it writes `id`, `path`, `problem` and `detail` of each to the
+    CSV file `report`, also if no clip is bad. Clips found bad without a check are an error under `"trust"`, too.
 
     Raises:
         ValueError: The policy is unknown; or there are bad clips, and the policy is not `"skip"` or no clip is good.
@@ -175,8 +149,7 @@ def check_clips(rows: "Dataset", policy: str, num_workers: int = 1, report: str 
     Args:
         rows (`Dataset`): Manifest rows with `path` or `audio`.
         policy (`str`): One of [`POLICIES`]; `"trust"` returns the rows as they are.
-        num_workers (`int`, defaults to 1): Processes. With more than one, a script needs the usual
-            `if __name__ == "__main__"`.
+        num_workers (`int`, defaults to 1): Processes.
         report (`str` or `Path`, *optional*): See [`apply_policy`].
 
     Returns:
@@ -222,10 +195,7 @@ class Crops:
         seconds (`float`, *optional*, defaults to 5.0): Length of a crop (5 s in ParaCLAP); `None` takes clips whole.
         per_clip (`int`, *optional*): How many different crops a clip has; each epoch draws one of them at random.
             `None` cuts a new one in every epoch, as ParaCLAP does, and then nothing can be cached.
-        seed (`int`, defaults to 0): Another seed, other crops.
-
-    Raises:
-        ValueError: if `seconds` is not a positive number or `per_clip` is less than 1.
+        seed (`int`, defaults to 0): Another seed gives other crops.
 
     Example:
 
@@ -234,8 +204,6 @@ class Crops:
     >>> from smoothclap_trainer.data.clips import Crops
     >>> crops = Crops(seconds=2.0, per_clip=4)
     >>> number = crops.number("clip-7", epoch=3)
-    >>> 0 <= number < 4
-    True
     >>> crops.cut(np.zeros(80000, dtype=np.float32), 16000, "clip-7", number).shape
     (32000,)
 
@@ -262,16 +230,9 @@ class Crops:
 
     def cut(self, samples: np.ndarray, sampling_rate: int, row_id: str, number: int) -> np.ndarray:
         """
-        Cut a crop of a clip; every start is equally likely. A clip that is not longer than `seconds` stays whole.
+        Return a crop of mono samples, a view; every start is equally likely.
 
-        Args:
-            samples (`np.ndarray` of shape `(samples,)`): The whole clip, mono.
-            sampling_rate (`int`): Its rate in Hz.
-            row_id (`str`): The clip's id.
-            number (`int`): From [`~Crops.number`].
-
-        Returns:
-            `np.ndarray` of shape `(min(samples, seconds * sampling_rate),)`, a view of `samples`.
+        A clip that is not longer than `seconds` stays whole. `number` is from [`~Crops.number`].
         """
         if self.seconds is None:
             return samples

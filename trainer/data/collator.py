@@ -1,4 +1,4 @@
-"""From rows of a data set to a batch: clips read and cropped, captions drawn, inputs of targets stacked."""
+"""From rows of a data set to a batch: read and crop clips, draw captions, stack the inputs of targets."""
 
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
@@ -44,22 +44,22 @@ class SmoothCLAPCollator:
         captions (`str`, defaults to `"sampled"`): One of [`CAPTION_KINDS`].
         caption_groups (`tuple[str, ...]`, *optional*): What captions may mention, for instance `("emotion", "pitch")`;
             everything by default. Tag texts always name everything.
-        crops ([`Crops`], defaults to new crops of 5 s in every epoch): Training clips' pieces.
+        crops ([`Crops`], defaults to new crops of 5 s in every epoch): How training clips are cut.
         label_names (`tuple[str, ...]`, defaults to none): Classes; a row's `label` becomes its index among them.
         functionals ([`Standardisation`], *optional*): Fitted on the training rows, for targets by functionals.
         augmentation ([`Augmentation`], *optional*): Acoustic conditions for training clips; by default clips stay as
             recorded. Captions, tags, `local_features` and functionals describe the clip as recorded in any case,
             because they describe the voice, which no channel changes (our choice).
         training (`bool`, defaults to `True`): Whether to crop and to augment, and to draw anew in every epoch.
-        seed (`int`, defaults to 0): Another seed, other captions.
+        seed (`int`, defaults to 0): Another seed gives other captions.
         epoch (`int`, defaults to 0): Kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
 
     Returns (when called with a list of rows):
         `dict[str, torch.Tensor]`: The model's inputs; `caption_ids` (batch,), equal for equal captions; `labels`
-        (batch,), -1 where unknown; with thresholds `tag_input_ids` and `tag_attention_mask` (batch, tokens); if the
-        rows have them `local_features` (batch, width); if asked for `functionals` (batch, columns). Rows with
-        `pooled_audio`, the output of a frozen tower, are not decoded: the model takes it in place of the audio. Both
-        kinds of features may hold one vector per clip or one per crop.
+            (batch,), -1 where unknown; with thresholds `tag_input_ids` and `tag_attention_mask` (batch, tokens); if the
+            rows have them `local_features` (batch, width); if asked for `functionals` (batch, columns). Rows with
+            `pooled_audio`, the output of a frozen tower, are not decoded: the model takes it in place of the audio.
+            Both kinds of features may hold one vector per clip or one per crop.
     """
 
     processor: Any
@@ -167,29 +167,19 @@ class SmoothCLAPCollator:
 
 
 def _identity(text: str) -> int:
-    """A number of 64 bits that identifies a text in every process."""
+    """Return a number of 64 bits that identifies a text in every process."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little", signed=True)
 
 
 class JointBatchSampler(Sampler[list[int]]):
     """
-    Shuffle clips into joint batches and yield one process's share of each.
+    Shuffle clips into joint batches of `batch_size` clips per process and yield one process's share of each.
 
-    The order depends only on `seed` and `epoch`, and a joint batch is the same however many processes share it, so
-    several processes train as one would. Shares differ by at most one clip, none is empty, and every process gets the
-    same number of them: an uneven end of an epoch neither repeats clips nor leaves a process waiting. A rest that is
-    too small for a batch (fewer clips than processes, or a single clip, which has no negatives) joins the last batch.
-
-    Args:
-        clips (`int`): How many there are.
-        batch_size (`int`): Clips per process and batch.
-        num_processes (`int`, defaults to 1): Processes that share a joint batch.
-        process (`int`, defaults to 0): Which of them this is.
-        seed (`int`, defaults to 0): Another seed, another order.
-        drop_last (`bool`, defaults to `False`): Whether to leave out an incomplete batch at the end of an epoch.
-
-    Attributes:
-        epoch (`int`): The epoch whose order is yielded; kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
+    The order depends only on `seed` and `epoch`, which [`~smoothclap_trainer.SmoothCLAPTrainer`] keeps up to date, and
+    a joint batch is the same however many processes share it, so several processes train as one would. Shares differ by
+    at most one clip, none is empty, and every process gets the same number of them: an uneven end of an epoch neither
+    repeats clips nor leaves a process waiting. A rest that is too small for a batch (fewer clips than processes, or a
+    single clip, which has no negatives) joins the last batch; with `drop_last` every incomplete batch is left out.
 
     Raises:
         ValueError: There are fewer clips than processes, or, with `drop_last`, than a batch takes.

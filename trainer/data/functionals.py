@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pandas as pd
 from datasets import Dataset, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
-from modeling_smoothclap.audio_smoothclap import SILENCE_DBFS, ClipError, clip_problem
+from modeling_smoothclap.audio_smoothclap import ClipError, clip_problem
 from modeling_smoothclap.batching_smoothclap import map_ahead
 
 from ..files import whole_file, write_json
@@ -46,7 +47,7 @@ def _smile() -> Any:
     )
 
 
-def feature_version() -> str:
+def _feature_version() -> str:
     """Return what computes the functionals, for instance `"eGeMAPSv02-functionals-opensmile-2.6.0"`."""
     _smile()
     import opensmile
@@ -59,7 +60,7 @@ def functional_names() -> list[str]:
     return list(_smile().feature_names)
 
 
-def content_key(samples: np.ndarray, sampling_rate: int) -> str:
+def _content_key(samples: np.ndarray, sampling_rate: int) -> str:
     """Return the SHA-256 of a clip's samples and their rate: of its sound, not of its path, container or metadata."""
     digest = hashlib.sha256(f"{sampling_rate}:".encode())
     digest.update(np.ascontiguousarray(samples, dtype="<f4").tobytes())
@@ -67,7 +68,7 @@ def content_key(samples: np.ndarray, sampling_rate: int) -> str:
 
 
 def _functionals(samples: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, str | None]:
-    """The 88 values, NaN where there is a problem, and the problem or `None`."""
+    """Return the 88 values, NaN where there is a problem, and the problem or `None`."""
     undefined = np.full(NUM_FUNCTIONALS, np.nan, dtype=np.float32)
     smile = _smile()
     if problem := clip_problem(samples, sampling_rate):
@@ -77,36 +78,9 @@ def _functionals(samples: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, s
     return (values, None) if np.isfinite(values).all() else (undefined, "undefined functionals")
 
 
-def extract_functionals(samples: np.ndarray, sampling_rate: int) -> pd.Series:
-    """
-    Compute the eGeMAPSv02 functionals of one clip (Eyben et al., 2016).
-
-    Args:
-        samples (`np.ndarray` of shape `(samples,)`): Mono waveform, full scale 1.
-        sampling_rate (`int`): Its rate in Hz.
-
-    Returns:
-        `pd.Series`: 88 float32 values under openSMILE's names.
-
-    Raises:
-        ValueError: The waveform is not one-dimensional, empty, not finite, under 60 ms, or silent.
-        ImportError: openSMILE is not installed.
-    """
-    samples = np.asarray(samples)
-    if samples.ndim != 1:
-        raise ValueError(f"expected a mono waveform of shape (samples,), got shape {samples.shape}; average channels")
-    values, problem = _functionals(samples.astype(np.float32, copy=False), sampling_rate)
-    if problem is not None:
-        raise ValueError(
-            f"no functionals for a clip of {len(samples)} samples at {sampling_rate} Hz: {problem}; give at least "
-            f"60 ms of finite audio above {SILENCE_DBFS:g} dB relative to full scale"
-        )
-    return pd.Series(values, index=functional_names())
-
-
 def _key(row: Mapping[str, Any]) -> str | ClipError:
     try:
-        return content_key(*decode_clip_of(row))
+        return _content_key(*decode_clip_of(row))
     except ClipError as error:
         return error
 
@@ -115,90 +89,55 @@ def _compute(row: Mapping[str, Any]) -> tuple[np.ndarray, str | None]:
     return _functionals(*decode_clip_of(row))
 
 
-class FunctionalsCache:
+def _cache_folder(cache_dir: str | Path) -> Path:
+    """Return where the functionals of the installed version are; another version never sees them."""
+    return Path(cache_dir) / _feature_version()
+
+
+def _load_cache(folder: Path) -> pd.DataFrame:
+    """Read the parquet files of a folder: distinct clips, indexed by their content, `problem` and the functionals."""
+    parts = []
+    for path in sorted(folder.glob("*.parquet")):
+        try:
+            parts.append(pd.read_parquet(path))
+        except Exception as error:  # pyarrow raises a different class for every kind of damage
+            raise ValueError(f"cache file {str(path)!r} is damaged ({error}); delete it and run again") from error
+    if not parts:
+        return pd.DataFrame(columns=["problem", *functional_names()], index=pd.Index([], name="key"))
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.drop_duplicates("key").set_index("key")
+
+
+def _add_to_cache(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows to a file of their own, whole or not at all, so that several runs may share a folder."""
+    name = hashlib.sha256("".join(row["key"] for row in rows).encode()).hexdigest()[:16]
+    with whole_file(folder / f"{name}.parquet") as unfinished:
+        # Not "str", which pandas 2 fills with the text "None".
+        pd.DataFrame(rows).astype({"problem": "string"}).to_parquet(unfinished, index=False)
+
+
+def extract_table(paths: Iterable[str | Path], cache_dir: str | Path, num_workers: int = 1) -> pd.DataFrame:
     """
-    A folder of parquet files, one row per distinct clip, keyed by content; one subfolder per feature set and version.
+    Compute the functionals of many files, or take them from the cache, in `num_workers` processes.
 
-    Every file is written whole or not at all, so an interrupted run keeps what it finished, and several runs may
-    share a folder.
-
-    Args:
-        folder (`str` or `Path`): Where the caches of all versions are.
-        version (`str`, *optional*): Feature set and version, defaults to [`feature_version`]; another version never
-            sees these rows.
-    """
-
-    def __init__(self, folder: str | Path, version: str | None = None):
-        self.folder = Path(folder) / (version or feature_version())
-
-    def load(self) -> pd.DataFrame:
-        """Read all rows, indexed by key, with `problem` and the 88 functionals; a `ValueError` if a file is damaged."""
-        parts = []
-        for path in sorted(self.folder.glob("*.parquet")):
-            try:
-                parts.append(pd.read_parquet(path))
-            except Exception as error:  # pyarrow raises a different class for every kind of damage
-                raise ValueError(f"cache file {str(path)!r} is damaged ({error}); delete it and run again") from error
-        if not parts:
-            return pd.DataFrame(columns=["problem", *functional_names()], index=pd.Index([], name="key"))
-        rows = pd.concat(parts, ignore_index=True)
-        return rows.drop_duplicates("key").set_index("key")
-
-    def add(self, rows: list[dict[str, Any]]) -> None:
-        """Store rows, each with `key`, `problem` and the functionals, in a file of their own."""
-        name = hashlib.sha256("".join(row["key"] for row in rows).encode()).hexdigest()[:16]
-        with whole_file(self.folder / f"{name}.parquet") as unfinished:
-            # Not "str", which pandas 2 fills with the text "None".
-            pd.DataFrame(rows).astype({"problem": "string"}).to_parquet(unfinished, index=False)
-
-
-def extract_table(
-    paths: Iterable[str | Path], cache_dir: str | Path, num_workers: int = 1, chunk_clips: int = CHUNK_CLIPS
-) -> pd.DataFrame:
-    """
-    Compute the functionals of many files, or take them from the cache.
-
-    Args:
-        paths (`Iterable[str | Path]`): Audio files; a clip may be repeated.
-        cache_dir (`str` or `Path`): Folder of the [`FunctionalsCache`].
-        num_workers (`int`, defaults to 1): Processes. With more than one, a script needs the usual
-            `if __name__ == "__main__"`.
-        chunk_clips (`int`, defaults to 128): Clips per cache file.
-
-    Returns:
-        `pd.DataFrame`: One row per path, in the given order: `path`, `problem` (`None`, or why the functionals are
-        NaN: one of [`~modeling_smoothclap.audio_smoothclap.PROBLEMS`] or `"undefined functionals"`) and 88 float32
-        columns.
-
-    Raises:
-        ValueError: A cache file is damaged.
-        ImportError: openSMILE is not installed.
+    Returns one row per path, in the given order: `path`, `problem` (`None`, or why the functionals are NaN: one of
+    [`~modeling_smoothclap.audio_smoothclap.PROBLEMS`] or `"undefined functionals"`) and 88 float32 columns. A
+    `ValueError` if a cache file is damaged.
     """
     names = [str(path) for path in paths]
-    table = _table([{"path": name} for name in names], cache_dir, num_workers, chunk_clips)
+    table = _table([{"path": name} for name in names], cache_dir, num_workers)
     table.insert(0, "path", names)
     return table
 
 
 def add_functionals(rows: Dataset, cache_dir: str | Path, num_workers: int = 1) -> Dataset:
     """
-    Add the functionals to rows whose clips are files or bytes.
+    Add `problem` and the 88 functionals, see [`extract_table`], to rows with `path` or `audio`, in order.
 
-    Args:
-        rows (`Dataset`): Manifest rows with `path` or `audio`, see [`~smoothclap_trainer.data.clips.decode_clip_of`].
-        cache_dir (`str` or `Path`): Folder of the [`FunctionalsCache`].
-        num_workers (`int`, defaults to 1): Processes. With more than one, a script needs the usual
-            `if __name__ == "__main__"`.
-
-    Returns:
-        `Dataset`: The same rows in the same order, with `problem` (`None`, or why the functionals are NaN, see
-        [`extract_table`]) and 88 float32 columns, which replace any of these names.
-
-    Raises:
-        ValueError: There is neither `path` nor `audio`, or a cache file is damaged.
-        ImportError: openSMILE is not installed.
+    They replace columns of the same names. A `ValueError` if there is neither `path` nor `audio`, or a cache file is
+    damaged.
     """
-    table = _table(clip_columns(rows), cache_dir, num_workers, CHUNK_CLIPS)
+    table = _table(clip_columns(rows), cache_dir, num_workers)
     features = Features({name: Value("string" if name == "problem" else "float32") for name in table.columns})
     added = Dataset.from_pandas(table, features=features, preserve_index=False)
     kept = rows.remove_columns([name for name in table.columns if name in rows.column_names])
@@ -207,18 +146,9 @@ def add_functionals(rows: Dataset, cache_dir: str | Path, num_workers: int = 1) 
 
 def usable_rows(rows: Dataset, policy: str, report: str | Path | None = None) -> Dataset:
     """
-    Apply the policy for bad clips to those without functionals or without any voiced sound.
+    Apply [`~smoothclap_trainer.data.clips.apply_policy`] to rows from [`add_functionals`] without functionals or voice.
 
-    Args:
-        rows (`Dataset`): Rows with `id` from [`add_functionals`].
-        policy (`str`): See [`~smoothclap_trainer.data.clips.apply_policy`].
-        report (`str` or `Path`, *optional*): Likewise.
-
-    Returns:
-        `Dataset`: The rows with usable functionals, in order.
-
-    Raises:
-        ValueError: There are bad clips, and the policy is not `"skip"` or no clip is good.
+    Returns the rows with usable functionals, in order.
     """
     found = zip(rows["id"], rows["problem"], rows[PITCH_COLUMN], strict=True)
     named = [(name, problem or ("no voiced sound" if pitch == 0 else None)) for name, problem, pitch in found]
@@ -227,12 +157,10 @@ def usable_rows(rows: Dataset, policy: str, report: str | Path | None = None) ->
     return rows.select([index for index, (_, problem) in enumerate(named) if not problem]) if bad else rows
 
 
-def _table(
-    rows: Sequence[Mapping[str, Any]] | Dataset, cache_dir: str | Path, num_workers: int, chunk_clips: int
-) -> pd.DataFrame:
-    """One row per clip: `problem` and the functionals."""
-    cache = FunctionalsCache(cache_dir)
-    known = cache.load()
+def _table(rows: Sequence[Mapping[str, Any]] | Dataset, cache_dir: str | Path, num_workers: int) -> pd.DataFrame:
+    """Return one row per clip: `problem` and the functionals."""
+    folder = _cache_folder(cache_dir)
+    known = _load_cache(folder)
     # Threads: decoding and hashing leave the interpreter free, and a full cache then starts no process.
     hashed = map_ahead(_key, rows, num_workers)
     found = list(logging.tqdm(hashed, total=len(rows), desc="reading", unit="clip"))
@@ -243,8 +171,8 @@ def _table(
     if faults:
         logger.warning(f"{len(faults)} of {len(rows)} clips cannot be read and get no functionals, first {faults[0]}")
     if missing:
-        _fill(cache, missing, rows, num_workers, chunk_clips)
-        known = cache.load()
+        _fill(folder, missing, rows, num_workers)
+        known = _load_cache(folder)
     names = functional_names()
     table = known.reindex(keys).reset_index(drop=True).astype(dict.fromkeys(names, "float32"))
     problems = [
@@ -256,38 +184,25 @@ def _table(
 
 
 def _fill(
-    cache: FunctionalsCache,
-    missing: Mapping[str, int],
-    rows: Sequence[Mapping[str, Any]] | Dataset,
-    num_workers: int,
-    chunk_clips: int,
+    folder: Path, missing: Mapping[str, int], rows: Sequence[Mapping[str, Any]] | Dataset, num_workers: int
 ) -> None:
     """Compute the functionals of clips, given by key and index, and add them to the cache in chunks."""
     names = functional_names()
     computed = ordered_map(_compute, (rows[index] for index in missing.values()), num_workers)
     progress = logging.tqdm(computed, total=len(missing), desc="eGeMAPS", unit="clip")
-    chunk: list[dict[str, Any]] = []
-    for key, (values, problem) in zip(missing, progress, strict=True):
-        chunk.append({"key": key, "problem": problem, **dict(zip(names, values, strict=True))})
-        if len(chunk) == chunk_clips:
-            cache.add(chunk)
-            chunk = []
-    if chunk:
-        cache.add(chunk)
+    found = (
+        {"key": key, "problem": problem, **dict(zip(names, values, strict=True))}
+        for key, (values, problem) in zip(missing, progress, strict=True)
+    )
+    while chunk := list(islice(found, CHUNK_CLIPS)):
+        _add_to_cache(folder, chunk)
 
 
 @dataclass(frozen=True)
 class Standardisation:
     """
-    Mean and standard deviation of columns.
-
-    Args:
-        columns (`tuple[str, ...]`): Their names.
-        mean (`tuple[float, ...]`): One per column.
-        deviation (`tuple[float, ...]`): One per column, positive.
-
-    Returns (when called with a row):
-        `np.ndarray` of shape `(columns,)`: float32, the row's values in deviations from the mean.
+    Mean and standard deviation of columns; called with a row, it returns float32 `(columns,)` in deviations from the
+    mean.
 
     Example:
 
@@ -310,8 +225,7 @@ class Standardisation:
         """
         Fit on TRAINING rows. A column that never varies is left out: it cannot tell clips apart.
 
-        Raises:
-            ValueError: A column is missing or has gaps, or none varies.
+        A `ValueError` if a column is missing or has gaps, or none varies.
         """
         table = as_table(rows, columns)
         if missing := [column for column in columns if column not in table.columns]:

@@ -24,13 +24,10 @@ logger = logging.get_logger(__name__)
 @dataclass(frozen=True)
 class Column:
     """
-    A column that manifests may have.
+    A column that manifests may have, and what it says about a clip.
 
-    Args:
-        name (`str`): Its name.
-        kind (`str`): What its cells hold: `"text"`, `"emotion"` or `"gender"` (a label that captions have words for),
-            `"number"`, `"seconds"` or `"bytes"`.
-        meaning (`str`): What it says about a clip.
+    `kind` is what its cells hold: `"text"`, `"emotion"` or `"gender"` (a label that captions have words for),
+    `"number"`, `"seconds"` or `"bytes"`.
     """
 
     name: str
@@ -103,8 +100,8 @@ def load_manifest(
     Args:
         source (`str` or `Path`): A .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets`
             wrote, or the id of a data set on the Hub.
-        columns (`Mapping[str, str]`, *optional*): Our column to the source's, where they differ:
-            `{"emotion": "EmoClass", "path": "FileName"}`.
+        columns (`Mapping[str, str]`, *optional*): Our column to the source's, where they differ: `{"emotion":
+            "EmoClass", "path": "FileName"}`.
         audio_root (`str` or `Path`, *optional*): Where relative paths start; by default the manifest's folder.
 
     Returns:
@@ -149,7 +146,7 @@ def load_manifest(
 
 
 def _renamed(table: ManifestTable, columns: Mapping[str, str]) -> Dataset:
-    """The rows under our names. Of two columns that want one name, the one that the user named has it."""
+    """Return the rows under our names. Of two columns that want one name, the one that the user named has it."""
     rows = table.rows
     for ours, theirs in columns.items():
         if theirs not in rows.column_names:
@@ -179,7 +176,7 @@ def _check_names(table: ManifestTable) -> None:
 
 
 def _has_clips(table: ManifestTable) -> bool:
-    """Whether there is a row and a column of audio, without which no further check is possible."""
+    """Check that there is a row and a column of audio, without which no further check is possible."""
     names = table.rows.column_names
     if not len(table.rows):
         table.note(None, None, "there are no rows")
@@ -218,7 +215,7 @@ def _check(table: ManifestTable) -> list[bool]:
 
 
 def _values(rows: Dataset, name: str) -> list[Any]:
-    """A column's values; classes of `datasets` by their names."""
+    """Return a column's values; classes of `datasets` by their names."""
     values, feature = list(rows[name]), rows.features[name]
     if isinstance(feature, ClassLabel):
         return [None if value is None or value < 0 else feature.int2str(value) for value in values]
@@ -310,7 +307,7 @@ def _check_one_split(table: ManifestTable, column: str, keys: Sequence[Hashable 
 
 
 def _checked_rows(table: ManifestTable, keep_audio: bool) -> Dataset:
-    """The rows with the checked columns first, in the schema's order, and the others as they are."""
+    """Return the rows with the checked columns first, in the schema's order, and the others as they are."""
     dropped = {*CELLS, *([] if keep_audio else ["audio"])}
     others = [name for name in table.rows.column_names if name not in dropped]
     checked = [name for name in CELLS if name in table.cells and name != "split"]
@@ -343,17 +340,14 @@ def _number(cell: str) -> float | None:
 
 def check_across(sources: Sequence[DatasetDict]) -> None:
     """
-    Check manifests that are to be joined against each other.
+    Check manifests from [`load_manifest`] that are to be joined against each other.
 
     A speaker is recognised only where both manifests name the corpus: elsewhere, speaker 1 of one manifest and speaker
     1 of another may be two people.
 
-    Args:
-        sources (`Sequence[DatasetDict]`): What [`load_manifest`] returned for each.
-
     Raises:
-        ManifestError: An id is repeated, or a speaker of a corpus or a file is in two splits. Rows are counted within
-            a split of a manifest, manifests from 1.
+        ManifestError: An id is repeated, or a speaker of a corpus or a file is in two splits. Rows are counted within a
+            split of a manifest, manifests from 1.
     """
     parts = [
         (f"{split} of manifest {n}", split, rows) for n, one in enumerate(sources, 1) for split, rows in one.items()

@@ -1,4 +1,4 @@
-"""Any source of a manifest as one table that knows where each row comes from, and the faults that were found in it."""
+"""Read any source of a manifest as one table that knows where each row comes from, with the faults found in it."""
 
 import csv
 import json
@@ -24,15 +24,7 @@ SHOWN = 50
 
 @dataclass(frozen=True)
 class Fault:
-    """
-    One fault of a manifest.
-
-    Args:
-        row (`int`, *optional*): The row as its file counts it, see [`ManifestError`].
-        column (`str`, *optional*): The column.
-        problem (`str`): What is wrong, and with which value.
-        part (`str`, *optional*): The split in which the row is counted, if the source has several.
-    """
+    """One fault of a manifest: row as [`ManifestError`] counts it, column, what is wrong, and the row's split."""
 
     row: int | None
     column: str | None
@@ -54,15 +46,10 @@ class Fault:
 
 class ManifestError(ValueError):
     """
-    A manifest that cannot be used.
+    A manifest that cannot be used, with all its faults.
 
     Rows of CSV, TSV and JSON lines are lines of the file, counted from 1, a header included. Rows of parquet and of
-    `datasets` are indices, counted from 0.
-
-    Args:
-        source (`str`): The manifest.
-        faults (`Sequence[Fault]`): All its faults.
-        counting (`str`, *optional*): How its rows are counted, in words.
+    `datasets` are indices, counted from 0. `counting` says so in words.
     """
 
     def __init__(self, source: str, faults: Sequence[Fault], counting: str = ""):
@@ -94,7 +81,7 @@ class ManifestTable:
         folder (`Path`, *optional*): Where relative paths start.
         parts (`Sequence[str]`, *optional*): The split that the source keeps each row in, if it has splits.
         faults (`list[Fault]`): What was found so far.
-        is_text (`bool`): Whether the format knows nothing but text.
+        is_text (`bool`): Whether the format knows only text.
         cells (`dict[str, list]`): Column to one text, number or `None` per row: the columns that were read.
     """
 
@@ -109,12 +96,16 @@ class ManifestTable:
 
     def note(self, index: int | None, column: str | None, problem: str) -> None:
         """Note a fault of the row at an index, or of no single row."""
-        row, part = (None, None) if index is None else (self.numbers[index], self.parts[index] if self.parts else None)
-        self.faults.append(Fault(row, column, problem, part))
+        self.faults.append(self._fault(index, column, problem))
 
     def place(self, index: int) -> str:
         """Return the name of the row at an index."""
-        return Fault(self.numbers[index], None, "", self.parts[index] if self.parts else None).place
+        return self._fault(index, None, "").place
+
+    def _fault(self, index: int | None, column: str | None, problem: str) -> Fault:
+        if index is None:
+            return Fault(None, column, problem)
+        return Fault(self.numbers[index], column, problem, self.parts[index] if self.parts else None)
 
     def read(self, column: str, values: Sequence[Any], convert: Callable[[Any], Any]) -> None:
         """Read a column's cells; where `convert` raises a `ValueError`, note a fault and keep `None`."""
@@ -169,17 +160,11 @@ SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 
 def read_source(source: str | Path) -> ManifestTable:
     """
-    Read a manifest.
+    Read a manifest: a .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets` wrote, or the id
+    of a data set on the Hub.
 
-    Args:
-        source (`str` or `Path`): A .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets`
-            wrote, or the id of a data set on the Hub.
-
-    Returns:
-        [`ManifestTable`]: Its rows, and the faults of the format.
-
-    Raises:
-        ManifestError: There is no such source, or nothing of it can be read.
+    Returns its rows and the faults of the format. A `ManifestError` if there is no such source, or nothing of it can be
+    read.
     """
     path = Path(source).absolute()
     suffix = path.suffix.lower()
@@ -301,7 +286,7 @@ def _json_object(line: bytes) -> dict[str, Any]:
 
 
 def _column(name: str, values: list[Any], numbers: Sequence[int], faults: list[Fault]) -> pa.Array:
-    """A column of JSON values; those of another kind than most are faults and become missing."""
+    """Return a column of JSON values; those of another kind than most are faults and become missing."""
     kinds = [_kind(value) for value in values]
     usual = Counter(kind for kind in kinds if kind).most_common(1)
     for index, kind in enumerate(kinds):

@@ -17,8 +17,8 @@ class Language:
     Everything that captions in one language are made from.
 
     Args:
-        wordings (`dict[str, dict[str, tuple[str, ...]]]`): Group to level to phrases, in which `{person}` stands for
-            the speaker.
+        wordings (`dict[str, dict[str, tuple[str, ...]]]`): Group to level to phrases; `{person}` stands for the
+            speaker.
         persons (`dict[str, tuple[str, ...]]`): Gender, or `"unknown"`, to words for the speaker. If the gender is
             unknown, "she" and "he" are among them and mean nothing.
         frames (`tuple[str, ...]`): What any caption is put into; `{}` stands for the phrases.
@@ -41,7 +41,7 @@ LANGUAGES = {
 }
 
 CAPTION_GROUPS = ("emotion", "gender", *GROUPS)
-"""All that captions may mention, in the order of tags and of fixed captions: ParaCLAP's groups and `rate`, ours."""
+"""All that captions may mention, in the order of tags and of full captions: ParaCLAP's groups and `rate`, ours."""
 MAX_PHRASES = 5
 NORMAL_WEIGHT = 0.5
 """How often a normal level is mentioned, relative to a low or high one (this project's choice)."""
@@ -56,18 +56,9 @@ def language_data(language: str) -> Language:
 
 def row_levels(row: Mapping[str, Any], thresholds: Thresholds) -> dict[str, str]:
     """
-    Return the level of each group that a manifest row has.
+    Return group to level for a manifest row: emotion and gender first, if known, then the groups with thresholds.
 
-    Args:
-        row (`Mapping[str, Any]`): Functionals and `duration`; `emotion` and `gender` labels and `arousal`, `dominance`,
-            `valence` ratings where known.
-        thresholds ([`Thresholds`]): Fitted on the training rows.
-
-    Returns:
-        `dict[str, str]`: Group to level: emotion and gender first, if known, then the groups with thresholds.
-
-    Raises:
-        ValueError: A label is unknown or an acoustic value is missing.
+    A `ValueError` if a label is unknown or an acoustic value is missing.
     """
     levels = {}
     for group in ("emotion", "gender"):
@@ -77,19 +68,7 @@ def row_levels(row: Mapping[str, Any], thresholds: Thresholds) -> dict[str, str]
 
 
 def select_levels(levels: Mapping[str, str], groups: Sequence[str]) -> dict[str, str]:
-    """
-    Restrict what a clip's caption and tags mention.
-
-    Args:
-        levels (`Mapping[str, str]`): What [`row_levels`] returned.
-        groups (`Sequence[str]`): Groups to keep, of [`CAPTION_GROUPS`].
-
-    Returns:
-        `dict[str, str]`: The levels of these groups, in the order of `levels`. It is empty if the clip has none.
-
-    Raises:
-        ValueError: A group is unknown.
-    """
+    """Keep the levels of some of [`CAPTION_GROUPS`], in their order; a `ValueError` if a group is unknown."""
     if isinstance(groups, str):
         raise ValueError(f"groups are a list such as [{groups!r}], not {groups!r}")
     if unknown := [group for group in groups if group not in CAPTION_GROUPS]:
@@ -98,12 +77,7 @@ def select_levels(levels: Mapping[str, str], groups: Sequence[str]) -> dict[str,
 
 
 def phrases(group: str, level: str, language: str = "en") -> tuple[str, ...]:
-    """
-    Return the wordings of one level, for instance of `"pitch"` and `"low"`, some with `{person}`.
-
-    Raises:
-        ValueError: The group, level or language has no wordings.
-    """
+    """Return the wordings of one level, for instance of `"pitch"` and `"low"`, some with `{person}`."""
     wordings = language_data(language).wordings
     if level not in wordings.get(group, {}):
         known = sorted(wordings[group]) if group in wordings else sorted(wordings)
@@ -152,13 +126,10 @@ def caption(
     `Trainer` makes the same captions again.
 
     Args:
-        levels (`Mapping[str, str]`): What [`row_levels`] returned.
+        levels (`Mapping[str, str]`): From [`row_levels`].
         language (`str`, defaults to `"en"`): One of [`LANGUAGES`].
         generator (`torch.Generator`, *optional*): A CPU generator; torch's global one by default.
         max_phrases (`int`, defaults to 5): At most this many phrases.
-
-    Returns:
-        `str`: For instance `"she talks fast, a low voice and quiet speech"`.
 
     Raises:
         ValueError: `levels` is empty, a level has no wordings, or `max_phrases` is below 1.
@@ -194,19 +165,11 @@ def caption(
 
 def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
     """
-    Make the one fixed caption of a clip: all its groups in the order of [`CAPTION_GROUPS`], each in its first wording.
+    Return the one fixed caption of a clip: all its groups in the order of [`CAPTION_GROUPS`], each in its first
+    wording.
 
-    How wordings are joined is ParaCLAP's; order and first wording are this project's choice.
-
-    Args:
-        levels (`Mapping[str, str]`): What [`row_levels`] returned, in any order.
-        language (`str`, defaults to `"en"`): One of [`LANGUAGES`].
-
-    Returns:
-        `str`: For instance `"a sad voice, a woman speaking, a low voice, fast speech"`.
-
-    Raises:
-        ValueError: `levels` is empty or a level has no wordings.
+    For instance "a sad voice, a woman speaking, a low voice, fast speech". How wordings are joined is ParaCLAP's; order
+    and first wording are this project's choice. A `ValueError` if `levels` is empty or a level has no wordings.
     """
     if not levels:
         raise ValueError("a caption needs at least one level; got none")
@@ -217,16 +180,10 @@ def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
 
 def tag_text(levels: Mapping[str, str]) -> str:
     """
-    Write a clip's levels as the one tag text that soft targets compare; the same levels give the same text.
+    Write a clip's levels, in any order, as the one English tag text that soft targets compare.
 
-    Args:
-        levels (`Mapping[str, str]`): What [`row_levels`] returned, in any order.
-
-    Returns:
-        `str`: English, for instance `"happy, female, low pitch, normal intensity"`.
-
-    Raises:
-        ValueError: `levels` is empty or names an unknown group.
+    For instance "happy, female, low pitch, normal intensity". A `ValueError` if `levels` is empty or has an unknown
+    group.
     """
     if not levels or set(levels) - set(CAPTION_GROUPS):
         raise ValueError(f"cannot word tags of {dict(levels)}; known groups are {list(CAPTION_GROUPS)}")

@@ -24,22 +24,14 @@ EMOTION_ALIASES = {
 }
 GENDER_ALIASES = {"f": "female", "m": "male", "nonbinary": "non-binary"}
 CLASSLESS = ("no agreement", "other")
-"""Emotions that captions may mention but that are not a class: such clips have no known emotion in common."""
+"""Emotions that captions may mention but that are not a class: clips with them have no known emotion in common."""
 
 
 def category(label: str, group: str) -> str:
     """
-    Find the category that captions have wordings for.
+    Return the category of `"emotion"` or `"gender"` that captions have wordings for: `"angry"` for `" Anger"`.
 
-    Args:
-        label (`str`): A label as it is in a data set, or one of its common other names; case does not matter.
-        group (`str`): `"emotion"` or `"gender"`.
-
-    Returns:
-        `str`: For instance `"angry"` for `" Anger"`.
-
-    Raises:
-        ValueError: The label is unknown.
+    `label` is as a data set has it, or a common other name; case does not matter. A `ValueError` if it is unknown.
     """
     aliases = EMOTION_ALIASES if group == "emotion" else GENDER_ALIASES
     plain = label.strip().lower()
@@ -54,5 +46,5 @@ def category(label: str, group: str) -> str:
 
 
 def emotion_class(emotion: str | None) -> str | None:
-    """Return the class of an emotion that [`category`] returned: the same, or `None` for [`CLASSLESS`] (our choice)."""
+    """Return the class of an emotion from [`category`]: the same, or `None` for [`CLASSLESS`] (our choice)."""
     return None if emotion in CLASSLESS else emotion

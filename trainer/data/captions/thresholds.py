@@ -47,13 +47,7 @@ GROUPS = {**ACOUSTIC_GROUPS, **RATED_GROUPS}
 @dataclass(frozen=True)
 class Thresholds:
     """
-    Lower and upper threshold of each column.
-
-    Args:
-        low (`dict[str, float]`): Column to the value at or below which it is low.
-        high (`dict[str, float]`): Column to the value at or above which it is high.
-        num_rows (`int`): Rows they were fitted on.
-        quantiles (`tuple[float, float]`, defaults to (0.3, 0.7)): The quantiles that the values are.
+    Lower and upper threshold of each column: at or below `low` a value is low, at or above `high` it is high.
 
     Example:
 
@@ -111,14 +105,10 @@ class Thresholds:
 
     def levels(self, row: Mapping[str, Any]) -> dict[str, str]:
         """
-        Bin one row. A group of several columns (intensity) is high if any column is high, else low if any is low.
+        Bin one row: return group to `"low"`, `"normal"` or `"high"`, for all groups with thresholds.
 
-        Args:
-            row (`Mapping[str, Any]`): Column to value; further columns are ignored.
-
-        Returns:
-            `dict[str, str]`: Group to `"low"`, `"normal"` or `"high"`, for all groups with thresholds; dimensions
-            without a rating in this row are left out.
+        A group of several columns (intensity) is high if any column is high, else low if any is low. Dimensions without
+        a rating in this row are left out.
 
         Raises:
             ValueError: An acoustic column is missing or not finite.
@@ -141,7 +131,7 @@ class Thresholds:
         return levels
 
     def save(self, path: str | Path) -> None:
-        """Write the thresholds as JSON, exactly; the file's place is next to the model."""
+        """Write the thresholds as JSON, exactly."""
         content = {
             "quantiles": list(self.quantiles),
             "num_rows": self.num_rows,
@@ -166,7 +156,7 @@ class Thresholds:
 
 
 def _quantiles(column: "pd.Series", quantiles: tuple[float, float], rated: bool) -> tuple[float, float]:
-    """Two quantiles of a column; of ratings, those that are there, and NaN if there is none."""
+    """Return two quantiles of a column; of ratings, those that are there, and NaN if there is none."""
     values = column.astype("float64")
     if rated:
         values = values.dropna()
