@@ -17,7 +17,7 @@ LOUDEST_PEAK = 100.0
 
 
 class ShortClipWarning(UserWarning):
-    """Some clips, whose positions in the batch are `indices`, were too short for the audio tower and padded with silence."""
+    """Some clips, at `indices` of the batch, were too short for the audio tower and were padded with silence."""
 
     def __init__(self, indices: list[int], minimum_samples: int, sampling_rate: int):
         self.indices = indices

@@ -96,7 +96,7 @@ def test_one_long_clip_does_not_make_a_batch_pad_to_it(batch_size):
     assert sum(padded) <= (60 * 2 + 9 * 3) * RATE  # of the short clips at most one is padded
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 48000])
+@pytest.mark.parametrize("rate", [8000, 48000])
 def test_the_model_gets_what_the_reader_reads(tmp_path, rate):
     encoder = counting()
     stereo = np.random.default_rng(0).uniform(-1, 1, (rate // 3 + 7, 2))
@@ -174,12 +174,6 @@ def test_a_single_bad_clip_is_its_own_error(bad):
         with pytest.raises(ClipError, match=r"missing\.wav") as error:
             counting().encode_audio(audio)
         assert error.value.problem == "missing"
-
-
-def test_many_bad_clips_are_counted(tmp_path):
-    with pytest.raises(ValueError, match="25 of 25") as error:
-        counting().encode_audio([tmp_path / f"{index}.wav" for index in range(25)])
-    assert len(str(error.value).splitlines()) == 1 + 20 + 1 and "5 more" in str(error.value)
 
 
 @pytest.mark.parametrize(

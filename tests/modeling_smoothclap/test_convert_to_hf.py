@@ -218,7 +218,7 @@ def test_file_that_is_no_checkpoint_of_tensors(content, original, refusal, tmp_p
 def test_foreign_checkpoint(content, complaint, refusal, tmp_path):
     torch.save(content, tmp_path / "best.pth.tar")
     message = refusal(checkpoint=tmp_path / "best.pth.tar")
-    assert message == f"TMP/best.pth.tar is no ParaCLAP checkpoint: {complaint}"
+    assert message == f"TMP/best.pth.tar is not a ParaCLAP checkpoint: {complaint}"
 
 
 def test_missing_and_unexpected_tensors_are_listed(original, refusal):

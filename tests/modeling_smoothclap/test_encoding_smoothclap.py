@@ -28,7 +28,6 @@ from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 from modeling_smoothclap.encoding_smoothclap import unit_rows
 from smoothclap_trainer.lora import LoraSettings, add_lora, save_lora
 from tests import tiny
-from tests.clean_process import run_python
 from tests.trainer.evaluation.tiny_clap import SAMPLING_RATE, clap
 
 
@@ -125,28 +124,14 @@ def test_a_text_too_long_is_named(checkpoints, kind, limit):
 def test_what_is_said_of_a_model(checkpoints, tmp_path):
     folder = checkpoints / "clap"
     encoder = encoder_of(folder)
-    assert list(encoder.describe()) == [
-        "name",
-        "revision",
-        "weights_sha256",
-        "class",
-        "training_corpora",
-        "sampling_rate",
-        "long_clips",
-    ]
     described = encoder.describe()
     assert described["name"] == str(folder) and described["class"] == "ClapModel" and described["revision"] is None
     assert described["weights_sha256"] == hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     assert described["training_corpora"] is None and described["sampling_rate"] == SAMPLING_RATE
-    assert not encoder.model.training
-    assert encoder.logit_scale == pytest.approx(encoder.model.logit_scale_a.exp().item())
-    assert encoder_of(checkpoints / "wav2vec2").logit_scale == pytest.approx(1 / 0.07)
-
-
-def test_the_record_of_training(checkpoints):
-    encoder = encoder_of(checkpoints / "clap")
     encoder.model.config.training_corpora = ["noise"]
     assert encoder.training_corpora == ["noise"] == encoder.describe()["training_corpora"]
+    assert encoder.logit_scale == pytest.approx(encoder.model.logit_scale_a.exp().item())
+    assert encoder_of(checkpoints / "wav2vec2").logit_scale == pytest.approx(1 / 0.07)
 
 
 def test_adapters_load(tmp_path):
@@ -339,8 +324,9 @@ def test_one_text_gives_one_embedding(checkpoints):
     np.testing.assert_array_equal(encoder.similarity(audio, embeds), audio.numpy() @ embeds.numpy().T)
 
 
-@pytest.mark.parametrize("kind", ["wav2vec2", "whisper", "clap"])
-@pytest.mark.parametrize("dtype", ["bfloat16", torch.float16])
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [("wav2vec2", "bfloat16"), ("whisper", torch.float16), ("clap", "bfloat16")]
+)
 def test_half_precision_comes_close(checkpoints, kind, dtype):
     whole = encoder_of(checkpoints / kind)
     half = SmoothCLAPEncoder.from_pretrained(checkpoints / kind, "cpu", dtype)
@@ -415,18 +401,6 @@ def test_adapters_without_peft_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_smoothclap, "is_peft_available", lambda: False)
     with pytest.raises(ImportError, match="peft"):
         encoder_of(tmp_path)
-
-
-def test_ranking_needs_no_package_of_training(tmp_path):
-    """In a process of its own, where the packages that only training brings cannot be imported."""
-    blocked = "import sys\nfor name in ('pandas', 'datasets', 'accelerate', 'peft'):\n    sys.modules[name] = None\n"
-    code = blocked + (
-        "import numpy as np\nfrom modeling_smoothclap import SmoothCLAPEncoder\n"
-        "encoder = SmoothCLAPEncoder.from_pretrained('smoothclap-tiny', 'cpu')\n"
-        "clip = np.sign(np.sin(np.arange(16000) / 20)).astype(np.float32) / 10\n"
-        "print(len(encoder.rank(clip, ['low', 'high'], 'a {} voice')))\n"
-    )
-    assert run_python(["-c", code], tmp_path).split()[-1] == "2"
 
 
 def test_unit_rows():

@@ -20,11 +20,12 @@ import numpy as np
 import soundfile
 from transformers.utils import logging
 
-from modeling_smoothclap.audio_smoothclap import MIN_SECONDS, ClipError, decode_audio
+from modeling_smoothclap.audio_smoothclap import MIN_SECONDS, decode_audio
 from modeling_smoothclap.batching_smoothclap import map_ahead
 
 from ..files import whole_file
 from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone, acoustics_module
+from .clips import encoded_bytes
 
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def _degraded_file(
     """Write a clip's file unless it is there; return its path, the clip's own if nothing applies, or the fault."""
     clip_id, path = clip
     try:
-        data = _read_bytes(clip_id, path)
+        data = encoded_bytes({"id": clip_id, "path": path})
         source = hashlib.sha256(data).hexdigest()
         key = hashlib.sha256(json.dumps([what_computes, seed, clip_id, source]).encode()).hexdigest()
         file = folder / f"{key[:32]}.wav"
@@ -220,13 +221,6 @@ def _degraded_file(
     except ValueError as error:
         return error
     return str(file)
-
-
-def _read_bytes(clip_id: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except (OSError, TypeError) as error:  # a missing path is not text
-        raise ClipError("missing", f"clip {clip_id!r} ({path!r}) cannot be read: {error}") from error
 
 
 def _write(file: Path, samples: np.ndarray, sampling_rate: int) -> None:

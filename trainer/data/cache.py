@@ -19,11 +19,10 @@ from transformers import AutoConfig
 from transformers.utils import cached_file, logging
 
 from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel
-from modeling_smoothclap.audio_smoothclap import clip_source
 from modeling_smoothclap.batching_smoothclap import batches_by_length
 from modeling_smoothclap.towers_smoothclap import load_audio_tower, run_audio_tower, without_training_noise
 
-from .clips import Crops, clip_columns, read_clip
+from .clips import Crops, clip_columns, encoded_bytes, read_clip
 
 
 logger = logging.get_logger(__name__)
@@ -160,7 +159,7 @@ def cached_features(
 
     Returns:
         `Dataset`: One row per row, in order, memory-mapped and in numpy format, with the column `features`: float32 of
-            shape `(per_clip, width)`, entry n belonging to crop number n; `(1, width)` for whole clips.
+        shape `(per_clip, width)`, entry n belonging to crop number n; `(1, width)` for whole clips.
 
     Raises:
         ValueError: There are no rows, a new crop is to be cut every epoch, an audio file cannot be read, features are
@@ -237,12 +236,7 @@ def _keys(clips: Dataset, blocks: Sequence[range], fingerprint: str, crops: Crop
 def _content(clips: Dataset, index: int) -> tuple[str, str]:
     """Return a clip's id and the SHA-256 of its encoded audio."""
     row = clips[index]
-    source: Any = clip_source(row)
-    try:
-        audio = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except OSError as error:
-        raise ValueError(f"The audio of clip {row['id']!r} cannot be read: {error}.") from error
-    return row["id"], hashlib.sha256(audio).hexdigest()
+    return row["id"], hashlib.sha256(encoded_bytes(row)).hexdigest()
 
 
 def _encoded(

@@ -37,6 +37,15 @@ def read_clip(row: Mapping[str, Any], sampling_rate: int) -> np.ndarray:
     return read_audio(clip_source(row), sampling_rate, row.get("id"))
 
 
+def encoded_bytes(row: Mapping[str, Any]) -> bytes:
+    """Return the bytes of the audio file of a row with `id`; a [`ClipError`] if it cannot be read."""
+    source: Any = clip_source(row)
+    try:
+        return source if isinstance(source, bytes) else Path(source).read_bytes()
+    except OSError as error:
+        raise ClipError("missing", f"clip {row['id']!r} cannot be read: {error}") from error
+
+
 def with_encoded_audio(rows: "Dataset") -> "Dataset":
     """Return the rows with `datasets.Audio` columns left encoded, so that reading a row does not decode them."""
     from datasets import Audio

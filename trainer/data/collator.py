@@ -56,10 +56,10 @@ class SmoothCLAPCollator:
 
     Returns (when called with a list of rows):
         `dict[str, torch.Tensor]`: The model's inputs; `caption_ids` (batch,), equal for equal captions; `labels`
-            (batch,), -1 where unknown; with thresholds `tag_input_ids` and `tag_attention_mask` (batch, tokens); if the
-            rows have them `local_features` (batch, width); if asked for `functionals` (batch, columns). Rows with
-            `pooled_audio`, the output of a frozen tower, are not decoded: the model takes it in place of the audio.
-            Both kinds of features may hold one vector per clip or one per crop.
+        (batch,), -1 where unknown; with thresholds `tag_input_ids` and `tag_attention_mask` (batch, tokens); if the
+        rows have them `local_features` (batch, width); if asked for `functionals` (batch, columns). Rows with
+        `pooled_audio`, the output of a frozen tower, are not decoded: the model takes it in place of the audio. Both
+        kinds of features may hold one vector per clip or one per crop.
     """
 
     processor: Any

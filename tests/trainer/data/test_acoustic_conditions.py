@@ -50,12 +50,7 @@ def test_a_clip_stays_a_clip_and_the_same_in_every_run(name):
     assert np.array_equal(heard, CLIP) == (name == "clean")
     assert not np.shares_memory(heard, CLIP)
     np.testing.assert_array_equal(np.random.get_state()[1], state)
-
-
-@pytest.mark.parametrize("name", CONDITIONS)
-def test_a_short_clip_of_low_rate_can_be_heard_too(name):
-    clip = tiny.clips(0.03)[0]  # 60 ms at 8 kHz
-    assert apply_condition(CONDITIONS[name], clip, 8000, "a").shape == clip.shape
+    assert apply_condition(CONDITIONS[name], CLIP[:480], 8000, "a").shape == (480,)  # 60 ms
 
 
 def test_noise_depends_on_clip_and_seed_alone_and_is_only_louder_at_a_lower_ratio():
@@ -71,14 +66,6 @@ def test_noise_is_the_same_on_every_machine():
     tone = np.sin(np.arange(1600) * 0.3).astype(np.float32)
     noise = apply_condition(NOISY, tone, RATE, "clip-7", seed=3) - tone
     np.testing.assert_allclose(noise[:3], [-0.156817, -0.367551, -0.348352], atol=1e-5)
-
-
-def test_conditions_describe_themselves_with_units():
-    assert [condition.name for condition in CONDITIONS.values()] == list(CONDITIONS)
-    assert CONDITIONS["clean"].describe()["effect"] is None
-    small = CONDITIONS["room-small"].describe()
-    assert small["parameters"] == {"size_m": (4.0, 3.5, 2.6), "rt60_s": 0.4, "distance_m": 1.0}
-    assert small["effect"] == "room"
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
@@ -209,13 +196,6 @@ def test_strange_names_and_missing_columns_are_refused(rows, tmp_path):
             Condition(name, "not a folder", None)
 
 
-def test_a_missing_library_is_named_with_its_extra(rows, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy.io.wavfile", None)
-    with pytest.raises(ImportError, match=r"pip install 'smoothclap\[acoustics\]'"):
-        degrade(rows, NOISY, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 CROP = tiny.clips(0.1)[0]
 THREE = Augmentation(("clean", "clipping", "noise-10db"))
 
@@ -240,15 +220,6 @@ def test_every_condition_is_as_likely_as_any_other():
     found = drawn(THREE, names(100), range(15))
     for name in THREE.conditions:
         assert abs(found.count(name) - 500) < 4 * 18.3
-
-
-def test_each_clip_epoch_and_seed_draws_its_own_and_the_same_in_every_run():
-    ids, epochs = names(10), range(8)
-    found = drawn(THREE, ids, epochs)
-    assert found == drawn(THREE, ids, epochs)
-    assert found != drawn(Augmentation(THREE.conditions, seed=1), ids, epochs)
-    assert len({tuple(found[start : start + 8]) for start in range(0, 80, 8)}) == 10  # of clips
-    assert len({tuple(found[start::8]) for start in range(8)}) == 8  # of epochs
 
 
 def test_as_once_drawn():
@@ -282,11 +253,6 @@ def test_a_crop_of_which_nothing_can_be_heard_stays_as_it_is(crop):
     assert not np.array_equal(noisy.apply(longer, RATE, "a", 0), longer)
 
 
-def test_errors_name_the_clip():
-    with pytest.raises(ValueError, match=r"'a'.*not finite"):
-        THREE.apply(np.where(np.arange(1600) == 5, np.float32("nan"), CROP), RATE, "a", 7)
-
-
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -301,14 +267,10 @@ def test_unknown_conditions_are_refused(wrong, named):
         Augmentation(wrong)
 
 
-def test_trying_out_finds_a_low_rate():
-    everything = Augmentation(tuple(CONDITIONS))
-    everything.try_out(8000)
+def test_trying_out_finds_a_low_rate_and_what_is_not_installed(monkeypatch):
+    Augmentation(tuple(CONDITIONS)).try_out(8000)
     with pytest.raises(ValueError, match="7999 Hz"):
-        everything.try_out(7999)
-
-
-def test_trying_out_finds_what_is_not_installed(monkeypatch):
+        Augmentation(("clean",)).try_out(7999)
     acoustic_effects._impulse_response.cache_clear()
     monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
     with pytest.raises(ImportError, match=r"pyroomacoustics: pip install 'smoothclap\[acoustics\]'"):

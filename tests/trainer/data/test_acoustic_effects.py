@@ -1,6 +1,5 @@
 """Each effect against an independent formula: SNR in dB, bands by Fourier transform, decay by Schroeder's integral."""
 
-import sys
 from threading import Thread
 
 import numpy as np
@@ -16,8 +15,6 @@ from smoothclap_trainer.data.acoustic_effects import (
     Noise,
     Room,
     Telephone,
-    impulse_response,
-    speech_power,
 )
 
 
@@ -80,7 +77,7 @@ def test_pauses_and_offsets_do_not_change_how_much_noise_there_is():
 def test_frames_count_as_voice_down_to_30_db_below_the_loudest():
     frames = np.repeat([1.0, 10 ** (-29 / 20), 10 ** (-31 / 20)], 800)
     alternating = (frames * np.tile([1.0, -1.0], 1200)).astype(np.float32)
-    assert speech_power(alternating, RATE) == pytest.approx((1 + 10**-2.9) / 2, rel=1e-6)
+    assert acoustic_effects._speech_power(alternating, RATE) == pytest.approx((1 + 10**-2.9) / 2, rel=1e-6)
 
 
 def test_noise_is_pink():
@@ -96,14 +93,14 @@ def test_noise_is_pink():
 def test_rooms_reverberate_as_long_as_stated(name):
     room = CONDITIONS[name].effect
     for rate in (8000, RATE):
-        response, _ = impulse_response(room, rate)
+        response, _ = acoustic_effects._impulse_response(room, rate)
         assert reverberation_time(response, rate) == pytest.approx(room.rt60_s, rel=0.1)
 
 
 def test_direct_sound_comes_first_and_falls_with_distance():
     peaks = []
     for distance in (0.5, 1.0):
-        response, direct = impulse_response(Room((3.0, 2.5, 2.4), 0.2, distance), 48000)
+        response, direct = acoustic_effects._impulse_response(Room((3.0, 2.5, 2.4), 0.2, distance), 48000)
         assert np.abs(response).argmax() == direct
         early = np.abs(response[: direct - 45])
         assert early.size == 0 or early.max() < 1e-2 * response[direct]
@@ -138,19 +135,19 @@ def test_a_room_is_simulated_once_alike_for_any_number_of_cores_and_not_changed_
         for threads in (1, 3):
             constants.set("num_threads", threads)
             acoustic_effects._impulse_response.cache_clear()
-            responses.append(impulse_response(SMALL, RATE)[0])
+            responses.append(acoustic_effects._impulse_response(SMALL, RATE)[0])
             assert constants.get("num_threads") == threads
     finally:
         constants.set("num_threads", before)
     np.testing.assert_array_equal(*responses)
-    assert impulse_response(SMALL, RATE)[0] is responses[1]
+    assert acoustic_effects._impulse_response(SMALL, RATE)[0] is responses[1]
     with pytest.raises(ValueError, match="read-only"):
         responses[1][0] = 1
 
 
 def test_threads_wait_for_one_simulation():
     acoustic_effects._impulse_response.cache_clear()
-    threads = [Thread(target=impulse_response, args=(SMALL, RATE)) for _ in range(3)]
+    threads = [Thread(target=SMALL, args=(voice(), RATE, generator())) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -158,14 +155,7 @@ def test_threads_wait_for_one_simulation():
     assert acoustic_effects._impulse_response.cache_info().misses == 1
 
 
-def test_a_room_leaves_global_random_states_alone():
-    state = np.random.get_state()[1].copy()
-    acoustic_effects._impulse_response.cache_clear()
-    impulse_response(SMALL, RATE)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
-
-
-@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+@pytest.mark.parametrize("rate", [8000, 44100])
 def test_a_telephone_lets_through_its_band_alone(rate):
     clip = generator(1).normal(0, 0.1, 4 * rate).astype(np.float32)
     heard = Telephone()(clip, rate, generator())
@@ -211,8 +201,7 @@ def test_a_call_loses_very_quiet_voices(effect, kept_dbfs, lost_dbfs):
     assert abs(likeness[1]) < 0.1
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 48000])
-@pytest.mark.parametrize("samples", [2880, 5001])
+@pytest.mark.parametrize(("rate", "samples"), [(8000, 2880), (11025, 5001), (48000, 5001)])
 def test_a_codec_keeps_length_and_voice(rate, samples):
     clip = voice(rate=rate)[:samples]
     heard = Codec(24.0)(clip, rate, generator())
@@ -229,12 +218,12 @@ def test_a_codec_has_the_asked_bitrate(monkeypatch):
         sizes.append(file.tell())
 
     monkeypatch.setattr(soundfile, "write", measured)
-    clip = generator(2).normal(0, 0.1, 10 * RATE).astype(np.float32)
+    clip = generator(2).normal(0, 0.1, 4 * RATE).astype(np.float32)
     errors = []
     for bitrate in (6.0, 46.0):
         errors.append(decibels(clip - Codec(bitrate)(clip, RATE, generator())))
     # The container's own bytes are in both.
-    assert (sizes[1] - sizes[0]) * 8 / 10 / 1000 == pytest.approx(40, rel=0.15)
+    assert (sizes[1] - sizes[0]) * 8 / 4 / 1000 == pytest.approx(40, rel=0.15)
     assert errors[1] < errors[0]
 
 
@@ -262,17 +251,12 @@ def test_clipping_cuts_at_its_share_of_the_peak_and_nowhere_else():
         (lambda: Codec(257.0), r"257\.0"),
         (lambda: Clipping(1.0), r"1\.0"),
         (lambda: Clipping(0.0), r"0\.0"),
-        (lambda: impulse_response(Room((9.0, 8.0, 5.0), 0.05, 1.0), RATE), r"\(9\.0, 8\.0, 5\.0\) m .* 0\.05 s"),
+        (
+            lambda: acoustic_effects._impulse_response(Room((9.0, 8.0, 5.0), 0.05, 1.0), RATE),
+            r"\(9\.0, 8\.0, 5\.0\) m .* 0\.05 s",
+        ),
     ],
 )
 def test_impossible_parameters_are_refused(make, named):
     with pytest.raises(ValueError, match=named):
         make()
-
-
-@pytest.mark.parametrize(("effect", "library"), [(Telephone(), "scipy.signal"), (SMALL, "pyroomacoustics")])
-def test_a_missing_library_is_named_with_its_extra(monkeypatch, effect, library):
-    monkeypatch.setitem(sys.modules, library, None)
-    acoustic_effects._impulse_response.cache_clear()
-    with pytest.raises(ImportError, match=rf"{library}.*pip install 'smoothclap\[acoustics\]'"):
-        effect(voice(), RATE, generator())

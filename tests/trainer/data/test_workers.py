@@ -71,7 +71,7 @@ def test_a_script_without_a_guard_runs_once_and_its_workers_end_with_it(tmp_path
     processes = psutil.Process(script.pid)
     try:
         total = float(script.stdout.readline())
-        wait_until(lambda: len(processes.children(recursive=True)) == 4)  # a tracker, a server and its two workers
+        wait_until(lambda: len(processes.children(recursive=True)) >= 4)  # a tracker, a server, two workers
         started = processes.children(recursive=True)
     finally:
         script.kill()
@@ -90,4 +90,7 @@ def wait_until(condition, seconds=60):
 
 
 def runs(process):
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

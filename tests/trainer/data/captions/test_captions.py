@@ -19,22 +19,6 @@ from smoothclap_trainer.data.captions.labels import EMOTION_ALIASES
 from smoothclap_trainer.data.captions.thresholds import GROUPS, Thresholds
 
 
-EMOTIONS = {
-    "neutral",
-    "happy",
-    "sad",
-    "angry",
-    "fearful",
-    "disgusted",
-    "surprised",
-    "bored",
-    "calm",
-    "excited",
-    "frustrated",
-    "contemptuous",
-    "anxious",
-    "tender",
-}
 LEVELS = {"pitch": "low", "pitch variation": "high", "intensity": "normal", "rate": "high", "duration": "low"}
 EMOTIONAL = {"emotion": "sad", "gender": "female", **LEVELS}
 
@@ -56,7 +40,6 @@ def test_every_level_has_wordings_in_every_language(language):
         assert min(len(phrases(group, level, language)) for level in ("low", "high")) >= 5
     for group in ("emotion", "gender"):
         assert set(LANGUAGES[language].wordings[group]) == set(LANGUAGES["en"].wordings[group])
-    assert set(LANGUAGES[language].wordings["emotion"]) >= EMOTIONS
     assert set(LANGUAGES[language].wordings) == set(CAPTION_GROUPS)
     assert set(LANGUAGES[language].persons) == {"unknown", *LANGUAGES["en"].wordings["gender"]}
     assert set(EMOTION_ALIASES.values()) <= set(LANGUAGES[language].wordings["emotion"])
@@ -70,13 +53,6 @@ def test_no_phrase_means_two_things(language):
             for phrase in wordings:
                 assert meanings.setdefault(phrase, (group, level)) == (group, level)
     assert len(all_phrases(language)) == len(set(all_phrases(language)))
-
-
-def test_all_phrases_name_every_speaker_and_hold_no_placeholder():
-    english, german = all_phrases("en"), all_phrases("de")
-    assert {"a low voice", "she speaks slowly", "he speaks slowly", "the speaker speaks slowly"} <= set(english)
-    assert {"eine tiefe Stimme", "die Frau spricht leise", "er spricht leise"} <= set(german)
-    assert not any("{" in phrase for phrase in english + german)
 
 
 def test_captions_are_made_of_the_phrases_of_their_levels():
@@ -101,13 +77,6 @@ def test_a_seed_reproduces_captions_and_another_does_not():
     assert [caption(LEVELS, "de") for _ in range(20)] == first
 
 
-def test_captions_vary_and_every_group_is_spoken_of():
-    texts = many(LEVELS, count=500)
-    assert len(set(texts)) > 300
-    assert any("utterance" in text for text in texts)
-    assert any(text == "a low voice" for text in many({"pitch": "low"}))
-
-
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_emotion_is_always_said(language):
     persons = LANGUAGES[language].persons["female"]
@@ -122,17 +91,6 @@ def test_known_gender_decides_the_word_for_the_speaker():
     assert not any(" he " in text or "this person" in text for text in texts)
     neutral = [f" {text}" for text in many({**EMOTIONAL, "gender": "non-binary"})]
     assert not any(" he " in text or " she " in text for text in neutral)
-
-
-def test_number_of_phrases():
-    # But for the two that are taken out, the phrases of these levels hold no comma or "and": joints count phrases.
-    levels = dict.fromkeys(("pitch", "rate", "duration", "intensity", "pitch variation", "shimmer"), "high")
-
-    def joints(text):
-        return text.replace("up and down", "").replace("piping, thin", "").replace(" and ", ", ").count(", ")
-
-    assert {joints(text) for text in many(levels)} == {0, 1, 2, 3, 4}
-    assert {joints(text) for text in many(levels, max_phrases=1)} == {0}
 
 
 def test_noun_frames_take_noun_phrases_only():
@@ -172,12 +130,6 @@ def test_captions_may_be_restricted_to_any_group(group):
     rest = {name: level for name, level in everything.items() if name != group}
     assert select_levels(rest, [group]) == {}
     assert list(select_levels(everything, ("valence", "gender"))) == ["gender", "valence"]
-
-
-def test_without_gender_captions_do_not_tell_it():
-    texts = many(select_levels(EMOTIONAL, ("emotion", "rate")), count=200)
-    words = {word for text in texts for word in ("she", "he", "this person", "someone") if f" {word} " in f" {text}"}
-    assert words == {"she", "he", "this person", "someone"}
 
 
 def test_what_is_drawn_has_not_changed():
