@@ -26,7 +26,6 @@ A batch holds at most `batch_size` times this many seconds, padding included. So
 long the longest clip is. Most clips of speech emotion corpora are shorter; for them only `batch_size` counts.
 """
 
-_EXAMPLES = 20  # at most this many bad clips are listed in an error
 AHEAD = 4
 """Items that wait for each worker: enough to keep it busy, few enough for memory."""
 
@@ -146,9 +145,14 @@ def report_unread(unread: Sequence[ClipError], count: int, policy: str) -> None:
     if policy == "skip" and len(unread) < count:
         logger.warning(f"{len(unread)} of {count} clips cannot be read; their embeddings are NaN. One is: {unread[0]}")
         return
-    listed = "\n  ".join(sorted(map(str, unread))[:_EXAMPLES])
-    more = f"\n  and {len(unread) - _EXAMPLES} more" if len(unread) > _EXAMPLES else ""
-    raise ValueError(f"{len(unread)} of {count} clips cannot be read; fix or remove them:\n  {listed}{more}")
+    listed = first_lines(sorted(map(str, unread)))
+    raise ValueError(f"{len(unread)} of {count} clips cannot be read; fix or remove them:\n  {listed}")
+
+
+def first_lines(lines: Sequence[str], most: int = 20) -> str:
+    """Join lines for an error: the first ones, indented, and how many more there are."""
+    more = [f"... and {len(lines) - most} more"] if len(lines) > most else []
+    return "\n  ".join([*lines[:most], *more])
 
 
 def _source(clip: Any, sampling_rate: int) -> Source:

@@ -21,7 +21,7 @@ import soundfile
 from transformers.utils import logging
 
 from modeling_smoothclap.audio_smoothclap import MIN_SECONDS, decode_audio
-from modeling_smoothclap.batching_smoothclap import map_ahead
+from modeling_smoothclap.batching_smoothclap import first_lines, map_ahead
 
 from ..files import whole_file
 from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone, acoustics_module
@@ -38,8 +38,6 @@ FORMAT = 2
 WAV_WRITER = "scipy.io.wavfile"
 """Not libsndfile, which writes the time of day into a WAV file of floats."""
 LOWEST_RATE = 8000
-SHOWN = 20
-"""An error or a warning lists at most this many clips."""
 
 Effect = Noise | Room | Telephone | Codec | Clipping
 
@@ -159,19 +157,14 @@ def degrade(
     results = list(logging.tqdm(found, total=len(rows), desc=condition.title, unit="clip"))
     if bad := [str(result) for result in results if isinstance(result, ValueError)]:
         raise ValueError(
-            f"{len(bad)} of {len(rows)} clips cannot be degraded; fix them or leave them out:\n  {_first(bad)}"
+            f"{len(bad)} of {len(rows)} clips cannot be degraded; fix them or leave them out:\n  {first_lines(bad)}"
         )
     if same := [repr(clip_id) for (clip_id, old), new in zip(clips, results, strict=True) if new == old]:
         logger.warning(
             f"{condition.title}: {len(same)} of {len(rows)} clips are silent or shorter than {MIN_SECONDS:g} s and "
-            f"stay as recorded:\n  {_first(same)}"
+            f"stay as recorded:\n  {first_lines(same)}"
         )
     return rows.assign(path=results)
-
-
-def _first(lines: list[str]) -> str:
-    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n  ".join(lines[:SHOWN] + more)
 
 
 def _check(clip: np.ndarray, sampling_rate: int, clip_id: str) -> None:

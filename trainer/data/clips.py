@@ -14,6 +14,7 @@ import torch
 from transformers.utils import logging
 
 from modeling_smoothclap.audio_smoothclap import ClipError, clip_problem, clip_source, decode_audio, read_audio
+from modeling_smoothclap.batching_smoothclap import first_lines
 
 from ..files import whole_file
 from .workers import ordered_map
@@ -123,11 +124,9 @@ def apply_policy(bad: Sequence[BadClip], count: int, policy: str, report: str | 
         where = f"; listed in {str(report)!r}" if report is not None else ""
         logger.warning(f"{len(bad)} of {count} clips are left out: {counts}{where}")
         return
-    lines = [f"{clip.name}: {clip.problem} ({clip.detail})" for clip in bad[:SHOWN]]
-    if len(bad) > SHOWN:
-        lines.append(f"... and {len(bad) - SHOWN} more")
+    lines = [f"{clip.name}: {clip.problem} ({clip.detail})" for clip in bad]
     fix = "fix them" if len(bad) == count else "fix them, or set the policy for bad clips to 'skip'"
-    raise ValueError("\n  ".join([f"{len(bad)} of {count} clips are bad ({counts}); {fix}:", *lines]))
+    raise ValueError(f"{len(bad)} of {count} clips are bad ({counts}); {fix}:\n  {first_lines(lines, SHOWN)}")
 
 
 def _write_report(bad: Sequence[BadClip], report: str | Path) -> None:

@@ -3,10 +3,9 @@
 import os
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,58 +20,38 @@ from .manifest_reading import BY_INDEX, ManifestTable, as_number, as_seconds, as
 logger = logging.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class Column:
-    """
-    A column that manifests may have, and what it says about a clip.
+class Column(NamedTuple):
+    """What reads a cell of a column that manifests may have, and what the column says about a clip."""
 
-    `kind` is what its cells hold: `"text"`, `"emotion"` or `"gender"` (a label that captions have words for),
-    `"number"`, `"seconds"` or `"bytes"`.
-    """
-
-    name: str
-    kind: str
+    read: Callable[[Any], Any] | None
     meaning: str
-
-
-SCHEMA: dict[str, Column] = {
-    column.name: column
-    for column in (
-        Column("id", "text", "unique name; by default the path as written, else split and row number"),
-        Column("path", "text", "audio file; relative paths start at the manifest's folder or `audio_root`"),
-        Column("label", "text", "class for evaluation, of any task, as written; by default `emotion` if it is a class"),
-        Column("emotion", "emotion", "emotion that captions have words for, or one of its aliases"),
-        Column("caption", "text", "description of the clip"),
-        Column("speaker", "text", "who speaks; a speaker of a corpus is in one split only"),
-        Column("corpus", "text", "name of the corpus that the clip is from"),
-        Column("language", "text", "language of the speech"),
-        Column("gender", "gender", "gender of the speaker: female, male or non-binary, or one of its aliases"),
-        Column("split", "text", "train, validation, test or a common name of one; by default the source's, else train"),
-        Column("arousal", "number", "rating, on any scale"),
-        Column("dominance", "number", "rating, on any scale"),
-        Column("valence", "number", "rating, on any scale"),
-        Column("duration", "seconds", "length of the clip"),
-        Column("audio", "bytes", "in place of `path`: an audio file's bytes, also as `datasets.Audio` keeps them"),
-    )
-}
-"""All columns that are read, in the order in which they are kept. Any others are kept as they are."""
-
-CELLS = tuple(name for name, column in SCHEMA.items() if column.kind != "bytes")
-TEXTS = tuple(name for name in CELLS if SCHEMA[name].kind not in ("number", "seconds"))
 
 
 def _category(group: str) -> Callable[[Any], str | None]:
     return lambda value: None if (text := as_text(value)) is None else category(text, group)
 
 
-READERS: dict[str, Callable[[Any], Any]] = {
-    "text": as_text,
-    "emotion": _category("emotion"),
-    "gender": _category("gender"),
-    "number": as_number,
-    "seconds": as_seconds,
+SCHEMA = {
+    "id": Column(as_text, "unique name; by default the path as written, else split and row number"),
+    "path": Column(as_text, "audio file; relative paths start at the manifest's folder or `audio_root`"),
+    "label": Column(as_text, "class for evaluation, of any task, as written; by default `emotion` if it is a class"),
+    "emotion": Column(_category("emotion"), "emotion that captions have words for, or one of its aliases"),
+    "caption": Column(as_text, "description of the clip"),
+    "speaker": Column(as_text, "who speaks; a speaker of a corpus is in one split only"),
+    "corpus": Column(as_text, "name of the corpus that the clip is from"),
+    "language": Column(as_text, "language of the speech"),
+    "gender": Column(_category("gender"), "gender of the speaker: female, male or non-binary, or one of its aliases"),
+    "split": Column(as_text, "train, validation, test or a common name of one; by default the source's, else train"),
+    "arousal": Column(as_number, "rating, on any scale"),
+    "dominance": Column(as_number, "rating, on any scale"),
+    "valence": Column(as_number, "rating, on any scale"),
+    "duration": Column(as_seconds, "length of the clip"),
+    "audio": Column(None, "in place of `path`: an audio file's bytes, also as `datasets.Audio` keeps them"),
 }
-"""Kind of a column to what reads its cells; a `ValueError` is a fault."""
+"""All columns that are read, in the order in which they are kept. Any others are kept as they are."""
+
+CELLS = tuple(name for name, column in SCHEMA.items() if column.read)
+TEXTS = tuple(name for name in CELLS if SCHEMA[name].read not in (as_number, as_seconds))
 
 SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -192,9 +171,9 @@ def _has_clips(table: ManifestTable) -> bool:
 
 def _check(table: ManifestTable) -> list[bool]:
     """Read the cells of all columns of the schema, note every fault, and return which rows have audio bytes."""
-    for name in CELLS:
-        if name in table.rows.column_names:
-            table.read(name, _values(table.rows, name), READERS[SCHEMA[name].kind])
+    for name, column in SCHEMA.items():
+        if column.read and name in table.rows.column_names:
+            table.read(name, _values(table.rows, name), column.read)
     cells, count = table.cells, len(table.rows)
     cells.setdefault("split", list(table.parts) if table.parts else ["train"] * count)
     _check_splits(table)

@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, load_from_disk
 from datasets.table import InMemoryTable
 
+from modeling_smoothclap.batching_smoothclap import first_lines
+
 from .clips import with_encoded_audio
 
 
@@ -54,11 +56,9 @@ class ManifestError(ValueError):
 
     def __init__(self, source: str, faults: Sequence[Fault], counting: str = ""):
         self.source, self.counting, self.faults = source, counting, tuple(faults)
-        lines = [str(fault) for fault in self.faults[:SHOWN]]
-        if len(self.faults) > SHOWN:
-            lines.append(f"... and {len(self.faults) - SHOWN} more, all in `.faults`")
+        lines = first_lines([str(fault) for fault in self.faults], SHOWN)
         count = "1 fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
-        super().__init__("\n  ".join([f"manifest {source!r} has {count}{counting and f' ({counting})'}:", *lines]))
+        super().__init__(f"manifest {source!r} has {count}{counting and f' ({counting})'}:\n  {lines}")
 
     def __reduce__(self) -> tuple[type, tuple[str, tuple[Fault, ...], str]]:
         return type(self), (self.source, self.faults, self.counting)

@@ -138,8 +138,7 @@ def test_clean_rows_keep_their_files(rows, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_all_bad_clips_are_named_at_once(rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(acoustic_conditions, "SHOWN", 3)
+def test_all_bad_clips_are_named_at_once(rows, tmp_path):
     low, empty, nan, broken = (f"{tmp_path}/bad-{number}.wav" for number in range(4))
     soundfile.write(low, CLIP, 4000, subtype="FLOAT")
     soundfile.write(empty, np.zeros(0), RATE)
@@ -147,7 +146,7 @@ def test_all_bad_clips_are_named_at_once(rows, tmp_path, monkeypatch):
     with open(broken, "w") as file:
         file.write("no audio")
     bad = pd.DataFrame({"id": list("defghi"), "path": [low, empty, nan, broken, str(tmp_path / "none"), None]})
-    with pytest.raises(ValueError, match=r"(?s)6 of 9.*'d'.*'e'.*'f'.*and 3 more"):
+    with pytest.raises(ValueError, match=r"(?s)6 of 9.*'d'.*'e'.*'f'.*'g'.*'h'.*'i'"):
         degrade(pd.concat([rows, bad]), NOISY, tmp_path / "out")
     found = ("'d'.*4000 Hz", "'e' has 0 samples", "'f'.*not finite", "'g'", "'h'.*none", "'i'")
     for number, named in enumerate(found):
@@ -155,8 +154,7 @@ def test_all_bad_clips_are_named_at_once(rows, tmp_path, monkeypatch):
             degrade(bad.iloc[[number]], NOISY, tmp_path / "out")
 
 
-def test_clips_of_which_nothing_can_be_heard_stay_as_recorded(rows, tmp_path, monkeypatch, logs):
-    monkeypatch.setattr(acoustic_conditions, "SHOWN", 2)
+def test_clips_of_which_nothing_can_be_heard_stay_as_recorded(rows, tmp_path, logs):
     paths = [str(tmp_path / f"unheard-{number}.wav") for number in range(3)]
     for path, clip in zip(paths, (np.zeros(8000), np.full(8000, 0.1), CLIP[:959]), strict=True):
         soundfile.write(path, clip, RATE, subtype="FLOAT")
@@ -165,7 +163,7 @@ def test_clips_of_which_nothing_can_be_heard_stay_as_recorded(rows, tmp_path, mo
     assert paths_of[1:4] == paths
     assert [paths_of[0], *paths_of[4:]] == degrade(rows, NOISY, tmp_path / "out")["path"].tolist()
     (warning,) = [record.message for record in logs.records]  # once, and not where all clips can be heard
-    assert all(part in warning for part in ("3 of 6", "'d'", "'e'", "1 more")) and "'f'" not in warning
+    assert all(part in warning for part in ("3 of 6", "'d'", "'e'", "'f'"))
     soundfile.write(paths[2], CLIP[:960], RATE, subtype="FLOAT")
     assert degrade(table, NOISY, tmp_path / "out")["path"].iloc[3] != paths[2]
 

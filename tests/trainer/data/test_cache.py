@@ -375,9 +375,3 @@ def test_what_an_encoder_refuses():
         encoder(tiny.clips(0.1))
     with pytest.raises(ValueError, match=r"input_features.*input_values"):
         FrozenSpeechEncoder.from_model(model, tiny.processor("whisper").feature_extractor)
-
-
-def test_the_towers_type_is_kept_and_features_are_float32():
-    features = of_model(tiny.model().bfloat16())(tiny.clips(0.1))
-    assert features.dtype == np.float32
-    np.testing.assert_allclose(features, of_model(tiny.model())(tiny.clips(0.1)), atol=0.05)

@@ -103,12 +103,13 @@ def test_a_pause_in_a_clip_does_not_stop_training(data, tmp_path):
     assert any(silent) and not all(silent)
 
 
-def test_cached_tower_output_cannot_be_augmented(data):
+def test_cached_tower_output_takes_the_place_of_audio_and_cannot_be_augmented(data):
     cached = data.add_column("pooled_audio", list(np.ones((8, 32), dtype=np.float32)))
     collator = rows.collator(cached, augmentation=Augmentation(("clean",)))
     with pytest.raises(ValueError, match="`pooled_audio`"):
         batch(collator, cached, 0)
-    assert "pooled_audio" in batch(dataclasses.replace(collator, training=False), cached, 0)
+    made = batch(dataclasses.replace(collator, training=False), cached, 0, 1)
+    assert made["pooled_audio"].shape == (2, 32) and "input_values" not in made
 
 
 def test_evaluation_takes_whole_clips_and_one_caption_per_clip(data):
@@ -117,13 +118,6 @@ def test_evaluation_takes_whole_clips_and_one_caption_per_clip(data):
     recorded = load_audio(data[2]["path"], sampling_rate=16000)
     np.testing.assert_array_equal(alone["input_values"][0].numpy(), recorded)
     assert texts(alone["input_ids"])[0] == texts(among_others["input_ids"])[1]
-
-
-def test_cached_tower_output_takes_the_audios_place(data):
-    cached = data.add_column("pooled_audio", list(np.ones((8, 32), dtype=np.float32)))
-    made = batch(rows.collator(cached), cached, 0, 1)
-    assert made["pooled_audio"].shape == (2, 32)
-    assert "input_values" not in made
 
 
 def test_of_several_cached_crops_each_epoch_takes_the_one_it_would_hear(data):

@@ -11,9 +11,7 @@ import soundfile
 from datasets import Audio, ClassLabel, Dataset, DatasetDict
 
 from smoothclap_trainer.data import manifest_reading
-from smoothclap_trainer.data.captions import row_levels
-from smoothclap_trainer.data.captions.thresholds import Thresholds
-from smoothclap_trainer.data.clips import check_clips, read_clip
+from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.data.manifest import SCHEMA, check_across, load_manifest
 from smoothclap_trainer.data.manifest_reading import ManifestError
 from tests.examples.recipes.archive_makers import encoded, tone
@@ -213,12 +211,8 @@ def test_spellings_of_an_emotion_are_one_class(folder):
     rows = load_manifest(table(folder, emotion=["Happy", "happiness", "No_Agreement", "other"]))["train"]
     assert rows["emotion"][:] == ["happy", "happy", "no agreement", "other"]
     assert rows["label"][:] == ["happy", "happy", None, None]
-
-
-def test_a_label_of_its_own_stays_as_written(folder):
     rows = load_manifest(table(folder, emotion=["Happy", "sad", "sad"], label=["Happy", "other", None]))["train"]
-    assert rows["label"][:] == ["Happy", "other", None]
-    assert rows["emotion"][:] == ["happy", "sad", "sad"]
+    assert rows["label"][:] == ["Happy", "other", None]  # a label of its own stays as written
 
 
 def hub(monkeypatch, **splits):
@@ -266,14 +260,6 @@ def test_rows_have_a_file_or_bytes(folder):
 def test_audio_of_other_kinds(folder, value):
     pd.DataFrame({"audio": [value]}).to_parquet(folder / "x.parquet")
     assert (None, "audio") in faults(folder / "x.parquet")
-
-
-def test_a_bare_list_of_files_is_enough(folder):
-    (folder / "x.csv").write_text("path\nwav/0.wav\nwav/1.wav\nwav/2.wav\n")
-    rows = check_clips(load_manifest(folder / "x.csv")["train"], "raise")
-    assert rows.column_names == ["id", "path", "duration"]
-    thresholds = Thresholds(low={"duration": 1.0}, high={"duration": 2.0}, num_rows=3)
-    assert row_levels(rows[0], thresholds) == {"duration": "low"}
 
 
 def test_paths_start_at_the_audio_root(folder):

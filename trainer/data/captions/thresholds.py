@@ -74,11 +74,8 @@ class Thresholds:
         Fit thresholds on TRAINING rows, for every group whose columns are there and vary.
 
         A group with a column whose lower and upper threshold are equal, such as `duration` of clips that all have one
-        length, means nothing: it is left out, with a warning, and captions and tags do not mention it.
-
-        Args:
-            rows (`Dataset` or `pd.DataFrame`): Training rows.
-            quantiles (`tuple[float, float]`, defaults to (0.3, 0.7)): Lower and upper quantile, interpolated linearly.
+        length, means nothing: it is left out, with a warning, and captions and tags do not mention it. Quantiles are
+        interpolated linearly.
 
         Raises:
             ValueError: No group's columns are there, none varies, or a column of acoustic values has gaps.
