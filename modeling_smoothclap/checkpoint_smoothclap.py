@@ -50,8 +50,7 @@ def parse_model(asked: str) -> NamedCheckpoint:
     checkpoint, at, revision = (model, "", "") if Path(model).exists() else model.partition("@")
     if not checkpoint or (named and not name) or (at and not revision):
         raise ValueError(f"{asked!r} does not name a model: give a Hub id or a folder, NAME=MODEL or MODEL@REVISION.")
-    if checkpoint == Path(SMOOTHCLAP_TINY).name and not Path(checkpoint).exists():
-        checkpoint = SMOOTHCLAP_TINY
+    checkpoint = _with_tiny(checkpoint)
     is_folder = Path(checkpoint).is_dir()
     if is_folder and revision:
         raise ValueError(f"{asked!r} is a folder, which has no revisions: leave out {at + revision!r}.")
@@ -67,8 +66,7 @@ def load_dual_encoder(
 
     Returns the model in evaluation mode, its processor, the folder of its files, and its commit if it is from the Hub.
     """
-    is_tiny = name_or_dir == Path(SMOOTHCLAP_TINY).name and not Path(name_or_dir).exists()
-    path = SMOOTHCLAP_TINY if is_tiny else name_or_dir
+    path = _with_tiny(name_or_dir)
     folder, commit = find_checkpoint(path, revision)
     if (folder / ADAPTER_CONFIG_NAME).is_file() and not is_peft_available():
         raise ImportError(f'{name_or_dir!r} holds adapters, which need peft: pip install "smoothclap[train]"')
@@ -142,6 +140,12 @@ def weights_sha256(folder: Path) -> str:
         return sums[0]
     listing = "".join(f"{each}  {path.name}\n" for each, path in zip(sums, files, strict=True))
     return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def _with_tiny(name: str) -> str:
+    """Return the folder of the small checkpoint for its name, unless the user has a folder of that name."""
+    is_tiny = name == Path(SMOOTHCLAP_TINY).name and not Path(name).exists()
+    return SMOOTHCLAP_TINY if is_tiny else name
 
 
 def _can_only_be_a_path(name: str) -> bool:
