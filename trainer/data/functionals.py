@@ -25,7 +25,6 @@ from .workers import ordered_map
 
 logger = logging.get_logger(__name__)
 
-FEATURE_SET = "eGeMAPSv02"
 NUM_FUNCTIONALS = 88
 LARGEST_SAMPLE = 32767 / 32768
 """openSMILE is given 16 bits: a sample of 1 or more would wrap to the opposite sign."""
@@ -52,7 +51,7 @@ def _feature_version() -> str:
     _smile()
     import opensmile
 
-    return f"{FEATURE_SET}-functionals-opensmile-{opensmile.__version__}"
+    return f"eGeMAPSv02-functionals-opensmile-{opensmile.__version__}"
 
 
 def functional_names() -> list[str]:
@@ -87,11 +86,6 @@ def _key(row: Mapping[str, Any]) -> str | ClipError:
 
 def _compute(row: Mapping[str, Any]) -> tuple[np.ndarray, str | None]:
     return _functionals(*decode_clip_of(row))
-
-
-def _cache_folder(cache_dir: str | Path) -> Path:
-    """Return where the functionals of the installed version are; another version never sees them."""
-    return Path(cache_dir) / _feature_version()
 
 
 def _load_cache(folder: Path) -> pd.DataFrame:
@@ -159,7 +153,7 @@ def usable_rows(rows: Dataset, policy: str, report: str | Path | None = None) ->
 
 def _table(rows: Sequence[Mapping[str, Any]] | Dataset, cache_dir: str | Path, num_workers: int) -> pd.DataFrame:
     """Return one row per clip: `problem` and the functionals."""
-    folder = _cache_folder(cache_dir)
+    folder = Path(cache_dir) / _feature_version()  # another version never sees these files
     known = _load_cache(folder)
     # Threads: decoding and hashing leave the interpreter free, and a full cache then starts no process.
     hashed = map_ahead(_key, rows, num_workers)
