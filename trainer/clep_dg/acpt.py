@@ -19,13 +19,14 @@ from transformers.utils import logging
 from modeling_smoothclap.loss_smoothclap import cosines
 
 from ..config import Count, Fraction, Positive, Seed, Settings
+from ..files import write_json
 from .context_bank import (
+    RECORD_FILE,
     AcousticContextBank,
     read_contexts,
     read_record,
     record_differences,
     write_contexts,
-    write_record,
 )
 from .prompts import PromptEncoder, PromptTemplates, PromptTokens
 
@@ -56,12 +57,7 @@ def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
     """
     Return `1/(k-1) * sum_{j<k} |cos(T(P_k), T(P_j))|`: how similar a context is to the earlier ones; 0 for the first.
 
-    Args:
-        feature (`torch.Tensor` of shape `(width,)`): Embedding of the context's prompt.
-        earlier (`torch.Tensor` of shape `(k-1, width)`): Embeddings of the earlier contexts' prompts.
-
-    Returns:
-        `torch.Tensor` of shape `()`: Between 0 and 1.
+    `feature` is the embedding of the context's prompt, (width,); `earlier` those of the earlier ones, (k-1, width).
     """
     if not len(earlier):
         return feature.sum() * 0  # a zero that has a gradient
@@ -72,12 +68,8 @@ def content_loss(joint: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
     """
     Return `-1/N * sum_m log softmax_n(cos(T(P_k o P_m), T(P_n)))[m]`: whether an emotion is recognised in a context.
 
-    Args:
-        joint (`torch.Tensor` of shape `(N, width)`): Embeddings of the emotions' prompts with the context.
-        content (`torch.Tensor` of shape `(N, width)`): Embeddings of the emotions' prompts without, in the same order.
-
-    Returns:
-        `torch.Tensor` of shape `()`, in nats. The cosines are not scaled, so it is never close to zero.
+    `joint` and `content` are the embeddings of the emotions' prompts with and without the context, (N, width). The
+    cosines are not scaled, so the loss is never close to zero.
     """
     logits = cosines(F.normalize(joint, dim=-1), F.normalize(content, dim=-1))  # (N, N)
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
@@ -95,17 +87,6 @@ def untrained_bank(encoder: PromptEncoder, templates: PromptTemplates, settings:
         seed = int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0])
         drawn.append(torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * settings.init_std)
     return AcousticContextBank(torch.stack(drawn), templates, encoder.fingerprints)
-
-
-def check_folder(
-    encoder: PromptEncoder,
-    templates: PromptTemplates,
-    class_names: Sequence[str],
-    settings: ACPTSettings,
-    folder: str | Path,
-) -> None:
-    """Raise the errors of [`fit_contexts`] that can be found before fitting. Nothing is written."""
-    _prepared(encoder, templates, class_names, settings, Path(folder))
 
 
 def fit_contexts(
@@ -127,33 +108,16 @@ def fit_contexts(
         templates ([`PromptTemplates`]): The wordings.
         class_names (`Sequence[str]`): The emotions, at least two, in words that fit the templates.
         settings ([`ACPTSettings`]): How to fit.
-        folder (`str` or `Path`): Where the bank is kept. It is created if need be.
-
-    Returns:
-        [`AcousticContextBank`]
+        folder (`str` or `Path`): Where the bank is kept.
 
     Raises:
         ValueError: if there are fewer than two classes, a prompt is too long, the folder holds contexts of another fit
             or damaged files, or a loss is not finite.
-
-    Example:
-
-    ```python
-    >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-    >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings, fit_contexts
-    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH, PromptEncoder
-    >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
-    >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
-    >>> settings = ACPTSettings(num_contexts=3, steps=2)
-    >>> fit_contexts(encoder, ENGLISH, ["happy", "sad"], settings, "contexts").contexts.shape
-    torch.Size([3, 1, 256])
-
-    ```
     """
     folder = Path(folder)
-    target, done, prompts, content_tokens = _prepared(encoder, templates, class_names, settings, folder)
+    target, done, prompts, content_tokens = prepare_fit(encoder, templates, class_names, settings, folder)
     if not done:
-        write_record(folder, target.record)
+        write_json(folder / RECORD_FILE, target.record)
     losses = [name for name, is_on in (("style", settings.style_loss), ("content", settings.content_loss)) if is_on]
     progress = logging.tqdm(
         total=len(target),
@@ -215,14 +179,18 @@ def _context_feature(encoder: PromptEncoder, prompts: PromptTokens, context: tor
     return encoder.embed(PromptTokens(prompts.ids[:1], prompts.mask[:1]), context[None])[0]
 
 
-def _prepared(
+def prepare_fit(
     encoder: PromptEncoder,
     templates: PromptTemplates,
     class_names: Sequence[str],
     settings: ACPTSettings,
     folder: Path,
 ) -> tuple[AcousticContextBank, list[torch.Tensor], PromptTokens, PromptTokens]:
-    """The bank before fitting, the contexts that the folder has already, all prompts, and the content prompts."""
+    """
+    Raise the errors of [`fit_contexts`] that can be found before fitting. Nothing is written.
+
+    Returns the bank before fitting, the contexts that the folder has already, all prompts, and the content prompts.
+    """
     joint_prompts, content_prompts = templates.joint_prompts(class_names), templates.content_prompts(class_names)
     if len(class_names) < 2:
         raise ValueError(f"Contexts need at least two classes, got {list(class_names)}; name more.")

@@ -120,14 +120,7 @@ class SavedClassifier:
 
 def write_cards(results: ExperimentResults, folder: str | Path) -> list[Path]:
     """
-    Write the card of every classifier that an experiment saved.
-
-    Args:
-        results ([`ExperimentResults`]): Of the experiment.
-        folder (`str` or `Path`): The experiment's output folder, with `classifier/`.
-
-    Returns:
-        `list[Path]`: `README.md` of each classifier.
+    Write `README.md` for every classifier that an experiment saved in `classifier/` of its output folder.
 
     Raises:
         ValueError: if a classifier is missing, or a file in its folder is damaged.
@@ -142,16 +135,9 @@ def write_cards(results: ExperimentResults, folder: str | Path) -> list[Path]:
 
 def classifier_card(classifier: SavedClassifier, folder: str | Path) -> str:
     """
-    Return the card of one classifier.
+    Return the card of the classifier that was saved in `folder`, as Markdown with front matter.
 
     The licence is that of the encoder if the encoder's own card states one; else none is stated.
-
-    Args:
-        classifier ([`SavedClassifier`]): What the results say of it.
-        folder (`str` or `Path`): Where it was saved.
-
-    Returns:
-        `str`: Markdown with front matter, which huggingface_hub has read back.
     """
     folder, encoder = Path(folder), classifier.encoder
     is_model = not (folder / RECORD_FILE).is_file()  # or else one vector for each class
@@ -159,7 +145,7 @@ def classifier_card(classifier: SavedClassifier, folder: str | Path) -> str:
         "classifier_card.md.jinja",
         classifier=classifier,
         results=classifier.results,
-        facts=CardFacts.read(folder, encoder.name) if is_model else None,
+        facts=CardFacts(folder, encoder.name) if is_model else None,
         conditions={each.name: each.title for each in classifier.results.conditions},
         simpler=SIMPLER,
         weights_file=WEIGHTS_FILE,
@@ -180,7 +166,7 @@ def classifier_card(classifier: SavedClassifier, folder: str | Path) -> str:
 
 
 def eval_results(classifier: SavedClassifier) -> Iterator[EvalResult]:
-    """Return the results for the Hub's `model-index`, each under its corpus and acoustic condition."""
+    """Yield the results for the Hub's `model-index`, each under its corpus and acoustic condition."""
     for test in classifier.tests:
         about = {"dataset_type": test.corpus, "dataset_name": classifier.corpora[test.corpus].title}
         for name in METRICS:

@@ -54,18 +54,8 @@ def arcface_logits(
     Return scaled cosines with an angular margin at the true class: `s cos(theta + m)` there, `s cos(theta)` elsewhere.
 
     Where `theta + m` exceeds pi, so that the cosine would rise again, the true class gets `s (cos(theta) - m sin(m))`,
-    as in ArcFace's own code (arXiv 1801.07698). Gradients are finite for any angle. With a margin of 0 these are the
-    logits of softmax cross-entropy.
-
-    Args:
-        features (`torch.Tensor` of shape `(batch, width)`): Of any length.
-        weights (`torch.Tensor` of shape `(classes, width)`): Of any length.
-        labels (`torch.Tensor` of shape `(batch,)`): Class ids.
-        scale (`float`, defaults to 5.0): s.
-        margin (`float`, defaults to 0.5): m, in radians.
-
-    Returns:
-        `torch.Tensor` of shape `(batch, classes)`.
+    as in ArcFace's own code (arXiv 1801.07698). Gradients are finite for any angle. `features`, (batch, width), and
+    `weights`, (classes, width), are of any length; `margin` is in radians.
     """
     cosine = cosines(F.normalize(features, dim=-1), F.normalize(weights, dim=-1))  # (batch, classes)
     true = cosine.gather(1, labels[:, None])  # (batch, 1)
@@ -94,18 +84,6 @@ def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: Cla
 
     Raises:
         ValueError: if features and labels differ in number, a feature is not finite, or a class has no feature.
-
-    Example:
-
-    ```python
-    >>> import torch
-    >>> from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
-    >>> features = torch.tensor([[1.0, 0.1], [0.1, 1.0]])
-    >>> weights = train_classifier(features, torch.tensor([0, 1]), ClassifierSettings())
-    >>> (features @ weights.T).argmax(dim=1)
-    tensor([0, 1])
-
-    ```
     """
     classes = _check(features, labels)
     features = features.detach().float()
@@ -130,7 +108,7 @@ def _class_means(features: torch.Tensor, labels: torch.Tensor, classes: int) -> 
 
 
 def _check(features: torch.Tensor, labels: torch.Tensor) -> int:
-    """The number of classes."""
+    """Return the number of classes."""
     if features.ndim != 2 or labels.shape != features.shape[:1] or not len(labels):
         raise ValueError(
             f"Features are (n, width) and labels (n,) with n of at least 1; got {tuple(features.shape)} and "
@@ -150,7 +128,7 @@ WEIGHTS_FILE, RECORD_FILE = "classifier.safetensors", "classifier.json"
 
 
 def check_no_adapters(encoder: SmoothCLAPEncoder) -> None:
-    """Raise a `ValueError` if [`save_classifier`] could not save an encoder's audio half, because it has adapters."""
+    """Raise a `ValueError` if an encoder has adapters, with which [`save_classifier`] could not save its audio half."""
     if isinstance(encoder.model, SmoothCLAPModel) and getattr(encoder.model, "peft_config", None):
         raise ValueError(
             f"The encoder {encoder.name!r} has separate adapters, but a classifier includes its audio tower as one "
@@ -163,19 +141,12 @@ def save_classifier(
     encoder: SmoothCLAPEncoder, weights: torch.Tensor, classes: list[str], scale: float, folder: str | Path
 ) -> None:
     """
-    Save a classifier with what it needs.
+    Save a classifier, (classes, width), with what it needs.
 
     With a SmoothCLAP encoder it becomes a model with its feature extractor, which
     `pipeline("audio-classification", model=folder)` loads. With any other, such as transformers' ClapModel, two files
-    are written: `classifier.safetensors` with the tensor `weights`, and `classifier.json` with `id2label`, `scale`, and
-    the encoder's name and SHA-256.
-
-    Args:
-        encoder ([`SmoothCLAPEncoder`]): The encoder that the classifier was trained with.
-        weights (`torch.Tensor` of shape `(classes, width)`): One vector per class.
-        classes (`list[str]`): Their names.
-        scale (`float`): The factor between cosine and logit.
-        folder (`str` or `Path`): It is created if need be.
+    are written: `classifier.safetensors` with the tensor `weights`, and `classifier.json` with `id2label`, `scale` (the
+    factor between cosine and logit), and the encoder's name and SHA-256.
     """
     folder = Path(folder)
     id2label = dict(enumerate(classes))

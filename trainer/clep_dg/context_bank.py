@@ -52,8 +52,6 @@ class AcousticContextBank:
             raise ValueError(f"`contexts` has the shape (K, M, D), none of them 0, not {tuple(self.contexts.shape)}.")
         if wrong := int((~self.contexts.isfinite()).any(dim=(1, 2)).sum()):
             raise ValueError(f"{wrong} of {len(self.contexts)} contexts are not finite; fit them anew.")
-        if not isinstance(self.templates, PromptTemplates):
-            raise ValueError(f"`templates` is a PromptTemplates, not {self.templates!r}.")
         if set(self.fingerprints) != set(_PARTS):
             raise ValueError(
                 f"`fingerprints` are of {list(_PARTS)}, as `PromptEncoder.fingerprints` has them, not of "
@@ -93,7 +91,7 @@ class AcousticContextBank:
         """
         folder = Path(folder)
         (folder / CONTEXTS_FILE).unlink(missing_ok=True)  # another bank's vectors must not get this one's record
-        write_record(folder, self.record)
+        write_json(folder / RECORD_FILE, self.record)
         write_contexts(folder, self.contexts)
         write_text(folder / CARD, contexts_card(self.record))
 
@@ -154,11 +152,6 @@ class AcousticContextBank:
             api.create_repo(repo_id, exist_ok=True)
             files = [CommitOperationAdd(name, f"{folder}/{name}") for name in (RECORD_FILE, CONTEXTS_FILE, CARD)]
             return api.create_commit(repo_id, files, commit_message="Upload acoustic contexts")
-
-
-def write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write [`AcousticContextBank.record`] to a folder, which is created if need be."""
-    write_json(folder / RECORD_FILE, record)
 
 
 def write_contexts(folder: Path, contexts: torch.Tensor) -> None:

@@ -24,17 +24,10 @@ SYNTHETIC = " (SYNTHETIC)"
 @dataclass(frozen=True, eq=False)
 class LabelledCorpus:
     """
-    A corpus with labels.
+    A corpus with labels. `source` is a sentence on where the classes come from.
 
-    Args:
-        name (`str`): As the settings name it.
-        title (`str`): For people; marked if the speech is synthetic.
-        language (`str`): BCP-47 tag of the speech.
-        licence (`str`): Of the clips.
-        source (`str`): Where the classes come from, in a sentence.
-        classes (`tuple[str, ...]`): Each has clips.
-        rows (`pd.DataFrame`): One row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker`
-            (text, or `None` where it is unknown), `corpus` and `language`; `attrs["left_out"]` has reasons and counts.
+    `rows` has one row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` (text, or `None`
+    where it is unknown), `corpus` and `language`; `attrs["left_out"]` has reasons and counts.
     """
 
     name: str
@@ -48,13 +41,7 @@ class LabelledCorpus:
 
 def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
     """
-    Read corpora and keep the classes that all of them have.
-
-    Args:
-        settings (`Sequence[CorpusSettings]`): At least one corpus.
-
-    Returns:
-        `list[LabelledCorpus]`: In the order of the settings; all have the same `classes`, in the order of the first.
+    Read corpora and keep the classes that all of them have, in the order of the first.
 
     Raises:
         ValueError: if a corpus cannot be read or labelled, fewer than two classes are shared, or files are.
@@ -75,12 +62,6 @@ def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
 def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
     """
     Read one corpus, with all classes that it has.
-
-    Args:
-        settings ([`CorpusSettings`]): Which corpus, and how it is labelled.
-
-    Returns:
-        [`LabelledCorpus`]
 
     Raises:
         ValueError: if the folder is not that of the corpus; or the manifest is faulty, lacks a column, a split, a label

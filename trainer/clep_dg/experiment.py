@@ -26,9 +26,8 @@ from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
 from .judging import BySeed, generalisation, supervised, trained_on_others
 from .methods import CLEP_DG, METHODS, check_contexts, text_stages
-from .plots import contexts_plot, draw_contexts
 from .prompts import PromptEncoder
-from .report import write_report
+from .report import contexts_plot, draw_contexts, write_report
 from .results import (
     AUDIO_OF_OTHERS,
     ConditionSummary,
@@ -191,7 +190,7 @@ class _Run:
     def _fit(
         self, encoder: SmoothCLAPEncoder, prompts: PromptEncoder, checkpoint: str
     ) -> tuple[Mapping[str, BySeed], list[TextMeasures]]:
-        """Class vectors by method and seed, and measures of texts. Keep the classifier and plot of the first seed."""
+        """Return class vectors by method and seed, and measures of texts; save classifier and plot of the first."""
         weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
         texts: list[TextMeasures] = []
         for seed in self.settings.seeds:

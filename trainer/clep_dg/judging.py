@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,41 +34,24 @@ BySeed = Mapping[int | None, np.ndarray]
 """Seed, or `None` where nothing is random, to class vectors `(classes, width)` or predicted ids `(clips,)`."""
 
 
-class Comparison(TypedDict):
-    """The part of a result that both protocols have."""
-
-    clips: int
-    interval: Interval
-    methods: tuple[MethodResult, ...]
-
-
 def over_seeds(
     method: str, predicted: BySeed, true: np.ndarray, classes: Sequence[str], units: Sequence[str]
 ) -> MethodResult:
     """
-    Return the metrics of one method's predictions.
+    Return the metrics of one method's predicted class ids against the true ones, (clips,).
 
-    Args:
-        method (`str`): Its name.
-        predicted (`Mapping[int | None, np.ndarray]`): Seed to the class id of each clip, `(clips,)`; of a method in
-            which nothing is random, `None` to the only ones.
-        true (`np.ndarray` of shape `(clips,)`): The true class ids.
-        classes (`Sequence[str]`): Their names.
-        units (`Sequence[str]`): What the bootstrap draws, for each clip; see [`units_of`].
+    `units` is what the bootstrap draws for each clip, from [`units_of`].
     """
-    found = {
+    found: dict[int | None, Any] = {
         seed: metrics_with_intervals(each, true, len(classes), units, samples=SAMPLES)
         for seed, each in predicted.items()
     }
-    recalls: Any = [[each.value for each in of_seed.per_class_recall] for of_seed in found.values()]
-    values: dict[int | None, Any] = {
-        seed: {name: of_seed.metrics[name].value for name in METRICS} for seed, of_seed in found.items()
-    }
+    recalls = [[each.value for each in of_seed.per_class_recall] for of_seed in found.values()]
     return MethodResult(
         method,
         {name: _over_seeds([of_seed.metrics[name] for of_seed in found.values()]) for name in METRICS},
         dict(zip(classes, np.mean(recalls, axis=0).tolist(), strict=True)),
-        tuple(SeedResult(seed, **of_seed) for seed, of_seed in values.items()),
+        tuple(SeedResult(seed, **{name: one.metrics[name].value for name in METRICS}) for seed, one in found.items()),
     )
 
 
@@ -85,14 +68,10 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
 
 def units_of(ids: Sequence[str], speakers: Sequence[str | None]) -> tuple[list[str], Interval]:
     """
-    Choose what the bootstrap draws: speakers if five or more are known, and each clip of an unknown speaker by itself;
-    otherwise clips, which makes intervals too narrow for what other speakers would give.
+    Return what the bootstrap draws for each clip, and a summary.
 
-    Args:
-        ids (`Sequence[str]`), speakers (`Sequence[str | None]`): Of the clips.
-
-    Returns:
-        `tuple[list[str], Interval]`: The unit of each clip, and a summary.
+    It draws speakers if five or more are known, and each clip of an unknown speaker by itself; otherwise clips, which
+    makes intervals too narrow for what other speakers would give.
     """
     by_speaker = len(set(speakers) - {None}) >= FEWEST_SPEAKERS
     units = [
@@ -106,12 +85,7 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndar
     """
     Assign speakers to folds in turn: those with the same classes together, by falling number of clips, then by name.
 
-    There are up to five folds, as many as leave two speakers to each (ours). Nothing is drawn, so the folds are always
-    the same.
-
-    Args:
-        speakers (`Sequence[str]`): Of each clip.
-        labels (`Sequence[str]` or `Sequence[int]`): Class of each clip, by name or id.
+    There are up to five folds, as many as leave two speakers to each (ours). Nothing is random.
 
     Returns:
         `np.ndarray` of shape `(clips,)`: The fold, from 0, that each clip is tested in.
@@ -119,15 +93,6 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndar
     Raises:
         ValueError: if there are fewer than four speakers, or the clips outside of a fold lack a class. The text may
             follow "because".
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.clep_dg.judging import speaker_folds
-    >>> speaker_folds(["ann", "ann", "bob", "bob", "eve", "eve", "ian", "ian"], [0, 1] * 4)
-    array([0, 0, 1, 1, 0, 0, 1, 1])
-
-    ```
     """
     given = np.asarray(labels).tolist()
     clips = Counter(speakers)
@@ -154,18 +119,12 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndar
     return folds
 
 
-def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: Mapping[str, BySeed]) -> Comparison:
+def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: Mapping[str, BySeed]) -> dict[str, Any]:
     """
-    Leave one corpus out: compare methods on a corpus that none of them was trained on.
+    Compare methods on a corpus that none of them was trained on; its labels are used for scoring only.
 
-    Stages 2 and 3 use no audio at all, so nothing is trained here. Whether the encoder was trained on the corpus is a
-    question apart, see [`~smoothclap_trainer.evaluation.corpora.zero_shot_status`]. Labels are used for scoring only.
-
-    Args:
-        corpus ([`LabelledCorpus`]): The target.
-        audio_embeds (`np.ndarray` of shape `(clips, width)`): Of its clips.
-        weights (`Mapping[str, Mapping[int | None, np.ndarray]]`): Method to seed to one vector per class,
-            `(classes, width)`.
+    `audio_embeds` is (clips, width); `weights` has a (classes, width) for each method and seed. Whether the encoder
+    was trained on the corpus is another question, see [`~smoothclap_trainer.evaluation.corpora.zero_shot_status`].
     """
     return _compared(corpus, np.ones(len(audio_embeds), bool), _predictions(audio_embeds, weights))
 
@@ -174,16 +133,9 @@ def trained_on_others(
     others: Sequence[tuple[LabelledCorpus, np.ndarray]], seeds: Sequence[int], settings: ClassifierSettings
 ) -> dict[int | None, np.ndarray]:
     """
-    Train the usual baseline where one corpus is left out: the same classifier on labelled clips of all other corpora.
+    Train the usual baseline of leaving one corpus out: the same classifier, on labelled clips of all other corpora.
 
-    Args:
-        others (`Sequence[tuple[LabelledCorpus, np.ndarray]]`): The other corpora, each with the embeddings of its
-            clips as recorded, `(clips, width)`.
-        seeds (`Sequence[int]`): Of the classifiers.
-        settings ([`ClassifierSettings`]): How to train; its seed is not used.
-
-    Returns:
-        `dict[int | None, np.ndarray]`: Seed to one vector per class, `(classes, width)`.
+    Each of these comes with the embeddings of its clips as recorded. Returns (classes, width) for each seed.
     """
     features = torch.from_numpy(np.concatenate([embeds for _, embeds in others]))
     labels = torch.from_numpy(np.concatenate([_class_ids(corpus) for corpus, _ in others]))
@@ -204,19 +156,9 @@ def supervised(
     The audio classifier is trained on clean clips of the other folds' speakers. Every clip of a known speaker is
     tested once, by the classifier of its fold; metrics are those of all these clips together.
 
-    Args:
-        corpus ([`LabelledCorpus`]): The corpus.
-        zero_shot ([`ZeroShot`]): Whether the encoder was trained on it.
-        audio_embeds (`Mapping[str, np.ndarray]`): Acoustic condition, clean among them, to embeddings
-            `(clips, width)`.
-        weights (`Mapping[str, Mapping[int | None, np.ndarray]]`): Of the methods trained on text, as in
-            [`generalisation`].
-        seeds (`Sequence[int]`): Of the audio classifiers.
-        settings ([`ClassifierSettings`]): How to train; its seed is not used.
-
     Returns:
-        `list[Supervised] | list[Refusal]`: One result for each condition; or one refusal if the known speakers make no
-        folds, or lack a class.
+        One result for each acoustic condition in `audio_embeds`; or one refusal if the known speakers make no folds,
+        or lack a class.
     """
     known = corpus.rows["speaker"].notna().to_numpy()
     speakers, true = corpus.rows["speaker"][known].tolist(), _class_ids(corpus)[known]
@@ -256,7 +198,7 @@ def supervised(
 
 
 def _predicted_by_fold(audio_embeds: np.ndarray, folds: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:
-    """Class id of each clip, (clips,), by the classifier that was not trained on its speaker."""
+    """Class id of each clip, by the classifier that was not trained on its speaker."""
     predicted = np.empty(len(folds), int)
     for fold, its_weights in enumerate(weights):
         predicted[folds == fold] = zero_shot_predictions(audio_embeds[folds == fold], its_weights)
@@ -274,7 +216,8 @@ def _predictions(audio_embeds: np.ndarray, weights: Mapping[str, BySeed]) -> dic
     }
 
 
-def _compared(corpus: LabelledCorpus, chosen: np.ndarray, predicted: Mapping[str, BySeed]) -> Comparison:
+def _compared(corpus: LabelledCorpus, chosen: np.ndarray, predicted: Mapping[str, BySeed]) -> dict[str, Any]:
+    """The part of a result that both protocols have."""
     rows = corpus.rows[chosen]
     speakers = [speaker if isinstance(speaker, str) else None for speaker in rows["speaker"]]  # pandas has NaN for None
     units, interval = units_of(rows["id"].tolist(), speakers)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from modeling_smoothclap.loss_smoothclap import cosines
 
 from ..files import file_sha256
-from .acpt import ACPTSettings, check_folder, fit_contexts, untrained_bank
+from .acpt import ACPTSettings, fit_contexts, prepare_fit, untrained_bank
 from .classifier import ClassifierSettings, train_classifier
 from .context_bank import CONTEXTS_FILE, AcousticContextBank
 from .prompts import PromptEncoder, PromptTemplates
@@ -42,27 +42,17 @@ FITTED: dict[Contexts, dict[str, bool]] = {
 
 @dataclass(frozen=True)
 class Method:
-    """
-    One way to a vector for each class.
-
-    Args:
-        name (`str`): In results.
-        title (`str`): In tables.
-        meaning (`str`): What it is, in a sentence.
-        contexts ([`Contexts`]): Which contexts the prompts have.
-        trained (`bool`): Whether a classifier is trained on the embeddings; otherwise the vectors are their means over
-            the contexts.
-    """
+    """A way to a vector for each class: a classifier that is trained on embeddings, or their mean over the contexts."""
 
     name: str
     title: str
     meaning: str
-    contexts: Contexts
+    contexts: Contexts  # of the prompts
     trained: bool
 
     @property
     def is_random(self) -> bool:
-        """Return whether the seed makes a difference."""
+        """Whether the seed makes a difference."""
         return self.trained or self.contexts != Contexts.NONE
 
 
@@ -122,28 +112,20 @@ METHODS = (ZERO_SHOT, ENSEMBLE, CONTEXT_FREE, RANDOM_CONTEXTS, WITHOUT_STYLE, WI
 
 @dataclass(frozen=True, eq=False)
 class TextStages:
-    """
-    What stages 2 and 3 yield for every method with one seed.
+    """What stages 2 and 3 yield with one seed: embeddings of the classes, and by method class vectors and measures."""
 
-    Args:
-        content (`torch.Tensor` of shape `(N, width)`): Embeddings of the classes without a context.
-        joint (`dict[Contexts, torch.Tensor]`): Embeddings of the classes in each of K contexts, `(K, N, width)`.
-        weights (`dict[str, torch.Tensor]`): Method to one unit-length vector per class, `(N, width)`.
-        measures (`dict[str, TextMeasures]`): Method to what it makes of texts.
-    """
-
-    content: torch.Tensor
-    joint: dict[Contexts, torch.Tensor]
-    weights: dict[str, torch.Tensor]
+    content: torch.Tensor  # without a context, (N, width)
+    joint: dict[Contexts, torch.Tensor]  # (K, N, width)
+    weights: dict[str, torch.Tensor]  # unit length, (N, width)
     measures: dict[str, TextMeasures]
 
 
 def check_contexts(
     encoder: PromptEncoder, templates: PromptTemplates, words: Sequence[str], acpt: ACPTSettings, folder: str | Path
 ) -> None:
-    """Raise where [`text_stages`] would when it fits contexts, before the first of them takes its time."""
+    """Raise what [`text_stages`] would raise when it fits contexts, before the first of them takes its time."""
     for kind, losses in FITTED.items():
-        check_folder(encoder, templates, words, acpt.changed(**losses), Path(folder) / kind)
+        prepare_fit(encoder, templates, words, acpt.changed(**losses), Path(folder) / kind)
 
 
 def text_stages(
@@ -157,37 +139,8 @@ def text_stages(
     """
     Run stages 2 and 3 for every method: fit contexts, train classifiers on embeddings of texts, measure both.
 
-    Args:
-        encoder ([`PromptEncoder`]): The dual encoder's text half.
-        templates ([`PromptTemplates`]): The wordings.
-        words (`Sequence[str]`): What templates call each of the N classes, two or more.
-        acpt ([`ACPTSettings`]), classifier ([`ClassifierSettings`]): How contexts are fitted and classifiers are
-            trained, each with its seed.
-        folder (`str` or `Path`): Fitted contexts are kept there, in a folder for each kind. Finished ones are read
-            again; an interrupted fit goes on.
-
-    Returns:
-        [`TextStages`]: With all tensors on the CPU, in float32.
-
-    Raises:
-        ValueError: as [`~acpt.fit_contexts`].
-
-    Example:
-
-    ```python
-    >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-    >>> from smoothclap_trainer.clep_dg.acpt import ACPTSettings
-    >>> from smoothclap_trainer.clep_dg.classifier import ClassifierSettings
-    >>> from smoothclap_trainer.clep_dg.methods import text_stages
-    >>> from smoothclap_trainer.clep_dg.prompts import ENGLISH, PromptEncoder
-    >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
-    >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
-    >>> settings = ACPTSettings(num_contexts=2, steps=2), ClassifierSettings()
-    >>> stages = text_stages(encoder, ENGLISH, ["happy", "sad"], *settings, "contexts")
-    >>> stages.weights["clep-dg"].shape, stages.joint["untrained"].shape
-    (torch.Size([2, 256]), torch.Size([2, 2, 256]))
-
-    ```
+    Fitted contexts are kept in `folder`, in a folder for each kind: finished ones are read again, and an interrupted
+    fit goes on. `words` is what templates call each of the N classes. All tensors are on the CPU, in float32.
     """
     content = content_features(encoder, templates, words).cpu()
     joint = {Contexts.NONE: content.expand(acpt.num_contexts, -1, -1)}
@@ -205,7 +158,7 @@ def text_stages(
             sha256 = file_sha256(Path(folder) / kind / CONTEXTS_FILE)
         joint[kind] = joint_features(encoder, bank, words).cpu()
         measured[kind] = {
-            "similarity": prompt_similarity(context_features(encoder, bank)),
+            "similarity": prompt_similarity(_in_contexts(encoder, bank, [templates.context])[:, 0]),
             "emotions_kept": texts_right(joint[kind], content),
             "contexts_sha256": sha256,
         }
@@ -226,23 +179,18 @@ def text_stages(
     return TextStages(content, joint, weights, measures)
 
 
-@torch.no_grad()
 def joint_features(encoder: PromptEncoder, bank: AcousticContextBank, class_names: Sequence[str]) -> torch.Tensor:
     """
-    Embed every class in every context. The classes need not be those that the contexts were fitted with.
+    Embed every class in every context, (K, N, width), at unit length.
 
-    Args:
-        encoder ([`PromptEncoder`]): The one that the contexts belong to.
-        bank ([`AcousticContextBank`]): K contexts.
-        class_names (`Sequence[str]`): N classes, in words that fit the bank's templates.
-
-    Returns:
-        `torch.Tensor` of shape `(K, N, width)`: Unit-length embeddings, float32.
-
-    Raises:
-        ValueError: if the contexts belong to another encoder, or a class name cannot be used.
+    The classes need not be those that the contexts were fitted with; contexts of another encoder are a `ValueError`.
     """
-    prompts = bank.templates.joint_prompts(class_names)
+    return _in_contexts(encoder, bank, bank.templates.joint_prompts(class_names))
+
+
+@torch.no_grad()
+def _in_contexts(encoder: PromptEncoder, bank: AcousticContextBank, prompts: Sequence[str]) -> torch.Tensor:
+    """Embed prompts with a slot in every context, (K, prompts, width)."""
     bank.check(encoder)
     with encoder.frozen():
         tokens = encoder.tokenize(prompts, bank.contexts.shape[1])
@@ -256,50 +204,14 @@ def content_features(encoder: PromptEncoder, templates: PromptTemplates, class_n
         return encoder.embed(encoder.tokenize(templates.content_prompts(class_names)))
 
 
-@torch.no_grad()
-def context_features(encoder: PromptEncoder, bank: AcousticContextBank) -> torch.Tensor:
-    """Embed the contexts' own prompts, which name no class: (K, width), at unit length."""
-    bank.check(encoder)
-    with encoder.frozen():
-        tokens = encoder.tokenize([bank.templates.context], bank.contexts.shape[1])
-        return torch.cat([encoder.embed(tokens, each[None]) for each in bank.contexts])
-
-
 def as_training_set(joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Return joint features in the form that a classifier is trained on.
-
-    Args:
-        joint (`torch.Tensor` of shape `(K, N, width)`): From [`joint_features`].
-
-    Returns:
-        `tuple`: Features of shape `(K * N, width)`, and their class ids of shape `(K * N,)`.
-
-    Example:
-
-    ```python
-    >>> import torch
-    >>> from smoothclap_trainer.clep_dg.methods import as_training_set
-    >>> features, labels = as_training_set(torch.zeros(2, 3, 16))
-    >>> features.shape, labels
-    (torch.Size([6, 16]), tensor([0, 1, 2, 0, 1, 2]))
-
-    ```
-    """
+    """Flatten [`joint_features`] to what a classifier is trained on: (K * N, width), and their class ids, (K * N,)."""
     contexts, classes, _ = joint.shape
     return joint.flatten(0, 1), torch.arange(classes, device=joint.device).repeat(contexts)
 
 
 def prompt_similarity(features: torch.Tensor) -> float | None:
-    """
-    Return the mean |cosine| of the contexts' prompts, over all pairs, which the style loss lowers.
-
-    Args:
-        features (`torch.Tensor` of shape `(K, width)`): From [`context_features`].
-
-    Returns:
-        `float`: Between 0, for prompts at right angles, and 1; `None` for a single context.
-    """
+    """Return the mean |cosine| over all pairs of contexts' prompts, which the style loss lowers; `None` for one."""
     if len(features) < 2:
         return None
     units = F.normalize(features, dim=-1)
@@ -309,17 +221,10 @@ def prompt_similarity(features: torch.Tensor) -> float | None:
 
 def texts_right(joint: torch.Tensor, vectors: torch.Tensor) -> float:
     """
-    Return the share of texts that are nearest to the vector of their own class.
+    Return the share of texts, (K, N, width), that are nearest to the vector of their own class, (N, width).
 
     With the content prompts' embeddings as vectors, it is the share of emotions kept, which the content loss raises;
     with a classifier's weights, whether it learned its own training texts.
-
-    Args:
-        joint (`torch.Tensor` of shape `(K, N, width)`): From [`joint_features`].
-        vectors (`torch.Tensor` of shape `(N, width)`): One for each class, in the same order.
-
-    Returns:
-        `float`: Between 0 and 1; by chance 1/N.
     """
     features, labels = as_training_set(joint)
     similarity = cosines(F.normalize(features, dim=-1), F.normalize(vectors, dim=-1))  # (K * N, N)

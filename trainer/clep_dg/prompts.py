@@ -123,20 +123,6 @@ class PromptEncoder:
     Args:
         model: A [`SmoothCLAPModel`] or transformers' [`ClapModel`], in evaluation mode whenever this encoder is called.
         tokenizer: The model's, `processor.tokenizer`. A copy of it learns the slot.
-
-    Example:
-
-    ```python
-    >>> import torch
-    >>> from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-    >>> from smoothclap_trainer.clep_dg.prompts import PromptEncoder
-    >>> tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
-    >>> encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
-    >>> tokens = encoder.tokenize(["a voice in a <ctx> room", "a <ctx> voice"], context_length=2)
-    >>> encoder.embed(tokens, contexts=torch.zeros(2, 2, encoder.token_width)).shape
-    torch.Size([2, 256])
-
-    ```
     """
 
     def __init__(self, model: Any, tokenizer: Any):
@@ -148,7 +134,7 @@ class PromptEncoder:
 
     @property
     def token_width(self) -> int:
-        """Return D, the width of token embeddings and of a context's vectors."""
+        """D, the width of token embeddings and of a context's vectors."""
         return self._token_embeddings.embedding_dim
 
     @property
@@ -157,18 +143,10 @@ class PromptEncoder:
 
     def tokenize(self, prompts: Sequence[str], context_length: int = 1) -> PromptTokens:
         """
-        Turn prompts into tokens, once for many calls of [`~PromptEncoder.embed`].
+        Turn prompts into tokens, once for many calls of [`~PromptEncoder.embed`]; a `<ctx>` becomes `context_length`.
 
-        Args:
-            prompts (`Sequence[str]`): At least one.
-            context_length (`int`, defaults to 1): How many tokens a `<ctx>` becomes.
-
-        Returns:
-            [`PromptTokens`]: On the model's device, padded on the right whatever the tokenizer does, because RoBERTa
-            counts positions from the left when it gets vectors.
-
-        Raises:
-            ValueError: if a prompt has more tokens than the text tower has positions.
+        They are padded on the right whatever the tokenizer does, because RoBERTa counts positions from the left when it
+        gets vectors. A prompt with more tokens than the text tower has positions is a `ValueError`.
         """
         rows = self.tokenizer([prompt.replace(SLOT, SLOT * context_length) for prompt in prompts])["input_ids"]
         length = max(map(len, rows))
@@ -185,18 +163,10 @@ class PromptEncoder:
 
     def embed(self, tokens: PromptTokens, contexts: torch.Tensor | None = None) -> torch.Tensor:
         """
-        Embed prompts, with gradients for `contexts`.
+        Embed prompts, (prompts, width), at unit length in float32, with gradients for `contexts`.
 
-        Args:
-            tokens ([`PromptTokens`]): From [`~PromptEncoder.tokenize`].
-            contexts (`torch.Tensor` of shape `(prompts, context_length, token_width)`, *optional*): The vectors for the
-                slots of each prompt; none for prompts without slots.
-
-        Returns:
-            `torch.Tensor` of shape `(prompts, width)`: Unit-length embeddings, float32.
-
-        Raises:
-            ValueError: if the model is in training mode, or the contexts do not fill the slots.
+        `contexts`, (prompts, context_length, token_width), are the vectors for the slots of each prompt. It is a
+        `ValueError` if they do not fill the slots, or the model is in training mode.
         """
         if self.model.training:
             raise ValueError("The model is in training mode, where dropout makes embeddings random; call `eval()`.")
@@ -232,11 +202,10 @@ class PromptEncoder:
     @property
     def fingerprints(self) -> dict[str, str]:
         """
-        Return two SHA-256 of what decides an embedding: `encoder` covers the weights and configuration of the text
-        tower and its projection, `tokenizer` the vocabulary and the tokens of a few texts.
+        Two SHA-256 of what decides an embedding, wherever the model was loaded from.
 
-        They do not depend on where the model was loaded from. All weights are read each time. A tower in another
-        precision is another encoder.
+        `encoder` covers the weights and configuration of the text tower and its projection, `tokenizer` the vocabulary
+        and the tokens of a few texts. A tower in another precision is another encoder.
         """
         return {"encoder": self._encoder_fingerprint(), "tokenizer": self._tokenizer_fingerprint()}
 

@@ -55,7 +55,7 @@ class MethodResult:
 
     @property
     def uar(self) -> MetricOverSeeds:
-        """Return the unweighted average recall."""
+        """The unweighted average recall."""
         return self.metrics["uar"]
 
 
@@ -193,8 +193,6 @@ class ExperimentResults:
         supervised (`tuple[Supervised | Refusal, ...]`): The same of the supervised protocol.
         settings (`dict[str, Any]`): The experiment's settings without the output folder, as plain JSON.
         versions (`dict[str, str]`): Package to version.
-        times ([`Times`]): When and how long.
-        format (`int`): Of the file.
     """
 
     format: int
@@ -212,12 +210,7 @@ class ExperimentResults:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ExperimentResults":
-        """
-        Read what [`~ExperimentResults.to_json`] gave, or what a `results.json` holds.
-
-        Raises:
-            ValueError: if a field is missing or of another type.
-        """
+        """Read what a `results.json` holds; a missing field or one of another type is a `ValueError`."""
         return _adapter().validate_python(content)
 
     def to_json(self) -> dict[str, Any]:
@@ -226,37 +219,37 @@ class ExperimentResults:
 
     @property
     def seeds(self) -> list[int]:
-        """Return the seeds of contexts and classifiers; saved classifiers are of the first."""
+        """Seeds of contexts and classifiers; saved classifiers are of the first."""
         return list(self.settings["seeds"])
 
     @property
     def titles(self) -> dict[str, str]:
-        """Return the title of each corpus, by name."""
+        """Title of each corpus, by name."""
         return {corpus.name: corpus.title for corpus in self.corpora}
 
     @property
     def method_titles(self) -> dict[str, str]:
-        """Return the title of each method, by name."""
+        """Title of each method, by name."""
         return {method.name: method.title for method in self.methods} | AUDIO_TITLES
 
     @property
     def synthetic(self) -> list[str]:
-        """Return the names of the corpora whose speech is synthetic."""
+        """Names of the corpora whose speech is synthetic."""
         return [corpus["name"] for corpus in self.settings["corpora"] if corpus.get("synthetic")]
 
     @property
     def refused(self) -> list[Refusal]:
-        """Return the corpora on which the supervised protocol could not be used."""
+        """Corpora on which the supervised protocol could not be used."""
         return [each for each in self.supervised if isinstance(each, Refusal)]
 
     @property
     def clean_generalisation(self) -> list[Generalisation]:
-        """Return the leave-one-corpus-out results of clips as recorded."""
+        """Leave-one-corpus-out results of clips as recorded."""
         return [each for each in self.generalisation if each.condition == CLEAN]
 
     @property
     def clean_supervised(self) -> list[Supervised]:
-        """Return the supervised results of clips as recorded."""
+        """Supervised results of clips as recorded."""
         return [each for each in self.supervised if isinstance(each, Supervised) and each.condition == CLEAN]
 
     def subfolder(self, encoder: EncoderSummary) -> str:

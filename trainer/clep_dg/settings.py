@@ -187,16 +187,9 @@ class ExperimentSettings(Settings):
 
     def called(self, classes: Collection[str]) -> dict[str, str]:
         """
-        Return what templates call the classes.
+        Return what templates call each of all classes: its word in `words`, or else its name.
 
-        Args:
-            classes (`Collection[str]`): All that there are.
-
-        Returns:
-            `dict[str, str]`: Class to its word, or else its name, in the order of the classes.
-
-        Raises:
-            ValueError: `words` has another class, or calls one like another, or by another's own name.
+        It is a `ValueError` if `words` has another class, or calls one like another, or by another's own name.
         """
         if strange := [name for name in self.words if name not in classes]:
             raise ValueError(f"`words` has {strange}, but the classes that all corpora have are {list(classes)}.")

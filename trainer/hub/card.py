@@ -56,7 +56,7 @@ def model_card(
     Raises:
         ValueError: There is no model in the folder, or a classifier; a file is damaged; results are of other weights.
     """
-    facts = CardFacts.read(folder, name)
+    facts = CardFacts(folder, name)
     if facts.is_classifier:
         raise ValueError(
             f"{str(folder)!r} holds a classifier, which ranks no descriptions: `smoothclap clep-dg` writes the cards "

@@ -108,7 +108,6 @@ class Notes:
     sections: str = ""
 
 
-@dataclass(frozen=True)
 class CardFacts:
     """
     What the folder of a checkpoint says of it. What has no file there is `None` or empty, and never guessed.
@@ -116,83 +115,52 @@ class CardFacts:
     `config.json` and the weights are the model's; [`~provenance.record_training`] writes most other files.
     `zero_shot.json` is the `results.json` of an evaluation of these weights. Each of `images` has what it shows, and
     its path in the folder.
+
+    Args:
+        folder (`str` or `Path`): The checkpoint.
+        name (`str`, *optional*): Hub id or name of the model. By default the folder's name.
+
+    Raises:
+        ValueError: There is no `config.json`, a file is damaged, or `zero_shot.json` is of other weights.
     """
 
-    name: str
-    config: dict[str, Any]
-    sampling_rate: int
-    parts: tuple[ModelPart, ...]
-    starts: tuple[Start, ...]
-    datasets: tuple[str, ...]
-    settings: dict[str, Any]
-    settings_text: str
-    run: TrainingRun | None
-    corpora: tuple[CorpusOfSplit, ...]
-    provenance: list[dict[str, Any]]
-    objective: dict[str, Any] | None
-    thresholds: dict[str, Any] | None
-    text_tower: dict[str, Any] | None
-    versions: dict[str, str]
-    metrics: dict[str, float]
-    attributes: tuple[AttributeResult, ...]
-    evaluation: EvaluationResults | None
-    evaluated_as: str | None
-    images: tuple[tuple[str, str], ...]
-    notes: Notes
-
-    @classmethod
-    def read(cls, folder: str | Path, name: str | None = None) -> "CardFacts":
-        """
-        Read the files of a checkpoint.
-
-        Args:
-            folder (`str` or `Path`): With `config.json`.
-            name (`str`, *optional*): Hub id or name of the model. By default the folder's name.
-
-        Raises:
-            ValueError: There is no `config.json`, a file is damaged, or `zero_shot.json` is of other weights.
-        """
+    def __init__(self, folder: str | Path, name: str | None = None):
         folder = Path(folder)
-        config = _read(folder / "config.json")
-        if config is None:
+        self.name = name or folder.resolve().name
+        self.config: dict[str, Any] = _read(folder / "config.json")
+        if self.config is None:
             raise ValueError(f"{str(folder)!r} has no config.json: save the model there before its card is written.")
         processor = _read(folder / "processor_config.json") or {}
         extractor = processor.get("feature_extractor") or _read(folder / "preprocessor_config.json") or {}
+        self.sampling_rate = int(extractor.get("sampling_rate", 16000))
+        self.parts = list(_parts(folder, self.config))
         origin = _read(folder / "origin.json") or {}
-        metrics = _read(folder / "metrics.json") or {}
-        made_with = {"transformers": config["transformers_version"]} if "transformers_version" in config else {}
-        evaluation, evaluated_as = _evaluation(folder)
-        return cls(
-            name=name or folder.resolve().name,
-            config=config,
-            sampling_rate=int(extractor.get("sampling_rate", 16000)),
-            parts=tuple(_parts(folder, config)),
-            starts=tuple(
-                Start(role.replace("_", " "), start["name"], start.get("revision"))
-                for role, start in origin.items()
-                if role != "datasets" and start["hub"]
-            ),
-            datasets=tuple(origin.get("datasets") or ()),
-            settings=_read(folder / SETTINGS) or {},
-            settings_text=(folder / SETTINGS).read_text(encoding="utf-8") if (folder / SETTINGS).is_file() else "",
-            run=_run(_read(folder / "training_log.yaml") or []),
-            corpora=tuple(_corpora(_read(folder / "data.json") or {})),
-            provenance=_read(folder / "provenance.json") or [],
-            objective=_read(folder / "objective.json"),
-            thresholds=_read(folder / "thresholds.json"),
-            text_tower=_read(folder / "text_tower.json"),
-            versions=_read(folder / "versions.json") or made_with,
-            metrics={
-                metric.removeprefix("eval_"): value
-                for metric, value in metrics.items()
-                if not metric.endswith(("_runtime", "_per_second"))
-            },
-            attributes=tuple(_attributes(folder / "attributes.csv")),
-            evaluation=evaluation,
-            evaluated_as=evaluated_as,
-            images=tuple(_images(folder, evaluation)),
-            notes=_notes(folder / NOTES),
-        )
+        self.datasets: list[str] = origin.pop("datasets", None) or []
+        self.starts = [
+            Start(role.replace("_", " "), start["name"], start.get("revision"))
+            for role, start in origin.items()
+            if start["hub"]
+        ]
+        self.settings: dict[str, Any] = _read(folder / SETTINGS) or {}
+        self.settings_text = (folder / SETTINGS).read_text(encoding="utf-8") if (folder / SETTINGS).is_file() else ""
+        self.run = _run(_read(folder / "training_log.yaml") or [])
+        self.corpora = list(_corpora(_read(folder / "data.json") or {}))
+        self.provenance: list[dict[str, Any]] = _read(folder / "provenance.json") or []
+        self.objective: dict[str, Any] | None = _read(folder / "objective.json")
+        self.thresholds: dict[str, Any] | None = _read(folder / "thresholds.json")
+        self.text_tower: dict[str, Any] | None = _read(folder / "text_tower.json")
+        made_with = {"transformers": version} if (version := self.config.get("transformers_version")) else {}
+        self.versions: dict[str, str] = _read(folder / "versions.json") or made_with
+        metrics: dict[str, float] = _read(folder / "metrics.json") or {}
+        self.metrics = {
+            metric.removeprefix("eval_"): value
+            for metric, value in metrics.items()
+            if not metric.endswith(("_runtime", "_per_second"))
+        }
+        self.attributes = list(_attributes(folder / "attributes.csv"))
+        self.evaluation, self.evaluated_as = _evaluation(folder)
+        self.images = list(_images(folder, self.evaluation))
+        self.notes = _notes(folder / NOTES)
 
     @property
     def title(self) -> str:

@@ -61,11 +61,9 @@ class CheckpointKind:
     """
     What a checkpoint of one kind needs besides configuration, weights and card.
 
-    Args:
-        model, processor: The Auto classes that load it.
-        parts (`Mapping[str, tuple[str, ...]]`): Each part of the processor, and the files of which it needs one.
-        code (`frozenset[str]`): Auto classes whose code `auto_map` has to name, if transformers lacks the model.
-        card (`str`): How to get a card.
+    `model` and `processor` are the Auto classes that load it; `parts` has each part of the processor and the files of
+    which it needs one; `code` the Auto classes whose code `auto_map` has to name, if transformers lacks the model;
+    `card` says how to get a card.
     """
 
     model: Any
@@ -109,15 +107,7 @@ CLASSIFIER = CheckpointKind(
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """
-    One file of an upload.
-
-    Args:
-        name (`str`): Its path in the repository.
-        path (`Path`): Where its content is; symbolic links are followed.
-        what (`str`): What it is.
-        size (`int`): Bytes.
-    """
+    """One file of an upload: its path in the repository, where its content is, what it is, and its size in bytes."""
 
     name: str
     path: Path
@@ -141,29 +131,14 @@ class Plan:
 
 def plan(folder: str | Path) -> Plan:
     """
-    Check that a folder is a whole checkpoint that loads, and list what to upload of it.
+    Check that a folder is a whole checkpoint that loads, with its card, and list what to upload of it.
 
     A file is uploaded only if it is known: configuration, weights, processor, the code that `auto_map` names with what
     it imports, the card and what the card links to, and the records of training and evaluation. Training checkpoints,
-    optimiser states, pickles, `work/` and anything else stay.
-
-    Args:
-        folder (`str` or `Path`): The checkpoint of a dual encoder, or of a [`SmoothCLAPForAudioClassification`], with
-            its card.
+    optimiser states, pickles, `work/` and anything else stay. Symbolic links are followed.
 
     Raises:
         ValueError: Something is missing, damaged, names code of another repository, or holds an access token.
-
-    Example:
-
-    ```python
-    >>> from modeling_smoothclap import SMOOTHCLAP_TINY
-    >>> from smoothclap_trainer.hub.plan import plan
-    >>> upload = plan(SMOOTHCLAP_TINY)
-    >>> {file.name: file.what for file in upload.files}["thresholds.json"], upload.size > 20e6
-    ('thresholds of the captions', True)
-
-    ```
     """
     folder = Path(folder)
     if not folder.is_dir():

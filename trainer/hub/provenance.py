@@ -29,22 +29,7 @@ CORPORA_OF_ENCODERS: dict[str, tuple[str, ...]] = {
 
 
 def corpora_of_rows(rows: Any) -> set[str]:
-    """
-    Return the names of the corpora that clips come from, with [`UNRECORDED`] for rows without one.
-
-    Args:
-        rows (`datasets.Dataset`, `Mapping` of such or `None`): Clips, with `corpus`.
-
-    Example:
-
-    ```python
-    >>> from datasets import Dataset
-    >>> from smoothclap_trainer.hub.provenance import corpora_of_rows
-    >>> sorted(corpora_of_rows(Dataset.from_dict({"corpus": ["queen", None, "queen"]})))
-    ['queen', 'unrecorded']
-
-    ```
-    """
+    """Return the corpora of `datasets.Dataset` rows, or of a mapping of such; [`UNRECORDED`] for rows without one."""
     if rows is None:
         return set()
     if isinstance(rows, Mapping):
@@ -81,12 +66,7 @@ def corpora_of_start(config: Any) -> set[str]:
 
 
 class CorporaCallback(TrainerCallback):
-    """
-    Write `training_corpora` into the model's configuration before the first step.
-
-    Args:
-        corpora (`Callable`): Returns the names of the corpora of this training.
-    """
+    """Write `training_corpora` into the model's configuration before the first step."""
 
     def __init__(self, corpora: Callable[[], set[str]]):
         self.corpora = corpora
@@ -109,10 +89,8 @@ class TrainingSources:
     """
     What a trainer is trained on, as far as its rows do not say it.
 
-    Args:
-        splits (`Mapping[str, datasets.Dataset]`): All clips of the run by split; `test` may be one.
-        hub_datasets (`list[str]`): The data sets that are on the Hub.
-        feature_encoder (`str`, *optional*): Hub id or folder of a frozen encoder whose features shape the targets.
+    `splits` has all clips of the run; `test` may be one. `hub_datasets` names the data sets that are on the Hub, and
+    `feature_encoder` the Hub id or folder of a frozen encoder whose features shape the targets.
     """
 
     splits: Mapping[str, Any]
@@ -126,10 +104,6 @@ def record_training(trainer: Any, folder: str | Path) -> None:
 
     `folder` gets `objective.json`, the loss; `data.json`; `origin.json`, what training started from; `versions.json`;
     `training_log.yaml`; and `thresholds.json` and `standardisation.json` if captions or targets used them.
-
-    Args:
-        trainer ([`SmoothCLAPTrainer`]): After training.
-        folder (`str` or `Path`): Made if it does not exist.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,10 +125,7 @@ def record_training(trainer: Any, folder: str | Path) -> None:
 def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
     """
     Describe the clips of each split and corpus: how many, minutes, speakers, language, licence, package, and whether
-    the speech is synthetic, as far as the rows say.
-
-    Args:
-        splits (`Mapping[str, datasets.Dataset]`): Manifest rows. Splits of another type are not described.
+    the speech is synthetic, as far as the rows say. Splits that are not of `datasets` are not described.
     """
     described: dict[str, Any] = {}
     facts = ("language", "licence", "package", "package_version", "synthetic")
@@ -181,11 +152,9 @@ def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe_origin(config: Any, hub_datasets: list[str]) -> dict[str, Any]:
     """
-    Describe what a dual encoder started from: a checkpoint, or two encoders.
+    Describe what a dual encoder started from: `model`, or `audio_encoder` and `text_encoder`.
 
-    Returns:
-        `dict[str, Any]`: `model`, or `audio_encoder` and `text_encoder`, each with `name`, whether that is on the
-        `hub`, and the `revision` there if it is known; and `datasets`, the given `hub_datasets`.
+    Each has `name`, whether that is on the `hub`, and the `revision` there if it is known. `datasets` is as given.
     """
     if getattr(config, "_name_or_path", ""):
         starts = {"model": config}

@@ -264,13 +264,7 @@ def check_name(repo_id: str) -> None:
 
 @contextmanager
 def explained(repo_id: str, looking: bool = False) -> Iterator[None]:
-    """
-    Turn errors of the Hub and of the connection into a [`HubError`] that says what to do, with the error as cause.
-
-    Args:
-        repo_id (`str`): The repository.
-        looking (`bool`, defaults to `False`): Whether it is only read.
-    """
+    """Turn errors of the Hub and of the connection into a [`HubError`] that says what to do."""
     try:
         yield
     except Exception as error:  # of the network: classes of the client that huggingface_hub uses

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from smoothclap_trainer.clep_dg import acpt
 from smoothclap_trainer.clep_dg.acpt import (
     ACPTSettings,
-    check_folder,
     content_loss,
     fit_contexts,
+    prepare_fit,
     style_loss,
     untrained_bank,
 )
@@ -33,7 +33,7 @@ def fit(folder, encoder=None, settings=QUICK, templates=SHORT, names=NAMES):
 
 
 def check(folder, encoder=None, settings=QUICK, templates=SHORT, names=NAMES):
-    check_folder(encoder or encoders.encoder(), templates, names, settings, folder)
+    prepare_fit(encoder or encoders.encoder(), templates, names, settings, folder)
 
 
 # Objectives

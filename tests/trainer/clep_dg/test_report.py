@@ -4,11 +4,13 @@ import hashlib
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
-from smoothclap_trainer.clep_dg.methods import METHODS
-from smoothclap_trainer.clep_dg.report import generalisation_table, write_report
-from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, ConditionSummary
+from smoothclap_trainer.clep_dg.methods import METHODS, Contexts, TextStages
+from smoothclap_trainer.clep_dg.report import MAPPED, draw_contexts, generalisation_table, write_report
+from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, ConditionSummary, TextMeasures
 from smoothclap_trainer.evaluation.results import ZeroShot, ZeroShotStatus
 from tests.trainer.clep_dg import written_before
 
@@ -164,3 +166,21 @@ def test_equal_results_give_equal_files_with_plots(results, tmp_path):
         written.append([(path.name, hashlib.sha256(path.read_bytes()).digest()) for path in files])
     names = ["conditions-emodb.png", "conditions-tess.png", "report.md"]
     assert [name for name, _ in written[0]] == names and written[0] == written[1]
+
+
+def test_distances_on_the_map_are_those_of_the_embeddings(figure, tmp_path):
+    # On a plane, spread along the first coordinate most, so that the plot is a turn and a shift of it.
+    content = torch.tensor([[4.0, 1.0], [-4.0, -1.0]])
+    kinds: list[Contexts] = [method.contexts for method in MAPPED]
+    joint = {kind: content + torch.tensor([[0.1 * n, 0.0], [-0.1 * n, 0.0]]).expand(3, 2, 2)
+             for n, kind in enumerate(kinds)}  # fmt: skip
+    measures = {each.name: TextMeasures(0, each.name, None, 0.5, None, 1.0) for each in MAPPED}
+    draw_contexts(TextStages(content, joint, {}, measures), ["sad", "glad"], "it", tmp_path / "new" / "map.png")
+    panels = figure[0].axes
+    assert len(panels) == 3
+    for number, axes in enumerate(panels):
+        small_sad, large_sad, small_glad, large_glad = (np.asarray(each.get_offsets()) for each in axes.collections)
+        assert small_sad.shape == small_glad.shape == (3, 2) and large_sad.shape == large_glad.shape == (1, 2)
+        assert np.linalg.norm(large_sad - large_glad) == pytest.approx(68**0.5)
+        assert np.linalg.norm(small_sad - large_sad, axis=1) == pytest.approx(0.1 * number)
+        assert np.linalg.norm(small_glad - large_sad, axis=1) == pytest.approx(np.hypot(8 + 0.1 * number, 2))

@@ -29,7 +29,7 @@ def folder(tmp_path):
 
 
 def test_what_has_no_file_is_none_or_empty(bare):
-    facts = CardFacts.read(bare, "user/tiny")
+    facts = CardFacts(bare, "user/tiny")
     assert facts.title == "tiny"
     assert facts.evaluation is facts.run is facts.objective is facts.thresholds is facts.text_tower is None
     assert not any((facts.settings, facts.corpora, facts.attributes, facts.images, facts.metrics, facts.starts))
@@ -38,7 +38,7 @@ def test_what_has_no_file_is_none_or_empty(bare):
 
 def test_parts_have_the_sizes_of_the_model(bare):
     model = tiny.model()
-    parts = {part.name: part for part in CardFacts.read(bare).parts}
+    parts = {part.name: part for part in CardFacts(bare).parts}
     towers = {"audio tower": model.audio_model, "text tower": model.text_model}
     for name, module in towers.items():
         assert parts[name].parameters == sum(each.numel() for each in module.parameters())
@@ -50,23 +50,23 @@ def test_parts_have_the_sizes_of_the_model(bare):
 
 def test_a_classifier_has_vectors_and_no_text_tower(tmp_path):
     folder = judged_classifiers.save(tiny.checkpoint(tmp_path / "encoder"), tmp_path / "classifier")
-    facts = CardFacts.read(folder)
+    facts = CardFacts(folder)
     assert facts.is_classifier and facts.parts[-1].parameters == 32
     assert [part.name for part in facts.parts] == ["audio tower", "projection heads and scale", "classifier"]
 
 
 def test_the_sampling_rate_is_in_either_file(bare, folder):
-    assert CardFacts.read(bare).sampling_rate == CardFacts.read(folder).sampling_rate == 16000
+    assert CardFacts(bare).sampling_rate == CardFacts(folder).sampling_rate == 16000
     folders.write(folder, preprocessor_config_json={"sampling_rate": 48000})
-    assert CardFacts.read(folder).sampling_rate == 48000
+    assert CardFacts(folder).sampling_rate == 48000
 
 
 def test_records_are_read_as_they_were_written(whole):
-    facts = CardFacts.read(whole)
+    facts = CardFacts(whole)
     assert (facts.starts[0].role, facts.starts[0].name, facts.starts[0].revision, len(facts.starts)) == (
         *("audio encoder", "someone/speech", "c0ffee", 1),  # the other encoder is a folder
     )
-    assert facts.datasets == ("someone/emotions",)
+    assert facts.datasets == ["someone/emotions"]
     assert facts.metrics == {"loss": 1.25, "uar": 0.625}
     assert [(each.split, each.name, each.clips, each.minutes, each.synthetic) for each in facts.corpora] == [
         ("train", "queen", 1200, 61.5, None),
@@ -75,7 +75,7 @@ def test_records_are_read_as_they_were_written(whole):
     ]
     assert facts.language_of("queen", "train") == "en" and facts.language_of("made-up", "train") is None
     assert facts.versions["smoothclap"] == "0.1.0"
-    assert facts.images == (("ravdess map", "pictures/ravdess-map.png"),)
+    assert facts.images == [("ravdess map", "pictures/ravdess-map.png")]
     assert facts.evaluated_as == "user/name" and len(facts.task_results) == 2
 
 
@@ -89,7 +89,7 @@ def test_records_are_read_as_they_were_written(whole):
     ],
 )
 def test_what_was_trained_is_known_from_the_settings(folder, settings, frozen, adapted):
-    facts = CardFacts.read(folders.write(folder, training_config_yaml=settings))
+    facts = CardFacts(folders.write(folder, training_config_yaml=settings))
     assert (facts.frozen_towers, facts.adapted_towers) == (frozen, adapted)
 
 
@@ -102,19 +102,19 @@ def test_what_was_trained_is_known_from_the_settings(folder, settings, frozen, a
     ],
 )
 def test_how_the_checkpoint_was_selected(folder, settings, expected):
-    assert CardFacts.read(folders.write(folder, training_config_yaml=settings)).selection is expected
+    assert CardFacts(folders.write(folder, training_config_yaml=settings)).selection is expected
 
 
 def test_time_and_mean_loss_of_a_resumed_run_are_of_its_last_part(folder):
-    run = CardFacts.read(folders.write(folder, training_log_yaml=folders.LOG)).run
+    run = CardFacts(folders.write(folder, training_log_yaml=folders.LOG)).run
     assert (run.steps, run.epochs, run.minutes, run.mean_loss, run.losses) == (1400, 2.5, 10, 2.875, (3.5, 2.25))
     for rate, resumed in ((1400 / 600, False), (1.5, True)):
         end = folders.LOG[-1] | {"train_steps_per_second": round(rate, 3)}
-        assert CardFacts.read(folders.write(folder, training_log_yaml=[end])).run.resumed is resumed
+        assert CardFacts(folders.write(folder, training_log_yaml=[end])).run.resumed is resumed
 
 
 def test_attributes_are_arranged_by_pair_of_texts_and_corpus(whole, folder):
-    facts = CardFacts.read(whole)
+    facts = CardFacts(whole)
     assert facts.attribute_places == [("queen", "validation"), ("fillets", "test")]
     found = {row: [each and each.auc for each in results] for row, results in facts.attribute_rows.items()}
     assert found == {
@@ -123,7 +123,7 @@ def test_attributes_are_arranged_by_pair_of_texts_and_corpus(whole, folder):
     }
     header, first, *_ = (whole / "attributes.csv").read_text().splitlines()
     (folder / "attributes.csv").write_text(f"{header}\n{first.replace('queen', '2024')}\n")
-    assert CardFacts.read(folder).attributes[0].corpus == "2024"
+    assert CardFacts(folder).attributes[0].corpus == "2024"
 
 
 @pytest.mark.parametrize(
@@ -137,21 +137,21 @@ def test_attributes_are_arranged_by_pair_of_texts_and_corpus(whole, folder):
 )
 def test_notes_are_front_matter_introduction_and_sections(folder, text, expected):
     (folder / "notes.md").write_text(text)
-    assert CardFacts.read(folder).notes == expected
+    assert CardFacts(folder).notes == expected
 
 
 @pytest.mark.parametrize("text", ["---\nlicense: mit\n", "---\njust text\n---\n", "---\nlicense: [\n---\n"])
 def test_damaged_front_matter_is_refused(folder, text):
     (folder / "notes.md").write_text(text)
     with pytest.raises(ValueError, match=r"notes\.md"):
-        CardFacts.read(folder)
+        CardFacts(folder)
 
 
 @pytest.mark.parametrize("content", [[], {"models": []}, {"format": 2, "models": []}, {"format": 1, "models": []}])
 def test_what_is_not_an_evaluation_is_refused(bare, tmp_path, content):
     shutil.copytree(bare, tmp_path, dirs_exist_ok=True)
     with pytest.raises(ValueError, match=r"zero_shot\.json"):
-        CardFacts.read(folders.write(tmp_path, zero_shot_json=content))
+        CardFacts(folders.write(tmp_path, zero_shot_json=content))
 
 
 def test_results_of_other_weights_are_refused(whole, tmp_path):
@@ -159,16 +159,16 @@ def test_results_of_other_weights_are_refused(whole, tmp_path):
     other = json.loads((tmp_path / "zero_shot.json").read_text())
     other["models"][0]["weights_sha256"] = other["models"][0]["weights_sha256"][::-1]
     with pytest.raises(ValueError, match=r"zero_shot\.json.* other weights"):
-        CardFacts.read(folders.write(tmp_path, zero_shot_json=other))
+        CardFacts(folders.write(tmp_path, zero_shot_json=other))
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"config\.json"):
-        CardFacts.read(tmp_path)
+        CardFacts(tmp_path)
 
 
 @pytest.mark.parametrize(("name", "content"), [("data.json", "{"), ("training_config.yaml", "a: [")])
 def test_a_damaged_file_is_named(folder, name, content):
     (folder / name).write_text(content)
     with pytest.raises(ValueError, match=name):
-        CardFacts.read(folder)
+        CardFacts(folder)
