@@ -1,7 +1,6 @@
 """The two objectives against formulas, and the fit: what it changes, what it leaves alone, and how it goes on."""
 
 import math
-import signal
 
 import numpy as np
 import pytest
@@ -19,7 +18,6 @@ from smoothclap_trainer.clep_dg.acpt import (
     untrained_bank,
 )
 from smoothclap_trainer.clep_dg.context_bank import CONTEXTS_FILE, RECORD_FILE, AcousticContextBank, write_contexts
-from tests import processes
 from tests.trainer.clep_dg import encoders
 from tests.trainer.clep_dg.encoders import NAMES, SHORT
 
@@ -163,31 +161,27 @@ def test_the_bank_says_what_it_was_fitted_with_and_is_in_the_folder(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {CONTEXTS_FILE, RECORD_FILE}
 
 
-FITS = """
-import sys
-from smoothclap_trainer.clep_dg.acpt import ACPTSettings, fit_contexts
-from tests.trainer.clep_dg import encoders
-fit_contexts(encoders.encoder(), encoders.SHORT, encoders.NAMES, ACPTSettings(num_contexts=6), sys.argv[1])
-"""
-
-
-def test_killed_again_and_again_it_ends_with_the_same_contexts(tmp_path):
-    path = tmp_path / "fit.py"
-    path.write_text(FITS)
-    settings, folder = ACPTSettings(num_contexts=6), tmp_path / "killed"
+def test_stopped_again_and_again_it_ends_with_the_same_contexts(tmp_path, monkeypatch):
+    settings, folder = QUICK.changed(num_contexts=6), tmp_path / "stopped"
     expected = fit(tmp_path / "whole", settings=settings).contexts
+    fit_one = acpt._fit_one
 
-    def finished():
-        return len(load_file(folder / CONTEXTS_FILE)["contexts"]) if (folder / CONTEXTS_FILE).is_file() else 0
+    def stop_at(number):
+        def fit_or_stop(*arguments):
+            if arguments[-1] == number:
+                raise KeyboardInterrupt
+            return fit_one(*arguments)
 
-    for count in (1, 3):
-        with processes.script(path, [str(folder)], tmp_path / f"logs-{count}") as script:
-            script.wait_for(lambda count=count: finished() >= count)
-            script.kill(signal.SIGKILL)
-            assert script.end() == [-signal.SIGKILL]
-        assert count <= finished() < 6
-    with pytest.raises(ValueError, match=r"\[6, 1, 24\]"):
+        return fit_or_stop
+
+    for count in (1, 4):
+        monkeypatch.setattr(acpt, "_fit_one", stop_at(count))
+        with pytest.raises(KeyboardInterrupt):
+            fit(folder, settings=settings)
+        assert torch.equal(load_file(folder / CONTEXTS_FILE)["contexts"], expected[:count])
+    with pytest.raises(ValueError, match=r"\[6, 2, 24\]"):
         AcousticContextBank.from_pretrained(folder, encoders.encoder())
+    monkeypatch.setattr(acpt, "_fit_one", fit_one)
     assert torch.equal(fit(folder, settings=settings).contexts, expected)
     assert torch.equal(load_file(folder / CONTEXTS_FILE)["contexts"], expected)
 

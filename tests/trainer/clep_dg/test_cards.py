@@ -13,9 +13,8 @@ from transformers import pipeline
 
 from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.clep_dg import cards as under_test
-from smoothclap_trainer.clep_dg.acpt import ACPTSettings, fit_contexts, untrained_bank
+from smoothclap_trainer.clep_dg.acpt import ACPTSettings, untrained_bank
 from smoothclap_trainer.clep_dg.cards import SavedClassifier, eval_results, write_cards
-from smoothclap_trainer.clep_dg.context_bank import contexts_card
 from smoothclap_trainer.clep_dg.results import ExperimentResults
 from tests import tiny
 from tests.trainer.clep_dg import encoders, judged_classifiers
@@ -94,21 +93,6 @@ def test_the_table_has_the_results_of_the_first_seed(results, folder):
     ]
     results["settings"]["seeds"] = [7, 4]
     assert rows(written(results, folder), "corpus")[0] == "| One | as recorded | 0.710 | 0.810 | 0.700 | 0.710 |"
-
-
-def test_facts_of_the_experiment_are_in_the_card(results, folder):
-    results["corpora"][0]["data"]["speakers"] = 1000
-    text = written(results, folder)
-    for fact in (
-        *("`sad`, `glad`", results["encoders"][0]["weights_sha256"][:12], "16 acoustic contexts", "seed 4"),
-        *("| glad | `cheerful` |", "`{emotion} speech recorded in a <ctx>", "num_contexts 16, steps 100"),
-        *("loss arcface, scale 5.0", "| classifier | a vector for each of 2 classes | 32 |", "smoothclap 0.1.0"),
-        *("| One | en | free | 1,234 | 1,000 | `aaaaaaaaaaaa` |", "- One: Said.", "0.500", "It was never seen."),
-        *("It was trained on it.", "between 0.700 and 0.750 on One", "between 0.650 and 0.700 on two (SYNTHETIC)"),
-        *("arXiv:2507.04048", "arXiv:2307.15199", "**Out of scope**", "**Expressed, not felt.**"),
-    ):
-        assert fact in text, fact
-    assert str(folder) not in text
 
 
 def test_cautions_hold_for_the_results_that_they_are_about(results):
@@ -243,20 +227,6 @@ def test_a_classifier_that_is_missing_is_named(results, tmp_path):
 # Context banks
 
 SETTINGS = ACPTSettings(num_contexts=3, context_length=2, steps=1)
-
-
-def test_the_card_of_a_fitted_bank(tmp_path):
-    encoder = encoders.encoder()
-    bank = fit_contexts(encoder, encoders.SHORT, ["sad", "wütend"], SETTINGS, tmp_path)
-    text = contexts_card(bank.record)
-    for fact in ("3 x 2 x 24", "- Joint: `{emotion} in a <ctx> room`", "`sad`, `wütend`", "num_contexts 3, context_le"):
-        assert fact in text, fact
-    for part in ("encoder", "tokenizer"):
-        assert f"- SHA-256 of the {part}: `{encoder.fingerprints[part]}`" in text
-    data = ModelCard(text).data
-    assert data.tags == ["smoothclap", "clep-dg"] and "license" not in data.to_dict()
-    untrained = contexts_card(untrained_bank(encoder, encoders.SHORT, SETTINGS).record)
-    assert "nothing was fitted" in untrained and "nothing was fitted" not in text
 
 
 def test_the_example_of_a_bank_loads_it(tmp_path):

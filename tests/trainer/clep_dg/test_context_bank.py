@@ -2,30 +2,27 @@
 
 import copy
 import math
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 
-import smoothclap_trainer
 from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings, prepare_fit, untrained_bank
 from smoothclap_trainer.clep_dg.context_bank import (
     CONTEXTS_FILE,
     RECORD_FILE,
     AcousticContextBank,
-    record_differences,
     write_contexts,
 )
 from smoothclap_trainer.clep_dg.methods import joint_features
 from smoothclap_trainer.clep_dg.prompts import PromptEncoder
 from smoothclap_trainer.files import write_json
 from tests import tiny
-from tests.clean_process import run_python
-from tests.hub.server import ANN, hub
+from tests.hub.here import hub_here
 from tests.trainer.clep_dg import encoders, written_before
 
 
@@ -180,46 +177,15 @@ def test_a_mistyped_folder_is_named(name):
         AcousticContextBank.from_pretrained(Path(name), encoders.encoder(), revision="v1")
 
 
-def test_differences_are_named_by_their_place():
-    there = {"a": {"b": 1, "c": 2}, "d": [1], "e": {}}
-    assert record_differences(there, copy.deepcopy(there)) == []
-    assert record_differences(there, {"a": {"b": 1, "c": 3}, "d": [1], "e": {"f": 1}}) == [
-        "a.c is 2 there and 3 now",
-        "e.f is None there and 1 now",
-    ]
-
-
-def test_of_a_repository_it_asks_for_its_two_files_at_the_revision(saved, monkeypatch):
-    asked = {}
-
-    def download(name, **options):
-        asked.update(options, name=name)
-        return str(saved)
-
-    monkeypatch.setattr("smoothclap_trainer.clep_dg.context_bank.snapshot_download", download)
-    loaded = AcousticContextBank.from_pretrained("someone/contexts", encoders.encoder(), revision="v1")
-    assert asked == {"name": "someone/contexts", "revision": "v1", "allow_patterns": [CONTEXTS_FILE, RECORD_FILE]}
-    assert torch.equal(loaded.contexts, bank().contexts)
-
-
-PUSH_AND_PULL = """
-import sys
-from smoothclap_trainer.clep_dg.context_bank import AcousticContextBank
-from tests.trainer.clep_dg import encoders, written_before
-
-encoder = encoders.encoder()
-AcousticContextBank.from_pretrained(sys.argv[1], encoder).push_to_hub("ann/contexts")
-AcousticContextBank.from_pretrained("ann/contexts", encoder).save_pretrained(sys.argv[2])
-"""
-
-
-def test_it_travels_to_a_hub_and_back_in_one_commit(saved, tmp_path):
-    paths = [Path(__file__).parents[3], Path(smoothclap_trainer.__file__).parents[1]]
-    with hub() as server:
-        environment = {"HF_ENDPOINT": server.url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "home")}
-        environment |= {"HF_TOKEN": ANN, "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "127.0.0.1"}
-        environment["PYTHONPATH"] = os.pathsep.join(map(str, paths))
-        run_python(["-c", PUSH_AND_PULL, str(saved), str(tmp_path / "pulled")], tmp_path, **environment)
+def test_it_travels_to_a_hub_and_back_in_one_commit(saved, tmp_path, monkeypatch):
+    with hub_here(monkeypatch) as server:
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        load(saved).push_to_hub("ann/contexts")
+        pulled = AcousticContextBank.from_pretrained("ann/contexts", encoders.encoder(), revision="main")
+    pulled.save_pretrained(tmp_path / "pulled")
     pushed = server.repositories["ann/contexts"]
     assert len(pushed.titles) == 2  # the first is what every repository begins with
     assert set(pushed.trees[pushed.branches["main"]]) == {".gitattributes", RECORD_FILE, CONTEXTS_FILE, "README.md"}

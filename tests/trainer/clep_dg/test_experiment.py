@@ -12,6 +12,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPForAudioClassification
 from smoothclap_trainer.clep_dg import experiment as under_test
+from smoothclap_trainer.clep_dg import report
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
 from smoothclap_trainer.clep_dg.experiment import fit_clep_dg
@@ -27,6 +28,7 @@ from tests.trainer.clep_dg.made_up_corpora import experiment, write
 from tests.trainer.evaluation.tiny_clap import clap
 
 
+CLASSIFIER = {"epochs": 2, "scale": 7.0}
 SHARED = ("angry", "disgusted", "fearful", "happy", "sad", "neutral")  # in the order of EmoDB, without its boredom
 
 
@@ -41,7 +43,14 @@ def run(folder, **changes):
 
 @pytest.fixture(scope="module")
 def results(folder):
-    return run(folder, conditions=["clean", "noise-0db"])
+    return run(folder, conditions=["clean", "noise-0db"], seeds=[3, 0], classifier=CLASSIFIER)
+
+
+@pytest.fixture
+def _without_plots(monkeypatch):
+    for module in (under_test, report):
+        for name in ("draw_contexts", "draw_conditions"):
+            monkeypatch.setattr(module, name, lambda *_: None, raising=False)
 
 
 def without_times(results):
@@ -106,38 +115,40 @@ def test_the_classifier_of_the_other_corpus_by_hand(results, folder):
         labels[name] = np.array([SHARED.index(label) for label in rows["label"]])
     for entry, other in zip(results.clean_generalisation, ("tess", "emodb"), strict=True):
         weights = train_classifier(
-            torch.from_numpy(embeds[other]), torch.from_numpy(labels[other]), ClassifierSettings(epochs=2, seed=3)
+            torch.from_numpy(embeds[other]), torch.from_numpy(labels[other]), ClassifierSettings(**CLASSIFIER, seed=0)
         )
         answers = (embeds[entry.corpus] @ weights.numpy().T).argmax(axis=1)
         expected = balanced_accuracy_score(labels[entry.corpus], answers)
         assert entry.of_method(AUDIO_OF_OTHERS).seeds[1].uar == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_saved_classifier_is_that_of_the_first_seed_with_the_scale_of_its_training(folder):
-    run(folder, seeds=[3, 0], classifier={"epochs": 2, "scale": 7.0}, output=str(folder / "scaled"))
+def test_the_saved_classifier_is_that_of_the_first_seed_with_the_scale_of_its_training(results, folder):
     encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder"))
     stages = text_stages(
         PromptEncoder(encoder.model, encoder.processor.tokenizer),
         SHORT,
         SHARED,
         ACPTSettings(num_contexts=2, steps=2, seed=3),
-        ClassifierSettings(epochs=2, scale=7.0, seed=3),
-        folder / "scaled" / "contexts" / "seed-3",
+        ClassifierSettings(**CLASSIFIER, seed=3),
+        folder / "out" / "contexts" / "seed-3",
     )
-    model = SmoothCLAPForAudioClassification.from_pretrained(folder / "scaled" / "classifier")
+    model = SmoothCLAPForAudioClassification.from_pretrained(folder / "out" / "classifier")
     torch.testing.assert_close(model.classifier.weight, stages.weights["clep-dg"], atol=1e-6, rtol=0)
     assert model.logit_scale().item() == pytest.approx(7.0, abs=1e-4)
 
 
+@pytest.mark.usefixtures("_without_plots")
 def test_the_same_again_elsewhere_and_from_contexts_that_were_moved(results, folder, monkeypatch):
     shutil.copytree(folder / "out" / "contexts", folder / "moved" / "contexts")
     monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_one", None)  # nothing is fitted
-    again = run(folder, conditions=["clean", "noise-0db"], output=str(folder / "moved"))
+    changes = {"conditions": ["clean", "noise-0db"], "seeds": [3, 0], "classifier": CLASSIFIER}
+    again = run(folder, output=str(folder / "moved"), **changes)
     assert without_times(again) == without_times(results)
     one, other = (load_file(folder / each / "classifier" / "model.safetensors") for each in ("out", "moved"))
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.usefixtures("_without_plots")
 def test_labels_of_speech_do_nothing_but_score(results, folder, monkeypatch):
     def shuffled(settings):
         corpora = read_corpora(settings)
@@ -147,35 +158,35 @@ def test_labels_of_speech_do_nothing_but_score(results, folder, monkeypatch):
 
     read_corpora = under_test.read_corpora
     monkeypatch.setattr(under_test, "read_corpora", shuffled)
-    again = run(folder, output=str(folder / "shuffled"), protocols=["generalisation"])
-    assert again.encoders == results.encoders  # with the hashes of all contexts
-    for name in ("contexts/seed-0/both-losses/contexts.safetensors", "classifier/model.safetensors"):
+    changes = {"protocols": ["generalisation"], "seeds": [3], "classifier": CLASSIFIER}
+    again = run(folder, output=str(folder / "shuffled"), **changes)
+    for kind in ("both-losses", "content-loss-only", "style-loss-only"):
+        name = f"contexts/seed-3/{kind}/contexts.safetensors"
         assert (folder / "shuffled" / name).read_bytes() == (folder / "out" / name).read_bytes()
-    assert again.generalisation[0].methods != results.generalisation[0].methods
+    name = "classifier/model.safetensors"
+    assert (folder / "shuffled" / name).read_bytes() == (folder / "out" / name).read_bytes()
+    first, second = (each.generalisation[0].of_method(AUDIO_OF_OTHERS).seeds[0] for each in (again, results))
+    assert first.seed == second.seed == 3 and first != second
     assert again.supervised == ()
 
 
-def test_a_checkpoint_for_each_corpus_and_what_it_has_heard(folder):
+@pytest.mark.usefixtures("_without_plots")
+def test_a_checkpoint_for_each_corpus_and_what_it_was_trained_on(folder):
     clap(folder / "clap")
-    recorded = tiny.model()
-    recorded.config.training_corpora = ["emodb"]
-    recorded.save_pretrained(folder / "heard")
-    tiny.processor().save_pretrained(folder / "heard")
-    encoders = {"emodb": str(folder / "clap"), "tess": str(folder / "heard")}
-    found = run(folder, encoder=encoders, output=str(folder / "two"), protocols=["generalisation"])
+    recorded = tiny.model(training_corpora=["tess"])
+    recorded.save_pretrained(folder / "recorded")
+    tiny.processor().save_pretrained(folder / "recorded")
+    encoders = {"emodb": str(folder / "clap"), "tess": str(folder / "recorded")}
+    found = run(folder, encoder=encoders, output=str(folder / "two"), protocols=["generalisation"], seeds=[0])
     assert [(each.class_name, each.corpora) for each in found.encoders] == [
         ("ClapModel", ["emodb"]),
         ("SmoothCLAPModel", ["tess"]),
     ]
-    assert [each.zero_shot.status for each in found.generalisation] == ["unknown", "zero-shot"]
+    assert [each.zero_shot.status for each in found.generalisation] == ["unknown", "not zero-shot"]
     assert {path.name for path in (folder / "two" / "contexts").iterdir()} == {"emodb", "tess"}
     assert (folder / "two" / "classifier" / "emodb" / "classifier.safetensors").is_file()
     assert (folder / "two" / "classifier" / "tess" / "model.safetensors").is_file()
-    both = run(
-        folder, encoder=str(folder / "heard"), output=str(folder / "one"), protocols=["generalisation"], seeds=[0]
-    )
-    assert [each.zero_shot.status for each in both.generalisation] == ["not zero-shot", "zero-shot"]
-    assert [each.seed for each in both.generalisation[0].of_method(AUDIO_OF_OTHERS).seeds] == [0]
+    assert [each.seed for each in found.generalisation[0].of_method(AUDIO_OF_OTHERS).seeds] == [0]
 
 
 def test_what_cannot_be_run(results, folder):
@@ -187,11 +198,11 @@ def test_what_cannot_be_run(results, folder):
 
 def test_contexts_of_another_fit_are_found_before_anything_is_done(results, folder, monkeypatch):
     shutil.copytree(folder / "out" / "contexts", folder / "mixed" / "contexts")
-    other = {"acpt": {"num_contexts": 2, "steps": 3}, "conditions": ["clean", "noise-0db"]}
-    for kept in ("seed-0/both-losses", "seed-0/content-loss-only", "seed-0/style-loss-only"):
+    other = {"acpt": {"num_contexts": 2, "steps": 3}, "conditions": ["clean", "noise-0db"], "seeds": [3, 0]}
+    for kept in ("seed-3/both-losses", "seed-3/content-loss-only", "seed-3/style-loss-only"):
         with pytest.raises(ValueError, match=kept):
             run(folder, **other, output=str(folder / "mixed"))
         shutil.rmtree(folder / "mixed" / "contexts" / kept)
         assert not (folder / "mixed" / "contexts" / kept).exists() and not (folder / "mixed" / "conditions").exists()
-    with pytest.raises(ValueError, match="seed-3/both-losses"):
+    with pytest.raises(ValueError, match="seed-0/both-losses"):
         run(folder, **other, output=str(folder / "mixed"))

@@ -247,11 +247,6 @@ def test_each_class_gets_its_prompts_in_order(templates, joint, content):
     assert templates.content_prompts(names) == [content, content.replace("sad", "very {happy}")]
 
 
-@pytest.mark.parametrize(("joint", "prompt"), [("<ctx> {emotion}", "<ctx> sad"), ("{emotion}, <ctx>.", "sad, <ctx>.")])
-def test_the_slot_may_stand_anywhere(joint, prompt):
-    assert PromptTemplates(joint=joint).joint_prompts(["sad"]) == [prompt]
-
-
 @pytest.mark.parametrize(
     "changes",
     [

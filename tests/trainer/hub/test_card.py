@@ -68,11 +68,6 @@ def test_a_bare_checkpoint_leaves_out_what_was_not_measured(tmp_path):
     assert "None" not in card and "nan" not in card and "\n\n\n" not in card
 
 
-def test_notes_stand_where_a_reader_looks_first(whole):
-    card = model_card(whole, "user/tiny")
-    assert card.index("# tiny\n\nIt is *tiny*.") < card.index("## How to use it") < card.index("## Notes\n\n- One.")
-
-
 def test_the_place_of_the_card_changes_nothing_but_its_images(whole):
     here, there = model_card(whole), model_card(whole, folder_url="some/where/")
     assert "![ravdess map](pictures/ravdess-map.png)" in here
@@ -131,20 +126,6 @@ def test_a_classifier_is_refused_and_keeps_its_card(tmp_path):
     assert (folder / "README.md").read_text() == "the experiment's"
 
 
-@pytest.mark.parametrize(
-    ("settings", "said", "unsaid"),
-    [
-        ({}, "not a test", "Selected"),
-        ({"load_best_model_at_end": True, "metric_for_best_model": "uar"}, "best `uar`", "not a test"),
-        ({"load_best_model_at_end": True}, "best `loss`", "not a test"),
-        ({"early_stopping_patience": 2, "metric_for_best_model": "uar"}, "stopped when `uar`", "not a test"),
-    ],
-)
-def test_validation_results_say_whether_the_checkpoint_was_selected_on_them(folder, settings, said, unsaid):
-    card = model_card(folders.write(folder, metrics_json={"eval_uar": 0.5}, training_config_yaml=settings))
-    assert said in card and unsaid not in card
-
-
 def test_cautions_hold_for_the_data_that_they_are_about(tmp_path):
     folder = folders.whole(tmp_path)
     card = model_card(folder)
@@ -156,11 +137,6 @@ def test_cautions_hold_for_the_data_that_they_are_about(tmp_path):
     card = flat(model_card(folder))
     assert "occur in no training caption" not in card and "silent: 1" in card and "Synthetic" not in card
     assert "3 clips." in card and "test split" not in card
-
-
-def test_one_hot_targets_are_clap(folder):
-    objective = {"kl_reading": "forward", "beta": 0.0, "sources": []}
-    assert "one-hot" in model_card(folders.write(folder, objective_json=objective))
 
 
 # What the Hub reads

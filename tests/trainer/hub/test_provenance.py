@@ -83,10 +83,6 @@ def test_a_folder_that_has_gone_has_no_revision():
     assert describe_origin(config, [])["model"]["revision"] is None
 
 
-def test_a_model_that_was_made_here_has_no_origin():
-    assert describe_origin(tiny.config(), []) == {"datasets": []}
-
-
 # Corpora that a model was trained on
 
 EMOTION_ENCODER = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
