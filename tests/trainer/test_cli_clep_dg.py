@@ -8,9 +8,6 @@ import pytest
 from safetensors.torch import load_file
 from transformers import pipeline
 
-from smoothclap_trainer.clep_dg.prompts import ENGLISH
-from smoothclap_trainer.clep_dg.settings import ExperimentSettings
-from smoothclap_trainer.config import read_yaml
 from tests import processes, tiny
 from tests.smoothclap import error, smoothclap
 from tests.trainer.clep_dg.made_up_corpora import experiment, write
@@ -71,24 +68,3 @@ def test_mistakes_are_reported_in_a_line(folder, tmp_path):
     assert "seeds" in error("clep-dg", config(folder, "wrong", seeds=[1, 1]))
     absent = str(tmp_path / "absent")
     assert absent in error("clep-dg", config(folder, "wrong", encoder=absent))
-
-
-def settings(name):
-    return read_yaml(CONFIGS / name, ExperimentSettings)
-
-
-def test_the_configurations_are_read():
-    five = settings("clep_dg.yaml")
-    assert [corpus.name for corpus in five.corpora] == ["ravdess", "crema-d", "tess", "iemocap", "emodb"]
-    defaults = settings("clep_dg_synthetic.yaml")
-    assert five.templates == defaults.templates == ENGLISH
-    assert five.acpt == type(five.acpt)() and five.classifier == type(five.classifier)()
-    assert five.seeds == defaults.seeds == [0, 1, 2] and five.protocols == ["generalisation", "supervised"]
-    assert all(corpus.synthetic for corpus in defaults.corpora)
-    attributes = settings("clep_dg_attributes.yaml")
-    assert not any(corpus.synthetic for corpus in attributes.corpora)
-    for each in (defaults, attributes):
-        assert (ROOT / str(each.encoder) / "config.json").is_file()
-        assert each.acpt.num_contexts < five.acpt.num_contexts
-        ratio = each.acpt.num_contexts / five.acpt.num_contexts
-        assert each.classifier.batch_size == int(five.classifier.batch_size * ratio)

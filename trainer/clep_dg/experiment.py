@@ -69,16 +69,6 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
             be loaded, a prompt is too long, the output folder holds contexts of another fit, or clips cannot be read.
             All this is found before anything is fitted, except for clips whose only condition is the clean one.
         ImportError: if matplotlib, or a library that an acoustic condition needs, is not installed.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer import fit_clep_dg  # doctest: +SKIP
-    >>> results = fit_clep_dg("clep_dg.yaml")  # doctest: +SKIP
-    >>> results.clean_generalisation[0].of_method("clep-dg").uar.value  # doctest: +SKIP
-    0.837
-
-    ```
     """
     if not isinstance(settings, ExperimentSettings):
         settings = read_yaml(settings, ExperimentSettings)

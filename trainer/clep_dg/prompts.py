@@ -43,14 +43,6 @@ class PromptTemplates(Settings):
     The defaults are English (ours, after PromptStyler's "a S* style of a [class]"; those of the CLEP-DG paper are not
     known to us). [`GERMAN`] has German ones.
 
-    Args:
-        context (`str`): With one `<ctx>`, anywhere in it, and no `{emotion}`.
-        joint (`str`): With one `<ctx>` and one `{emotion}`.
-        content (`str`): With one `{emotion}` and no `<ctx>`.
-
-    Raises:
-        ValueError: if a template has another number of slots.
-
     Example:
 
     ```python

@@ -58,16 +58,9 @@ class PushResult:
     """
     What a push did, or would do.
 
-    Args:
-        repo_id, branch (`str`): Where to.
-        plan ([`~plan.Plan`]): The checkpoint's files.
-        remote ([`Remote`]): What was there before.
-        private (`bool`, *optional*): Whether the repository is private; `None` if that is not known.
-        changed (`tuple[str, ...]`): Files that are added or replaced.
-        deleted (`tuple[str, ...]`): Files of the model that was there, which are deleted.
-        needs_overwrite (`bool`): Whether a push would be refused, as `overwrite` was not given.
-        problem (`str`, *optional*): Of a dry run, why the Hub could not be asked.
-        commit, url (`str`, *optional*): The commit that holds the checkpoint; `None` for a dry run.
+    `remote` is what was there before; files are `changed` that are added or replaced, and `deleted` that another model
+    left. `needs_overwrite` if a push would be refused. `problem` says why a dry run could not ask the Hub, and without
+    a push there is no `commit`.
     """
 
     repo_id: str

@@ -125,12 +125,6 @@ def test_a_foreign_encoder_is_refused_and_told_what_is_foreign(saved):
             AcousticContextBank.from_pretrained(saved, PromptEncoder(model, words))
 
 
-def test_another_audio_half_is_not_foreign(saved):
-    model = encoders.model()
-    model.audio_projection.linear1.weight.data += 1
-    assert len(AcousticContextBank.from_pretrained(saved, PromptEncoder(model, tiny.tokenizer()))) == 3
-
-
 @pytest.mark.parametrize("name", [CONTEXTS_FILE, RECORD_FILE])
 def test_a_missing_file_is_named(saved, name):
     (saved / name).unlink()
