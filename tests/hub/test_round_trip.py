@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from transformers import pipeline
 
+from smoothclap_trainer.hub.push import push
 from tests import tiny
 from tests.clean_process import FORGET_THE_PACKAGES, run_python
-from tests.hub.here import FILES, whole_checkpoint
+from tests.hub.here import FILES, hub_here, whole_checkpoint
 from tests.hub.repositories import Repository
-from tests.hub.server import ANN, BOB, hub
+from tests.hub.server import ANN, BOB
 
 
 PUSH = ["-m", "smoothclap_trainer.cli", "push"]
@@ -53,7 +54,7 @@ result = {{
 
 @pytest.fixture(scope="module")
 def server():
-    with hub() as running:
+    with pytest.MonkeyPatch.context() as patches, hub_here(patches) as running:
         yield running
 
 
@@ -70,7 +71,7 @@ def client(server, folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def pushed(server, checkpoint, tmp_path_factory):
-    """The repository after a push that was killed in the middle of the weights, and what a second push printed."""
+    """The repository, its files after a push that was killed in the middle of the weights, and a second push."""
     folder = tmp_path_factory.mktemp("push")
     server.faults[NAME] = "upload"
     command = [sys.executable, *PUSH, str(checkpoint), NAME, "--push"]
@@ -83,8 +84,7 @@ def pushed(server, checkpoint, tmp_path_factory):
         finally:
             killed.kill()
     after_the_kill = dict(server.repositories[NAME].files())
-    printed = run_python(command[1:], folder, **client(server, folder))
-    return server.repositories[NAME], after_the_kill, printed
+    return server.repositories[NAME], after_the_kill, push(checkpoint, NAME)
 
 
 def test_a_killed_upload_leaves_no_half_model(pushed):
@@ -92,9 +92,9 @@ def test_a_killed_upload_leaves_no_half_model(pushed):
 
 
 def test_the_next_push_makes_it_whole(pushed, checkpoint):
-    repository, _, printed = pushed
+    repository, _, result = pushed
     assert repository.commits() == ["initial commit", "Upload model, processor, code and card"]
-    assert f"commit {repository.branches['main']}" in printed
+    assert result.commit == repository.branches["main"]
     assert set(repository.files()) == FILES | {".gitattributes"}
     assert all(repository.files()[name] == (checkpoint / name).read_bytes() for name in FILES)
 

@@ -51,7 +51,7 @@ class AcousticContextBank:
         if self.contexts.ndim != 3 or 0 in self.contexts.shape:
             raise ValueError(f"`contexts` has the shape (K, M, D), none of them 0, not {tuple(self.contexts.shape)}.")
         if wrong := int((~self.contexts.isfinite()).any(dim=(1, 2)).sum()):
-            raise ValueError(f"{wrong} of {len(self.contexts)} contexts are not finite; fit them anew.")
+            raise ValueError(f"{wrong} of {len(self.contexts)} contexts are not finite; fit them again.")
         if set(self.fingerprints) != set(_PARTS):
             raise ValueError(
                 f"`fingerprints` are of {list(_PARTS)}, as `PromptEncoder.fingerprints` has them, not of "
@@ -83,12 +83,7 @@ class AcousticContextBank:
             )
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """
-        Write the bank as `contexts.safetensors` and `context_bank.json`, each whole or not at all, with a model card.
-
-        Args:
-            folder (`str` or `Path`): It is created if need be.
-        """
+        """Write `contexts.safetensors` and `context_bank.json`, each whole or not at all, and a model card."""
         folder = Path(folder)
         (folder / CONTEXTS_FILE).unlink(missing_ok=True)  # another bank's vectors must not get this one's record
         write_json(folder / RECORD_FILE, self.record)

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..evaluation.results import AgainstChance
 from ..files import write_text
 from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, wrapped
-from ..templating import code, footnotes, mark, number, render, table
+from ..templating import footnotes, mark, number, render, table
 from .judging import mean_and_sd
 from .methods import CLEP_DG, CONTEXT_FREE, METHODS, RANDOM_CONTEXTS, WITHOUT_STYLE, ZERO_SHOT, TextStages
 from .results import (
@@ -55,16 +54,14 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
         conditions=conditions,
         condition_notes=_notes(results, results.generalisation, BY_CONDITION),
         texts=[_texts(results, encoder) for encoder in results.encoders],
-        clips=_clips(results),
-        stages={"Stage 2 (ACPT)": _stage(results, "acpt"), "Stage 3 (classifier)": _stage(results, "classifier")},
     )
     write_text(path, text)
     return path
 
 
-def generalisation_table(results: ExperimentResults, metric: str = "uar") -> str:
-    """Return a Markdown table of `"uar"` or `"accuracy"`: one row a method, one column a target corpus."""
-    return _by_corpus(results, results.clean_generalisation, None, metric)
+def generalisation_table(results: ExperimentResults) -> str:
+    """Return a Markdown table of the UAR: one row a method, one column a target corpus."""
+    return _by_corpus(results, results.clean_generalisation, None, "uar")
 
 
 def _compared(results: ExperimentResults) -> set[str]:
@@ -137,23 +134,6 @@ def _texts(results: ExperimentResults, encoder: EncoderSummary) -> dict[str, str
     name = f"{encoder.name}, which is tested on {', '.join(encoder.corpora)}," if own else encoder.name
     written = table(["method", "similarity", "classes kept", "texts right"], rows)
     return {"name": name, "table": written, "plot": contexts_plot(own)}
-
-
-def _clips(results: ExperimentResults) -> str:
-    rows = []
-    for corpus in results.corpora:
-        data = corpus.data
-        speakers = "unknown" if data.speakers is None else f"{data.speakers:,}"
-        per_class = [f"{data.per_class[name]:,}" for name in results.classes]
-        about = [corpus.title, corpus.language, corpus.licence, f"{data.clips:,}", speakers]
-        rows.append([*about, *per_class, code(data.sha256[:12])])
-    return table(["corpus", "language", "licence", "clips", "speakers", *results.classes, "SHA-256"], rows, words=3)
-
-
-def _stage(results: ExperimentResults, stage: str) -> dict[str, Any]:
-    """Its settings, without those that the experiment sets itself."""
-    set_here = ("seed", "style_loss", "content_loss")
-    return {name: value for name, value in results.settings[stage].items() if name not in set_here}
 
 
 def contexts_plot(subfolder: str = "") -> str:

@@ -1,4 +1,4 @@
-"""What the YAML file of an experiment with CLEP-DG says."""
+"""The settings of an experiment with CLEP-DG, as its YAML file has them."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -71,7 +71,7 @@ class CorpusSettings(Settings):
     split: Split = Field(default="test", description="train, validation, test, or all.")
     language: LanguageTag | None = Field(default=None, description="BCP-47 tag of the speech; needed for a manifest.")
     licence: Text | None = Field(default=None, description="Licence of the clips; needed for a manifest.")
-    synthetic: bool = Field(default=False, description="The speech is synthetic; every table will say so.")
+    synthetic: bool = Field(default=False, description="The speech is synthetic; every table marks it.")
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -86,7 +86,7 @@ class CorpusSettings(Settings):
     def _faults_of_manifest(self) -> Iterator[tuple[str, str]]:
         for name in ("language", "licence"):
             if getattr(self, name) is None:
-                yield name, f"is missing: {self.name!r} is a manifest, which does not say it"
+                yield name, f"is missing: {self.name!r} is a manifest, so name it here"
         if self.protocol is not None:
             yield "protocol", f"is {self.protocol!r}, but a manifest has none: leave it out"
         if self.label_column is not None and self.thirds_of is not None:

@@ -110,7 +110,7 @@ class Notes:
 
 class CardFacts:
     """
-    What the folder of a checkpoint says of it. What has no file there is `None` or empty, and never guessed.
+    The facts in the folder of a checkpoint. What has no file there is `None` or empty, and never guessed.
 
     `config.json` and the weights are the model's; [`~provenance.record_training`] writes most other files.
     `zero_shot.json` is the `results.json` of an evaluation of these weights. Each of `images` has what it shows, and

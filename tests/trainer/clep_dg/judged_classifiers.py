@@ -65,9 +65,9 @@ def encoder_entry(folder: Path, corpora: list[str]) -> dict[str, Any]:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """Return what `results.json` has of one encoder, `folder/heard`, made if missing, on two corpora and conditions."""
-    if not (folder / "heard").is_dir():
-        tiny.checkpoint(folder / "heard")
+    """Return what `results.json` has of one encoder, made if missing, on two corpora under two conditions."""
+    if not (folder / "encoder").is_dir():
+        tiny.checkpoint(folder / "encoder")
     conditions = {"clean": "as recorded", "noise": "in noise"}
     return {
         "format": 1,
@@ -78,7 +78,7 @@ def results(folder: Path) -> dict[str, Any]:
             {"name": name, "title": title, "effect": None, "parameters": {}} for name, title in conditions.items()
         ],
         "corpora": [corpus("one", "One", "en"), corpus("two", "two (SYNTHETIC)", "de")],
-        "encoders": [encoder_entry(folder / "heard", ["one", "two"])],
+        "encoders": [encoder_entry(folder / "encoder", ["one", "two"])],
         "generalisation": [
             entry("one", "clean", 0.75),
             entry("one", "noise", 0.52, low=0.45, high=0.55),
@@ -87,7 +87,7 @@ def results(folder: Path) -> dict[str, Any]:
         ],
         "supervised": [],
         "settings": {
-            "encoder": str(folder / "heard"),
+            "encoder": str(folder / "encoder"),
             "corpora": [{"name": "one"}, {"name": "two", "synthetic": True}],
             "seeds": [4, 7],
             "acpt": {"num_contexts": 16, "steps": 100, "seed": 0},
@@ -100,11 +100,11 @@ def results(folder: Path) -> dict[str, Any]:
 
 
 def with_clap(folder: Path) -> dict[str, Any]:
-    """The same with a checkpoint for each corpus: `folder/heard` judges one, and `folder/clap`, a ClapModel, two."""
+    """The same with a checkpoint for each corpus: `folder/encoder` judges one, and `folder/clap`, a ClapModel, two."""
     made = results(folder)
     clap(folder / "clap")
-    made["encoders"] = [encoder_entry(folder / "heard", ["one"]), encoder_entry(folder / "clap", ["two"])]
-    made["settings"]["encoder"] = {"one": str(folder / "heard"), "two": str(folder / "clap")}
+    made["encoders"] = [encoder_entry(folder / "encoder", ["one"]), encoder_entry(folder / "clap", ["two"])]
+    made["settings"]["encoder"] = {"one": str(folder / "encoder"), "two": str(folder / "clap")}
     return made
 
 

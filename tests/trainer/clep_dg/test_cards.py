@@ -25,8 +25,8 @@ def folder(tmp_path_factory):
     """Two encoders, and an experiment's output for one of them, `out`, and for both, `both`."""
     folder = tmp_path_factory.mktemp("cards")
     judged_classifiers.with_clap(folder)
-    judged_classifiers.save(folder / "heard", folder / "out" / "classifier")
-    judged_classifiers.save(folder / "heard", folder / "both" / "classifier" / "one")
+    judged_classifiers.save(folder / "encoder", folder / "out" / "classifier")
+    judged_classifiers.save(folder / "encoder", folder / "both" / "classifier" / "one")
     judged_classifiers.save(folder / "clap", folder / "both" / "classifier" / "two")
     return folder
 
@@ -74,7 +74,7 @@ def test_what_the_hub_reads(results, folder):
     assert data.language == ["en", "de"] and data.metrics == ["recall", "accuracy"]
     assert {"smoothclap", "clep-dg"} <= set(data.tags)
     assert data.license is None and data.base_model is None  # nobody said so, and it is a folder
-    assert data.model_name == "CLEP-DG classifier on heard"
+    assert data.model_name == "CLEP-DG classifier on encoder"
     found = {(each.dataset_type, each.dataset_config, each.metric_name): each for each in data.eval_results}
     assert len(found) == 8
     uar = found["one", "clean", "UAR"]
@@ -149,7 +149,7 @@ def test_the_example_runs_both_ways_and_gives_the_answers_of_the_pipeline(result
     ],
 )
 def test_the_licence_is_the_one_on_the_card_of_the_encoder(results, folder, front, expected):
-    card = folder / "heard" / "README.md"
+    card = folder / "encoder" / "README.md"
     card.write_text(f"---\n{front}\n---\n\n# It\n")
     try:
         data = ModelCard(written(results, folder)).data.to_dict()

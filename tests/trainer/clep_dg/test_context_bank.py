@@ -109,7 +109,7 @@ def test_moved_to_another_directory_it_gives_the_same_features(kind, tmp_path):
     torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
-def test_a_foreign_encoder_is_refused_and_told_what_is_foreign(saved):
+def test_a_foreign_encoder_is_refused_and_its_foreign_part_named(saved):
     head, tower = encoders.model(), encoders.model()
     head.text_projection.linear2.weight.data[0, 0] += 1e-3
     tower.text_model.get_input_embeddings().weight.data[7, 0] += 1e-3

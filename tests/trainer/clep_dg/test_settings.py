@@ -1,4 +1,4 @@
-"""Experiments as YAML: what a file becomes, and that everything wrong with it is told at once."""
+"""Experiments as YAML: what a file becomes, and that everything wrong with it is reported at once."""
 
 import re
 
@@ -52,7 +52,7 @@ def test_templates_of_ones_own(tmp_path):
 
 
 def test_all_faults_come_at_once_with_their_paths(tmp_path):
-    told = problem(
+    message = problem(
         tmp_path,
         """
 corpora:
@@ -87,8 +87,8 @@ sedes: [1]
         ("encoder", "missing"),
         ("output", "missing"),
     ):
-        assert any(line.startswith(f"  `{path}` ") and part in line for line in told.splitlines()), path
-    assert len(told.splitlines()) == 19
+        assert any(line.startswith(f"  `{path}` ") and part in line for line in message.splitlines()), path
+    assert len(message.splitlines()) == 19
 
 
 TEXT = ["", " ", 3]
@@ -174,8 +174,8 @@ def test_a_corpus_is_a_mapping_whose_fields_have_their_types(tmp_path):
 
 def test_the_results_go_to_a_folder_and_to_no_file(tmp_path):
     (tmp_path / "out").touch()
-    told = problem(tmp_path, SMALL.replace("output: out", f"output: {tmp_path}/out"))
-    assert f"'{tmp_path}/out'" in told
+    message = problem(tmp_path, SMALL.replace("output: out", f"output: {tmp_path}/out"))
+    assert f"'{tmp_path}/out'" in message
 
 
 def test_what_classes_are_called(tmp_path):

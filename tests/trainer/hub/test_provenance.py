@@ -126,7 +126,7 @@ def test_other_encoders_add_what_they_record_themselves():
     assert corpora_of_encoder(tiny.audio_config(training_corpora=["iemocap"])) == {"iemocap"}
 
 
-def test_a_new_model_starts_with_what_its_encoders_heard():
+def test_a_new_model_starts_with_what_its_encoders_were_trained_on():
     config = tiny.config(audio_config=tiny.audio_config(training_corpora=["iemocap"]))
     config.text_config._name_or_path = EMOTION_ENCODER
     assert corpora_of_start(config) == {"iemocap", "msp-podcast"}
@@ -140,8 +140,8 @@ def test_a_checkpoint_starts_with_its_record_or_without_one(tmp_path):
     assert corpora_of_start(AutoConfig.from_pretrained(SMOOTHCLAP_TINY)) == {"drascula", "queen"}
 
 
-def begin(model, heard):
-    CorporaCallback(lambda: set(heard)).on_train_begin(None, None, None, model=model)
+def begin(model, corpora):
+    CorporaCallback(lambda: set(corpora)).on_train_begin(None, None, None, model=model)
 
 
 def test_the_record_survives_saving_loading_and_training_on(tmp_path):
