@@ -16,10 +16,9 @@ from transformers.audio_utils import load_audio
 from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
 from smoothclap_trainer.evaluation import results
 from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sensitivity, write_predictions
-from smoothclap_trainer.evaluation.own_task import Task
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Protocol
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
-from smoothclap_trainer.evaluation.tasks import read_task
+from smoothclap_trainer.evaluation.tasks import Task, read_task
 from tests import tiny
 from tests.corpus_trees import build_tree
 from tests.trainer.evaluation.made_up_results import made_up_results
