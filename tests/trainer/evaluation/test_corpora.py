@@ -48,6 +48,8 @@ def test_a_home_folder_is_found(tmp_path, monkeypatch):
 def test_a_wrong_folder_is_told_what_was_expected_and_found(tmp_path):
     for name in ("g", "f", "e", "d", "c", "b", "a", ".hidden"):
         (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match="gone"):
+        read_corpus(TESS, tmp_path / "gone", {"sad"})
     with pytest.raises(ValueError) as caught:
         read_corpus(TESS, tmp_path, {"sad"})
     told = str(caught.value)

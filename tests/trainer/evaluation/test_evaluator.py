@@ -16,36 +16,16 @@ from transformers.audio_utils import load_audio
 from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
 from smoothclap_trainer.evaluation import results
 from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sensitivity, write_predictions
-from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Protocol
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
 from smoothclap_trainer.evaluation.tasks import Task, read_task
 from tests import tiny
 from tests.corpus_trees import build_tree
-from tests.trainer.evaluation.made_up_results import made_up_results
+from tests.trainer.evaluation.made_up_results import made_up_results, protocol
 from tests.trainer.evaluation.tiny_clap import clap
 
 
 NAMES = ["smoothclap", "clap"]
-
-
-def protocol(name, words, **changes):
-    fields = {
-        "name": name,
-        "title": name.title(),
-        "corpus": "made",
-        "language": "en",
-        "text_language": "en",
-        "words": words,
-        "template": "{}",
-        "other_words": (),
-        "other_templates": ("a {} voice",),
-        "split": "all",
-        "labels": {label: label for label in words},
-        "grouped_by": None,
-        "published": {},
-        "source": "a test",
-    }
-    return Protocol(**fields | changes)
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,8 @@ from smoothclap_trainer import plotting
 from smoothclap_trainer.evaluation import plots
 from smoothclap_trainer.evaluation.metrics import reliability
 from smoothclap_trainer.evaluation.plots import (
-    captions,
     circumplex_plot,
     confusion_plot,
-    draw_plots,
     emotion_map_plot,
     file_stems,
     project,
@@ -24,7 +22,6 @@ from smoothclap_trainer.evaluation.plots import (
 )
 from smoothclap_trainer.evaluation.valence_arousal import class_pairs
 from smoothclap_trainer.plotting import check_matplotlib, spread, wrapped
-from tests.trainer.evaluation.made_up_results import made_up_results
 
 
 LONG = ["intoxicated with alcohol", "not intoxicated with alcohol"]
@@ -134,19 +131,6 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch, tmp_path):
 )
 def test_names_of_files_are_safe_and_differ(pairs, stems):
     assert list(file_stems(pairs).items()) == list(zip(pairs, stems, strict=True))
-
-
-def test_every_plot_has_its_caption_by_its_name(figure, tmp_path):
-    results = made_up_results()
-    told = captions(results)
-    assert len(told) == 2 * 2 * 4
-    pair = "sessions-4", "/a/b"
-    stem = file_stems(results.pairs)[pair]
-    drawn = draw_plots(results.tasks[0], results.tasks[0].results[1], results.answers[pair], tmp_path, stem)
-    assert [plot.alt for plot in drawn] == [told[plot.path.name] for plot in drawn]
-    kinds = ["confusion", "reliability", "map", "valence-arousal"]
-    assert [plot.path for plot in drawn] == [tmp_path / f"sessions-4-a-b-{kind}.png" for kind in kinds]
-    assert all("UAR 0.260 [0.200, 0.310], chance 0.250" in each.get_suptitle() for each in figure)
 
 
 def cones(clips: int = 60, classes: int = 5, width: int = 7) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA
-from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Prompt, Protocol
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Prompt
 from smoothclap_trainer.evaluation.tasks import read_task
 from tests.corpus_trees import build_tree
+from tests.trainer.evaluation.made_up_results import protocol
 
 
 # From the SmoothCLAP paper's table: CLAP, Pengi, ParaCLAP, SmoothCLAP.
@@ -38,45 +39,38 @@ GERMAN_WORDS = ("wütend", "negativ", "nüchtern", "sympathisch")
 
 def test_the_published_tasks_come_first_in_the_order_of_the_table():
     assert list(PROTOCOLS) == [*PUBLISHED, "msp-podcast-8", "emodb-7"]
-    assert all(protocol.name == name for name, protocol in PROTOCOLS.items())
+    assert all(each.name == name for name, each in PROTOCOLS.items())
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_results_and_texts(name):
-    protocol = PROTOCOLS[name]
-    assert tuple(protocol.published.values()) == PUBLISHED[name]
-    assert list(protocol.published) == ["CLAP", "Pengi", "ParaCLAP", "SmoothCLAP"]
-    assert protocol.texts(protocol.words, protocol.template) == ASKED[name]
+    named = PROTOCOLS[name]
+    assert tuple(named.published.values()) == PUBLISHED[name]
+    assert list(named.published) == ["CLAP", "Pengi", "ParaCLAP", "SmoothCLAP"]
+    assert named.texts(named.words, named.template) == ASKED[name]
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_names_titles_and_corpora_agree(name):
-    protocol = PROTOCOLS[name]
-    assert name == f"{protocol.corpus}-{len(protocol.classes)}"
-    assert protocol.language == EMOTION_CORPORA[protocol.corpus].language
-    assert set(protocol.labels.values()) == set(protocol.classes)
-    assert any(set(protocol.labels) <= set(reader.labels) for reader in EMOTION_CORPORA[protocol.corpus].readers)
+def test_named_protocols_fit_their_corpora(tree, name):
+    named = PROTOCOLS[name]
+    corpus = EMOTION_CORPORA[named.corpus]
+    assert name == f"{named.corpus}-{len(named.classes)}" and named.language == corpus.language
+    assert any(set(named.labels) <= set(reader.labels) for reader in corpus.readers)
+    rows = read_task(named, tree(named.corpus))
+    assert set(rows["label"]) == set(named.classes)
+    assert rows["group"].notna().all() if name == "iemocap-4" else rows["group"].isna().all()
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_variants_are_different_and_english_and_german_do_not_mix(name):
-    protocol = PROTOCOLS[name]
-    templates = (protocol.template, *protocol.other_templates)
-    words = [tuple(protocol.texts(each, "{}")) for each in (protocol.words, *protocol.other_words)]
-    assert len(set(templates)) == len(templates) == 3
-    assert len(set(words)) == len(words) == 3
+    named = PROTOCOLS[name]
+    templates = (named.template, *named.other_templates)
+    words = [tuple(named.texts(each, "{}")) for each in (named.words, *named.other_words)]
+    assert len(set(templates)) == len(templates) == len(set(words)) == len(words) == 3
     german = any(word in GERMAN_WORDS for row in words for word in row)
-    assert german == (protocol.language == "de") == ("German" in protocol.source)
+    assert german == (named.language == "de")
     if german:  # no word of a template is English alone
         assert {word for each in templates for word in re.findall(r"\w+", each)} <= {"Emotion", "Person"}
-
-
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_every_class_has_clips_in_the_published_layout(tree, name):
-    protocol = PROTOCOLS[name]
-    rows = read_task(protocol, tree(protocol.corpus))
-    assert set(rows["label"]) == set(protocol.classes)
-    assert (rows["group"].notna().all(), rows["group"].isna().all()) == ((name == "iemocap-4"), (name != "iemocap-4"))
 
 
 def test_labels_of_file_names_lead_to_the_right_classes(tree):
@@ -96,21 +90,13 @@ def test_labels_of_file_names_lead_to_the_right_classes(tree):
         assert {clip: labels[clip] for clip in expected} == expected
 
 
-PROTOCOL = Protocol(
-    name="two",
-    title="Two",
+PROTOCOL = protocol(
+    "two",
+    {"sad": "sadness", "happy": "joy {}"},
     corpus="tess",
-    language="en",
-    text_language="en",
-    words={"sad": "sadness", "happy": "joy {}"},
     template="he feels {}.",
     other_words=({"happy": "happy", "sad": "sad"},),
     other_templates=("{}!",),
-    split="all",
-    labels={"sad": "sad", "happy": "happy"},
-    grouped_by=None,
-    published={"CLAP": 0.5},
-    source="made up",
 )
 
 
@@ -121,8 +107,8 @@ def test_texts_come_in_the_order_of_the_classes():
 
 
 def test_every_wording_in_every_template_the_protocols_own_first():
-    protocol = replace(PROTOCOL, other_templates=("{}!", "he feels {}."))  # one of them twice
-    assert protocol.prompts() == [
+    repeated = replace(PROTOCOL, other_templates=("{}!", "he feels {}."))
+    assert repeated.prompts() == [
         Prompt(0, "he feels {}.", ("he feels sadness.", "he feels joy {}.")),
         Prompt(0, "{}!", ("sadness!", "joy {}!")),
         Prompt(1, "he feels {}.", ("he feels sad.", "he feels happy.")),

@@ -1,9 +1,11 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from smoothclap_trainer import plotting
+from smoothclap_trainer.evaluation.plots import captions
 from smoothclap_trainer.evaluation.report import card_table, summary_table, write_report
 from smoothclap_trainer.evaluation.results import Metric
 from smoothclap_trainer.templating import NO_WIDTH
@@ -131,15 +133,16 @@ def test_report_of_unusual_results(tmp_path):
     assert ["UAR", "0.400"] in cells(said) and "Spearman" not in said and "sadness." in said
 
 
-def test_report_shows_its_plots_by_relative_links(tmp_path, monkeypatch):
+def test_report_shows_its_plots_by_relative_links(figure, tmp_path, monkeypatch):
     monkeypatch.setattr(plotting, "DOTS_PER_INCH", 30)  # which takes less time
-    results = replace(RESULTS, tasks=RESULTS.tasks[1:], answers=RESULTS.answers)
+    results = replace(RESULTS, tasks=(replace(RESULTS.tasks[0], results=RESULTS.tasks[0].results[1:]),))
+    kinds = ("confusion", "reliability", "map", "valence-arousal")
+    names = [f"sessions-4-a-b-{kind}.png" for kind in kinds]
     paths = write_report(results, tmp_path / "new")
-    names = [f"pictures/Made-up-2-{model}-{kind}.png" for model in ("user-name", "a-b") for kind in
-             ("confusion", "reliability", "map")]  # fmt: skip
-    assert [path.relative_to(tmp_path / "new").as_posix() for path in paths] == ["report.md", *names]
-    text = paths[0].read_text(encoding="utf-8")
-    assert re.findall(r"^!\[[^\]]+\]\(([^)]+)\)$", text, flags=re.MULTILINE) == names
+    assert [path.relative_to(tmp_path / "new") for path in paths[1:]] == [Path("pictures") / name for name in names]
+    shown = re.findall(r"^!\[([^\]]+)\]\(pictures/([^)]+)\)$", paths[0].read_text("utf-8"), flags=re.MULTILINE)
+    assert {name: alt for alt, name in shown} == captions(results) and list(captions(results)) == names
+    assert all("UAR 0.260 [0.200, 0.310], chance 0.250" in each.get_suptitle() for each in figure)
 
 
 def test_plots_need_answers(tmp_path):
