@@ -27,17 +27,7 @@ def check_matplotlib() -> None:
 
 @contextmanager
 def canvas(width: float, height: float, title: str, path: str | Path) -> Iterator[Any]:
-    """
-    Give an empty matplotlib figure, and save it when the block ends.
-
-    Args:
-        width, height (`float`): In inches.
-        title (`str`): Stands above it; long lines are broken.
-        path (`str` or `Path`): The PNG to write.
-
-    Raises:
-        ImportError: if matplotlib is not installed.
-    """
+    """Give an empty matplotlib figure of that size in inches, and save it as a PNG when the block ends."""
     check_matplotlib()
     from matplotlib import style
     from matplotlib.figure import Figure
@@ -53,25 +43,7 @@ def canvas(width: float, height: float, title: str, path: str | Path) -> Iterato
 
 
 def wrapped(text: str, width: int) -> str:
-    r"""
-    Break a line at spaces, and names behind `/`, `\`, `_`, `@` and `-`.
-
-    Args:
-        text (`str`): One line.
-        width (`int`): The most characters a line may have; a longer piece is cut.
-
-    Returns:
-        `str`: The lines.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.plotting import wrapped
-    >>> wrapped("organisation/large_name", 17).splitlines()
-    ['organisation/', 'large_name']
-
-    ```
-    """
+    """Break a line at spaces, and names behind slashes, `_`, `@` and `-`; a piece longer than `width` is cut."""
     lines = [""]
     for piece in re.findall(r"\s+|[^\s/\\_@-]*[/\\_@-]+|[^\s/\\_@-]+", text):
         while len(lines[-1]) + len(piece.rstrip()) > width:
@@ -86,22 +58,8 @@ def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
     """
     Move labels apart: to the middle of where one pass up and one pass down would push them.
 
-    Args:
-        wanted (`np.ndarray` of shape `(n,)`): Where labels would stand, ascending.
-        gap (`float`): The least distance between neighbours; `(n - 1) * gap` is at most 1.
-
-    Returns:
-        `np.ndarray` of shape `(n,)`: Where they stand, between 0 and 1, ascending.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from smoothclap_trainer.plotting import spread
-    >>> spread(np.array([0.5, 0.5, 1.0, 1.0]), gap=0.25).tolist()
-    [0.25, 0.5, 0.75, 1.0]
-
-    ```
+    `wanted` is ascending; the result is between 0 and 1. `gap` is the least distance of neighbours; `(n - 1) * gap` is
+    at most 1.
     """
     steps = gap * np.arange(len(wanted))
     slack = wanted - steps  # labels keep apart where this does not fall

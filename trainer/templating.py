@@ -45,42 +45,12 @@ def _environment() -> "Environment":
 
 
 def render(template: str, **values: Any) -> str:
-    """
-    Fill in a template.
-
-    Args:
-        template (`str`): Its name, such as `"evaluation_report.md.jinja"`.
-        **values: What it may use. A name that is missing is an error.
-
-    Returns:
-        `str`: Markdown.
-    """
+    """Return a template of `templates/`, filled in; a name that it uses and that is not given is an error."""
     return _environment().get_template(template).render(**values)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:
-    """
-    Write a Markdown table.
-
-    Args:
-        head (`Sequence[str]`): Names of the columns.
-        rows (`Sequence[Sequence[str]]`): Cells; see [`cell`] for what is escaped.
-        words (`int`, defaults to 1): How many columns, from the left, hold words. Numbers are aligned right.
-
-    Returns:
-        `str`: Lines, the last with its end.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.templating import table
-    >>> print(table(["class", "clips"], [["sad|blue", "3"]]), end="")
-    | class | clips |
-    | --- | ---: |
-    | sad\\|blue | 3 |
-
-    ```
-    """
+    """Write a Markdown table; the first `words` columns hold words, the others numbers, which are aligned right."""
     rule = ["---"] * words + ["---:"] * (len(head) - words)
     return "".join(f"| {' | '.join(map(cell, line))} |\n" for line in [head, rule, *rows])
 
@@ -97,23 +67,8 @@ def code(name: str) -> str:
 
 def image(alt: str, path: str) -> str:
     """
-    Show an image.
-
-    Args:
-        alt (`str`): What the image shows, for those who cannot see it.
-        path (`str`): Where it is, with `/` between the parts; what would end a link early is escaped.
-
-    Returns:
-        `str`: Markdown.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.templating import image
-    >>> image("Confusions [of all]", "pictures/a b.png")
-    '![Confusions (of all)](pictures/a%20b.png)'
-
-    ```
+    Show an image, with its path and what it shows for those who cannot see it; what would end a link early is
+    escaped.
     """
     return f"![{alt.replace('[', '(').replace(']', ')')}]({quote(path)})"
 

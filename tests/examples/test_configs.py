@@ -13,7 +13,7 @@ from smoothclap_trainer import SmoothCLAPTrainingArguments
 from smoothclap_trainer.clep_dg.settings import ExperimentSettings
 from smoothclap_trainer.config import read_yaml
 from smoothclap_trainer.data.captions.labels import category
-from smoothclap_trainer.evaluation.own_task import OwnTask
+from smoothclap_trainer.evaluation.tasks import OwnTask
 from smoothclap_trainer.settings import TrainingRun
 from tests import tiny
 

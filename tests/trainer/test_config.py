@@ -32,7 +32,7 @@ from smoothclap_trainer.config import (
     parse_yaml,
     read_yaml,
 )
-from smoothclap_trainer.evaluation.own_task import OwnTask
+from smoothclap_trainer.evaluation.tasks import OwnTask
 from smoothclap_trainer.settings import TrainingRun
 
 

@@ -12,9 +12,8 @@ from ..data.captions.labels import CLASSLESS
 from ..data.manifest import load_manifest
 from ..evaluation.attributes import thirds
 from ..evaluation.corpora import EMOTION_CORPORA
-from ..evaluation.own_task import as_texts, clips_where, cure_of_split, misnamed_corpora
 from ..evaluation.protocols import PROTOCOLS
-from ..evaluation.tasks import read_task
+from ..evaluation.tasks import as_texts, clips_where, cure_of_split, misnamed_corpora, read_task
 from .settings import CorpusSettings
 
 

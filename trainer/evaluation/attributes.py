@@ -16,16 +16,7 @@ from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPPr
 
 @dataclass(frozen=True)
 class AttributeQuery:
-    """
-    A pair of opposite descriptions and the functional that decides which clips they fit.
-
-    Args:
-        attribute (`str`): What is asked about.
-        column (`str`): The functional, under openSMILE's name.
-        language (`str`): Of the texts.
-        high (`str`): Fits clips with a large value.
-        low (`str`): Fits clips with a small value.
-    """
+    """A pair of opposite descriptions, for clips with large and with small values of an openSMILE functional."""
 
     attribute: str
     column: str
@@ -57,19 +48,7 @@ ATTRIBUTE_QUERIES = (
 
 
 def auc(positives: np.ndarray, negatives: np.ndarray) -> float:
-    """
-    Compute the area under the ROC curve: how often a positive scores above a negative, ties counting half.
-
-    Args:
-        positives (`np.ndarray` of shape `(n,)`): Scores that should be high.
-        negatives (`np.ndarray` of shape `(m,)`): Scores that should be low.
-
-    Returns:
-        `float`: Between 0 and 1; 0.5 is chance.
-
-    Raises:
-        ValueError: if either is empty.
-    """
+    """Compute the area under the ROC curve: how often a positive scores above a negative, ties counting half."""
     if not len(positives) or not len(negatives):
         raise ValueError(f"AUC needs positives and negatives, got {len(positives)} and {len(negatives)}.")
     ranks = pd.Series(np.concatenate([positives, negatives])).rank().to_numpy()
@@ -103,20 +82,13 @@ def attribute_table(
     queries: tuple[AttributeQuery, ...] = ATTRIBUTE_QUERIES,
 ) -> pd.DataFrame:
     """
-    Compute the AUC of each query in each corpus.
+    Compute the AUC of each query in each corpus, with its interval and the numbers of positives and negatives.
 
     Args:
         rows (`pd.DataFrame`): Clips with `corpus` and the functionals that the queries name.
         audio_embeds (`np.ndarray` of shape `(clips, projection_dim)`): Their embeddings, in the same order.
-        model ([`SmoothCLAPModel`]), processor ([`SmoothCLAPProcessor`]): For the texts.
+        model, processor ([`SmoothCLAPModel`], [`SmoothCLAPProcessor`]): For the texts.
         queries (`tuple[AttributeQuery, ...]`): What to ask.
-
-    Returns:
-        `pd.DataFrame` with `attribute`, `language`, `high`, `low`, `corpus`, `positives`, `negatives`, `auc`,
-        `interval_low`, `interval_high`.
-
-    Raises:
-        ValueError: if rows and embeddings differ in number.
     """
     if len(rows) != len(audio_embeds):
         raise ValueError(f"There are {len(rows)} rows but {len(audio_embeds)} embeddings; they must correspond.")

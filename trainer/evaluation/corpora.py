@@ -9,7 +9,7 @@ import pandas as pd
 from transformers.utils import logging
 
 from ..hub.provenance import UNRECORDED
-from .corpus_readers import SHOWN, EmoEvaluations, FileNames, LabelTable, Reader
+from .corpus_readers import EmoEvaluations, FileNames, LabelTable, Reader, listed
 from .results import ZeroShot, ZeroShotStatus
 
 
@@ -49,21 +49,12 @@ class EmotionCorpus:
 
 def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]) -> pd.DataFrame:
     """
-    Read the clips that a corpus has for evaluation.
+    Read the clips that a corpus, unpacked in the folder `root`, has for evaluation.
 
-    Args:
-        corpus ([`EmotionCorpus`]): Which.
-        root (`str` or `Path`): Its folder, as it was unpacked.
-        labels (`Collection[str]`): Labels of the wanted set of labels. Clips with other labels of the set come too.
-
-    Returns:
-        `pd.DataFrame`: One row a clip, sorted by `id`: `id` and absolute `path`, the corpus's own `label`, `speaker`
-        and `group`, which may be None; `attrs["left_out"]` has reasons and counts, also of clips that the corpus should
-        have but the folder lacks. A number of clips other than the corpus's is a warning.
-
-    Raises:
-        ValueError: if the folder does not hold the corpus, or only part of it. The message has what was expected, what
-            was found, and where to get the corpus.
+    Of the sets of labels that the corpus comes with, the one with `labels` is read, with all its clips. Returns what
+    [`~.corpus_readers`] returns, in whose `attrs["left_out"]` clips that the folder lacks are counted, too; a number of
+    clips other than the corpus's is a warning. A `ValueError` says what was expected, what was found, and where to get
+    the corpus.
     """
     folder = Path(root).expanduser().absolute()
     reader = next(reader for reader in corpus.readers if set(labels) <= set(reader.labels))
@@ -88,9 +79,7 @@ def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]
 
 def _found(folder: Path) -> str:
     paths = folder.iterdir() if folder.is_dir() else ()
-    names = sorted(path.name for path in paths if not path.name.startswith("."))
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more if names else "nothing"
+    return listed(sorted(path.name for path in paths if not path.name.startswith("."))) or "nothing"
 
 
 EMOTION_CORPORA: dict[str, EmotionCorpus] = {
@@ -290,24 +279,8 @@ def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> Zer
 
     Names are compared by their letters and digits only, whatever the case, and a recorded name counts in which that of
     the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`. When in doubt, the
-    result is "not zero-shot".
-
-    Args:
-        training_corpora (`Sequence[str]`, *optional*): The record: `training_corpora` of the model's configuration.
-            None or empty: there is none.
-        corpus (`str`): What the model is judged on.
-
-    Returns:
-        [`ZeroShot`]
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.corpora import zero_shot_status
-    >>> str(zero_shot_status(["MSP-Podcast v1.11"], "msp-podcast").status)
-    'not zero-shot'
-
-    ```
+    result is "not zero-shot". `training_corpora` is the record in the model's configuration; None or empty: there is
+    none.
     """
     if not training_corpora:
         why = f"The checkpoint does not record which corpora it was trained on, so {corpus} may be among them."

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..templating import counts
+
 
 COLUMNS = ("id", "path", "label", "speaker", "group")
 """What readers return: `id` is unique, `path` absolute, `label` the corpus's own; the last two may be `None`."""
@@ -32,18 +34,7 @@ class FileNames:
     speakers: tuple[str, ...]
 
     def read(self, root: Path) -> pd.DataFrame:
-        """
-        Read all clips below a folder, without hidden files.
-
-        Args:
-            root (`Path`): The corpus.
-
-        Returns:
-            `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` has reasons and counts.
-
-        Raises:
-            ValueError: if no file is named so, a name comes twice, or speakers are missing.
-        """
+        """Read all clips below a folder, without hidden files."""
         rows, left_out = [], Counter[str]()
         paths = (path for path in root.rglob("*") if path.suffix.lower() == ".wav" and not path.name.startswith("."))
         for path in sorted(paths):
@@ -59,11 +50,11 @@ class FileNames:
                 label = next(known for known in self.labels if known.lower() == label.lower())
                 rows.append((path.stem, str(path), label, speaker.upper(), None))
         if not rows:
-            others = f" ({_counts(left_out)})" if left_out else ""
+            others = f" ({counts(left_out)})" if left_out else ""
             raise ValueError(f"no .wav file is named as expected{others}")
         absent = sorted(set(self.speakers) - {row[3] for row in rows})
         if absent:
-            raise ValueError(f"of {len(self.speakers)} speakers, {_listed(absent)} have no clip")
+            raise ValueError(f"of {len(self.speakers)} speakers, {listed(absent)} have no clip")
         return _checked(rows, self.labels, left_out)
 
 
@@ -72,9 +63,7 @@ class EmoEvaluations:
     """
     IEMOCAP's evaluation files: lines of a time, an utterance, its label and ratings; the audio in a folder a dialogue.
 
-    Args:
-        labels (`tuple[str, ...]`): All labels that occur.
-        sessions (`tuple[str, ...]`): The folders of the sessions; they become the groups, and none may be missing.
+    The folders of the sessions become the groups, and none may be missing.
     """
 
     labels: tuple[str, ...]
@@ -82,17 +71,10 @@ class EmoEvaluations:
 
     def read(self, root: Path) -> pd.DataFrame:
         """
-        Read all utterances. `Ses01F_impro01_M003` is spoken by `Ses01M`: the letter after the session's number is the
-        person who wears the motion capture markers, not the speaker.
+        Read all utterances; the sessions may be in one folder of the root.
 
-        Args:
-            root (`Path`): The folder of the sessions, or one above.
-
-        Returns:
-            `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` is empty.
-
-        Raises:
-            ValueError: if sessions, their evaluations or audio files are missing, or a label is unknown.
+        `Ses01F_impro01_M003` is spoken by `Ses01M`: the letter after the session's number is the person who wears the
+        motion capture markers, not the speaker.
         """
         base = _base(root, self.sessions)
         rows = []
@@ -139,19 +121,7 @@ class LabelTable:
     header: tuple[str, ...] | None = None
 
     def read(self, root: Path) -> pd.DataFrame:
-        """
-        Read the clips of the split.
-
-        Args:
-            root (`Path`): The corpus, or one folder above.
-
-        Returns:
-            `pd.DataFrame`: [`COLUMNS`]; `attrs["left_out"]` counts the clips of other splits.
-
-        Raises:
-            ValueError: if the table, columns, the split, the audio's folder or audio files are missing, a name comes
-                twice, or a label is unknown.
-        """
+        """Read the clips of the split; the table may be in one folder of the root."""
         base = _base(root, (self.file,))
         table = pd.read_csv(
             base / self.file,
@@ -193,9 +163,7 @@ def _base(root: Path, names: Iterable[str]) -> Path:
     if not found:
         raise ValueError(f"neither it nor a folder in it has {' or '.join(names)}")
     if len(found) > 1:
-        raise ValueError(
-            f"{len(found)} folders have {' or '.join(names)}, {_listed(map(str, found))}; give one of them"
-        )
+        raise ValueError(f"{len(found)} folders have {' or '.join(names)}, {listed(map(str, found))}; give one of them")
     return found[0]
 
 
@@ -217,16 +185,13 @@ def _checked(
         )
     missing = [path for path in table["path"] if not Path(path).is_file()]
     if missing:
-        raise ValueError(f"of {len(table)} labelled clips, these audio files are missing: {_listed(missing)}")
+        raise ValueError(f"of {len(table)} labelled clips, these audio files are missing: {listed(missing)}")
     table.attrs["left_out"] = dict(left_out)
     return table
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Return at most [`SHOWN`] names, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
-
-
-def _counts(left_out: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason}: {count}" for reason, count in left_out.items())

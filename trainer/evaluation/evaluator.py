@@ -1,7 +1,5 @@
 """Zero-shot evaluation of dual encoders, from their names and those of tasks to results and a report."""
 
-import csv
-import io
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPEncoder
@@ -20,9 +19,9 @@ from modeling_smoothclap.encoding_smoothclap import unit_rows
 from ..files import write_text
 from ..plotting import check_matplotlib
 from .corpora import zero_shot_status
+from .corpus_readers import listed
 from .intervals import metrics_with_intervals
 from .metrics import confusion_matrix, reliability, unweighted_average_recall_of, zero_shot_predictions
-from .own_task import Task
 from .protocols import Protocol
 from .report import write_report
 from .results import (
@@ -39,14 +38,11 @@ from .results import (
     file_hashes,
     versions,
 )
-from .tasks import load_tasks
+from .tasks import Task, load_tasks
 from .valence_arousal import valence_arousal
 
 
 logger = logging.get_logger(__name__)
-
-SHOWN = 5
-"""At most this many doubtful clips are named in a warning."""
 
 
 class _Model(NamedTuple):
@@ -106,7 +102,10 @@ def evaluate(
         check_matplotlib()
         Path(output).mkdir(parents=True, exist_ok=True)
     named = [_model(each, device or "cpu", trust_remote_code) for each in _listed(models)]
-    _check_names("model", [each.name for each in named], "write NAME=MODEL to call one otherwise")
+    if not named:
+        raise ValueError("There is no model to evaluate: name at least one.")
+    if twice := [name for name, times in Counter(each.name for each in named).items() if times > 1]:
+        raise ValueError(f"Two models are called {twice[0]!r}; write NAME=MODEL to give one another name.")
     settings = {"seed": seed, "bootstrap_samples": bootstrap_samples, "batch_size": batch_size}
     results = _evaluate(named, loaded, settings, num_workers).rounded()
     if output is not None:
@@ -118,7 +117,7 @@ def evaluate(
 
 def _listed(items: Any) -> list[Any]:
     """A list of one thing, or of many."""
-    return list(items) if isinstance(items, Sequence) and not isinstance(items, str | Task) else [items]
+    return list(items) if isinstance(items, Sequence) and not isinstance(items, str) else [items]
 
 
 def _model(asked: str | Path | SmoothCLAPEncoder, device: str, trust_remote_code: bool) -> _Model:
@@ -137,13 +136,6 @@ def _model(asked: str | Path | SmoothCLAPEncoder, device: str, trust_remote_code
     return _Model(name, load)
 
 
-def _check_names(what: str, names: Sequence[str], fix: str) -> None:
-    if not len(names):
-        raise ValueError(f"There is no {what} to evaluate: name at least one.")
-    if twice := [name for name, times in Counter(names).items() if times > 1]:
-        raise ValueError(f"Two {what}s are called {twice[0]!r}, but results are told apart by name: {fix}.")
-
-
 def _evaluate(
     models: Sequence[_Model], tasks: Sequence[Task], settings: dict[str, int], num_workers: int
 ) -> EvaluationResults:
@@ -154,7 +146,8 @@ def _evaluate(
     for name, load in models:
         started = time.monotonic()
         encoder = load()
-        described.append(_described(encoder))
+        facts = encoder.describe()
+        described.append(EvaluatedModel(class_name=facts.pop("class"), **facts))
         text_embeds = dict(zip(texts, encoder.encode_text(texts), strict=True))
         problems: dict[int, ClipError] = {}
         audio_embeds = encoder.encode_audio(paths, settings["batch_size"], num_workers=num_workers, problems=problems)
@@ -166,7 +159,9 @@ def _evaluate(
             judged.append(judge(task, encoder, given, text_embeds, settings["seed"], settings["bootstrap_samples"]))
         del encoder  # or it would stay until the next one is loaded
         seconds[name] = time.monotonic() - started
-    _warn_of(doubtful)
+    if doubtful:
+        named = listed(f"{path!r} is {problem}" for path, problem in sorted(doubtful.items()))
+        logger.warning(f"doubtful clips are judged all the same: {named}")
     hashes = file_hashes(paths, num_workers)
     return EvaluationResults(
         models=tuple(described),
@@ -186,27 +181,13 @@ def _evaluate(
     )
 
 
-def _described(encoder: SmoothCLAPEncoder) -> EvaluatedModel:
-    said = encoder.describe()
-    return EvaluatedModel(class_name=said.pop("class"), **said)
-
-
 def answer(task: Task, logit_scale: float, audio_embeds: np.ndarray, text_embeds: Mapping[str, np.ndarray]) -> Answers:
     """
-    Choose a class for every clip, as the protocol asks.
-
-    Args:
-        task ([`Task`]): With its clips.
-        logit_scale (`float`): The model's factor between cosine and logit.
-        audio_embeds (`np.ndarray` of shape `(clips, width)`): Of the task's clips, unit length.
-        text_embeds (`Mapping[str, np.ndarray]`): The embedding, `(width,)` and of unit length, of each text.
-
-    Returns:
-        [`Answers`]
+    Choose a class for every clip of a task, from unit-length embeddings; `text_embeds` has those of its texts, by
+    text.
     """
     classes = task.protocol.classes
     class_embeds = np.stack([text_embeds[text] for text in task.protocol.prompts()[0].texts])
-    # Computed as for the predictions, so that the largest probability is always that of the predicted class.
     cosines = unit_rows(audio_embeds, "audio_embeds") @ unit_rows(class_embeds, "class_embeds").T  # (clips, classes)
     scores = np.exp(logit_scale * (cosines - cosines.max(axis=1, keepdims=True)).astype(np.float64))
     return Answers(
@@ -215,7 +196,7 @@ def answer(task: Task, logit_scale: float, audio_embeds: np.ndarray, text_embeds
         audio_embeds=audio_embeds,
         class_embeds=class_embeds,
         true=np.array([classes.index(label) for label in task.rows["label"]]),
-        predicted=zero_shot_predictions(audio_embeds, class_embeds),
+        predicted=cosines.argmax(axis=1),
         probabilities=scores / scores.sum(axis=1, keepdims=True),
     )
 
@@ -228,20 +209,7 @@ def judge(
     seed: int,
     bootstrap_samples: int,
 ) -> ModelResult:
-    """
-    Compute all results of one model in one task.
-
-    Args:
-        task ([`Task`]): What was asked.
-        encoder ([`SmoothCLAPEncoder`]): Which model.
-        answers ([`Answers`]): What it answered.
-        text_embeds (`Mapping[str, np.ndarray]`): The embedding of every text that the protocol names.
-        seed (`int`): Of the bootstrap.
-        bootstrap_samples (`int`): Its draws.
-
-    Returns:
-        [`ModelResult`]: Not rounded.
-    """
+    """Compute all results of one model in one task, not rounded; `seed` and `bootstrap_samples` are the intervals'."""
     protocol, classes = task.protocol, task.protocol.classes
     groups = task.rows["group"].tolist() if protocol.grouped_by else None
     found = metrics_with_intervals(
@@ -280,17 +248,10 @@ def prompt_sensitivity(
     groups: Sequence[str] | None = None,
 ) -> PromptSensitivity:
     """
-    Compute the UAR of every wording in every template. Which of them are asked is this project's choice.
+    Compute the UAR of every wording in every template, as the mean over `groups` where there are any.
 
-    Args:
-        protocol ([`Protocol`]): What is judged.
-        audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of the clips.
-        text_embeds (`Mapping[str, np.ndarray]`): The embedding, `(width,)`, of each of the protocol's texts.
-        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
-        groups (`Sequence[str]`, *optional*): Of each clip; the UAR is then the mean of the groups' UARs.
-
-    Returns:
-        [`PromptSensitivity`]: `deviation` is the standard deviation of a whole population, for these are all variants.
+    Which of them are asked is this project's choice. The standard deviation is that of a whole population, for these
+    are all variants.
     """
     members = np.zeros(len(true), dtype=int) if groups is None else np.unique(list(groups), return_inverse=True)[1]
     variants = []
@@ -301,16 +262,9 @@ def prompt_sensitivity(
             for group in range(members.max() + 1)
         ]
         uar = float(unweighted_average_recall_of(np.stack(confusions)).mean())
-        variants.append(PromptVariant(prompt.words, prompt.template, tuple(prompt.texts), uar))
+        variants.append(PromptVariant(**vars(prompt), uar=uar))
     uars = [variant.uar for variant in variants]
     return PromptSensitivity(tuple(variants), min(uars), max(uars), float(np.mean(uars)), float(np.std(uars)))
-
-
-def _warn_of(doubtful: Mapping[str, str]) -> None:
-    if doubtful:
-        named = [f"{path!r} is {problem}" for path, problem in sorted(doubtful.items())]
-        more = f", and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
-        logger.warning(f"doubtful clips are judged all the same: {', '.join(named[:SHOWN])}{more}")
 
 
 COLUMNS = ("task", "model", "id", "speaker", "true", "predicted", "score", "true_score")
@@ -322,14 +276,9 @@ def write_predictions(results: EvaluationResults, path: str | Path) -> None:
     Write predictions as CSV, whole or not at all: task by task, model by model, clip by clip.
 
     Equal answers give equal bytes. Probabilities are comparable within a model and task only: they compare its classes.
-
-    Args:
-        results ([`EvaluationResults`]): With answers.
-        path (`str` or `Path`): The file; its folder is made. [`COLUMNS`]; an unknown speaker is an empty cell.
+    An unknown speaker is an empty cell.
     """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[list[str]] = []
     for task in results.tasks:
         classes = task.protocol.classes
         for result in task.results:
@@ -338,5 +287,5 @@ def write_predictions(results: EvaluationResults, path: str | Path) -> None:
             for name, speaker, true, predicted, scores in clips:
                 rounded = [f"{scores[label]:.{DECIMALS}f}" for label in (predicted, true)]
                 said = [name, speaker or "", classes[true], classes[predicted]]
-                writer.writerow([task.protocol.name, result.model, *said, *rounded])
-    write_text(path, table.getvalue())
+                rows.append([task.protocol.name, result.model, *said, *rounded])
+    write_text(path, pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))

@@ -44,13 +44,7 @@ class AgainstChance(StrEnum):
 
 @dataclass(frozen=True)
 class Metric:
-    """
-    A metric with its interval.
-
-    Args:
-        value (`float`, *optional*): Between 0 and 1; None where it is not defined, as the recall of an absent class.
-        low, high (`float`, *optional*): Bounds of the interval; None where there is none.
-    """
+    """A metric between 0 and 1 with the bounds of its interval; None where they are not defined."""
 
     value: float | None
     low: float | None
@@ -62,22 +56,13 @@ class Metric:
 
     @property
     def without_width(self) -> bool:
-        """`bool`: Whether all bootstrap samples agree."""
+        """Whether all bootstrap samples agree."""
         return self.low is not None and self.low == self.high
 
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """
-    How the intervals of a result were made.
-
-    Args:
-        level (`float`): Their level, such as 0.95.
-        unit (`str`): What is drawn: `"clips"`, `"speakers"`, or what the clips are grouped by.
-        units (`int`): How many of them there are.
-        samples (`int`): Number of bootstrap samples.
-        note (`str`, *optional*): What to bear in mind.
-    """
+    """How intervals were made: their level, what is drawn and how many there are of it, and what to bear in mind."""
 
     level: float
     unit: str
@@ -134,14 +119,9 @@ class Units:
 @dataclass(frozen=True)
 class MetricsWithIntervals:
     """
-    The metrics of one classification; nothing is rounded.
+    The metrics of one classification, by the names of [`METRICS`]; nothing is rounded.
 
-    Args:
-        metrics (`dict[str, Metric]`): `"uar"`, `"accuracy"` and `"macro_f1"`.
-        per_class_recall (`list[Metric]`): In the order of the classes; a class without clips has None for all.
-        confusion (`list[list[int]]`): Clips; rows are true classes, columns predicted ones.
-        groups (`dict[str, float]`, *optional*): The UAR of each group.
-        interval ([`Interval`]): How the intervals were made.
+    Recalls are in the order of the classes; rows of the confusion matrix are true classes; `groups` are UARs.
     """
 
     metrics: dict[str, Metric]
@@ -169,8 +149,7 @@ def metrics_with_intervals(
     and the class adds nothing to the interval of its recall.
 
     Args:
-        predicted (`np.ndarray` of shape `(clips,)`): Class of each clip as predicted, 0 to `n_classes - 1`.
-        true (`np.ndarray` of shape `(clips,)`): As it is.
+        predicted, true (`np.ndarray` of shape `(clips,)`): Class of each clip, 0 to `n_classes - 1`.
         n_classes (`int`): Number of classes to choose from.
         speakers (`Sequence[str | None]`, *optional*): Of each clip; None where unknown.
         groups (`Sequence[str]`, *optional*): Of each clip, e.g. the session of IEMOCAP. UAR, accuracy and macro F1 are
@@ -179,22 +158,8 @@ def metrics_with_intervals(
         seed (`int`, defaults to 0): Of the draws.
         grouped_by (`str`, defaults to `"session"`): What the groups are, in the singular.
 
-    Returns:
-        [`MetricsWithIntervals`]
-
     Raises:
-        ValueError: as [`~.metrics.confusion_matrix`]; or if speakers or groups are not as many as clips, a clip has no
-            group, or `samples` is below 1.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.intervals import metrics_with_intervals
-    >>> found = metrics_with_intervals([0, 0, 1, 1], [0, 1, 1, 1], n_classes=2)
-    >>> round(found.metrics["uar"].value, 3), found.interval.unit
-    (0.833, 'clips')
-
-    ```
+        ValueError: if classes, speakers or groups do not fit the clips, or `samples` is below 1.
     """
     confusion = confusion_matrix(predicted, true, n_classes)
     if samples < 1:

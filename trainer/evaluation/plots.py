@@ -29,34 +29,10 @@ def project(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> tuple[np.ndar
         class_embeds (`np.ndarray` of shape `(classes, width)`): Embeddings of the classes' texts.
 
     Returns:
-        `tuple`: Places of the clips, of shape `(clips, 2)`, those of the classes, of shape `(classes, 2)`, and the
-        shares of the variance of the two axes, each between 0 and 1. The same embeddings give the same map: of each
-        axis, the entry that is largest in size is positive.
-
-    Raises:
-        ValueError: if there is no clip or no class, widths differ or are below 2, or an embedding is not finite.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from smoothclap_trainer.evaluation.plots import project
-    >>> clips, texts, shares = project(np.eye(3), np.eye(3)[:2])
-    >>> clips.shape, texts.shape, round(sum(shares), 2)
-    ((3, 2), (2, 2), 1.0)
-
-    ```
+        `tuple`: Places of the clips, `(clips, 2)`, those of the classes, `(classes, 2)`, and the shares of the variance
+        of the two axes. The same embeddings give the same map: of each axis, the entry that is largest in size is
+        positive.
     """
-    widths = {np.shape(audio_embeds)[1:], np.shape(class_embeds)[1:]}
-    if len(widths) != 1 or len(only := widths.pop()) != 1 or only[0] < 2:
-        raise ValueError(
-            f"Clips have the shape {np.shape(audio_embeds)} and classes {np.shape(class_embeds)}; a map needs two "
-            "dimensions of one width, 2 or more."
-        )
-    if not len(audio_embeds) or not len(class_embeds):
-        raise ValueError(
-            f"There are {len(audio_embeds)} clips and {len(class_embeds)} classes; a map needs some of both."
-        )
     clips = _centred(audio_embeds, "audio_embeds")
     texts = _centred(class_embeds, "class_embeds")
     scatter = clips.T @ clips + texts.T @ texts  # (width, width): smaller than all clips, and has the same axes
@@ -86,21 +62,8 @@ PAIRS_PER_INCH = 6.0
 def confusion_plot(
     confusion: Sequence[Sequence[int]] | np.ndarray, classes: Sequence[str], title: str, path: str | Path
 ) -> None:
-    """
-    Draw a confusion matrix: in each cell the clips, and their share of the true class; the shade is that share.
-
-    Args:
-        confusion (array of shape `(classes, classes)`): Clips; rows are true classes, columns predicted ones.
-        classes (`Sequence[str]`): Their names.
-        title (`str`): Stands above it.
-        path (`str` or `Path`): The PNG to write.
-
-    Raises:
-        ValueError: if the numbers differ.
-    """
+    """Draw a confusion matrix: in each cell the clips, and their share of the true class; the shade is that share."""
     counts = np.asarray(confusion)
-    if counts.shape != (len(classes), len(classes)):
-        raise ValueError(f"The confusion matrix has the shape {counts.shape}, but there are {len(classes)} classes.")
     sums = counts.sum(axis=1, keepdims=True)
     shares = counts / np.where(sums > 0, sums, 1)  # (classes, classes)
     size = 2.6 + 0.85 * len(classes)
@@ -124,14 +87,7 @@ def confusion_plot(
 
 
 def reliability_plot(calibration: Calibration, title: str, path: str | Path) -> None:
-    """
-    Draw accuracy against confidence, and how many clips each bin has.
-
-    Args:
-        calibration ([`Calibration`]): From [`~.metrics.reliability`].
-        title (`str`): Stands above it.
-        path (`str` or `Path`): The PNG to write.
-    """
+    """Draw accuracy against confidence, and how many clips each bin has."""
     bins = [each for each in calibration.bins if each.clips]
     lows = [each.low for each in bins]
     widths = [each.high - each.low for each in bins]
@@ -163,27 +119,7 @@ def emotion_map_plot(
     title: str,
     path: str | Path,
 ) -> None:
-    """
-    Draw clips as small marks and classes' texts as large ones, in the plane of [`project`].
-
-    Args:
-        clips (`np.ndarray` of shape `(clips, 2)`): Places of the clips. More than [`MAX_POINTS`] are drawn from.
-        texts (`np.ndarray` of shape `(classes, 2)`): Places of the texts.
-        shares (`tuple[float, float]`): Of the variance, of each axis.
-        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
-        classes (`Sequence[str]`): Names of the classes.
-        title (`str`): Stands above it.
-        path (`str` or `Path`): The PNG to write.
-
-    Raises:
-        ValueError: if the numbers differ.
-    """
-    true = np.asarray(true)
-    if len(clips) != len(true) or len(texts) != len(classes):
-        raise ValueError(
-            f"There are {len(clips)} places for {len(true)} clips and {len(texts)} for {len(classes)} classes; give "
-            "one for each."
-        )
+    """Draw clips as small marks and classes' texts as large ones, in the plane of [`project`]."""
     shown = np.random.default_rng(0).permutation(len(clips))[:MAX_POINTS]
     number = f"{len(clips):,} clips" if len(shown) == len(clips) else f"{len(shown):,} of {len(clips):,} clips, drawn"
     with canvas(8.2, 6.2, title, path) as figure:
@@ -209,20 +145,7 @@ def emotion_map_plot(
 
 
 def circumplex_plot(texts: Sequence[Pair], clips: Sequence[Pair], title: str, path: str | Path) -> None:
-    """
-    Draw the similarity of pairs of classes against their published distance: of texts, and of clips' centres.
-
-    Args:
-        texts (`Sequence[Pair]`): From [`~.valence_arousal.class_pairs`], of the texts.
-        clips (`Sequence[Pair]`): The same of the clips' centres.
-        title (`str`): Stands above it.
-        path (`str` or `Path`): The PNG to write.
-
-    Raises:
-        ValueError: if one of both has no pair.
-    """
-    if not texts or not clips:
-        raise ValueError(f"There are {len(texts)} pairs of texts and {len(clips)} of clips; a plot needs some of both.")
+    """Draw the similarity of pairs of classes against their published distance: of texts, and of clips' centres."""
     height = max(4.6, 1.4 + max(len(texts), len(clips)) / PAIRS_PER_INCH)
     with canvas(12, height, title, path) as figure:
         series = (("texts", texts, COLOURS[0], "o"), ("centres of clips", clips, COLOURS[5], "D"))
@@ -269,13 +192,7 @@ STEM_LENGTH = 120
 
 
 class Plot(NamedTuple):
-    """
-    One plot.
-
-    Args:
-        path (`Path`): Its PNG.
-        alt (`str`): What it shows, for those who cannot see it.
-    """
+    """The PNG of a plot, and what it shows, for those who cannot see it."""
 
     path: Path
     alt: str
@@ -293,23 +210,7 @@ def captions(results: EvaluationResults) -> dict[str, str]:
 
 def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """
-    Name files after tasks and models.
-
-    Args:
-        pairs (`Iterable[tuple[str, str]]`): Names of task and model, of any characters.
-
-    Returns:
-        `dict[tuple[str, str], str]`: For each pair a name that any file system takes, and that no two have in common,
-        also where case does not count.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.plots import file_stems
-    >>> list(file_stems([("tess-7", "user/name"), ("tess-7", "/user/Name")]).values())
-    ['tess-7-user-name', 'tess-7-user-Name-2']
-
-    ```
+    Name files after tasks and models, safely on any file system, and no two alike, also where case does not count.
     """
     stems: dict[tuple[str, str], str] = {}
     taken: set[str] = set()
@@ -327,30 +228,12 @@ def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
 
 def draw_plots(task: TaskResults, result: ModelResult, answers: Answers, folder: Path, stem: str) -> list[Plot]:
     """
-    Draw the plots of one model in one task.
+    Draw the plots of one model in one task, as `{stem}-{kind}.png`.
 
-    Args:
-        task ([`TaskResults`]): The task.
-        result ([`ModelResult`]): The model's results in it.
-        answers ([`Answers`]): The model's answers in it.
-        folder (`Path`): Where the PNGs go.
-        stem (`str`): What their names begin with.
-
-    Returns:
-        `list[Plot]`: Confusion matrix, reliability and emotion map; and similarity against distance, where three
-        classes or more have a published place.
-
-    Raises:
-        ImportError: if matplotlib is not installed.
-        ValueError: if the answers do not fit the results.
+    These are confusion matrix, reliability and emotion map; and similarity against distance, where three classes or
+    more have a published place.
     """
     title, classes = task.protocol.title, task.protocol.classes
-    clips = np.bincount(answers.true, minlength=len(classes)).tolist()
-    if clips != (expected := [sum(row) for row in result.confusion]):
-        raise ValueError(
-            f"The answers of {result.model!r} in {task.protocol.name!r} are of {clips} clips per class, but its "
-            f"results of {expected}; give those of the same evaluation."
-        )
     plots = {
         kind: Plot(folder / f"{stem}-{kind}.png", caption.format(result.model, title))
         for kind, caption in CAPTIONS.items()

@@ -1,25 +1,19 @@
 """A protocol of zero-shot evaluation: which clips of a corpus are judged, and how text names their classes."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 
-class Prompt(NamedTuple):
-    """
-    One way to ask for the classes.
-
-    Args:
-        words (`int`): Which wording: 0 is the protocol's, 1 the first of its `other_words`, and so on.
-        template (`str`): What the words are put into.
-        texts (`list[str]`): One for each class, in the order of the classes.
-    """
+@dataclass(frozen=True)
+class Prompt:
+    """One way to ask for the classes: the place of its wording, 0 being the protocol's, its template and its texts."""
 
     words: int
     template: str
-    texts: list[str]
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,8 +25,7 @@ class Protocol:
         name (`str`): What names the task on the command line: `"iemocap-4"`.
         title (`str`): For people: `"IEMOCAP 4"`.
         corpus (`str`): A key of [`~.corpora.EMOTION_CORPORA`], or the name of the user's own.
-        language (`str`): BCP-47 tag of the speech.
-        text_language (`str`): BCP-47 tag of the text queries.
+        language, text_language (`str`): BCP-47 tags of the speech and of the text queries.
         words (`Mapping[str, str]`): Class to what the text query calls it, in the order of the classes.
         template (`str`): What the words are put into, with one `{}`.
         other_words (`tuple[Mapping[str, str], ...]`): Further wordings of the same classes, for prompt sensitivity.
@@ -46,18 +39,6 @@ class Protocol:
     Raises:
         ValueError: if there are fewer than two classes, wordings name other classes or two alike, a label's class has
             no words, or a template has not exactly one `{}`. All faults are reported at once.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.protocols import PROTOCOLS
-    >>> protocol = PROTOCOLS["iemocap-4"]
-    >>> protocol.classes
-    ('neutral', 'happy', 'angry', 'sad')
-    >>> protocol.texts(protocol.words, protocol.template)[2]
-    'this person is feeling anger.'
-
-    ```
     """
 
     name: str
@@ -94,12 +75,12 @@ class Protocol:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """`tuple[str, ...]`: The classes, in the order of `words`."""
+        """The classes, in the order of `words`."""
         return tuple(self.words)
 
     @property
     def renamed_labels(self) -> dict[str, str]:
-        """`dict[str, str]`: The corpus's labels whose class has another name, and that name."""
+        """The corpus's labels whose class has another name, and that name."""
         return {label: name for label, name in self.labels.items() if label != name}
 
     def texts(self, words: Mapping[str, str], template: str) -> list[str]:
@@ -110,24 +91,11 @@ class Protocol:
         """Return every wording in every template, the protocol's own first."""
         templates = dict.fromkeys((self.template, *self.other_templates))
         return [
-            Prompt(index, template, self.texts(words, template))
+            Prompt(index, template, tuple(self.texts(words, template)))
             for (index, words), template in product(enumerate((self.words, *self.other_words)), templates)
         ]
 
 
-ADJECTIVES = {
-    "neutral": "neutral",
-    "calm": "calm",
-    "happy": "happy",
-    "sad": "sad",
-    "angry": "angry",
-    "fearful": "fearful",
-    "disgusted": "disgusted",
-    "surprised": "surprised",
-    "pleasant surprise": "pleasantly surprised",
-    "contemptuous": "contemptuous",
-    "bored": "bored",
-}
 NOUNS = {
     "neutral": "neutrality",
     "calm": "calm",
@@ -141,6 +109,7 @@ NOUNS = {
     "contemptuous": "contempt",
     "bored": "boredom",
 }
+ADJECTIVES = {name: name for name in NOUNS} | {"pleasant surprise": "pleasantly surprised"}
 GERMAN = {
     "neutral": "neutral",
     "happy": "fröhlich",
@@ -157,24 +126,6 @@ EITHER_LANGUAGE = ("{}.", "Emotion: {}.")
 """They read well in English and in German."""
 PERSON_IN_EITHER = ("{}.", "Person: {}.")
 """They read well in English and in German, for what is not an emotion."""
-
-
-def wordings_of(classes: Iterable[str], *wordings: Mapping[str, str]) -> tuple[dict[str, str], ...]:
-    """
-    Pick the words of some classes.
-
-    Args:
-        classes (`Iterable[str]`): Which.
-        wordings (`Mapping[str, str]`): Tables of class to word, [`NOUNS`] for instance.
-
-    Returns:
-        `tuple[dict[str, str], ...]`: From each table, class to word.
-
-    Raises:
-        KeyError: if a table lacks a class.
-    """
-    names = tuple(classes)
-    return tuple({name: words[name] for name in names} for words in wordings)
 
 
 PARACLAP = (
@@ -216,7 +167,7 @@ def _protocol(
         text_language="en",
         words={name: name for name in classes} | dict(asked or {}),
         template=template,
-        other_words=wordings_of(classes, *others),
+        other_words=tuple({name: words[name] for name in classes} for words in others),
         other_templates=templates,
         split=split,
         labels=by_label,

@@ -7,38 +7,17 @@ from ..files import write_text
 from ..templating import NO_WIDTH, footnotes, render
 from .plots import Plot, draw_plots, file_stems
 from .protocols import SYSTEMS
-from .results import AgainstChance, EvaluationResults, ModelResult, ZeroShotStatus
+from .results import EvaluationResults, ModelResult
 from .valence_arousal import ENOUGH_PAIRS
 
 
 PLOTS = "pictures"
 """Folder of the plots, next to the report."""
-STATUSES = {
-    ZeroShotStatus.ZERO_SHOT: "Zero-shot",
-    ZeroShotStatus.NOT_ZERO_SHOT: "Not zero-shot (†)",
-    ZeroShotStatus.UNKNOWN: "Unknown whether this is zero-shot (‡)",
-}
-READINGS = {
-    AgainstChance.ABOVE: "The UAR is above chance, {}, with its whole interval.",
-    AgainstChance.AT: (
-        "**At chance**: the interval of the UAR contains chance, {}. This does not show that the model can tell these "
-        "classes apart."
-    ),
-    AgainstChance.BELOW: "**Below chance**, {}, with its whole interval: classes are systematically confused.",
-    AgainstChance.NO_INTERVAL: "There is no interval, so whether the UAR differs from chance, {}, is open.",
-}
-"""What a report says of a UAR, by its interval; `{}` is chance."""
 
 
 def summary_table(results: EvaluationResults) -> str:
     """
-    Write the UAR of all models and tasks next to the published ones.
-
-    Args:
-        results ([`EvaluationResults`]): Of an evaluation.
-
-    Returns:
-        `str`: A Markdown table of one row a task, and notes on what a reader might misread.
+    Write the UAR of all models and tasks next to the published ones, as a table, with notes on what may be misread.
     """
     published = {system: None for task in results.tasks for system in task.protocol.published}
     # In the order of the paper, and others after them.
@@ -54,17 +33,8 @@ def summary_table(results: EvaluationResults) -> str:
 
 def card_table(results: EvaluationResults, model: str) -> str:
     """
-    Write the results of one model, for its card.
-
-    Args:
-        results ([`EvaluationResults`]): Of an evaluation.
-        model (`str`): Name of the model in them.
-
-    Returns:
-        `str`: A Markdown table of one row a task, and notes on what a reader might misread.
-
-    Raises:
-        ValueError: if the results have no such model.
+    Write the results of one model, for its card, as a table, with notes; a `ValueError` says that there is no such
+    model.
     """
     tasks, titles = results.of_model(model), results.titles
     notes = _notes([(titles[task.protocol.name], result) for task, result in tasks])
@@ -82,9 +52,7 @@ def _notes(noted: Sequence[tuple[str, ModelResult]]) -> str:
 
 def write_report(results: EvaluationResults, folder: str | Path, plots: bool = True) -> list[Path]:
     """
-    Write `report.md` and the plots that it shows.
-
-    Nothing in it says when it was written: equal results give equal files.
+    Write `report.md` and the plots that it shows. Equal results give equal files.
 
     Args:
         results ([`EvaluationResults`]): Of an evaluation; for plots with the answers.
@@ -96,7 +64,7 @@ def write_report(results: EvaluationResults, folder: str | Path, plots: bool = T
 
     Raises:
         ImportError: if matplotlib is not installed.
-        ValueError: if plots are wanted and a task or model has no answers, or they do not fit the results.
+        ValueError: if plots are wanted and a task or model has no answers.
     """
     folder = Path(folder)
     drawn = _draw(results, folder / PLOTS) if plots else {}
@@ -109,8 +77,6 @@ def write_report(results: EvaluationResults, folder: str | Path, plots: bool = T
         results=results,
         summary=summary_table(results),
         plots=shown,
-        statuses=STATUSES,
-        readings=READINGS,
         NO_WIDTH=NO_WIDTH,
         ENOUGH_PAIRS=ENOUGH_PAIRS,
     )

@@ -6,7 +6,7 @@ import math
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
@@ -24,7 +24,7 @@ from ..files import file_sha256, write_json
 from ..templating import code
 from .intervals import AgainstChance, Interval, Metric
 from .metrics import Calibration
-from .protocols import Protocol
+from .protocols import Prompt, Protocol
 from .valence_arousal import ValenceArousal
 
 
@@ -44,33 +44,16 @@ class ZeroShotStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """
-    Whether a result is zero-shot.
-
-    Args:
-        status ([`ZeroShotStatus`]): Whether it is.
-        why (`str`): A sentence for people.
-    """
+    """Whether a result is zero-shot, and why, in a sentence."""
 
     status: ZeroShotStatus
     why: str
 
 
 @dataclass(frozen=True)
-class PromptVariant:
-    """
-    One way to ask for the classes, and its result.
+class PromptVariant(Prompt):
+    """One way to ask for the classes, and the UAR with it."""
 
-    Args:
-        words (`int`): Which wording: 0 is the protocol's, 1 the first of its `other_words`, and so on.
-        template (`str`): What the words are put into.
-        texts (`tuple[str, ...]`): One for each class, in the order of the classes.
-        uar (`float`): The UAR with these texts.
-    """
-
-    words: int
-    template: str
-    texts: tuple[str, ...]
     uar: float
 
 
@@ -86,7 +69,7 @@ class PromptSensitivity:
 
     @property
     def by_template(self) -> dict[str, list[float]]:
-        """`dict[str, list[float]]`: Template to the UAR of each wording, the protocol's first."""
+        """Template to the UAR of each wording, the protocol's first."""
         table: dict[str, list[float]] = {}
         for variant in sorted(self.variants, key=lambda variant: variant.words):
             table.setdefault(variant.template, []).append(variant.uar)
@@ -98,18 +81,8 @@ class ModelResult:
     """
     What one model reached in one task.
 
-    Args:
-        model (`str`): Its name.
-        zero_shot ([`ZeroShot`]): Whether the model was trained on the corpus.
-        metrics (`dict[str, Metric]`): `"uar"`, `"accuracy"` and `"macro_f1"`.
-        per_class_recall (`dict[str, Metric]`): Class to recall.
-        confusion (`list[list[int]]`): Clips; rows are true classes, columns predicted ones.
-        groups (`dict[str, float]`, *optional*): Group to UAR, where metrics are means over groups.
-        chance (`float`): The UAR of guessing.
-        interval ([`Interval`]): How the intervals were made.
-        calibration ([`Calibration`]): Of the scores.
-        valence_arousal ([`ValenceArousal`]): Of the classes' similarities.
-        prompts ([`PromptSensitivity`]): Of other wordings.
+    `confusion` counts clips; its rows are true classes. `groups` are UARs, where metrics are means over groups.
+    `chance` is the UAR of guessing.
     """
 
     model: str
@@ -126,28 +99,23 @@ class ModelResult:
 
     @property
     def uar(self) -> Metric:
-        """[`Metric`]: The unweighted average recall."""
+        """The unweighted average recall."""
         return self.metrics["uar"]
 
     @property
     def place(self) -> AgainstChance:
-        """[`AgainstChance`]: Where the UAR lies."""
+        """Where the UAR lies."""
         return self.uar.against(self.chance)
 
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedClips:
     """
-    The clips of a task.
+    The clips of a task: their number, also by class, and what is known of them.
 
-    Args:
-        clips (`int`): How many.
-        per_class (`dict[str, int]`): Class to number of clips.
-        speakers (`int`, *optional*): How many; None if none is known.
-        left_out (`dict[str, int]`): Reason to number of clips.
-        doubtful (`dict[str, int]`, *optional*): Problem to number of clips that are judged in spite of it; None in
-            files of versions that did not check.
-        sha256 (`str`): Over ids, labels and the bytes of the files, in the order of the rows, wherever the files are.
+    `left_out` counts clips by reason; `doubtful` counts by problem those that are judged in spite of it, and is None in
+    files of versions that did not check. `sha256` is over ids, labels and the bytes of the files, in the order of the
+    rows.
     """
 
     clips: int
@@ -173,14 +141,8 @@ class EvaluatedModel:
     """
     A model, as its checkpoint describes it.
 
-    Args:
-        name (`str`): What results call it.
-        revision (`str`, *optional*): Its commit on the Hub.
-        weights_sha256 (`str`, *optional*): Of its weights; None if they are not from a file.
-        class_name (`str`): Its Python class.
-        training_corpora (`list[str]`, *optional*): The corpora that it records; None if it records nothing.
-        sampling_rate (`int`): In Hz.
-        long_clips (`str`): What is done with long clips.
+    `revision` is its commit on the Hub; `weights_sha256` is None if the weights are not from a file, and
+    `training_corpora` if the checkpoint records nothing.
     """
 
     name: str
@@ -225,7 +187,7 @@ class EvaluationResults:
         models (`tuple[EvaluatedModel, ...]`): In the order asked for.
         tasks (`tuple[TaskResults, ...]`): Each with the results of all models, in their order.
         settings (`dict[str, int]`): `seed`, `bootstrap_samples` and `batch_size`.
-        versions (`dict[str, str]`): Of the software, see [`versions`].
+        versions (`dict[str, str]`): Of the software.
         times (`dict[str, Any]`): When it ended and the seconds that each model took. Only this differs between equal
             runs.
         answers (`Mapping[tuple[str, str], Answers]`): By the names of task and model. It is not in the file, so it is
@@ -243,26 +205,18 @@ class EvaluationResults:
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """`list[tuple[str, str]]`: The names of task and model of all results, in their order."""
+        """The names of task and model of all results, in their order."""
         return [(task.protocol.name, result.model) for task in self.tasks for result in task.results]
 
     @property
     def titles(self) -> dict[str, str]:
-        """`dict[str, str]`: Task to a title of its own; tasks that share a title have their name behind it."""
+        """Task to a title of its own; tasks that share a title have their name behind it."""
         titles = {task.protocol.name: task.protocol.title for task in self.tasks}
         shared = Counter(titles.values())
         return {name: title if shared[title] == 1 else f"{title} {code(name)}" for name, title in titles.items()}
 
     def of_model(self, model: str) -> list[tuple[TaskResults, ModelResult]]:
-        """
-        Return what one model reached in each task.
-
-        Args:
-            model (`str`): Its name.
-
-        Raises:
-            ValueError: if there is no such model.
-        """
+        """Return what one model reached in each task; a `ValueError` says that there is no such model."""
         if model not in (names := [each.name for each in self.models]):
             raise ValueError(f"There are no results of {model!r}; these are of {names}.")
         return [(task, next(each for each in task.results if each.model == model)) for task in self.tasks]
@@ -277,12 +231,7 @@ class EvaluationResults:
 
     @classmethod
     def from_json(cls, content: Any) -> "EvaluationResults":
-        """
-        Read what [`~EvaluationResults.to_json`] returned.
-
-        Raises:
-            ValueError: if it is something else, or of another format.
-        """
+        """Read what [`~EvaluationResults.to_json`] returned; a `ValueError` says that it is something else."""
         found = content.get("format") if isinstance(content, Mapping) else None
         if found != FORMAT:
             raise ValueError(f"These are not results of an evaluation: `format` is {found!r}, not {FORMAT}.")
@@ -313,16 +262,7 @@ def _adapter() -> TypeAdapter[EvaluationResults]:
 
 
 def file_hashes(paths: Iterable[str], num_workers: int = 2) -> dict[str, str]:
-    """
-    Hash files, each once.
-
-    Args:
-        paths (`Iterable[str]`): Files; one may come several times.
-        num_workers (`int`, defaults to 2): Threads that read.
-
-    Returns:
-        `dict[str, str]`: Path to SHA-256 in hexadecimal.
-    """
+    """Return the SHA-256 of files, each read once, by path."""
     distinct = sorted(set(paths))
     return dict(zip(distinct, map_ahead(file_sha256, distinct, num_workers), strict=True))
 
@@ -338,9 +278,6 @@ def describe_clips(
         classes (`Sequence[str]`): All classes, in their order.
         hashes (`Mapping[str, str]`): From [`file_hashes`], of every `path`.
         doubtful (`Mapping[str, str]`): Path to problem, of those judged in spite of one.
-
-    Returns:
-        [`JudgedClips`]
     """
     digest = hashlib.sha256()
     for name, path, label in zip(rows["id"], rows["path"], rows["label"], strict=True):
@@ -364,27 +301,10 @@ def versions() -> dict[str, str]:
 
 def ready_for_json(value: Any) -> Any:
     """
-    Round and convert to what JSON has.
-
-    Args:
-        value: Anything made of dataclasses, mappings, sequences, numbers of Python or numpy, strings and None.
-
-    Returns:
-        The same of plain dictionaries and lists; floats rounded to 6 decimals, and None for those that are not finite.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.results import ready_for_json
-    >>> ready_for_json({"uar": 2 / 3, "low": float("nan"), "classes": ("sad", "happy")})
-    {'uar': 0.666667, 'low': None, 'classes': ['sad', 'happy']}
-
-    ```
+    Return plain dictionaries and lists, with floats rounded to [`DECIMALS`], and None for those that are not finite.
     """
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
-    if is_dataclass(value) and not isinstance(value, type):
-        value = {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): ready_for_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

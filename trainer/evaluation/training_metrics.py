@@ -21,13 +21,9 @@ class ZeroShotMetrics:
 
     Args:
         processor: Of the model, for the classes' texts.
-        wordings (`Mapping[str, str]`, *optional*): The text of each label, e.g. `{"sad": "a sad voice"}`; others may be
-            among them. Without it there is retrieval only.
+        wordings (`Mapping[str, str]`, *optional*): The text of each label, e.g. `{"sad": "a sad voice"}`.
         label_names (`Sequence[str]`, *optional*): The classes; a label id is the place of its name here.
         ks (`Sequence[int]`, defaults to `(1, 5, 10)`): For [`~.metrics.recall_at_k`].
-
-    Raises:
-        ValueError: if a label has no wording.
     """
 
     def __init__(
@@ -48,17 +44,15 @@ class ZeroShotMetrics:
 
     @property
     def names(self) -> list[str]:
-        """`list[str]`: The metrics of a set with labels and more clips than the largest k."""
+        """The metrics of a set with labels and more clips than the largest k."""
         recalls = [f"{way}_r@{k}" for way in ("audio_to_text", "text_to_audio") for k in self.ks]
         return [*(["uar", "accuracy"] if len(self.texts) > 1 else []), *recalls]
 
     def prepare(self, model: Any) -> None:
         """
-        Embed the classes' texts with the model as it is now. Call this before every evaluation.
+        Embed the classes' texts with the model as it is now; its mode stays. Call this before every evaluation.
 
-        Args:
-            model: A dual encoder with `get_text_features`, not wrapped for distributed training, FSDP2's sharding
-                aside. Its mode is what it was afterwards.
+        The model must not be wrapped for distributed training, except by FSDP2's sharding.
         """
         if len(self.texts) < 2:
             return
@@ -79,13 +73,6 @@ class ZeroShotMetrics:
             prediction (`EvalPrediction`): `predictions` holds the embeddings of all clips and of all their captions,
                 `(clips, projection_dim)` each; `label_ids` the label ids, -1 where unknown, and the caption ids, equal
                 for equal captions, `(clips,)` each.
-
-        Returns:
-            `dict[str, float]`: `uar`, `accuracy`, `audio_to_text_r@1`, `text_to_audio_r@1` and so on.
-
-        Raises:
-            ValueError: if [`~ZeroShotMetrics.prepare`] has not been called, a label id has no name, or an embedding
-                is not finite.
         """
         predictions, ids = cast(Any, prediction.predictions), cast(Any, prediction.label_ids)  # pairs of arrays
         (audio_embeds, text_embeds), (labels, caption_ids) = predictions, ids

@@ -54,27 +54,10 @@ the nearest is ours."""
 
 def place_of(emotion: str) -> tuple[float, float] | None:
     """
-    Find the place of an emotion in the plane of valence and arousal.
+    Find valence and arousal, each in [-1, 1], of the English name of an emotion: an adjective or a noun, in any case.
 
-    Words are on the unit circle, at Russell's (1980) angles. Neutral is at the centre; that is ours.
-
-    Args:
-        emotion (`str`): Its English name, in any case: an adjective or a noun.
-
-    Returns:
-        `tuple[float, float]`, *optional*: Valence and arousal, each in [-1, 1]; None where Russell scaled no such
-        word, as for disgust.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.evaluation.valence_arousal import place_of
-    >>> [round(each, 2) for each in place_of("Sadness")]
-    [-0.89, -0.46]
-    >>> place_of("disgust") is None
-    True
-
-    ```
+    Words are on the unit circle, at Russell's (1980) angles. Neutral is at the centre; that is ours. None where Russell
+    scaled no such word, as for disgust.
     """
     name = emotion.strip().lower()
     if name == "neutral":
@@ -95,17 +78,9 @@ DECIMALS = 9
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """
-    Compute Spearman's rank correlation; equal values share their mean rank.
+    Compute Spearman's rank correlation of two arrays `(n,)`; equal values share their mean rank.
 
-    Args:
-        x (`np.ndarray` of shape `(n,)`): Values.
-        y (`np.ndarray` of shape `(n,)`): Values that belong to them.
-
-    Returns:
-        `float`: Between -1 and 1; NaN if all of `x` or all of `y` are equal, which leaves it undefined.
-
-    Raises:
-        ValueError: if the numbers differ, or there are fewer than two.
+    NaN if all of one are equal. A `ValueError` says that the numbers differ, or there are fewer than two.
     """
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"A rank correlation needs two values or more on each side, got {len(x)} and {len(y)}.")
@@ -116,15 +91,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
 
 
 class Pair(NamedTuple):
-    """
-    Two classes.
-
-    Args:
-        first (`str`): One class.
-        second (`str`): The other.
-        distance (`float`): Between their published places; the circle's radius is 1.
-        cosine (`float`): Of their embeddings.
-    """
+    """Two classes, the distance of their published places on the unit circle, and the cosine of their embeddings."""
 
     first: str
     second: str
@@ -133,21 +100,7 @@ class Pair(NamedTuple):
 
 
 def class_pairs(embeds: np.ndarray, classes: Sequence[str]) -> list[Pair]:
-    """
-    List the pairs of classes that both have a published place.
-
-    Args:
-        embeds (`np.ndarray` of shape `(classes, width)`): One embedding a class, of any length.
-        classes (`Sequence[str]`): Their names.
-
-    Returns:
-        `list[Pair]`: In the order of the classes.
-
-    Raises:
-        ValueError: if the numbers differ, or an embedding is not finite.
-    """
-    if len(embeds) != len(classes):
-        raise ValueError(f"There are {len(embeds)} embeddings for {len(classes)} classes; give one for each.")
+    """List the pairs of classes that both have a published place; embeddings are `(classes, width)`."""
     units = unit_rows(embeds, "the classes' embeddings")
     placed = [
         (name, np.array(place), unit)
@@ -164,12 +117,8 @@ def pair_correlation(pairs: Sequence[Pair]) -> float | None:
     """
     Compute Spearman's correlation of cosine with minus distance.
 
-    Args:
-        pairs (`Sequence[Pair]`): From [`class_pairs`].
-
-    Returns:
-        `float`, *optional*: Between -1 and 1; 0 where cosines are all equal, since then nothing of the distances is
-        kept. None of fewer than three pairs, or where distances are all equal.
+    0 where cosines are all equal, since then nothing of the distances is kept. None of fewer than three pairs, or where
+    distances are all equal.
     """
     distances = np.round([pair.distance for pair in pairs], DECIMALS)
     cosines = np.array([pair.cosine for pair in pairs])
@@ -179,23 +128,7 @@ def pair_correlation(pairs: Sequence[Pair]) -> float | None:
 
 
 def class_centres(audio_embeds: np.ndarray, true: np.ndarray, n_classes: int) -> np.ndarray:
-    """
-    Compute the mean of the unit-length embeddings of each class's clips.
-
-    Args:
-        audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of clips, of any length.
-        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
-        n_classes (`int`): How many classes there are.
-
-    Returns:
-        `np.ndarray` of shape `(n_classes, width)`: The centres.
-
-    Raises:
-        ValueError: if the numbers differ, a class has no clip, or an embedding is not finite.
-    """
-    true = np.asarray(true)
-    if len(true) != len(audio_embeds):
-        raise ValueError(f"There are {len(audio_embeds)} embeddings for {len(true)} clips; give one for each.")
+    """Return the mean of the unit-length embeddings of each class's clips, `(n_classes, width)`."""
     if empty := [label for label in range(n_classes) if not (true == label).any()]:
         raise ValueError(f"Classes {empty} of {n_classes} have no clip, and so no centre; leave those classes out.")
     units = unit_rows(audio_embeds, "audio_embeds")
@@ -204,14 +137,7 @@ def class_centres(audio_embeds: np.ndarray, true: np.ndarray, n_classes: int) ->
 
 @dataclass(frozen=True)
 class ValenceArousal:
-    """
-    How well the similarity of classes follows their distance in valence and arousal.
-
-    Args:
-        texts (`float`, *optional*): [`pair_correlation`] of the classes' texts.
-        clips (`float`, *optional*): The same of the centres of their clips.
-        classes (`tuple[str, ...]`): The classes that have a published place; only these are compared.
-    """
+    """How well similarity follows distance, for texts and for clips' centres, and the classes compared."""
 
     texts: float | None
     clips: float | None
@@ -221,21 +147,7 @@ class ValenceArousal:
 def valence_arousal(
     audio_embeds: np.ndarray, true: np.ndarray, class_embeds: np.ndarray, classes: Sequence[str]
 ) -> ValenceArousal:
-    """
-    Compare the similarity of classes with their published distance, for texts and for clips.
-
-    Args:
-        audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of clips.
-        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
-        class_embeds (`np.ndarray` of shape `(classes, width)`): Embeddings of the classes' texts.
-        classes (`Sequence[str]`): Names of the classes.
-
-    Returns:
-        [`ValenceArousal`]
-
-    Raises:
-        ValueError: if numbers differ, a class has no clip, or an embedding is not finite.
-    """
+    """Compare the similarity of classes with their published distance, for texts and for clips."""
     return ValenceArousal(
         texts=pair_correlation(class_pairs(class_embeds, classes)),
         clips=pair_correlation(class_pairs(class_centres(audio_embeds, true, len(classes)), classes)),

@@ -1,6 +1,7 @@
 """Made-up results of an evaluation: two models, a task in sessions, one of SYNTHETIC speech."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -24,37 +25,48 @@ from smoothclap_trainer.evaluation.valence_arousal import valence_arousal
 
 
 MODELS = ("user/name", "/a/b")
-SESSIONS = Protocol(
-    name="sessions-4",
+
+
+def protocol(name: str, words: dict[str, str], **changes: Any) -> Protocol:
+    """A protocol of the simplest kind, but for the changes."""
+    fields = {
+        "title": name.title(),
+        "corpus": "made",
+        "language": "en",
+        "text_language": "en",
+        "template": "{}",
+        "other_words": (),
+        "other_templates": ("a {} voice",),
+        "split": "all clips",
+        "labels": {label: label for label in words},
+        "grouped_by": None,
+        "published": {},
+        "source": "Made up.",
+    }
+    return Protocol(name=name, words=words, **fields | changes)
+
+
+SESSIONS = protocol(
+    "sessions-4",
+    {"neutral": "neutral", "happy": "happy", "anger": "anger", "sadness": "sadness"},
     title="Sessions 4",
     corpus="sessions",
-    language="en",
-    text_language="en",
-    words={"neutral": "neutral", "happy": "happy", "anger": "anger", "sadness": "sadness"},
     template="this person is feeling {}.",
     other_words=({"neutral": "calm", "happy": "joyful", "anger": "angry", "sadness": "sad"},),
     other_templates=("{}", "a {} voice"),
-    split="all clips",
     labels={"neu": "neutral", "hap": "happy", "exc": "happy", "ang": "anger", "sad": "sadness"},
     grouped_by="session",
     published={"SmoothCLAP": 0.606, "CLAP": 0.353},
-    source="Made up.",
 )
-SYNTHETIC = Protocol(
-    name="Made up/2",
+SYNTHETIC = protocol(
+    "Made up/2",
+    {"intoxicated": "intoxicated with alcohol", "not intoxicated": "not intoxicated with alcohol"},
     title="Made up 2 (SYNTHETIC)",
     corpus="made up",
     language="de",
-    text_language="en",
-    words={"intoxicated": "intoxicated with alcohol", "not intoxicated": "not intoxicated with alcohol"},
-    template="{}",
-    other_words=(),
     other_templates=("a person who is {}",),
     split="test",
     labels={"a": "intoxicated", "na": "not intoxicated"},
-    grouped_by=None,
-    published={},
-    source="Made up as well.",
 )
 UNSEEN = ZeroShot(ZeroShotStatus.ZERO_SHOT, "It records other corpora.")
 GIVEN = {

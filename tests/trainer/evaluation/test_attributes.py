@@ -12,7 +12,6 @@ from smoothclap_trainer.evaluation.attributes import (
     attribute_table,
     auc,
     bootstrap_interval,
-    thirds,
 )
 from tests import tiny
 
@@ -23,25 +22,15 @@ def test_auc_counts_won_pairs():
     assert auc(positives, negatives) == pytest.approx(sum(pairs) / len(pairs))
 
 
-def test_auc_of_ties_is_chance():
-    assert auc(np.ones(3), np.ones(5)) == 0.5
-
-
 def test_auc_needs_both_sides():
     with pytest.raises(ValueError, match="got 0 and 2"):
         auc(np.array([]), np.ones(2))
 
 
-def test_thirds():
-    top, bottom = thirds(np.arange(9.0))
-    assert top.tolist() == [False] * 6 + [True] * 3
-    assert bottom.tolist() == [True] * 3 + [False] * 6
-
-
-def test_interval_holds_the_figure_and_narrows_with_more_clips():
+def test_interval_holds_the_metric_and_narrows_with_more_clips():
     rng = np.random.default_rng(0)
     few = (rng.normal(1, 1, 20), rng.normal(0, 1, 20))
-    many = (rng.normal(1, 1, 500), rng.normal(0, 1, 500))
+    many = (rng.normal(1, 1, 200), rng.normal(0, 1, 200))
     for positives, negatives in (few, many):
         low, high = bootstrap_interval(positives, negatives)
         assert low < auc(positives, negatives) < high

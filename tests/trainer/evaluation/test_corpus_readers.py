@@ -52,25 +52,25 @@ def test_file_names_tell_labels_and_speakers(tmp_path):
 
 
 def test_file_names_that_are_not_there(tmp_path):
-    with pytest.raises(ValueError, match=r"^no \.wav file is named as expected$"):
+    with pytest.raises(ValueError, match=r"\.wav"):
         NAMES.read(tmp_path)
     touch(tmp_path, "x.wav", "y.wav")
-    with pytest.raises(ValueError, match=r"named as expected \(file name of another form: 2\)"):
+    with pytest.raises(ValueError, match="another form: 2"):
         NAMES.read(tmp_path)
     touch(tmp_path, "ajoy.wav")
-    with pytest.raises(ValueError, match="of 2 speakers, B have no clip"):
+    with pytest.raises(ValueError, match="2 speakers, B "):
         NAMES.read(tmp_path)
 
 
 def test_a_clip_in_two_folders_is_a_fault(tmp_path):
     touch(tmp_path, "ajoy.wav", "again/AJOY.wav", "bjoy.wav")
-    with pytest.raises(ValueError, match=r"1 clips come more than once, for instance as .*again/AJOY.wav and .*ajoy"):
+    with pytest.raises(ValueError, match=r"again/AJOY.wav and .*ajoy"):
         NAMES.read(tmp_path)
 
 
 def test_long_lists_are_cut(tmp_path):
     reader = FileNames(NAMES.pattern, NAMES.labels, tuple("ABCDEFGHI"))
-    with pytest.raises(ValueError, match="of 9 speakers, B, C, D, E, F and 3 more have no clip"):
+    with pytest.raises(ValueError, match="9 speakers, B, C, D, E, F and 3 more"):
         reader.read(touch(tmp_path, "ajoy.wav"))
 
 
@@ -94,17 +94,17 @@ def test_evaluations_tell_labels_and_who_speaks(tmp_path, inner):
 
 
 def test_sessions_that_are_not_there(tmp_path):
-    with pytest.raises(ValueError, match="neither it nor a folder in it has Session1 or Session2"):
+    with pytest.raises(ValueError, match="Session1 or Session2"):
         SESSIONS.read(tmp_path)
     write(tmp_path, "Session1/dialog/EmoEvaluation/Ses01F_a.txt", "[1 - 2]\tSes01F_a_F000\tneu\t[1, 1, 1]\n")
-    with pytest.raises(ValueError, match=r"Session2/dialog/EmoEvaluation/Ses\*\.txt is missing or has no labels"):
+    with pytest.raises(ValueError, match=r"Session2/dialog/EmoEvaluation/Ses\*\.txt"):
         SESSIONS.read(tmp_path)
-    with pytest.raises(ValueError, match=r"these audio files are missing: \S+/Session1/sentences/wav/Ses01F_a/Ses01F_"):
+    with pytest.raises(ValueError, match="Session1/sentences/wav/Ses01F_a/Ses01F_"):
         EmoEvaluations(("neu",), ("Session1",)).read(tmp_path)
-    with pytest.raises(ValueError, match="1 labels are none of ang, sad, the first 'neu' of Ses01F_a_F000"):
+    with pytest.raises(ValueError, match=r"ang, sad, .*'neu' of Ses01F_a_F000"):
         EmoEvaluations(("ang", "sad"), ("Session1",)).read(tmp_path)
     touch(tmp_path, "more/Session1/x")
-    with pytest.raises(ValueError, match=r"2 folders have Session1 or Session2, .*/more; give one of them"):
+    with pytest.raises(ValueError, match=r"2 folders .*/more"):
         SESSIONS.read(tmp_path)
 
 
@@ -133,16 +133,12 @@ def test_a_table_need_not_know_speakers(tmp_path):
 @pytest.mark.parametrize(
     ("text", "files", "problem"),
     [
-        (
-            "file,part\na,test\n",
-            ["wav/a.wav"],
-            r"t/labels.csv lacks the columns \['class'\]; it has \['file', 'part'\]",
-        ),
-        ("file,class,part\na,x,dev\n", ["wav/a.wav"], "no row of t/labels.csv has a 'part' like 'test'"),
+        ("file,part\na,test\n", ["wav/a.wav"], r"t/labels.csv .*\['class'\].*\['file', 'part'\]"),
+        ("file,class,part\na,x,dev\n", ["wav/a.wav"], "t/labels.csv .*'part' like 'test'"),
         ("file,class,part\na,x,test\n", [], "wav or audio"),
-        ("file,class,part\na,x,test\nb,x,test\n", ["wav/a.wav"], r"of 2 labelled clips, .* missing: \S+/wav/b.wav$"),
-        ("file,class,part\na,z,test\n", ["wav/a.wav"], "1 labels are none of x, y, the first 'z' of a"),
-        ("file,class,part\na,x,test\na.wav,y,test\n", ["wav/a.wav"], "1 clips come more than once"),
+        ("file,class,part\na,x,test\nb,x,test\n", ["wav/a.wav"], r"2 labelled clips, .*/wav/b.wav$"),
+        ("file,class,part\na,z,test\n", ["wav/a.wav"], "1 labels .*'z' of a"),
+        ("file,class,part\na,x,test\na.wav,y,test\n", ["wav/a.wav"], "1 clips"),
     ],
 )
 def test_tables_with_faults(tmp_path, text, files, problem):
@@ -152,7 +148,7 @@ def test_tables_with_faults(tmp_path, text, files, problem):
 
 
 def test_no_table_at_all(tmp_path):
-    with pytest.raises(ValueError, match=r"neither it nor a folder in it has t/labels\.csv"):
+    with pytest.raises(ValueError, match=r"t/labels\.csv"):
         TABLE.read(tmp_path)
 
 
@@ -160,16 +156,16 @@ def read(corpus, root):
     return EMOTION_CORPORA[corpus].readers[0].read(root)
 
 
-def test_ravdess_unpacks_in_two_ways_and_songs_are_left_out(tmp_path):
-    tree = build_tree("ravdess", tmp_path, takes=1)
-    whole = read("ravdess", tree)
-    speech = read("ravdess", tree / "Audio_Speech_Actors_01-24")
+def test_ravdess_unpacks_in_two_ways_and_songs_are_left_out(tree):
+    folder = tree("ravdess")
+    whole = read("ravdess", folder)
+    speech = read("ravdess", folder / "Audio_Speech_Actors_01-24")
     assert whole["id"].tolist() == speech["id"].tolist()
     assert len(whole) == 24
     assert (whole.attrs["left_out"], speech.attrs["left_out"]) == ({"song": 1}, {})
     assert cells(whole, "id", "label", "speaker")[0] == ["03-01-01-01-01-01-01", "01", "01"]
-    with pytest.raises(ValueError, match="of 24 speakers, 01, 03, 04, 05, 06 and 18 more have no clip"):
-        read("ravdess", tree / "Audio_Speech_Actors_01-24/Actor_02")
+    with pytest.raises(ValueError, match="24 speakers, 01, 03, 04, 05, 06 and 18 more"):
+        read("ravdess", folder / "Audio_Speech_Actors_01-24/Actor_02")
 
 
 def test_tess_is_flat_or_in_folders(tmp_path):
@@ -186,9 +182,8 @@ def test_tess_is_flat_or_in_folders(tmp_path):
     assert cells(misnamed, "label", "speaker") == [["neutral", "OA"]]
 
 
-def test_both_labellings_of_aibo_are_read(tmp_path):
-    tree = build_tree("fau-aibo", tmp_path, takes=1)
-    two, five = (reader.read(tree) for reader in EMOTION_CORPORA["fau-aibo"].readers)
+def test_both_labellings_of_aibo_are_read(tree):
+    two, five = (reader.read(tree("fau-aibo")) for reader in EMOTION_CORPORA["fau-aibo"].readers)
     assert two["id"].tolist() == five["id"].tolist()
     assert two["label"].tolist()[:5] == ["NEG", "NEG", "IDL", "IDL", "IDL"]
     assert five["label"].tolist()[:5] == ["A", "E", "N", "P", "R"]
@@ -196,7 +191,7 @@ def test_both_labellings_of_aibo_are_read(tmp_path):
     assert two.attrs["left_out"] == {"another split": 10}
 
 
-def test_unknown_speakers_of_msp_podcast_are_none(tmp_path):
-    rows = read("msp-podcast", build_tree("msp-podcast", tmp_path, takes=1))
+def test_unknown_speakers_of_msp_podcast_are_none(tree):
+    rows = read("msp-podcast", tree("msp-podcast"))
     assert len(rows) == 30
     assert set(rows["speaker"]) == {"12", "345", None}

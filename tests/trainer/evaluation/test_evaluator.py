@@ -16,37 +16,16 @@ from transformers.audio_utils import load_audio
 from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
 from smoothclap_trainer.evaluation import results
 from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sensitivity, write_predictions
-from smoothclap_trainer.evaluation.own_task import Task
-from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Protocol
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
-from smoothclap_trainer.evaluation.tasks import read_task
+from smoothclap_trainer.evaluation.tasks import Task, read_task
 from tests import tiny
 from tests.corpus_trees import build_tree
-from tests.trainer.evaluation.made_up_results import made_up_results
+from tests.trainer.evaluation.made_up_results import made_up_results, protocol
 from tests.trainer.evaluation.tiny_clap import clap
 
 
 NAMES = ["smoothclap", "clap"]
-
-
-def protocol(name, words, **changes):
-    fields = {
-        "name": name,
-        "title": name.title(),
-        "corpus": "made",
-        "language": "en",
-        "text_language": "en",
-        "words": words,
-        "template": "{}",
-        "other_words": (),
-        "other_templates": ("a {} voice",),
-        "split": "all",
-        "labels": {label: label for label in words},
-        "grouped_by": None,
-        "published": {},
-        "source": "a test",
-    }
-    return Protocol(**fields | changes)
 
 
 @pytest.fixture(scope="module")
@@ -176,9 +155,8 @@ def test_the_same_again_is_the_same_but_for_times(evaluation, tasks, models):
     assert replace(again, times=evaluation.times) == evaluation
 
 
-@pytest.mark.parametrize("batch_size", [1, 32])
-def test_metrics_do_not_depend_on_the_batch(evaluation, tasks, models, batch_size):
-    other = evaluate(models, tasks, batch_size=batch_size, bootstrap_samples=50)
+def test_metrics_do_not_depend_on_the_batch(evaluation, tasks, models):
+    other = evaluate(models, tasks, batch_size=32, bootstrap_samples=50)
     assert other.models == evaluation.models
     for one, two in zip(other.tasks, evaluation.tasks, strict=True):
         assert one.data == two.data
@@ -186,12 +164,6 @@ def test_metrics_do_not_depend_on_the_batch(evaluation, tasks, models, batch_siz
             assert replace(mine, calibration=its.calibration) == its
             error = its.calibration.expected_calibration_error
             assert mine.calibration.expected_calibration_error == pytest.approx(error, abs=1e-4)
-
-
-def test_other_seeds_draw_other_samples(evaluation, tasks, models):
-    other = evaluate(models[:1], tasks[:1], seed=1, bootstrap_samples=50).tasks[0].results[0]
-    first = evaluation.tasks[0].results[0]
-    assert other.confusion == first.confusion and other.metrics != first.metrics
 
 
 def test_everything_is_embedded_and_hashed_once(tasks, models, monkeypatch):
@@ -374,7 +346,7 @@ def by_hand(corpora, protocol, model):
 
 
 def test_named_tasks_are_as_by_hand(models, tmp_path):
-    names = ["iemocap-4", "tess-7", "fau-aibo-2", "sld-2"]  # one for each reader, one of them grouped
+    names = ["iemocap-4", "sld-2"]  # grouped or not
     for name in names:
         build_tree(PROTOCOLS[name].corpus, tmp_path, takes=1)
     found = evaluate(models, names, data_root=tmp_path, bootstrap_samples=10)

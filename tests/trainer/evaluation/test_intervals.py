@@ -56,9 +56,9 @@ def test_equal_seeds_give_equal_intervals_whatever_the_order_of_clips():
 
 def test_speakers_drawn_by_a_loop_give_the_same():
     predicted, true, speakers = clips_of_speakers(np.random.default_rng(0), speakers=6)
-    found = metrics_with_intervals(predicted, true, 2, speakers, samples=100, seed=3)
+    found = metrics_with_intervals(predicted, true, 2, speakers, samples=40, seed=3)
     # The same draws, with the clips themselves.
-    numbers = np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6), size=100)
+    numbers = np.random.default_rng(3).multinomial(6, np.full(6, 1 / 6), size=40)
     names = np.array(speakers)
     for name, oracle in SKLEARN.items():
         values = []
@@ -75,10 +75,10 @@ def test_clips_drawn_by_a_loop_give_nearly_the_same():
     rng = np.random.default_rng(0)
     true = rng.integers(3, size=150)
     predicted = np.where(rng.random(150) < 0.6, true, rng.integers(3, size=150))
-    found = metrics_with_intervals(predicted, true, 3, samples=5000)
-    drawn = [rng.integers(150, size=150) for _ in range(5000)]
+    found = metrics_with_intervals(predicted, true, 3, samples=2000)
+    drawn = [rng.integers(150, size=150) for _ in range(2000)]
     values = [np.mean([(predicted[each] == label)[true[each] == label].mean() for label in range(3)]) for each in drawn]
-    np.testing.assert_allclose(interval(found), np.quantile(values, [0.025, 0.975]), atol=0.006)
+    np.testing.assert_allclose(interval(found), np.quantile(values, [0.025, 0.975]), atol=0.01)
 
 
 def test_a_tiny_case_by_hand():
@@ -122,14 +122,6 @@ def test_sessions_are_averaged_and_drawn():
     assert "2 units" in found.interval.note
 
 
-def test_groups_may_be_other_than_sessions_and_many():
-    rng = np.random.default_rng(0)
-    true, groups = rng.integers(2, size=100), [f"town {clip % 20:02}" for clip in range(100)]
-    found = metrics_with_intervals(true, true, 2, groups=groups, grouped_by="town")
-    assert found.interval.unit == "town"
-    assert list(found.groups) == sorted(set(groups))
-
-
 def test_of_one_session_the_speakers_are_drawn():
     predicted, true, speakers = clips_of_speakers(np.random.default_rng(0))
     plain = metrics_with_intervals(predicted, true, 2, speakers)
@@ -147,13 +139,6 @@ def test_four_speakers_are_too_few_to_draw_and_five_are_not():
     assert "1 speaker " in one.interval.note
     five = metrics_with_intervals(*_split(clips_of_speakers(np.random.default_rng(0), speakers=5)))
     assert five.interval.unit == "speakers" and five.interval.units == 5
-
-
-def test_twenty_speakers_need_no_note_and_nineteen_do():
-    rng = np.random.default_rng(0)
-    assert metrics_with_intervals(*_split(clips_of_speakers(rng, speakers=20))).interval.note is None
-    note = metrics_with_intervals(*_split(clips_of_speakers(rng, speakers=19))).interval.note
-    assert "19 units" in note
 
 
 def _split(clips):
@@ -187,24 +172,24 @@ def test_units_that_are_alike_are_drawn_as_often_as_there_are():
 def test_intervals_over_speakers_cover_and_those_over_clips_do_not():
     rng = np.random.default_rng(0)
     covered = {"speakers": 0, "clips": 0}
-    for seed in range(200):
+    for seed in range(80):
         predicted, true, speakers = clips_of_speakers(rng)
         for unit, given in (("speakers", speakers), ("clips", None)):
             low, high = interval(metrics_with_intervals(predicted, true, 2, given, samples=300, seed=seed))
             covered[unit] += low <= 0.6 <= high
-    assert 0.88 < covered["speakers"] / 200 < 0.99
-    assert covered["clips"] / 200 < 0.8
+    assert 0.88 < covered["speakers"] / 80 < 1
+    assert covered["clips"] / 80 < 0.8
 
 
 def test_intervals_over_clips_cover_where_clips_are_independent():
     rng = np.random.default_rng(0)
     covered = 0
-    for seed in range(200):
+    for seed in range(80):
         true = rng.integers(3, size=200)
         predicted = np.where(rng.random(200) < 0.4, true, (true + rng.integers(1, 3, size=200)) % 3)
         low, high = interval(metrics_with_intervals(predicted, true, 3, samples=300, seed=seed))
         covered += low <= 0.4 <= high
-    assert 0.9 < covered / 200 < 0.99
+    assert 0.88 < covered / 80 < 1
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,15 @@ from smoothclap_trainer import plotting
 from smoothclap_trainer.evaluation import plots
 from smoothclap_trainer.evaluation.metrics import reliability
 from smoothclap_trainer.evaluation.plots import (
-    captions,
     circumplex_plot,
     confusion_plot,
-    draw_plots,
     emotion_map_plot,
     file_stems,
     project,
     reliability_plot,
 )
-from smoothclap_trainer.evaluation.valence_arousal import Pair, class_pairs
+from smoothclap_trainer.evaluation.valence_arousal import class_pairs
 from smoothclap_trainer.plotting import check_matplotlib, spread, wrapped
-from tests.trainer.evaluation.made_up_results import made_up_results
 
 
 LONG = ["intoxicated with alcohol", "not intoxicated with alcohol"]
@@ -38,6 +35,11 @@ DRAWN = {
     "map": lambda path: emotion_map_plot(CLIPS, TEXTS, (0.5, 0.25), np.array([0, 1, 1]), LONG, "Title", path),
     "circumplex": lambda path: circumplex_plot(PAIRS[:3], PAIRS[3:6], "Title", path),
 }
+
+
+@pytest.fixture(autouse=True)
+def _coarse(monkeypatch):
+    monkeypatch.setattr(plotting, "DOTS_PER_INCH", 30)  # which takes less time
 
 
 def words(axes: Axes) -> list[str]:
@@ -54,7 +56,7 @@ def test_a_plot_is_a_png_whose_bytes_repeat(draw, tmp_path, monkeypatch):
         draw(tmp_path / "two.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     with Image.open(tmp_path / "one.png") as image:
-        assert image.format == "PNG" and min(image.size) > 500
+        assert image.format == "PNG"
         assert set(image.info) == {"dpi"}  # no version and no date
 
 
@@ -65,25 +67,6 @@ def test_confusions_are_written_with_their_share_of_the_row(figure, tmp_path):
     assert [text.get_position() for text in axes.texts[:4]] == [(0, 0), (1, 0), (2, 0), (0, 1)]  # columns: predicted
     np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25, 0], [0, 0.8, 0.2], [0, 0, 0]])
     assert figure[0].get_suptitle() == r"$HOME/model $\x$"  # dollars are not a formula
-
-
-def test_reliability_draws_the_bins_that_have_clips(figure, tmp_path):
-    reliability_plot(RELIABILITY, "Title", tmp_path / "x.png")
-    upper, lower = figure[0].axes
-    assert [(bar.get_x(), bar.get_height()) for bar in upper.patches] == [(0.6, 1.0), (0.8, 0.5)]
-    assert [bar.get_height() for bar in lower.patches] == [1, 2] and words(lower) == ["1", "2"]
-    np.testing.assert_allclose(upper.collections[-1].get_offsets(), [[0.65, 1], [0.875, 0.5]])
-
-
-def test_a_map_has_small_clips_and_large_texts_of_the_same_colour(figure, tmp_path):
-    DRAWN["map"](tmp_path / "x.png")
-    collections = figure[0].axes[0].collections
-    large = [each for each in collections if each.get_sizes()[0] > 100 and len(each.get_facecolor())]
-    small = [each for each in collections if each.get_sizes()[0] < 100]
-    assert [each.get_offsets().tolist() for each in large] == [[[0.5, 0.5]], [[1.5, 0.2]]]
-    assert [sorted(each.get_offsets().tolist()) for each in small] == [[[0, 0]], [[1, 1], [2, 0]]]
-    for one, other in zip(large, small, strict=True):
-        assert (one.get_facecolor()[0, :3] == other.get_facecolor()[0, :3]).all()
 
 
 def test_a_map_of_many_clips_draws_some_in_layers(figure, tmp_path, monkeypatch):
@@ -98,26 +81,6 @@ def test_a_map_of_many_clips_draws_some_in_layers(figure, tmp_path, monkeypatch)
     orders = [(each.get_zorder(), each.get_sizes()[0]) for each in collections]
     assert len({order for order, size in orders if size < 100}) == 3
     assert max(order for order, size in orders if size < 100) < min(order for order, size in orders if size > 100)
-
-
-def test_similarities_are_drawn_against_distances_each_with_its_name(figure, tmp_path):
-    circumplex_plot(PAIRS, [pair._replace(distance=1.0) for pair in PAIRS[:6]], "Title", tmp_path / "x.png")
-    texts = figure[0].axes[0]
-    np.testing.assert_allclose(texts.collections[0].get_offsets(), [(pair.distance, pair.cosine) for pair in PAIRS])
-    assert {note.get_text(): note.xy for note in texts.texts} == {
-        f"{pair.first} – {pair.second}": (pair.distance, pair.cosine) for pair in PAIRS
-    }
-
-
-def test_no_colour_is_too_faint_on_white():
-    """At least 1.65 to 1 by the formula of the WCAG."""
-
-    def luminance(colour: str) -> float:
-        channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-        linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
-        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
-
-    assert min(1.05 / (luminance(colour) + 0.05) for colour in plotting.COLOURS) > 1.65
 
 
 @pytest.mark.parametrize(
@@ -146,17 +109,6 @@ def test_labels_move_apart_only_as_far_as_they_must():
         assert (np.diff(placed) >= 0.05 - 1e-9).all() and placed[0] >= 0 and placed[-1] <= 1 + 1e-9
 
 
-def test_what_does_not_fit_is_refused(tmp_path):
-    path = tmp_path / "x.png"
-    with pytest.raises(ValueError, match="3 classes"):
-        confusion_plot([[1, 0], [0, 1]], ["a", "b", "c"], "Title", path)
-    with pytest.raises(ValueError, match="3 places for 2 clips and 2 for 2 classes"):
-        emotion_map_plot(CLIPS, TEXTS, (0.5, 0.5), np.array([0, 1]), LONG, "Title", path)
-    with pytest.raises(ValueError, match="1 pairs of texts and 0 of clips"):
-        circumplex_plot([Pair("happy", "sad", 1.9, 0.1)], [], "Title", path)
-    assert not path.exists()
-
-
 def test_without_matplotlib_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     importlib.reload(plots)  # which needs it only to draw
@@ -181,19 +133,6 @@ def test_names_of_files_are_safe_and_differ(pairs, stems):
     assert list(file_stems(pairs).items()) == list(zip(pairs, stems, strict=True))
 
 
-def test_every_plot_has_its_caption_by_its_name(figure, tmp_path):
-    results = made_up_results()
-    told = captions(results)
-    assert len(told) == 2 * 2 * 4
-    pair = "sessions-4", "/a/b"
-    stem = file_stems(results.pairs)[pair]
-    drawn = draw_plots(results.tasks[0], results.tasks[0].results[1], results.answers[pair], tmp_path, stem)
-    assert [plot.alt for plot in drawn] == [told[plot.path.name] for plot in drawn]
-    kinds = ["confusion", "reliability", "map", "valence-arousal"]
-    assert [plot.path for plot in drawn] == [tmp_path / f"sessions-4-a-b-{kind}.png" for kind in kinds]
-    assert all("UAR 0.260 [0.200, 0.310], chance 0.250" in each.get_suptitle() for each in figure)
-
-
 def cones(clips: int = 60, classes: int = 5, width: int = 7) -> tuple[np.ndarray, np.ndarray]:
     """Clips and texts in cones far apart."""
     rng = np.random.default_rng(0)
@@ -207,15 +146,11 @@ def test_axes_and_shares_are_scikit_learns():
     pca = PCA(n_components=2).fit(np.concatenate(parts))
     found_clips, found_texts, shares = project(audio, texts)
     np.testing.assert_allclose(shares, pca.explained_variance_ratio_, rtol=1e-9)
+    np.testing.assert_allclose(found_clips.mean(axis=0), 0, atol=1e-12)  # so the gap is not in the map
+    np.testing.assert_allclose(found_texts.mean(axis=0), 0, atol=1e-12)
     for found, part in zip((found_clips, found_texts), parts, strict=True):
         np.testing.assert_allclose(np.abs(found), np.abs(pca.transform(part)), atol=1e-9)
     assert found_clips.shape == (60, 2) and found_texts.shape == (5, 2)
-
-
-def test_the_gap_between_clips_and_texts_is_not_in_the_map():
-    clips, texts, _ = project(*cones())
-    np.testing.assert_allclose(clips.mean(axis=0), 0, atol=1e-12)
-    np.testing.assert_allclose(texts.mean(axis=0), 0, atol=1e-12)
 
 
 def test_signs_are_settled():
@@ -236,18 +171,6 @@ def test_lengths_do_not_count_and_equal_embeddings_have_no_variance():
     assert not clips.any() and not places.any() and shares == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("audio", "texts", "message"),
-    [
-        (np.ones((3, 4)), np.ones((2, 5)), r"\(3, 4\)"),
-        (np.ones((3, 1)), np.ones((2, 1)), r"\(3, 1\)"),
-        (np.ones(3), np.ones(3), r"\(3,\)"),
-        (np.ones((0, 2)), np.ones((2, 2)), "0 clips and 2 classes"),
-        (np.ones((2, 2)), np.ones((0, 2)), "2 clips and 0 classes"),
-        (np.full((1, 2), np.inf), np.ones((1, 2)), "1 of 1 rows of audio_embeds"),
-        (np.ones((1, 2)), np.full((1, 2), np.nan), "1 of 1 rows of class_embeds"),
-    ],
-)
-def test_what_has_no_map_is_refused(audio, texts, message):
-    with pytest.raises(ValueError, match=message):
-        project(audio, texts)
+def test_embeddings_that_are_not_finite_have_no_map():
+    with pytest.raises(ValueError, match="1 of 1 rows of class_embeds"):
+        project(np.ones((1, 2)), np.full((1, 2), np.nan))

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA
-from smoothclap_trainer.evaluation.protocols import ADJECTIVES, GERMAN, NOUNS, PROTOCOLS, Protocol, wordings_of
+from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Prompt
 from smoothclap_trainer.evaluation.tasks import read_task
 from tests.corpus_trees import build_tree
+from tests.trainer.evaluation.made_up_results import protocol
 
 
 # From the SmoothCLAP paper's table: CLAP, Pengi, ParaCLAP, SmoothCLAP.
@@ -38,57 +39,41 @@ GERMAN_WORDS = ("wütend", "negativ", "nüchtern", "sympathisch")
 
 def test_the_published_tasks_come_first_in_the_order_of_the_table():
     assert list(PROTOCOLS) == [*PUBLISHED, "msp-podcast-8", "emodb-7"]
-    assert all(protocol.name == name for name, protocol in PROTOCOLS.items())
+    assert all(each.name == name for name, each in PROTOCOLS.items())
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_figures_and_texts(name):
-    protocol = PROTOCOLS[name]
-    assert tuple(protocol.published.values()) == PUBLISHED[name]
-    assert list(protocol.published) == ["CLAP", "Pengi", "ParaCLAP", "SmoothCLAP"]
-    assert protocol.texts(protocol.words, protocol.template) == ASKED[name]
-    assert "ParaCLAP" in protocol.source
-    assert "inferred" in protocol.source
-
-
-@pytest.mark.parametrize("name", ["msp-podcast-8", "emodb-7"])
-def test_protocols_of_our_own_say_so(name):
-    assert PROTOCOLS[name].published == {}
-    assert "this project's choice" in PROTOCOLS[name].source
+def test_published_results_and_texts(name):
+    named = PROTOCOLS[name]
+    assert tuple(named.published.values()) == PUBLISHED[name]
+    assert list(named.published) == ["CLAP", "Pengi", "ParaCLAP", "SmoothCLAP"]
+    assert named.texts(named.words, named.template) == ASKED[name]
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_names_titles_and_corpora_agree(name):
-    protocol = PROTOCOLS[name]
-    assert name == f"{protocol.corpus}-{len(protocol.classes)}"
-    assert protocol.title == f"{EMOTION_CORPORA[protocol.corpus].title} {len(protocol.classes)}"
-    assert protocol.language == EMOTION_CORPORA[protocol.corpus].language
-    assert set(protocol.labels.values()) == set(protocol.classes)
-    assert any(set(protocol.labels) <= set(reader.labels) for reader in EMOTION_CORPORA[protocol.corpus].readers)
+def test_named_protocols_fit_their_corpora(tree, name):
+    named = PROTOCOLS[name]
+    corpus = EMOTION_CORPORA[named.corpus]
+    assert name == f"{named.corpus}-{len(named.classes)}" and named.language == corpus.language
+    assert any(set(named.labels) <= set(reader.labels) for reader in corpus.readers)
+    rows = read_task(named, tree(named.corpus))
+    assert set(rows["label"]) == set(named.classes)
+    assert rows["group"].notna().all() if name == "iemocap-4" else rows["group"].isna().all()
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_variants_are_different_and_english_and_german_do_not_mix(name):
-    protocol = PROTOCOLS[name]
-    templates = (protocol.template, *protocol.other_templates)
-    words = [tuple(protocol.texts(each, "{}")) for each in (protocol.words, *protocol.other_words)]
-    assert len(set(templates)) == len(templates) == 3
-    assert len(set(words)) == len(words) == 3
+    named = PROTOCOLS[name]
+    templates = (named.template, *named.other_templates)
+    words = [tuple(named.texts(each, "{}")) for each in (named.words, *named.other_words)]
+    assert len(set(templates)) == len(templates) == len(set(words)) == len(words) == 3
     german = any(word in GERMAN_WORDS for row in words for word in row)
-    assert german == (protocol.language == "de") == ("German" in protocol.source)
+    assert german == (named.language == "de")
     if german:  # no word of a template is English alone
         assert {word for each in templates for word in re.findall(r"\w+", each)} <= {"Emotion", "Person"}
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_every_class_has_clips_in_the_published_layout(tmp_path, name):
-    protocol = PROTOCOLS[name]
-    rows = read_task(protocol, build_tree(protocol.corpus, tmp_path, takes=1))
-    assert set(rows["label"]) == set(protocol.classes)
-    assert (rows["group"].notna().all(), rows["group"].isna().all()) == ((name == "iemocap-4"), (name != "iemocap-4"))
-
-
-def test_labels_of_file_names_lead_to_the_right_classes(tmp_path):
+def test_labels_of_file_names_lead_to_the_right_classes(tree):
     told = {
         "ravdess-8": {"03-01-06-01-01-01-06": "fearful", "03-01-08-01-01-01-08": "surprised"},
         "crema-d-6": {"1003_DFA_FEA_XX": "fearful", "1001_DFA_ANG_XX": "angry"},
@@ -101,27 +86,17 @@ def test_labels_of_file_names_lead_to_the_right_classes(tmp_path):
         "fau-aibo-5": {"Mont_01_000_01": "emphatic", "Mont_01_000_03": "motherese"},
     }
     for name, expected in told.items():
-        corpus = PROTOCOLS[name].corpus
-        tree = tmp_path / corpus if (tmp_path / corpus).is_dir() else build_tree(corpus, tmp_path, takes=1)
-        labels = read_task(PROTOCOLS[name], tree).set_index("id")["label"]
+        labels = read_task(PROTOCOLS[name], tree(PROTOCOLS[name].corpus)).set_index("id")["label"]
         assert {clip: labels[clip] for clip in expected} == expected
 
 
-PROTOCOL = Protocol(
-    name="two",
-    title="Two",
+PROTOCOL = protocol(
+    "two",
+    {"sad": "sadness", "happy": "joy {}"},
     corpus="tess",
-    language="en",
-    text_language="en",
-    words={"sad": "sadness", "happy": "joy {}"},
     template="he feels {}.",
     other_words=({"happy": "happy", "sad": "sad"},),
     other_templates=("{}!",),
-    split="all",
-    labels={"sad": "sad", "happy": "happy"},
-    grouped_by=None,
-    published={"CLAP": 0.5},
-    source="made up",
 )
 
 
@@ -132,12 +107,12 @@ def test_texts_come_in_the_order_of_the_classes():
 
 
 def test_every_wording_in_every_template_the_protocols_own_first():
-    protocol = replace(PROTOCOL, other_templates=("{}!", "he feels {}."))  # one of them twice
-    assert [tuple(prompt) for prompt in protocol.prompts()] == [
-        (0, "he feels {}.", ["he feels sadness.", "he feels joy {}."]),
-        (0, "{}!", ["sadness!", "joy {}!"]),
-        (1, "he feels {}.", ["he feels sad.", "he feels happy."]),
-        (1, "{}!", ["sad!", "happy!"]),
+    repeated = replace(PROTOCOL, other_templates=("{}!", "he feels {}."))
+    assert repeated.prompts() == [
+        Prompt(0, "he feels {}.", ("he feels sadness.", "he feels joy {}.")),
+        Prompt(0, "{}!", ("sadness!", "joy {}!")),
+        Prompt(1, "he feels {}.", ("he feels sad.", "he feels happy.")),
+        Prompt(1, "{}!", ("sad!", "happy!")),
     ]
 
 
@@ -159,8 +134,8 @@ def test_protocols_with_faults(change, value):
         replace(PROTOCOL, **change)
 
 
-def test_clips_of_other_labels_are_left_out_and_counted(tmp_path):
-    rows = read_task(PROTOCOL, build_tree("tess", tmp_path, takes=1))
+def test_clips_of_other_labels_are_left_out_and_counted(tree):
+    rows = read_task(PROTOCOL, tree("tess"))
     assert rows[["id", "label", "speaker", "group"]].values.tolist() == [
         ["OAF_back_happy", "happy", "OA", None],
         ["OAF_back_sad", "sad", "OA", None],
@@ -174,31 +149,17 @@ def test_clips_of_other_labels_are_left_out_and_counted(tmp_path):
 
 
 def test_a_class_without_clips_is_a_fault(tmp_path):
-    tree = build_tree("tess", tmp_path, takes=1)
-    for path in tree.rglob("*_sad.wav"):
+    folder = build_tree("tess", tmp_path, takes=1)
+    for path in folder.rglob("*_sad.wav"):
         path.unlink()
     with pytest.raises(ValueError, match=r"\['sad'\]"):
-        read_task(PROTOCOL, tree)
+        read_task(PROTOCOL, folder)
 
 
-def test_iemocap_merges_excitement_and_groups_by_session(tmp_path):
-    rows = read_task(PROTOCOLS["iemocap-4"], build_tree("iemocap", tmp_path, takes=1))
+def test_iemocap_merges_excitement_and_groups_by_session(tree):
+    rows = read_task(PROTOCOLS["iemocap-4"], tree("iemocap"))
     # In each of 10 dialogues one clip of every label: neutral, happy, excited, angry, sad, frustrated and no agreement.
     assert rows["label"].value_counts().to_dict() == {"happy": 20, "neutral": 10, "angry": 10, "sad": 10}
     assert rows.attrs["left_out"] == {ABSENT: 10039 - 70, "label 'fru'": 10, "label 'xxx'": 10}
     assert rows["group"].value_counts().to_dict() == {f"Session{session}": 10 for session in range(1, 6)}
     assert set(rows["speaker"]) == {f"Ses0{session}{who}" for session in range(1, 6) for who in "FM"}
-
-
-def test_words_come_in_the_order_of_the_classes():
-    assert wordings_of(("sad", "angry"), NOUNS, GERMAN) == (
-        {"sad": "sadness", "angry": "anger"},
-        {"sad": "traurig", "angry": "wütend"},
-    )
-    assert list(wordings_of(("sad", "angry"), NOUNS)[0]) == ["sad", "angry"]
-    with pytest.raises(KeyError, match="calm"):
-        wordings_of(("calm",), GERMAN)
-
-
-def test_adjectives_and_nouns_are_of_the_same_classes():
-    assert list(ADJECTIVES) == list(NOUNS)

@@ -15,9 +15,7 @@ from smoothclap_trainer.evaluation.results import (
     describe_clips,
     file_hashes,
     ready_for_json,
-    versions,
 )
-from smoothclap_trainer.templating import with_interval
 from tests.trainer.evaluation.made_up_results import made_up_results
 
 
@@ -77,21 +75,6 @@ def test_unknown_speakers_and_nothing_left_out(rows):
     assert described(frame).speakers is None and described(frame).left_out == {}
 
 
-def test_each_file_is_hashed_once(rows, monkeypatch):
-    from smoothclap_trainer.evaluation import results
-
-    hashed = []
-    monkeypatch.setattr(results, "file_sha256", lambda path: hashed.append(path) or "0")
-    paths = list(rows()["path"])
-    assert file_hashes(paths * 2) == dict.fromkeys(paths, "0")
-    assert sorted(hashed) == sorted(paths)
-
-
-def test_versions():
-    assert list(versions()) == ["smoothclap", "transformers", "torch", "numpy", "python"]
-    assert versions()["numpy"] == np.__version__
-
-
 def test_rounding_and_plain_types():
     given = {
         "b": np.float32(0.1),
@@ -115,10 +98,6 @@ def test_rounding_and_plain_types():
 )
 def test_a_metric_is_at_chance_if_its_interval_contains_chance(low, high, place):
     assert Metric(0.25, low, high).against(0.25) is place
-
-
-def test_a_metric_without_an_interval_is_written_alone():
-    assert with_interval(Metric(0.4, None, None)) == "0.400" and with_interval(Metric(None, None, None)) == "–"
 
 
 COMMITTED = Path(SMOOTHCLAP_TINY) / "zero_shot.json"

@@ -6,7 +6,6 @@ from scipy.stats import spearmanr
 
 from smoothclap_trainer.evaluation.valence_arousal import (
     RUSSELL_DEGREES,
-    RUSSELL_WORDS,
     Pair,
     ValenceArousal,
     class_centres,
@@ -70,11 +69,6 @@ def test_embeddings_that_fall_together_keep_nothing():
     assert correlation(np.tile([[1.0, 0.0]], (3, 1)), ["happy", "sad", "angry"]) == 0
 
 
-def test_words_at_one_place_have_no_order():
-    embeds = np.random.default_rng(0).normal(size=(3, 4))
-    assert correlation(embeds, ["surprise", "surprised", "pleasant surprise"]) is None
-
-
 def test_centres_are_means_of_unit_embeddings():
     embeds = np.array([[2.0, 0.0], [0.0, 5.0], [0.0, -1.0], [0.0, 1.0]])
     centres = class_centres(embeds, np.array([0, 0, 1, 1]), 2)
@@ -93,14 +87,10 @@ def test_both_figures_and_the_classes_that_they_are_about():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="2 embeddings for 3 classes"):
-        class_pairs(np.ones((2, 2)), ["happy", "sad", "angry"])
     with pytest.raises(ValueError, match="1 of 2 rows"):
         class_pairs(np.array([[1.0], [np.nan]]), ["happy", "sad"])
     with pytest.raises(ValueError, match="2 and 3"):
         spearman(np.ones(2), np.ones(3))
-    with pytest.raises(ValueError, match="2 embeddings for 3 clips"):
-        class_centres(np.ones((2, 2)), np.zeros(3), 1)
     with pytest.raises(ValueError, match=r"Classes \[1\] of 3 have no clip"):
         class_centres(np.ones((2, 2)), np.array([0, 2]), 3)
 
@@ -131,7 +121,3 @@ def test_neutral_is_the_centre_and_not_every_class_has_a_place():
     assert place_of("neutral") == (0, 0)
     for name in ("disgust", "contempt", "non-negative", "likeable", "emphatic", ""):
         assert place_of(name) is None
-
-
-def test_every_name_leads_to_a_word_of_russells():
-    assert set(RUSSELL_WORDS.values()) == set(RUSSELL_DEGREES)
