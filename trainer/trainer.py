@@ -12,25 +12,33 @@ from huggingface_hub import CommitInfo
 from peft import LoraConfig
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import AutoConfig, EarlyStoppingCallback, Trainer, set_seed
+from transformers import AutoConfig, EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState, set_seed
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 from transformers.utils.hub import hf_api
 
+from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
+
 from . import checkpoints
 from .arguments import SmoothCLAPTrainingArguments
-from .callbacks import EpochCallback, ScaleCallback, StopCallback, restore_early_stopping
 from .data.collator import METADATA_INPUTS, SmoothCLAPCollator, joint_loader
 from .hub.card import write_model_card
 from .hub.plan import ADAPTER
 from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
 from .hub.push import explained, push
-from .lora import add_lora, save_lora
 from .losses.gradient_cache import CachedGradients
 from .losses.joint_loss import BatchStatistics, JointLoss, Representations
 from .prepare import prepare
 from .settings import DataSettings
-from .towers import freeze_towers, load_checkpoint, logit_scales, rest_frozen_towers, set_learning_rates
+from .towers import (
+    add_lora,
+    freeze_towers,
+    load_checkpoint,
+    logit_scales,
+    rest_frozen_towers,
+    save_lora,
+    set_learning_rates,
+)
 
 
 logger = logging.get_logger(__name__)
@@ -42,6 +50,29 @@ FRONT_MATTER = {"language": "language", "license": "license", "tags": "tags"}
 FRONT_MATTER |= {"finetuned_from": "base_model", "dataset_tags": "datasets"}
 """Arguments of `create_model_card` to entries of the card's front matter."""
 Batch = dict[str, torch.Tensor]
+
+
+class _EpochCallback(TrainerCallback):
+    """Set the attribute `epoch` of everything that draws by epoch, such as the collator and the sampler."""
+
+    def __init__(self, listeners: list[Any]):
+        self.listeners = listeners
+
+    def on_epoch_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        for listener in self.listeners:
+            listener.epoch = int((state.epoch or 0) + 1e-6)  # a sum of fractions may fall just short
+
+
+class _ScaleCallback(TrainerCallback):
+    """Keep every stored logit scale at or below ln 100 after each step.
+
+    The model clamps the scale it uses; under FSDP2 that is a gathered copy, and the stored one would run on.
+    """
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        for name, parameter in kwargs["model"].named_parameters():
+            if "logit_scale" in name:
+                parameter.data.clamp_(max=MAX_LOGIT_SCALE)
 
 
 class SmoothCLAPTrainer(Trainer):
@@ -64,13 +95,13 @@ class SmoothCLAPTrainer(Trainer):
         processing_class (*optional*): The model's processor; by default the checkpoint's or the collator's.
         data ([`DataSettings`] or `Mapping`, *optional*): How rows without a `data_collator` are prepared, for instance
             `{"languages": ["en", "de"], "crop_seconds": None}`.
-        peft_config (`peft.LoraConfig`, *optional*): Adds adapters, see [`~lora.add_lora`].
+        peft_config (`peft.LoraConfig`, *optional*): Adds adapters, see [`~towers.add_lora`].
         sources ([`TrainingSources`], *optional*): Describes the data for records and card; by default both datasets.
         **kwargs: As for [`~transformers.Trainer`]. If `compute_metrics` has a method `prepare(model)`, it is called
             before each evaluation.
 
     Attributes:
-        stop ([`StopCallback`]): Its `stopped` is true if SIGTERM ended training.
+        stop ([`~checkpoints.StopCallback`]): Its `stopped` is true if SIGTERM ended training.
 
     Raises:
         ValueError: An argument or a row is wrong, or one process would drive several GPUs.
@@ -127,8 +158,8 @@ class SmoothCLAPTrainer(Trainer):
         self.statistics = BatchStatistics()
         self._chunks: list[Batch] = []
         self._cached: CachedGradients | None = None
-        self.stop, self._epoch = StopCallback(), EpochCallback([self.data_collator])
-        for callback in (self.stop, CorporaCallback(self._corpora), self._epoch, ScaleCallback()):
+        self.stop, self._epoch = checkpoints.StopCallback(), _EpochCallback([self.data_collator])
+        for callback in (self.stop, CorporaCallback(self._corpora), self._epoch, _ScaleCallback()):
             self.add_callback(callback)
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
@@ -306,12 +337,12 @@ class SmoothCLAPTrainer(Trainer):
 
     def _load_callback_state(self) -> None:
         super()._load_callback_state()
-        restore_early_stopping(self.callback_handler.callbacks, self.state)
+        checkpoints.restore_early_stopping(self.callback_handler.callbacks, self.state)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """
         Save a checkpoint that AutoModel, pipelines and [`SmoothCLAPEncoder`] load, with records and card; push it with
-        `push_to_hub`. Adapters are added to the weights; [`~lora.save_lora`] keeps them apart. All processes must call.
+        `push_to_hub`. Adapters are added to the weights; [`~towers.save_lora`] keeps them apart. Every process calls it.
         """
         if _internal_call:
             return super().save_model(output_dir, _internal_call=True)
@@ -324,7 +355,7 @@ class SmoothCLAPTrainer(Trainer):
                 self.push_folder(folder, "Model save")
 
     def save_pretrained(self, folder: str | Path, lora_save: str = "merged") -> None:
-        """Save model and processor only; for `lora_save` see [`~lora.save_lora`]. Every process must call this."""
+        """Save model and processor only; for `lora_save` see [`~towers.save_lora`]. Every process must call this."""
         if self.args.should_save:
             for name in ADAPTER:  # of an earlier model, which transformers would apply to this one
                 (Path(folder) / name).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 from transformers import TrainerControl, TrainerState
 
-from smoothclap_trainer.callbacks import EpochCallback, StopCallback
+from smoothclap_trainer.checkpoints import StopCallback
 from tests import processes
 
 

@@ -10,8 +10,8 @@ from transformers import AutoModel, AutoProcessor, ClapConfig, ClapModel, pipeli
 
 from modeling_smoothclap import SmoothCLAPModel
 from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
-from smoothclap_trainer.lora import HEADS, add_lora, merged, save_lora
 from smoothclap_trainer.settings import LoraSettings
+from smoothclap_trainer.towers import HEADS, add_lora, merged, save_lora
 from tests import tiny
 from tests.trainer import rows
 
