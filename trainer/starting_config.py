@@ -65,7 +65,9 @@ def _choices(splits: DatasetDict) -> dict[str, Any]:
         "languages": _languages(train),
         "known_languages": list(LANGUAGES),
         "labels": labels,
-        "wordings": {label: f"{'an' if label[0].lower() in 'aeiou' else 'a'} {label} voice" for label in labels} if len(labels) <= MOST_LABELS else {},
+        "wordings": {label: f"{'an' if label[0].lower() in 'aeiou' else 'a'} {label} voice" for label in labels}
+        if len(labels) <= MOST_LABELS
+        else {},
         "targets": targets,
         "model": "smoothclap-tiny",
         "batch_size": max(2, min(BATCH_SIZE, len(train))),
