@@ -12,7 +12,7 @@ from zlib import crc32
 
 import torch
 import torch.distributed as dist
-from transformers import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from transformers.utils import logging
 
@@ -112,28 +112,21 @@ class StopCallback(TrainerCallback):
     """On SIGTERM, which schedulers send before they kill, finish the step, save a checkpoint and end training.
 
     The signal may reach the processes at different steps, or one process only. They agree on the step to stop at, for
-    which one number is exchanged per step.
-
-    Attributes:
-        stopped (`bool`): Whether training ended that way.
+    which one number is exchanged per step. `stopped` tells whether training ended that way.
     """
 
     def __init__(self) -> None:
         self.requested = self.stopped = False
         self._previous: Any = None
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Listen for the signal."""
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread listen
             self._previous = signal.signal(signal.SIGTERM, self._request)
 
     def _request(self, *_: Any) -> None:
         self.requested = True
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Save and stop if any process was asked to."""
+    def on_step_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         requested = torch.tensor(int(self.requested), device=args.device)
         if process_count() > 1:
             dist.all_reduce(requested, op=dist.ReduceOp.MAX)

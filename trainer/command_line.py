@@ -138,12 +138,12 @@ def show_rankings(rankings: Mapping[str, Sequence[Any]]) -> None:
 
 def show_settings() -> None:
     """Print all settings of training, with their defaults and what they do."""
-    from .config import describe_fields
     from .settings import TrainingRun
 
-    for each in describe_fields(TrainingRun):
-        default = "required" if each.required else f"default: {json.dumps(each.default, default=str)}"
-        typer.echo(f"--{each.name}  ({default})\n    {' '.join(each.help.split())}")
+    for name, each in TrainingRun.yaml_fields().items():
+        value = json.dumps(each.get_default(call_default_factory=True), default=str)
+        shown = "required" if each.is_required() else f"default: {value}"
+        typer.echo(f"--{name}  ({shown})\n    {' '.join((each.description or '').split())}")
 
 
 def show_tasks() -> None:

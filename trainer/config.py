@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
@@ -287,19 +287,9 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def read_yaml(path: str | Path, schema: type[Kind], overrides: Sequence[str] = ()) -> Kind:
     """
-    Read settings from a YAML file and from what a command line changes of it.
+    Read settings from a YAML file and from what a command line changes of it: `["--targets", "[labels]"]`, in YAML.
 
-    Args:
-        path (`str` or `Path`): The file. Null says nothing where a setting does not take null.
-        schema (`type[Settings]`): What the file holds.
-        overrides (`Sequence[str]`): For instance `["--seed", "3", "--targets", "[labels]"]`; values are YAML.
-
-    Returns:
-        The settings.
-
-    Raises:
-        ValueError: The file is missing or not a YAML mapping, or settings are unknown or wrong. All faults are named,
-            each with the path of the setting.
+    Null says nothing where a setting does not take null. A `ValueError` names all faults, each with its path.
     """
     if not Path(path).is_file():
         raise ValueError(f"There is no file {str(path)!r}.")
@@ -335,21 +325,3 @@ def _read_overrides(overrides: Sequence[str], fields: Mapping[str, FieldInfo]) -
     if faults:
         raise SettingsError(faults)
     return said
-
-
-class FieldHelp(NamedTuple):
-    """A setting for a list of them."""
-
-    name: str
-    required: bool
-    default: Any
-    help: str
-
-
-def describe_fields(schema: type[Settings]) -> list[FieldHelp]:
-    """List the keys of a YAML file with their defaults and help."""
-    described = []
-    for name, each in schema.yaml_fields().items():
-        default = None if each.is_required() else each.get_default(call_default_factory=True)
-        described.append(FieldHelp(name, each.is_required(), default, each.description or ""))
-    return described

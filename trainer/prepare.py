@@ -54,17 +54,9 @@ def prepare(
     """
     Make everything that batches are made of. Every process of a run must call this.
 
-    Args:
-        splits (`Mapping[str, datasets.Dataset]` or `Callable`): Rows named `train`, `validation` and `test`; or what
-            loads them, which only the first process calls.
-        model, processor: What is to be trained. Its audio tower may compute features.
-        data ([`DataSettings`] or `Mapping`, *optional*): How to prepare the rows. By default captions are those of the
-            rows if all training rows have one and functionals are missing.
-        arguments ([`SmoothCLAPTrainingArguments`]): Targets, and the folder in which `work` is made.
-
-    Raises:
-        ValueError: A row or a clip is faulty, or a setting does not fit the model or the clips.
-        ImportError: openSMILE or what an acoustic condition needs is not installed.
+    `splits` are rows named `train`, `validation` and `test`, or what loads them, which only the first process calls.
+    By default captions are those of the rows if all training rows have one and functionals are missing. The folder
+    `work` is made in `output_dir`.
     """
     if processor is None:
         raise ValueError("There is no processor to make batches with: pass `processing_class`, or a `data_collator`.")

@@ -89,8 +89,8 @@ class SpeechIndex:
             batch_size (`int`, defaults to 16), num_workers (`int`, defaults to 2): As for `encode_audio`.
 
         Raises:
-            ValueError: if there is no such folder or no audio file; a clip is bad and the policy is `"raise"`; no clip
-                is good; a text is empty or repeated; or `earlier` is of another model, or has no clip in common.
+            ValueError: There is no audio file, or no good one; a clip is bad and the policy is `"raise"`; a text is
+                empty or repeated; or `earlier` is of another model, or has no clip in common.
         """
         texts = _index_texts(texts, earlier)
         model = encoder.describe()
@@ -104,7 +104,11 @@ class SpeechIndex:
         digests = dict(zip(names, _digests(folder, names, num_workers), strict=True))
         known = {} if earlier is None else dict(zip(earlier.clips.values(), earlier.audio_embeds, strict=True))
         if earlier is not None and not known.keys() & set(digests.values()):
-            _refuse_another_folder(earlier.folder, folder)
+            if os.path.realpath(earlier.folder) != os.path.realpath(folder):  # keep it from being replaced
+                raise ValueError(
+                    f"The earlier index is of {str(earlier.folder)!r}, and none of its clips is in {str(folder)!r}: it "
+                    "would be lost. Put the new index elsewhere (--index), or build it without `earlier`."
+                )
         first = {digest or name: name for name, digest in reversed(digests.items()) if digest not in known}
         embeds, bad = _encode(encoder, folder, [*reversed(first.values())], batch_size, num_workers)
         apply_policy(bad, len(names), bad_clips)
@@ -116,11 +120,9 @@ class SpeechIndex:
 
     def save(self, folder: str | Path) -> None:
         """
-        Write the index, whole or not at all, in place of one that is there.
+        Write the index to a folder, whole or not at all, in place of one that is there.
 
-        Args:
-            folder (`str` or `Path`): Where to. It may be inside the folder of the clips. The two folders can move as
-                long as the relative path between them stays the same.
+        It may be inside the folder of the clips, and both can move if the relative path between them stays the same.
         """
         record = {
             "model": dict(self.model),
@@ -334,15 +336,6 @@ def _check_model(own: Mapping[str, Any], other: Mapping[str, Any], whose: str) -
         raise ValueError(
             f"{whose} was made with {made}. Embeddings of {given} cannot be compared with it: use the model that made "
             "it, or build a new index."
-        )
-
-
-def _refuse_another_folder(earlier: Path, folder: Path) -> None:
-    """Keep an index from being replaced by one of wholly different clips."""
-    if os.path.realpath(earlier) != os.path.realpath(folder):
-        raise ValueError(
-            f"The earlier index is of {str(earlier)!r}, and none of its clips is in {str(folder)!r}: it would be lost. "
-            "Put the new index elsewhere (--index), or build it without `earlier`."
         )
 
 

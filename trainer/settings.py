@@ -180,18 +180,7 @@ class DataSettings(Settings):
 
 
 class LoraSettings(Settings):
-    """
-    Where low-rank adapters go, how large they are, and how the result is saved.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.settings import LoraSettings
-    >>> LoraSettings(lora_towers=["audio"], lora_rank=4).lora_save
-    'merged'
-
-    ```
-    """
+    """Where low-rank adapters go, how large they are, and how the result is saved."""
 
     lora_towers: Annotated[Several[Annotated[str, one_of(TOWERS)]], UNIQUE] = Field(
         default_factory=list,

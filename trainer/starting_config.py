@@ -65,14 +65,16 @@ def _choices(splits: DatasetDict) -> dict[str, Any]:
         "languages": _languages(train),
         "known_languages": list(LANGUAGES),
         "labels": labels,
-        "wordings": {label: f"{'an' if label[0].lower() in 'aeiou' else 'a'} {label} voice" for label in labels}
-        if len(labels) <= MOST_LABELS
-        else {},
+        "wordings": {label: _wording(label) for label in labels} if len(labels) <= MOST_LABELS else {},
         "targets": targets,
         "model": "smoothclap-tiny",
         "batch_size": max(2, min(BATCH_SIZE, len(train))),
         "has_validation": "validation" in splits,
     }
+
+
+def _wording(label: str) -> str:
+    return f"{'an' if label[0].lower() in 'aeiou' else 'a'} {label} voice"
 
 
 def _values(rows: Dataset, column: str) -> list[Any]:

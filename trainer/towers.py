@@ -11,9 +11,10 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoModel, AutoProcessor, PreTrainedModel
+from transformers import AutoModel, AutoProcessor, PreTrainedModel, TrainerCallback
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
+from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
 from .arguments import SmoothCLAPTrainingArguments
 from .settings import SAVE_KINDS, TOWERS, LoraSettings
@@ -47,6 +48,18 @@ def logit_scales(model: Any, outputs: Any) -> torch.Tensor:
     if "logit_scale" in outputs:
         return outputs.logit_scale.reshape(1).expand(2)
     return torch.stack([model.logit_scale_a, model.logit_scale_t]).exp()  # ClapModel has one for each direction
+
+
+class ScaleCallback(TrainerCallback):
+    """Keep every stored logit scale at or below ln 100 after each step.
+
+    The model clamps the scale it uses; under FSDP2 that is a gathered copy, and the stored one would run on.
+    """
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        for name, parameter in kwargs["model"].named_parameters():
+            if "logit_scale" in name:
+                parameter.data.clamp_(max=MAX_LOGIT_SCALE)
 
 
 def plain(model: Any) -> Any:
@@ -102,9 +115,6 @@ def add_lora(
         lora ([`LoraSettings`] or `peft.LoraConfig`): Without `target_modules`, a configuration adapts both towers at
             their usual layers. Its `modules_to_save` replace the choice above.
         freeze_audio, freeze_text (`bool`): Whether to freeze the tower if it gets no adapters.
-
-    Returns:
-        `PeftModel`: To be trained by [`~smoothclap_trainer.SmoothCLAPTrainer`].
 
     Raises:
         ValueError: No tower is to get adapters, or a layer that is to get one does not exist or cannot use it.
