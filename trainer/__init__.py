@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from .evaluation.evaluator import evaluate
     from .hub.card import write_model_card
     from .hub.push import push
-    from .lora import save_lora
     from .search import SpeechIndex
+    from .towers import save_lora
     from .train import run_training
     from .trainer import SmoothCLAPTrainer
 
@@ -34,7 +34,7 @@ _MODULES = {
     "load_manifest": ".data.manifest",
     "push": ".hub.push",
     "run_training": ".train",
-    "save_lora": ".lora",
+    "save_lora": ".towers",
     "write_model_card": ".hub.card",
 }
 _TRAINING_LIBRARIES = ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml")

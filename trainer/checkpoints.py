@@ -1,17 +1,23 @@
-"""Checkpoints that are known to be whole, so that a run killed at any moment resumes from one that is."""
+"""Runs that can be ended at any moment: checkpoints known to be whole, stopping at SIGTERM, going on from there."""
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import torch
+import torch.distributed as dist
+from transformers import EarlyStoppingCallback, TrainerCallback, TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 from transformers.utils import logging
 
 from .files import write_json
+from .losses.joint_loss import process_count
 
 
 logger = logging.get_logger(__name__)
@@ -83,16 +89,7 @@ def last_whole_checkpoint(output_dir: str | Path) -> str | None:
 
 
 def checked(asked: str | bool, output_dir: str) -> str:
-    """
-    Return the checkpoint to resume from.
-
-    Args:
-        asked (`str` or `bool`): Its folder, or `True` for the last whole one in `output_dir`.
-        output_dir (`str`): The run's folder.
-
-    Raises:
-        ValueError: It is not whole, or there is none.
-    """
+    """Return the checkpoint to resume from: the folder that is asked for, or for `True` the last whole one."""
     if asked is not True:
         if problem := fault(str(asked)):
             raise ValueError(f"Cannot resume from {asked}: {problem}. Name another checkpoint.")
@@ -109,3 +106,47 @@ def _checksum(path: Path) -> int:
         while block := file.read(1 << 20):
             value = crc32(block, value)
     return value
+
+
+class StopCallback(TrainerCallback):
+    """On SIGTERM, which schedulers send before they kill, finish the step, save a checkpoint and end training.
+
+    The signal may reach the processes at different steps, or one process only. They agree on the step to stop at, for
+    which one number is exchanged per step. `stopped` tells whether training ended that way.
+    """
+
+    def __init__(self) -> None:
+        self.requested = self.stopped = False
+        self._previous: Any = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if threading.current_thread() is threading.main_thread():  # Python lets no other thread listen
+            self._previous = signal.signal(signal.SIGTERM, self._request)
+
+    def _request(self, *_: Any) -> None:
+        self.requested = True
+
+    def on_step_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        requested = torch.tensor(int(self.requested), device=args.device)
+        if process_count() > 1:
+            dist.all_reduce(requested, op=dist.ReduceOp.MAX)
+        if requested:
+            logger.warning(f"SIGTERM: saving a checkpoint at step {state.global_step} and stopping.")
+            control.should_save = control.should_training_stop = self.stopped = True
+
+    def restore(self) -> None:
+        """Give the signal back to its earlier handler. To be called when training has ended or failed."""
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
+            self._previous = None
+
+
+def restore_early_stopping(callbacks: list[TrainerCallback], state: TrainerState) -> None:
+    """Let early stopping go on counting where the run that is resumed had stopped."""
+    for callback in callbacks:
+        if isinstance(callback, EarlyStoppingCallback):
+            states: Any = state.stateful_callbacks
+            saved = states.get(type(callback).__name__, {})
+            last = saved[-1] if isinstance(saved, list) else saved
+            for name, value in last.get("attributes", {}).items():
+                setattr(callback, name, value)

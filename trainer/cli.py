@@ -13,6 +13,7 @@ from .command_line import (
     Command,
     audio_files,
     draw_rankings,
+    examine,
     load_encoder,
     next_step,
     program,
@@ -49,7 +50,6 @@ RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Let the c
 BatchSize = Annotated[int, typer.Option(min=1, help="Clips per batch; results do not depend on it.")]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read audio files.")]
 Texts = Annotated[Path | None, typer.Option(help="Text file with one description per line.")]
-
 
 BadClips = Annotated[Literal["raise", "skip"], typer.Option(help="Stop at unusable clips, or leave them out.")]
 
@@ -155,10 +155,13 @@ def train(
 
 
 def _train(config: Path, overrides: list[str]) -> None:
+    import datasets
+
     from .config import read_yaml
     from .settings import TrainingRun
     from .train import run_training
 
+    datasets.disable_progress_bars()  # of files that are written on the way
     logging.basicConfig(format="%(message)s")
     for name in ("smoothclap_trainer", "transformers.trainer"):  # not every configuration that is loaded
         logging.getLogger(name).setLevel(logging.INFO)
@@ -170,7 +173,8 @@ def _train(config: Path, overrides: list[str]) -> None:
         raise typer.Exit(STOPPED)
     if trainer.args.process_index == 0:
         for name, value in json.loads((output / "metrics.json").read_text()).items():
-            typer.echo(f"{name}: {value:.4f}")
+            if not name.endswith(("_runtime", "_per_second")):
+                typer.echo(f"{name}: {value:.4f}")
         if (output / "attributes.csv").is_file():
             import pandas as pd
 
@@ -254,9 +258,7 @@ def clep_dg(config: Annotated[Path, typer.Argument(help="YAML file; docs/clep-dg
 Index = Annotated[Path, typer.Option(help="Folder of the index.")]
 IndexModel = Annotated[str | None, typer.Option(help="Where the checkpoint of the index is now, if it has moved.")]
 Clips = Annotated[Path | None, typer.Option(help="Where the clips are now, if they have moved.")]
-Count = Annotated[int, typer.Option(min=1, help="Number of answers.")]
-
-
+Count = Annotated[int, typer.Option("--k", "-k", min=1, help="Number of answers.")]
 INDEX = Path("build/speech-index")
 
 
@@ -388,8 +390,6 @@ def push(
 @app.command(cls=Command)
 def doctor() -> None:
     """Check the installation: versions, extras, devices, Hub."""
-    from .doctor import examine
-
     typer.echo("\n".join(examine()))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WrapValidator
@@ -14,38 +14,14 @@ from pydantic.fields import FieldInfo
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """
-    Ask whether another name was meant.
-
-    Args:
-        name (`str`): What was written. Case does not matter.
-        known (`Iterable[str]`): The names there are, in lower case.
-
-    Returns:
-        `str` or `None`: A question with all names that begin so, or else the nearest one; `None` if none is near.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.config import did_you_mean
-    >>> did_you_mean("fau-aibo", ["alc-2", "fau-aibo-2", "fau-aibo-5"])
-    "did you mean 'fau-aibo-2' or 'fau-aibo-5'?"
-
-    ```
-    """
+    """Ask whether a name that begins so was meant, or else the nearest of `known`; `None` if none is near."""
     known, plain = list(known), name.lower()
     near = [each for each in known if plain and each.startswith(plain)] or get_close_matches(plain, known, n=1)
     return f"did you mean {' or '.join(map(repr, near))}?" if near else None
 
 
 class SettingsError(ValueError):
-    """
-    Settings that cannot be used.
-
-    Args:
-        faults (`Iterable[tuple[str, str]]`): For each fault the path of the setting, such as `acpt.steps`, and what is
-            wrong with it; or an empty path and a sentence.
-    """
+    """Settings that cannot be used: pairs of a path, such as `acpt.steps`, or `""`, and what is wrong there."""
 
     def __init__(self, faults: Iterable[tuple[str, str]]):
         self.faults = list(faults)
@@ -53,12 +29,7 @@ class SettingsError(ValueError):
 
 
 class Settings(BaseModel):
-    """
-    The base of all settings: types are checked strictly, unknown names are refused, and nothing changes afterwards.
-
-    Raises:
-        ValueError: Settings are wrong. All faults are named.
-    """
+    """The base of all settings: types are strict, unknown names refused, and a `ValueError` names all faults."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, str_min_length=1)
 
@@ -265,19 +236,7 @@ _Loader.add_implicit_resolver(
 
 
 def parse_yaml(text: str, hint: Any) -> Any:
-    """
-    Parse YAML, where a plain word is text if the type says so: `run_name: 007`, `save_strategy: no`.
-
-    Args:
-        text (`str`): The YAML.
-        hint: The type that is wanted. Only what plain words stand for depends on it.
-
-    Returns:
-        What the YAML holds; it may be of another type.
-
-    Raises:
-        ValueError: The text is not YAML.
-    """
+    """Parse YAML, where a plain word is text if `hint`, a type, wants it: `run_name: 007`, `save_strategy: no`."""
     try:
         loader = _Loader(text)
         try:
@@ -328,19 +287,9 @@ def _kinds(hint: Any) -> tuple[Any, ...]:
 
 def read_yaml(path: str | Path, schema: type[Kind], overrides: Sequence[str] = ()) -> Kind:
     """
-    Read settings from a YAML file and from what a command line changes of it.
+    Read settings from a YAML file and from what a command line changes of it: `["--targets", "[labels]"]`, in YAML.
 
-    Args:
-        path (`str` or `Path`): The file. Null says nothing where a setting does not take null.
-        schema (`type[Settings]`): What the file holds.
-        overrides (`Sequence[str]`): For instance `["--seed", "3", "--targets", "[labels]"]`; values are YAML.
-
-    Returns:
-        The settings.
-
-    Raises:
-        ValueError: The file is missing or not a YAML mapping, or settings are unknown or wrong. All faults are named,
-            each with the path of the setting.
+    Null says nothing where a setting does not take null. A `ValueError` names all faults, each with its path.
     """
     if not Path(path).is_file():
         raise ValueError(f"There is no file {str(path)!r}.")
@@ -376,21 +325,3 @@ def _read_overrides(overrides: Sequence[str], fields: Mapping[str, FieldInfo]) -
     if faults:
         raise SettingsError(faults)
     return said
-
-
-class FieldHelp(NamedTuple):
-    """A setting for a list of them: its name, whether it has to be there, its default otherwise, and what it does."""
-
-    name: str
-    required: bool
-    default: Any
-    help: str
-
-
-def describe_fields(schema: type[Settings]) -> list[FieldHelp]:
-    """List the keys of a YAML file with their defaults and help."""
-    described = []
-    for name, each in schema.yaml_fields().items():
-        default = None if each.is_required() else each.get_default(call_default_factory=True)
-        described.append(FieldHelp(name, each.is_required(), default, each.description or ""))
-    return described

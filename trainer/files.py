@@ -14,22 +14,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     Give a path to write to; when the block ends, the finished file takes its place at once.
 
-    After an error nothing is left behind. Two processes that write the same file do not disturb each other.
-
-    Args:
-        path (`str` or `Path`): The file to write. Missing parent folders are made.
-
-    Example:
-
-    ```python
-    >>> from pathlib import Path
-    >>> from smoothclap_trainer.files import whole_file
-    >>> with whole_file("metrics.txt") as unfinished:
-    ...     _ = unfinished.write_text("0.5")
-    >>> Path("metrics.txt").read_text()
-    '0.5'
-
-    ```
+    Missing parent folders are made. After an error nothing is left behind. Two processes that write the same file do
+    not disturb each other.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -30,23 +30,13 @@ logger = logging.get_logger(__name__)
 
 CLIPS_PER_WORKER = 100
 """A process takes seconds to start, in which this one deals with about as many clips."""
-
-
 IN_MEMORY = "rows in memory"
 """Stands in the settings for rows that come from Python, where a file names its manifests."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """
-    What a trainer needs besides the model.
-
-    Args:
-        splits (`DatasetDict`): Clips, with the features that frozen encoders computed.
-        collator ([`SmoothCLAPCollator`]): For training.
-        compute_metrics ([`ZeroShotMetrics`]): For evaluation.
-        sources ([`TrainingSources`]): Describes the data for records and card.
-    """
+    """What a trainer needs besides the model; the clips have the features that frozen encoders computed."""
 
     splits: DatasetDict
     collator: SmoothCLAPCollator
@@ -64,17 +54,9 @@ def prepare(
     """
     Make everything that batches are made of. Every process of a run must call this.
 
-    Args:
-        splits (`Mapping[str, datasets.Dataset]` or `Callable`): Rows named `train`, `validation` and `test`; or what
-            loads them, which only the first process calls.
-        model, processor: What is to be trained. Its audio tower may compute features.
-        data ([`DataSettings`] or `Mapping`, *optional*): How to prepare the rows. By default captions are those of the
-            rows if all training rows have one and functionals are missing.
-        arguments ([`SmoothCLAPTrainingArguments`]): Targets, and the folder in which `work` is made.
-
-    Raises:
-        ValueError: A row or a clip is faulty, or a setting does not fit the model or the clips.
-        ImportError: openSMILE or what an acoustic condition needs is not installed.
+    `splits` are rows named `train`, `validation` and `test`, or what loads them, which only the first process calls.
+    By default captions are those of the rows if all training rows have one and functionals are missing. The folder
+    `work` is made in `output_dir`.
     """
     if processor is None:
         raise ValueError("There is no processor to make batches with: pass `processing_class`, or a `data_collator`.")
@@ -88,7 +70,7 @@ def prepare(
             "cache_audio_tower needs freeze_audio_tower and no adapters there: the output of a tower that trains "
             "changes at every step."
         )
-    clips = load_clips(splits, settings, arguments)
+    clips = _load_clips(splits, settings, arguments)
     return make_batches(clips, model, processor, settings, arguments)
 
 
@@ -120,7 +102,7 @@ def _settings_of_rows(splits: Any, data: Mapping[str, Any], arguments: SmoothCLA
     return DataSettings(**{"dataset": [IN_MEMORY], **data})
 
 
-def load_clips(
+def _load_clips(
     splits: Mapping[str, Any] | Callable[[], DatasetDict],
     settings: DataSettings,
     arguments: SmoothCLAPTrainingArguments,
@@ -129,12 +111,6 @@ def load_clips(
     Check all clips, and compute the functionals that captions and targets need.
 
     The first process does it; the others read what it kept in `output_dir/work`, with the reports of skipped clips.
-
-    Args:
-        splits, settings, arguments: As for [`prepare`].
-
-    Raises:
-        ValueError: A manifest or a clip is faulty, or there is nothing to train on.
     """
     work = Path(str(arguments.output_dir)) / "work"
     with arguments.main_process_first(local=False, desc="preparing the clips"):
@@ -186,13 +162,13 @@ def _with_functionals(
 ) -> Dataset:
     workers = min(settings.preparation_workers, 1 + len(rows) // CLIPS_PER_WORKER)
     rows = check_clips(rows, settings.bad_clips, workers, work / f"bad_{split}_clips.csv")
-    if needs_functionals(settings, arguments) and not _have_functionals(rows, arguments):
+    if _needs_functionals(settings, arguments) and not _have_functionals(rows, arguments):
         rows = add_functionals(rows, Path(settings.cache_dir).expanduser() / "functionals", workers)
         rows = usable_rows(rows, settings.bad_clips, work / f"{split}_clips_without_functionals.csv")
     return rows
 
 
-def needs_functionals(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> bool:
+def _needs_functionals(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> bool:
     """Whether captions or targets are made from functionals."""
     return settings.captions != "given" or bool({"tags", "functionals"} & set(_targets(arguments)))
 
@@ -214,16 +190,7 @@ def make_batches(
     settings: DataSettings,
     arguments: SmoothCLAPTrainingArguments,
 ) -> Prepared:
-    """
-    Fit what is fitted on training rows, and compute the features of frozen encoders.
-
-    Args:
-        splits (`DatasetDict`): From [`load_clips`].
-        model, processor, settings, arguments: As for [`prepare`].
-
-    Raises:
-        ValueError: A setting does not fit the model or the clips.
-    """
+    """Fit what is fitted on training rows, and compute the features of frozen encoders."""
     augmentation = None
     if settings.acoustic_conditions:
         augmentation = Augmentation(tuple(settings.acoustic_conditions), arguments.seed)
@@ -231,7 +198,7 @@ def make_batches(
     targets = _targets(arguments)
     train = splits["train"].select_columns([name for name in splits["train"].column_names if name != "audio"])
     table = train.to_pandas()
-    thresholds = Thresholds.fit(table) if needs_functionals(settings, arguments) else None
+    thresholds = Thresholds.fit(table) if _needs_functionals(settings, arguments) else None
     functionals = Standardisation.fit(table, functional_names()) if "functionals" in targets else None
     labels = _labels(splits)
     if "labels" in targets and len(_labels({"train": splits["train"]})) < 2:
@@ -298,10 +265,7 @@ def _add_frozen_features(
     settings: DataSettings,
     arguments: SmoothCLAPTrainingArguments,
 ) -> DatasetDict:
-    """Add a column for each encoder to the clips that training looks at.
-
-    Features follow the crops where these are known beforehand, and else describe whole clips.
-    """
+    """Add a column for each encoder: features of the crops where these are known beforehand, or of whole clips."""
     cache = Path(settings.cache_dir).expanduser() / "features"
     shares = {"process_index": arguments.process_index, "num_processes": arguments.world_size, "wait": _wait}
     # In an order that all processes agree on, which that of a set is not: they wait for each other at every step.

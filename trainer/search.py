@@ -79,7 +79,7 @@ class SpeechIndex:
 
         Args:
             encoder ([`SmoothCLAPEncoder`]): A saved checkpoint's, so that the index can name its weights.
-            clips (`str`, `Path` or a sequence of them): A folder, or paths of audio files; see [`find_audio`].
+            clips (`str`, `Path` or a sequence of them): A folder, or paths of audio files.
             texts (`Sequence[str]`, *optional*): What [`~SpeechIndex.find_texts`] chooses from. By default the texts of
                 `earlier`; without it, none.
             bad_clips (`str`, defaults to `"raise"`): `"raise"`: clips that cannot be read, are shorter than 60 ms or
@@ -89,8 +89,8 @@ class SpeechIndex:
             batch_size (`int`, defaults to 16), num_workers (`int`, defaults to 2): As for `encode_audio`.
 
         Raises:
-            ValueError: if there is no such folder or no audio file; a clip is bad and the policy is `"raise"`; no clip
-                is good; a text is empty or repeated; or `earlier` is of another model, or has no clip in common.
+            ValueError: There is no audio file, or no good one; a clip is bad and the policy is `"raise"`; a text is
+                empty or repeated; or `earlier` is of another model, or has no clip in common.
         """
         texts = _index_texts(texts, earlier)
         model = encoder.describe()
@@ -104,7 +104,11 @@ class SpeechIndex:
         digests = dict(zip(names, _digests(folder, names, num_workers), strict=True))
         known = {} if earlier is None else dict(zip(earlier.clips.values(), earlier.audio_embeds, strict=True))
         if earlier is not None and not known.keys() & set(digests.values()):
-            _refuse_another_folder(earlier.folder, folder)
+            if os.path.realpath(earlier.folder) != os.path.realpath(folder):  # keep it from being replaced
+                raise ValueError(
+                    f"The earlier index is of {str(earlier.folder)!r}, and none of its clips is in {str(folder)!r}: it "
+                    "would be lost. Put the new index elsewhere (--index), or build it without `earlier`."
+                )
         first = {digest or name: name for name, digest in reversed(digests.items()) if digest not in known}
         embeds, bad = _encode(encoder, folder, [*reversed(first.values())], batch_size, num_workers)
         apply_policy(bad, len(names), bad_clips)
@@ -116,11 +120,9 @@ class SpeechIndex:
 
     def save(self, folder: str | Path) -> None:
         """
-        Write the index, whole or not at all, in place of one that is there.
+        Write the index to a folder, whole or not at all, in place of one that is there.
 
-        Args:
-            folder (`str` or `Path`): Where to. It may be inside the folder of the clips. The two folders can move as
-                long as the relative path between them stays the same.
+        It may be inside the folder of the clips, and both can move if the relative path between them stays the same.
         """
         record = {
             "model": dict(self.model),
@@ -192,7 +194,7 @@ class SpeechIndex:
             k (`int`, defaults to 10): Number of texts for each clip; all, if there are fewer.
         """
         if not self.texts:
-            raise ValueError("The index has no texts to describe a clip by. Build it again with `texts`.")
+            raise ValueError("The index has no texts to describe a clip by. Build it again with `texts` (--texts).")
         return _matches(self.texts, *nearest(self._encode_queries(clips), self.text_embeds, k))
 
     def find_similar(self, clips: Sequence[str | Path | np.ndarray], k: int = 10) -> list[list[Match]]:
@@ -223,19 +225,10 @@ class SpeechIndex:
 
 def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str]]:
     """
-    List audio files.
+    Return a folder, absolute, and the names of the audio files in it, relative to it and with `/`.
 
-    Args:
-        clips (`str`, `Path` or a sequence of them): A folder, which is searched with the folders below it for files
-            with a suffix in [`AUDIO_SUFFIXES`], in any case. Names that begin with a dot and links to folders are left
-            out. Or paths of audio files; they need not exist, and one that is repeated counts once.
-
-    Returns:
-        `tuple[Path, list[str]]`: The folder, or the nearest one that has all the paths below it, absolute; and the
-        files' names relative to it, with `/` between their parts: sorted in a folder, as given in a sequence.
-
-    Raises:
-        ValueError: if there is no such folder, or no audio file.
+    In a folder they are searched and sorted; hidden names and links to folders are left out. Paths need not exist;
+    they keep their order, and the folder is the nearest one above all of them.
     """
     if isinstance(clips, str | Path):
         folder = Path(os.path.abspath(clips))
@@ -261,16 +254,10 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def nearest(queries: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """
-    Find the k candidates nearest to each query, exactly.
+    Find the k candidates nearest to each query, exactly, all of unit length.
 
-    Args:
-        queries (`np.ndarray` of shape `(q, width)`): Rows of unit length, float32.
-        candidates (`np.ndarray` of shape `(n, width)`): The same.
-        k (`int`): How many, at least 1; all, if there are fewer.
-
-    Returns:
-        `tuple[np.ndarray, np.ndarray]`: Indices of candidates, int64, and their cosines, float32 rounded to a
-        millionth; both of shape `(q, min(k, n))`, nearest first. Equal cosines are in the order of the candidates.
+    Return their indices, int64, and cosines, float32 rounded to a millionth, both of shape (q, min(k, n)), nearest
+    first. Equal cosines are in the order of the candidates.
     """
     if k < 1:
         raise ValueError(f"k is {k}; ask for at least 1 neighbour.")
@@ -296,7 +283,7 @@ def _matches(items: Sequence[Any], indices: np.ndarray, cosines: np.ndarray) -> 
 
 
 def _digests(folder: Path, names: Sequence[str], num_workers: int) -> list[str | None]:
-    """SHA-256 of each file; None for one that cannot be opened, whose fault decoding names."""
+    """Return the SHA-256 of each file; None for one that cannot be opened, whose fault decoding names."""
 
     def digest(path: Path) -> str | None:
         try:
@@ -311,7 +298,7 @@ def _digests(folder: Path, names: Sequence[str], num_workers: int) -> list[str |
 def _encode(
     encoder: SmoothCLAPEncoder, folder: Path, names: Sequence[str], batch_size: int, num_workers: int
 ) -> tuple[dict[str, np.ndarray], list[BadClip]]:
-    """Encode clips; the bad ones, silent and too short ones among them, are returned apart."""
+    """Return the embeddings of good clips by name, and the bad clips."""
     if not names:
         return {}, []
     problems: dict[int, ClipError] = {}
@@ -349,15 +336,6 @@ def _check_model(own: Mapping[str, Any], other: Mapping[str, Any], whose: str) -
         raise ValueError(
             f"{whose} was made with {made}. Embeddings of {given} cannot be compared with it: use the model that made "
             "it, or build a new index."
-        )
-
-
-def _refuse_another_folder(earlier: Path, folder: Path) -> None:
-    """Keep an index from being replaced by one of wholly different clips."""
-    if os.path.realpath(earlier) != os.path.realpath(folder):
-        raise ValueError(
-            f"The earlier index is of {str(earlier)!r}, and none of its clips is in {str(folder)!r}: it would be lost. "
-            "Put the new index elsewhere (--index), or build it without `earlier`."
         )
 
 

@@ -180,18 +180,7 @@ class DataSettings(Settings):
 
 
 class LoraSettings(Settings):
-    """
-    Where low-rank adapters go, how large they are, and how the result is saved.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.settings import LoraSettings
-    >>> LoraSettings(lora_towers=["audio"], lora_rank=4).lora_save
-    'merged'
-
-    ```
-    """
+    """Where low-rank adapters go, how large they are, and how the result is saved."""
 
     lora_towers: Annotated[Several[Annotated[str, one_of(TOWERS)]], UNIQUE] = Field(
         default_factory=list,
@@ -218,7 +207,7 @@ def _steps(value: int) -> int:
     return value
 
 
-ARGUMENT_TYPES: dict[str, Any] = {
+_ARGUMENT_TYPES: dict[str, Any] = {
     **dict.fromkeys(("learning_rate", "text_learning_rate", "audio_learning_rate", "num_train_epochs"), Positive),
     **dict.fromkeys(("audio_temperature", "tag_temperature", "functionals_temperature"), Positive),
     **dict.fromkeys(("logging_steps", "save_steps"), Positive),
@@ -257,7 +246,7 @@ def argument_settings() -> type[Settings]:
             default: dict[str, Any] = {"default": each.default}
             if each.default_factory is not dataclasses.MISSING:
                 default = {"default_factory": each.default_factory}
-            kind = ARGUMENT_TYPES.get(each.name) or _argument_type(hints[each.name], each.metadata.get("choices"))
+            kind = _ARGUMENT_TYPES.get(each.name) or _argument_type(hints[each.name], each.metadata.get("choices"))
             made[each.name] = (kind, Field(**default, description=each.metadata.get("help")))
     return create_model("ArgumentSettings", __base__=Settings, **made)  # type: ignore[call-overload]
 
@@ -310,7 +299,7 @@ class TrainingRun(Settings):
             except SettingsError as error:
                 faults += error.faults
         if len(made) == len(cls._parts()):
-            faults += ignored_settings(said, **made)
+            faults += _ignored_settings(said, **made)
         if faults:
             raise SettingsError(faults)
         return cls(**made, said=dict(said))
@@ -323,23 +312,14 @@ def _arguments(settings: Settings) -> SmoothCLAPTrainingArguments:
         raise SettingsError([("", str(error) or repr(error))]) from error
 
 
-def ignored_settings(
+def _ignored_settings(
     said: Mapping[str, Any],
     model: ModelSettings,
     data: DataSettings,
     lora: LoraSettings,
     arguments: SmoothCLAPTrainingArguments,
 ) -> list[tuple[str, str]]:
-    """
-    List settings that have no effect, because another setting rules them out.
-
-    Args:
-        said (`Mapping[str, Any]`): What the user said; null and empty lists say nothing.
-        model, data, lora, arguments: The settings made of it.
-
-    Returns:
-        `list[tuple[str, str]]`: The name of each such setting, and why it has no effect.
-    """
+    """List the settings that the user gave and that another one rules out, and why; null and `[]` say nothing."""
     temperatures = ("audio_temperature", "tag_temperature", "functionals_temperature")
     soft = ("targets", "target_weights", "gamma", *temperatures, "detach_targets")
     hard, weighted, single = arguments.beta == 0, arguments.target_weights is not None, len(arguments.targets) == 1

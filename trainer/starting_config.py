@@ -7,8 +7,6 @@ from typing import Any
 import yaml
 from datasets import Dataset, DatasetDict
 
-from modeling_smoothclap import SMOOTHCLAP_TINY
-
 from .data.captions import LANGUAGES
 from .data.captions.thresholds import ACOUSTIC_GROUPS
 from .data.manifest import load_manifest
@@ -23,18 +21,9 @@ BATCH_SIZE = 32
 
 def write_starting_config(manifest: Path, config: Path | None = None, options: Sequence[str] = ()) -> Path:
     """
-    Write a YAML file that trains on a manifest as it is.
+    Write a YAML file that trains on a manifest as it is, and return its path.
 
-    Args:
-        manifest (`Path`): Anything that [`~data.manifest.load_manifest`] takes.
-        config (`Path`, *optional*): The file to write; by default named after the manifest, in the working folder.
-        options (`Sequence[str]`): `--columns` and `--audio_root`, each with its value in YAML.
-
-    Returns:
-        `Path`: The file.
-
-    Raises:
-        ValueError: The manifest is faulty, the file exists, or there are other options.
+    `options` are `--columns` and `--audio_root`, as `load_manifest` takes them, each with its value in YAML.
     """
     path = config or Path(f"{manifest.stem}.yaml")
     if path.exists():
@@ -76,12 +65,16 @@ def _choices(splits: DatasetDict) -> dict[str, Any]:
         "languages": _languages(train),
         "known_languages": list(LANGUAGES),
         "labels": labels,
-        "wordings": {label: f"a {label} voice" for label in labels} if len(labels) <= MOST_LABELS else {},
+        "wordings": {label: _wording(label) for label in labels} if len(labels) <= MOST_LABELS else {},
         "targets": targets,
-        "model": SMOOTHCLAP_TINY,
+        "model": "smoothclap-tiny",
         "batch_size": max(2, min(BATCH_SIZE, len(train))),
         "has_validation": "validation" in splits,
     }
+
+
+def _wording(label: str) -> str:
+    return f"{'an' if label[0].lower() in 'aeiou' else 'a'} {label} voice"
 
 
 def _values(rows: Dataset, column: str) -> list[Any]:

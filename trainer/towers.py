@@ -1,26 +1,36 @@
-"""What training asks of a dual encoder, whichever it is: loading, scales, frozen towers, learning rates."""
+"""What training asks of a dual encoder: loading, scales, frozen towers, learning rates, low-rank adapters."""
 
+import copy
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModel, AutoProcessor
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.tuners.tuners_utils import check_target_module_exists
+from safetensors.torch import save_file
+from torch import nn
+from transformers import AutoModel, AutoProcessor, PreTrainedModel, TrainerCallback
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
+from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
 from .arguments import SmoothCLAPTrainingArguments
+from .settings import SAVE_KINDS, TOWERS, LoraSettings
+
+
+HEADS = ("audio_projection", "text_projection", "logit_scale")
+QUERY_AND_VALUE: tuple[str, ...] = ("q_proj", "v_proj", "query", "value", "q", "v", "q_lin", "v_lin")
+"""Query and value projections, as the tower families call them; LoRA's usual place."""
+FEED_FORWARD: dict[str, tuple[str, ...]] = {"wavlm": ("intermediate_dense", "output_dense")}
+"""What is adapted by default in place of query and value, by family."""
+NEVER_CALLED = {"wavlm": {"q_proj", "k_proj", "v_proj", "out_proj"}}
+"""WavLM's attention reads these layers' weights without calling them, so that an adapter there would do nothing."""
 
 
 def load_checkpoint(name: str) -> tuple[Any, Any]:
-    """
-    Load a dual encoder and its processor.
-
-    Args:
-        name (`str`): Hub id or directory, or `"smoothclap-tiny"`.
-
-    Raises:
-        ValueError: The checkpoint cannot be loaded, or is not a dual encoder.
-    """
+    """Load a dual encoder and its processor, by Hub id or folder, or `"smoothclap-tiny"`."""
     place = SMOOTHCLAP_TINY if name == Path(SMOOTHCLAP_TINY).name and not Path(name).exists() else name
     try:
         model: Any = AutoModel.from_pretrained(place)
@@ -38,6 +48,18 @@ def logit_scales(model: Any, outputs: Any) -> torch.Tensor:
     if "logit_scale" in outputs:
         return outputs.logit_scale.reshape(1).expand(2)
     return torch.stack([model.logit_scale_a, model.logit_scale_t]).exp()  # ClapModel has one for each direction
+
+
+class ScaleCallback(TrainerCallback):
+    """Keep every stored logit scale at or below ln 100 after each step.
+
+    The model clamps the scale it uses; under FSDP2 that is a gathered copy, and the stored one would run on.
+    """
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        for name, parameter in kwargs["model"].named_parameters():
+            if "logit_scale" in name:
+                parameter.data.clamp_(max=MAX_LOGIT_SCALE)
 
 
 def plain(model: Any) -> Any:
@@ -76,3 +98,131 @@ def set_learning_rates(optimizer: torch.optim.Optimizer, model: Any, args: Smoot
             members = [parameter for parameter in group["params"] if rate_of[parameter] == rate]
             groups.append({**group, "params": members, "lr": rate})
     optimizer.param_groups = groups
+
+
+def add_lora(
+    model: PreTrainedModel, lora: LoraSettings | LoraConfig, freeze_audio: bool, freeze_text: bool
+) -> PeftModel:
+    """
+    Put low-rank adapters (LoRA, arXiv 2106.09685, by PEFT; ours) into `model`, and freeze what is not to be trained.
+
+    Trained, and saved with the adapters, are the projection heads and the logit scale, and a tower without adapters
+    that is not to be frozen, as a whole. The scales of transformers' `ClapModel`, which are not modules, stay as they
+    are.
+
+    Args:
+        model ([`SmoothCLAPModel`] or `ClapModel`): It is changed in place.
+        lora ([`LoraSettings`] or `peft.LoraConfig`): Without `target_modules`, a configuration adapts both towers at
+            their usual layers. Its `modules_to_save` replace the choice above.
+        freeze_audio, freeze_text (`bool`): Whether to freeze the tower if it gets no adapters.
+
+    Raises:
+        ValueError: No tower is to get adapters, or a layer that is to get one does not exist or cannot use it.
+    """
+    if isinstance(lora, LoraConfig):
+        config = copy.copy(lora)
+        if config.target_modules is None or config.target_modules == "all-linear":
+            config.target_modules = _target_modules(model, TOWERS, every_layer=config.target_modules is not None)
+    else:
+        config = LoraConfig(
+            r=lora.lora_rank,
+            lora_alpha=lora.lora_alpha,
+            lora_dropout=lora.lora_dropout,
+            target_modules=_target_modules(model, lora.lora_towers, lora.lora_target_modules),
+        )
+    adapted = {tower: _adapted_layers(model, tower, config) for tower in TOWERS}
+    for tower, layers in adapted.items():
+        _check_called(getattr(model, f"{tower}_model"), tower, layers)
+    if config.modules_to_save is None:
+        config.modules_to_save = [name for name in HEADS if isinstance(getattr(model, name, None), nn.Module)]
+        frozen = {"audio": freeze_audio, "text": freeze_text}
+        config.modules_to_save += [f"{tower}_model" for tower in TOWERS if not adapted[tower] and not frozen[tower]]
+    return get_peft_model(model, config)
+
+
+def _target_modules(
+    model: PreTrainedModel, towers: Sequence[str], names: Sequence[str] = (), every_layer: bool = False
+) -> str:
+    """Return a regular expression for the layers that get adapters; `every_layer` is all linear ones they act on."""
+    if not towers:
+        raise ValueError("`lora_towers` is empty, so there is nothing to adapt; name 'audio', 'text' or both.")
+    encoders = {tower: getattr(model, f"{tower}_model") for tower in towers}
+    there = {tower: _linear_layers(encoder) for tower, encoder in encoders.items()}
+    listed = "; ".join(f"{', '.join(sorted(layers))} ({tower})" for tower, layers in there.items())
+    if unknown := set(names) - set().union(*there.values()):
+        raise ValueError(f"No layer is named {', '.join(sorted(unknown))}; `lora_target_modules` can name {listed}.")
+    patterns = []
+    for tower, encoder in encoders.items():
+        family = encoder.config.model_type
+        wanted = names or FEED_FORWARD.get(family, QUERY_AND_VALUE)
+        if every_layer:
+            wanted = sorted(there[tower] - NEVER_CALLED.get(family, set()))
+        chosen = sorted(there[tower] & set(wanted))
+        if not chosen:
+            raise ValueError(
+                f"The {tower} tower ({family}) has no layer named {', '.join(wanted)}; "
+                f"`lora_target_modules` can name {listed}."
+            )
+        patterns.append(rf"{tower}_model\.(?:.*\.)?(?:{'|'.join(map(re.escape, chosen))})")
+    return "|".join(patterns)
+
+
+def _linear_layers(tower: nn.Module) -> set[str]:
+    """Return the last parts of the names of a tower's linear layers."""
+    return {name.rpartition(".")[2] for name, module in tower.named_modules() if isinstance(module, nn.Linear)}
+
+
+def _adapted_layers(model: PreTrainedModel, tower: str, config: LoraConfig) -> set[str]:
+    """Return the last parts of the names of a tower's layers that get adapters."""
+    names = [name for name, _ in model.named_modules() if name.startswith(f"{tower}_model.")]
+    return {name.rpartition(".")[2] for name in names if check_target_module_exists(config, name)}
+
+
+def _check_called(encoder: Any, tower: str, layers: set[str]) -> None:
+    never = NEVER_CALLED.get(encoder.config.model_type, set())
+    if useless := sorted(layers & never):
+        raise ValueError(
+            f"In the {tower} tower ({encoder.config.model_type}) an adapter on {', '.join(useless)} would do nothing, "
+            f"because its attention never calls these layers; choose among {sorted(_linear_layers(encoder) - never)}."
+        )
+
+
+def merged(model: PeftModel) -> Any:
+    """Return a copy of the plain model with the adapters added to the weights, in evaluation mode."""
+    return copy.deepcopy(model).merge_and_unload().eval()
+
+
+def save_lora(model: PeftModel, processor: Any, folder: str | Path, how: str) -> None:
+    """
+    Save an adapted model and its processor so that `AutoModel` and pipelines load them from `folder`.
+
+    Args:
+        model (`PeftModel`): From [`add_lora`].
+        processor ([`SmoothCLAPProcessor`], *optional*): The model's.
+        folder (`str` or `Path`): Where to write.
+        how (`str`): `"merged"` writes a checkpoint like any other. `"adapter"` writes the weights as they were before
+            adapters, and next to them the adapters, heads and scale in files of their own. Transformers joins them when
+            it loads the folder, which may be moved; `PeftModel.from_pretrained(base, folder)` loads the adapters alone.
+
+    Raises:
+        ValueError: if `how` is neither.
+    """
+    if how not in SAVE_KINDS:
+        raise ValueError(f"`how` is 'merged' or 'adapter', not {how!r}.")
+    if how == "merged":
+        merged(model).save_pretrained(folder)
+    else:
+        # With the base model in the same folder, transformers does not follow the path in the adapter's configuration.
+        copy.deepcopy(model).unload().save_pretrained(folder)
+        config = copy.deepcopy(model.peft_config["default"])
+        config.base_model_name_or_path = None
+        config.inference_mode = True
+        config.save_pretrained(str(folder))
+        weights = get_peft_model_state_dict(model, save_embedding_layers=False)
+        save_file(
+            {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
+            Path(folder) / "adapter_model.safetensors",
+            metadata={"format": "pt"},
+        )
+    if processor is not None:
+        processor.save_pretrained(folder)

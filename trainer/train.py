@@ -24,10 +24,9 @@ from .hub.card import write_model_card
 from .hub.facts import ZERO_SHOT
 from .hub.plan import ADAPTER
 from .hub.provenance import PROVENANCE_FILE, record_training
-from .lora import add_lora
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
-from .towers import load_checkpoint, plain
+from .towers import add_lora, load_checkpoint, plain
 from .trainer import SmoothCLAPTrainer
 
 

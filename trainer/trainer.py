@@ -12,25 +12,22 @@ from huggingface_hub import CommitInfo
 from peft import LoraConfig
 from torch import nn
 from torch.utils.data import DataLoader
-from transformers import AutoConfig, EarlyStoppingCallback, Trainer, set_seed
+from transformers import AutoConfig, EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState, set_seed
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 from transformers.utils.hub import hf_api
 
-from . import checkpoints
+from . import checkpoints, towers
 from .arguments import SmoothCLAPTrainingArguments
-from .callbacks import EpochCallback, ScaleCallback, StopCallback, restore_early_stopping
 from .data.collator import METADATA_INPUTS, SmoothCLAPCollator, joint_loader
 from .hub.card import write_model_card
 from .hub.plan import ADAPTER
 from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
 from .hub.push import explained, push
-from .lora import add_lora, save_lora
 from .losses.gradient_cache import CachedGradients
 from .losses.joint_loss import BatchStatistics, JointLoss, Representations
 from .prepare import prepare
 from .settings import DataSettings
-from .towers import freeze_towers, load_checkpoint, logit_scales, rest_frozen_towers, set_learning_rates
 
 
 logger = logging.get_logger(__name__)
@@ -44,6 +41,17 @@ FRONT_MATTER |= {"finetuned_from": "base_model", "dataset_tags": "datasets"}
 Batch = dict[str, torch.Tensor]
 
 
+class _EpochCallback(TrainerCallback):
+    """Set the attribute `epoch` of everything that draws by epoch, such as the collator and the sampler."""
+
+    def __init__(self, listeners: list[Any]):
+        self.listeners = listeners
+
+    def on_epoch_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        for listener in self.listeners:
+            listener.epoch = int((state.epoch or 0) + 1e-6)  # a sum of fractions may fall just short
+
+
 class SmoothCLAPTrainer(Trainer):
     """
     [`~transformers.Trainer`] with SmoothCLAP's loss, over a batch that all processes share.
@@ -51,8 +59,8 @@ class SmoothCLAPTrainer(Trainer):
     The candidates of a clip are the captions of all processes and, with `gradient_cache`, of all accumulation steps.
     Without a `data_collator`, rows are prepared as for a run from a YAML file, see [`~prepare.prepare`], and
     `compute_metrics` is zero-shot classification and retrieval. Checkpoints are sealed when they are whole. SIGTERM
-    saves one and ends training. A push is one commit with model, processor, code, card and records, which replaces
-    what the repository held; it never has `training_args.bin`, from which `hub_token` can be read.
+    saves one and ends training. A push is one commit that replaces what the repository held; it never has
+    `training_args.bin`, from which `hub_token` can be read.
 
     Args:
         model (*optional*): [`SmoothCLAPModel`], transformers' `ClapModel` or another dual encoder with `audio_model`,
@@ -62,15 +70,14 @@ class SmoothCLAPTrainer(Trainer):
         data_collator (`Callable`, *optional*): Makes batches, see [`SmoothCLAPCollator`].
         train_dataset, eval_dataset (*optional*): Rows of [`load_manifest`], or what `data_collator` takes.
         processing_class (*optional*): The model's processor; by default the checkpoint's or the collator's.
-        data ([`DataSettings`] or `Mapping`, *optional*): How rows without a `data_collator` are prepared, for instance
-            `{"languages": ["en", "de"], "crop_seconds": None}`.
-        peft_config (`peft.LoraConfig`, *optional*): Adds adapters, see [`~lora.add_lora`].
+        data ([`DataSettings`] or `Mapping`, *optional*): How rows without a `data_collator` are prepared.
+        peft_config (`peft.LoraConfig`, *optional*): Adds adapters to both towers.
         sources ([`TrainingSources`], *optional*): Describes the data for records and card; by default both datasets.
         **kwargs: As for [`~transformers.Trainer`]. If `compute_metrics` has a method `prepare(model)`, it is called
             before each evaluation.
 
     Attributes:
-        stop ([`StopCallback`]): Its `stopped` is true if SIGTERM ended training.
+        stop ([`~checkpoints.StopCallback`]): Its `stopped` is true if SIGTERM ended training.
 
     Raises:
         ValueError: An argument or a row is wrong, or one process would drive several GPUs.
@@ -95,10 +102,10 @@ class SmoothCLAPTrainer(Trainer):
         args = args or SmoothCLAPTrainingArguments(output_dir="smoothclap-output")
         if isinstance(model, str | Path):
             set_seed(args.seed)
-            model, loaded = load_checkpoint(str(model))
+            model, loaded = towers.load_checkpoint(str(model))
             processing_class = processing_class or loaded
         if peft_config is not None:
-            model = add_lora(model, peft_config, args.freeze_audio_tower, args.freeze_text_tower)
+            model = towers.add_lora(model, peft_config, args.freeze_audio_tower, args.freeze_text_tower)
         if data_collator is None:
             splits = {"train": train_dataset} | ({} if eval_dataset is None else {"validation": eval_dataset})
             prepared = prepare(splits, model, processing_class, data, args)
@@ -109,7 +116,7 @@ class SmoothCLAPTrainer(Trainer):
         elif data is not None:
             raise ValueError(f"`data` ({data}) has no effect with a `data_collator`: leave one of them out.")
         if model is not None:
-            freeze_towers(model, args)
+            towers.freeze_towers(model, args)
         processor = processing_class or getattr(data_collator, "processor", None)
         super().__init__(model, args, data_collator, train_dataset, eval_dataset, processor, **kwargs)
         if self.args.n_gpu > 1:
@@ -127,8 +134,8 @@ class SmoothCLAPTrainer(Trainer):
         self.statistics = BatchStatistics()
         self._chunks: list[Batch] = []
         self._cached: CachedGradients | None = None
-        self.stop, self._epoch = StopCallback(), EpochCallback([self.data_collator])
-        for callback in (self.stop, CorporaCallback(self._corpora), self._epoch, ScaleCallback()):
+        self.stop, self._epoch = checkpoints.StopCallback(), _EpochCallback([self.data_collator])
+        for callback in (self.stop, CorporaCallback(self._corpora), self._epoch, towers.ScaleCallback()):
             self.add_callback(callback)
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
@@ -136,7 +143,7 @@ class SmoothCLAPTrainer(Trainer):
     def call_model_init(self, trial: Any = None) -> Any:
         """Make the model by `model_init`, and freeze the towers that `args` freeze."""
         model = super().call_model_init(trial)
-        freeze_towers(model, self.args)
+        towers.freeze_towers(model, self.args)
         return model
 
     def _corpora(self) -> set[str]:
@@ -190,14 +197,16 @@ class SmoothCLAPTrainer(Trainer):
 
     def _forward(self, model: nn.Module, inputs: Batch) -> Any:
         if model.training:
-            rest_frozen_towers(self.accelerator.unwrap_model(model))
+            towers.rest_frozen_towers(self.accelerator.unwrap_model(model))
         others = (*TARGET_INPUTS, *METADATA_INPUTS)
         return model(**{name: value for name, value in inputs.items() if name not in others})
 
     def _represent(self, model: nn.Module, inputs: Batch, outputs: Any, with_features: bool = True) -> Representations:
         encoder = self.accelerator.unwrap_model(model)
         features = self.joint_loss.targets.features(encoder, inputs) if with_features else []
-        return Representations(outputs.audio_embeds, outputs.text_embeds, logit_scales(encoder, outputs), features)
+        return Representations(
+            outputs.audio_embeds, outputs.text_embeds, towers.logit_scales(encoder, outputs), features
+        )
 
     def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
         """Run one forward and backward pass; with `gradient_cache`, of one chunk of the joint batch."""
@@ -249,21 +258,17 @@ class SmoothCLAPTrainer(Trainer):
     def prediction_step(
         self, model: nn.Module, inputs: Batch, prediction_loss_only: bool, ignore_keys: list[str] | None = None
     ) -> tuple[torch.Tensor | None, Any, Any]:
-        """
-        Return loss, embeddings and labels of a batch. Embeddings, not logits, let `compute_metrics` see the whole set.
-        Labels are pairs of class, -1 where unknown, and caption, equal for equal captions.
-        """
+        """Return loss, embeddings, and labels: pairs of class, -1 where unknown, and caption, equal for equal ones."""
         inputs = self._prepare_inputs(inputs)
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, outputs = self.compute_loss(model, inputs, return_outputs=True)
         if prediction_loss_only:
             return loss.detach(), None, None
         if "caption_ids" not in inputs:
-            raise ValueError(
-                f"Evaluation needs `caption_ids` in the batch, which has {list(inputs)}: see METADATA_INPUTS."
-            )
+            raise ValueError(f"Evaluation needs `caption_ids` in the batch, which has {list(inputs)}: give it those.")
         captions = inputs["caption_ids"]
         labels = (inputs.get("labels", torch.full_like(captions, -1)), captions)
+        # Of embeddings, not logits, `compute_metrics` sees the whole set.
         return loss.detach(), (outputs.audio_embeds.detach(), outputs.text_embeds.detach()), labels
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
@@ -275,7 +280,7 @@ class SmoothCLAPTrainer(Trainer):
         if self.optimizer is not None:
             return self.optimizer
         optimizer = super().create_optimizer(model)
-        set_learning_rates(optimizer, self.model if model is None else model, self.args)
+        towers.set_learning_rates(optimizer, self.model if model is None else model, self.args)
         return optimizer
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
@@ -306,12 +311,12 @@ class SmoothCLAPTrainer(Trainer):
 
     def _load_callback_state(self) -> None:
         super()._load_callback_state()
-        restore_early_stopping(self.callback_handler.callbacks, self.state)
+        checkpoints.restore_early_stopping(self.callback_handler.callbacks, self.state)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """
         Save a checkpoint that AutoModel, pipelines and [`SmoothCLAPEncoder`] load, with records and card; push it with
-        `push_to_hub`. Adapters are added to the weights; [`~lora.save_lora`] keeps them apart. All processes must call.
+        `push_to_hub`. Adapters are added to the weights. Every process calls it.
         """
         if _internal_call:
             return super().save_model(output_dir, _internal_call=True)
@@ -324,14 +329,15 @@ class SmoothCLAPTrainer(Trainer):
                 self.push_folder(folder, "Model save")
 
     def save_pretrained(self, folder: str | Path, lora_save: str = "merged") -> None:
-        """Save model and processor only; for `lora_save` see [`~lora.save_lora`]. Every process must call this."""
+        """Save model and processor only; for `lora_save` see [`~towers.save_lora`]. Every process must call this."""
         if self.args.should_save:
             for name in ADAPTER:  # of an earlier model, which transformers would apply to this one
                 (Path(folder) / name).unlink(missing_ok=True)
         if not hasattr(self.model, "peft_config"):
             self.save_model(str(folder), _internal_call=True)  # gathers what is sharded
         elif self.args.should_save:
-            save_lora(cast(Any, self.accelerator.unwrap_model(self.model)), self.processing_class, folder, lora_save)
+            adapted = cast(Any, self.accelerator.unwrap_model(self.model))
+            towers.save_lora(adapted, self.processing_class, folder, lora_save)
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
         """As in [`~transformers.Trainer`]; a refusal of the Hub is a `ValueError` that explains it."""
@@ -384,13 +390,7 @@ class SmoothCLAPTrainer(Trainer):
             logger.warning(f"The model of step {self.state.global_step} was not pushed: {error}")
 
     def create_model_card(self, model_name: str | None = None, **front: Any) -> None:  # type: ignore[override]
-        """
-        Write records and model card into `output_dir`, where the model already is, in the first process.
-
-        Args:
-            model_name (`str`, *optional*): Hub id or name. By default `hub_model_id`, or the folder's name.
-            **front: Of the card's front matter; the keys of `FRONT_MATTER`. A `ValueError` names others.
-        """
+        """Write records and card into `output_dir`, where the model is; `front` has the keys of `FRONT_MATTER`."""
         if refused := sorted(front.keys() - FRONT_MATTER.keys()):
             raise ValueError(f"The card has no place for {refused}: leave it out, or write it into notes.md.")
         if self.is_world_process_zero():

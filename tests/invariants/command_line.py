@@ -107,10 +107,11 @@ def settings(folder: Path, dataset: Path, encoders: dict[str, Any], **changes: A
 
 def train(config: dict[str, Any], *overrides: str) -> SmoothCLAPTrainer:
     """Trains in this process, by the two calls that the script consists of."""
-    return run(read_yaml(_written(config), TrainingRun, overrides))
+    return run(read_yaml(written(config), TrainingRun, overrides))
 
 
-def _written(config: dict[str, Any]) -> Path:
+def written(config: dict[str, Any]) -> Path:
+    """Writes the YAML file of a run."""
     output = Path(config["output_dir"])
     output.parent.mkdir(parents=True, exist_ok=True)
     file = output.parent / f"{output.name}.yaml"
@@ -122,7 +123,7 @@ def start(
     config: dict[str, Any], *overrides: str, world_size: int = 1, **environment: str
 ) -> AbstractContextManager[Script]:
     """Starts the command in processes of its own."""
-    file = _written(config)
+    file = written(config)
     return processes.script(
         MODULE, ["train", str(file), *overrides], file.parent / "printed", world_size, **environment
     )
@@ -132,7 +133,7 @@ def torchrun(config: dict[str, Any], *overrides: str) -> tuple[int, str]:
     """Runs it in two processes by the command that users type. Returns its exit status and what it printed."""
     launch = ["torch.distributed.run", "--nproc_per_node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint"]
     process = subprocess.Popen(
-        [sys.executable, "-m", *launch, "localhost:0", "-m", MODULE, "train", str(_written(config)), *overrides],
+        [sys.executable, "-m", *launch, "localhost:0", "-m", MODULE, "train", str(written(config)), *overrides],
         cwd=Path(config["output_dir"]).parent,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,8 +1,14 @@
 import json
+import os
+import signal
+import threading
+from types import SimpleNamespace
 
 import pytest
+import torch
+from transformers import TrainerControl, TrainerState
 
-from smoothclap_trainer.checkpoints import SEAL, all_checkpoints, fault, last_whole_checkpoint, seal
+from smoothclap_trainer.checkpoints import SEAL, StopCallback, all_checkpoints, fault, last_whole_checkpoint, seal
 
 
 def checkpoint(folder, step):
@@ -55,3 +61,34 @@ def test_no_checkpoint_and_none_whole(tmp_path, logs):
     (checkpoint(tmp_path, 1) / SEAL).unlink()  # a run that was killed while it wrote its first
     assert last_whole_checkpoint(tmp_path) is None
     assert "checkpoint-1: it has no complete.json" in logs.text
+
+
+ARGS = SimpleNamespace(device=torch.device("cpu"))
+
+
+def step(callback):
+    control = TrainerControl()
+    callback.on_step_end(ARGS, TrainerState(global_step=7), control)
+    return control
+
+
+def test_a_signal_saves_and_stops_at_the_end_of_the_step(logs):
+    before = signal.getsignal(signal.SIGTERM)
+    callback = StopCallback()
+    callback.on_train_begin(ARGS, TrainerState(), TrainerControl())
+    assert not step(callback).should_training_stop
+    os.kill(os.getpid(), signal.SIGTERM)
+    control = step(callback)
+    assert control.should_save and control.should_training_stop and callback.stopped
+    assert "saving a checkpoint at step 7" in logs.text
+    callback.restore()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_thread_cannot_listen_and_trains_all_the_same():
+    callback = StopCallback()
+    thread = threading.Thread(target=callback.on_train_begin, args=(ARGS, TrainerState(), TrainerControl()))
+    thread.start()
+    thread.join()
+    assert not step(callback).should_training_stop
+    callback.restore()

@@ -72,17 +72,6 @@ def test_clips_that_moved(index, checkpoint):
     assert str(Path("moved/0.wav").absolute()) in smoothclap(*find("a low voice", "--folder", "moved")).stdout
 
 
-def test_another_folder_or_model_does_not_replace_an_index(index, checkpoint):
-    Path("other").mkdir()
-    sf.write("other/new.wav", tiny.clips(0.2, seed=9)[0], tiny.SAMPLING_RATE)
-    before = Path("index/speech_index.safetensors").read_bytes()
-    assert "other" in error("search", "index", "other", "--model", checkpoint, "--index", "index")
-    assert Path("index/speech_index.safetensors").read_bytes() == before
-    tiny.model(seed=1).save_pretrained("model")
-    tiny.processor().save_pretrained("model")
-    assert "model" in error(*find("a low voice", "--model", "model"))
-
-
 def test_what_is_not_there(checkpoint, monkeypatch):
     Path("documents").mkdir()
     assert "documents" in error("search", "index", "documents", "--model", checkpoint)

@@ -26,7 +26,6 @@ from smoothclap_trainer.config import (
     Share,
     Split,
     Text,
-    describe_fields,
     did_you_mean,
     one_of,
     parse_yaml,
@@ -198,19 +197,12 @@ def test_files_that_are_not_settings(tmp_path, content):
             read_yaml(path, Whole)
 
 
-def test_fields_can_be_listed():
-    described = {each.name: each for each in describe_fields(Whole)}
-    assert (described["parts"].required, described["parts"].default, described["parts"].help) == (
-        False,
-        [],
-        "Its parts.",
-    )
-    assert describe_fields(Part)[0] == ("name", True, None, "Its name.")
-    training = {each.name: each for each in describe_fields(TrainingRun)}
+def test_every_setting_is_explained():
+    training = TrainingRun.yaml_fields()
     assert {"audio_encoder", "crops_per_clip", "lora_rank", "beta", "gradient_cache", "report_to"} <= training.keys()
-    assert training["dataset"].required and training["beta"].default == 0.1
+    assert training["dataset"].is_required() and training["beta"].default == 0.1
     for schema in (TrainingRun, ExperimentSettings, OwnTask):
-        assert all(each.help for each in describe_fields(schema) if each.name not in ("local_rank",)), schema
+        assert all(each.description for name, each in schema.yaml_fields().items() if name != "local_rank"), schema
 
 
 def test_almost_right_names():

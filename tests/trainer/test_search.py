@@ -121,12 +121,6 @@ def test_a_silent_query_is_refused(folder):
         index.find_texts([np.zeros(16000, np.float32)])
 
 
-def test_paths_in_place_of_a_folder(folder):
-    index = SpeechIndex.build(Circle(), [folder / "b/d.wav", folder / "b/c.wav"])
-    assert index.folder == folder / "b"
-    assert list(index.clips) == ["d.wav", "c.wav"]
-
-
 def test_equal_files_are_encoded_once_and_come_in_order(folder):
     shutil.copy(folder / "a.wav", folder / "z.wav")
     encoder = Circle()

@@ -1,11 +1,5 @@
-import copy
-
 import pytest
 import torch
-import torch.distributed as dist
-from peft import LoraConfig, get_peft_model
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
 from transformers import ClapConfig, ClapModel
 
 from modeling_smoothclap.loss_smoothclap import contrastive_loss, soft_target_loss, soft_targets
@@ -154,21 +148,6 @@ def test_accumulated_steps_average_their_losses(tmp_path, data, monkeypatch):
         torch.testing.assert_close(moved[1][name], change, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("step", [1, 2, 3])
-def test_resumed_equals_uninterrupted(tmp_path, data, step):
-    """At an epoch's end (2 of 4 steps) and in the middle of one."""
-    settings = {"max_steps": 4, "save_strategy": "steps", "save_steps": 1}
-    crops = {"collator_changes": {"crops": Crops(0.1), "languages": ("en", "de")}}
-    whole = trainer(tmp_path / "whole", data, **settings, **crops)
-    start = copy.deepcopy(whole.model.state_dict())
-    whole.train()
-    resumed = trainer(tmp_path / "resumed", data, **settings, **crops)
-    resumed.model.load_state_dict(start)
-    resumed.train(resume_from_checkpoint=str(tmp_path / "whole" / f"checkpoint-{step}"))
-    for (name, one), other in zip(whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True):
-        assert torch.equal(one, other), name
-
-
 def test_each_epoch_draws_anew(tmp_path, data):
     the_trainer = trainer(tmp_path, data, max_steps=-1, num_train_epochs=3)
     the_trainer.train()
@@ -210,16 +189,6 @@ def test_towers_are_frozen_in_a_model_made_by_model_init(tmp_path, data):
     assert any(parameter.requires_grad for parameter in the_trainer.model.text_model.parameters())
 
 
-def test_adapters_in_a_frozen_tower_still_train(tmp_path, data):
-    settings = LoraConfig(target_modules=["q_proj", "query"], modules_to_save=["audio_projection", "logit_scale"])
-    the_trainer = trainer(tmp_path, data, get_peft_model(model(), settings))
-    before = weights(the_trainer.model)
-    the_trainer.train()
-    moved = {name for name, value in weights(the_trainer.model).items() if not torch.equal(before[name], value)}
-    assert any("audio_model" in name and "lora_B" in name for name in moved)
-    assert all("lora_" in name or "modules_to_save" in name for name in moved)
-
-
 def test_the_stored_scale_stays_within_its_limit(tmp_path, data):
     high = model()
     with torch.no_grad():
@@ -240,17 +209,6 @@ def test_predictions_are_the_embeddings_of_the_whole_set(tmp_path, data):
     }
     live = the_trainer.model.get_audio_features(**batch).pooler_output
     torch.testing.assert_close(torch.tensor(audio_embeds), live, atol=1e-5, rtol=0)
-
-
-def test_default_arguments(tmp_path, data, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert SmoothCLAPTrainer(model=model(), data_collator=rows.collator(data), train_dataset=data).args.beta == 0.1
-
-
-def test_without_a_collator_there_must_be_a_processor(tmp_path, data):
-    args = SmoothCLAPTrainingArguments(output_dir=str(tmp_path), use_cpu=True)
-    with pytest.raises(ValueError, match="processing_class"):
-        SmoothCLAPTrainer(model=model(), args=args, train_dataset=data)
 
 
 def test_settings_of_data_that_a_collator_would_ignore_are_refused(tmp_path, data):
@@ -327,19 +285,6 @@ def test_accumulation_averages_whatever_a_model_says_of_its_own_loss(tmp_path, d
     _, count = the_trainer.get_batch_samples(iter([clap_batch()]), 1, torch.device("cpu"))
     torch.manual_seed(0)  # the same dropout
     torch.testing.assert_close(the_trainer.training_step(clap, clap_batch(), count), whole.detach() / 4)
-
-
-def test_a_sharded_model_gets_the_same_loss(tmp_path, data):
-    """Under FSDP2 the tag texts go through a method that is not `forward`; their weights are gathered all the same."""
-    dist.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
-    try:
-        the_trainer = trainer(tmp_path, data)
-        batch = batch_of(the_trainer, data)
-        whole = the_trainer.compute_loss(model().eval(), batch)
-        sharded = fully_shard(model().eval(), mesh=init_device_mesh("cpu", (1,)))
-        torch.testing.assert_close(the_trainer.compute_loss(sharded, batch), whole)
-    finally:
-        dist.destroy_process_group()
 
 
 def test_a_batch_of_a_single_clip_is_refused(tmp_path, data):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
-from smoothclap_trainer.lora import LoraSettings, add_lora
+from smoothclap_trainer.towers import LoraSettings, add_lora
 from tests import tiny
 from tests.hub.here import FILES, hub_here
 from tests.hub.server import ANN, BOB, READER

@@ -31,12 +31,6 @@ def test_checkpoints_and_the_saved_model_record_training_and_validation_corpora(
     assert corpora(tmp_path / "out" / "checkpoint-1") == corpora(tmp_path / "out") == ["noise", "unrecorded"]
 
 
-def test_evaluating_alone_records_nothing(tmp_path, data):
-    the_trainer = trainer(tmp_path, data)
-    the_trainer.evaluate()
-    assert the_trainer.model.config.training_corpora is None
-
-
 def test_the_encoder_behind_the_targets_has_heard_its_corpora_too(tmp_path, data):
     tiny.audio_config(training_corpora=["msp-podcast"]).save_pretrained(tmp_path / "encoder")
     the_trainer = trainer(tmp_path, data, max_steps=1)
@@ -81,13 +75,6 @@ def test_the_hubs_name_is_the_models(tmp_path, data):
 def test_what_the_card_has_no_place_for_is_refused(tmp_path, data):
     with pytest.raises(ValueError, match=r"dataset.*tasks"):
         trainer(tmp_path, data).create_model_card(tasks="asr", dataset="Mine")
-
-
-def test_only_the_first_process_writes(tmp_path, data, monkeypatch):
-    the_trainer = trainer(tmp_path / "out", data)
-    monkeypatch.setattr(the_trainer, "is_world_process_zero", lambda: False)
-    the_trainer.create_model_card()
-    assert not (tmp_path / "out" / "README.md").exists()
 
 
 def test_a_start_without_a_record_stays_unrecorded(tmp_path, data):

@@ -57,16 +57,9 @@ class CachedGradients:
     """
     The joint loss of several chunks, and the gradients of their embeddings.
 
-    Args:
-        represent (`Callable`): Turns a chunk into [`Representations`]; its second argument says whether features are
-            wanted. It is called twice for each chunk.
-        chunks (`Sequence`): Parts of a joint batch.
-        objective ([`JointLoss`]): The loss.
-        model (`nn.Module`): What `represent` runs; its buffers (batch norm's averages) see each chunk once.
-
-    Attributes:
-        loss (`torch.Tensor` of shape `()`), parts (`torch.Tensor`): What [`JointLoss`] returned, without gradient.
-        scales (`torch.Tensor` of shape `(2,)`): The model's factors between cosine and logit.
+    `represent` is called twice for each chunk; its second argument says whether features are wanted. The buffers of
+    `model`, which it runs, see each chunk once (batch norm's averages). `loss`, of shape (), and `parts` are what
+    `objective` returned, without gradient.
     """
 
     def __init__(

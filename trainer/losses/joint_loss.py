@@ -34,17 +34,10 @@ def own_rows(sizes: list[int]) -> slice:
 
 def gather_rows(rows: torch.Tensor, sizes: list[int]) -> torch.Tensor:
     """
-    Return every process's rows, by rank.
+    Return every process's rows, (all rows, ...), by rank.
 
     A row's gradient is the sum of what it receives on all processes. If each process's loss is its own rows' share of
     the joint loss times the number of processes, the average that DDP and FSDP take is the joint gradient.
-
-    Args:
-        rows (`torch.Tensor` of shape `(own rows, ...)`): This process's.
-        sizes (`list[int]`): What [`gather_sizes`] returned.
-
-    Returns:
-        `torch.Tensor` of shape `(all rows, ...)`.
     """
     return rows if len(sizes) == 1 else _GatherRows.apply(rows, sizes)
 
@@ -72,19 +65,10 @@ Part = Callable[..., torch.Tensor]
 
 def tiled_sum(part: Part, rows: slice, tile: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    Add up `part(tile of rows, *tensors)` tile by tile.
+    Add up `part(tile of rows, *tensors)` tile by tile; return the total, (), and without gradient its parts, (sums,).
 
     Each tile's gradient is computed at once and its matrices are freed, so memory is what one tile needs plus one
-    gradient per tensor. The result can be differentiated once.
-
-    Args:
-        part (`Callable`): What to sum. Gradients reach nothing but `tensors`.
-        rows (`slice`): Rows to sum over.
-        tile (`int`): Rows at a time.
-        *tensors (`torch.Tensor`): What `part` depends on.
-
-    Returns:
-        `tuple` of the total, of shape `()`, and of its parts, of shape `(sums,)`, which carry no gradient.
+    gradient per tensor. The result can be differentiated once, and gradients reach nothing but `tensors`.
     """
     if not torch.is_grad_enabled():
         tensors = tuple(tensor.detach() for tensor in tensors)
@@ -124,20 +108,12 @@ class _TiledSum(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Representations:
-    """
-    What a loss needs of a batch.
+    """What a loss needs of a batch; embeddings of clips and of their captions have unit length."""
 
-    Args:
-        audio (`torch.Tensor` of shape `(clips, width)`): Unit-length embeddings of the clips.
-        text (`torch.Tensor` of shape `(clips, width)`): Unit-length embeddings of their captions.
-        scales (`torch.Tensor` of shape `(2,)`): Factors between cosine and logit, from audio to text and back.
-        features (`Sequence[torch.Tensor]`): Of each target source, of shape `(clips, its width)`.
-    """
-
-    audio: torch.Tensor
-    text: torch.Tensor
-    scales: torch.Tensor
-    features: Sequence[torch.Tensor] = ()
+    audio: torch.Tensor  # (clips, width)
+    text: torch.Tensor  # (clips, width)
+    scales: torch.Tensor  # (2,): factors between cosine and logit, from audio to text and back
+    features: Sequence[torch.Tensor] = ()  # of each target source: (clips, its width)
 
     def tensors(self) -> list[torch.Tensor]:
         """Return all of them, in a fixed order."""
@@ -151,13 +127,8 @@ class JointLoss:
 
     Each process computes the rows of its own clips and captions against all candidates. With one-hot targets and the
     forward reading it is CLAP's loss, symmetric InfoNCE.
-
-    Args:
-        targets ([`SoftTargets`]): What each clip and caption should be like.
-        reading (`"symmetric"` or `"forward"`): Of the paper's divergence, see
-            [`~modeling_smoothclap.loss_smoothclap.soft_target_loss`].
-        tile (`int`, *optional*): Rows of the matrices of scores and targets that exist at a time, for batches whose
-            matrices would not fit: memory is then O(clips * width + clips * tile). `None` takes them whole.
+    `reading` is that of the paper's divergence, see [`~modeling_smoothclap.loss_smoothclap.soft_target_loss`]. With
+    `tile`, only so many rows of the matrices exist at a time: memory is then O(clips * width + clips * tile).
     """
 
     targets: SoftTargets
@@ -214,14 +185,7 @@ class BatchStatistics:
         self.batches: list[dict[str, torch.Tensor]] = []
 
     def add(self, parts: torch.Tensor, scales: torch.Tensor, caption_ids: torch.Tensor | None) -> None:
-        """
-        Add a joint batch.
-
-        Args:
-            parts (`torch.Tensor` of shape `(1,)` or `(2,)`): The divergences, as [`JointLoss`] returns them.
-            scales (`torch.Tensor` of shape `(2,)`): Factors between cosine and logit.
-            caption_ids (`torch.Tensor` of shape `(clips,)`, *optional*): Equal for equal captions, of this process.
-        """
+        """Add a joint batch; `parts` as [`JointLoss`] returns them, `caption_ids`, (clips,), of this process."""
         names = ("forward_divergence", "reverse_divergence")
         values = dict(zip(names, parts.detach(), strict=False))
         values["logit_scale"] = scales.detach().mean()

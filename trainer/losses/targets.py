@@ -17,14 +17,7 @@ def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tens
     Embed tag texts: first token of the text tower, not projected, without dropout.
 
     That the same text encoder embeds them is the paper's; that it is the unprojected first token is inferred.
-
-    Args:
-        model: Any dual encoder with `get_text_features`.
-        input_ids (`torch.Tensor` of shape `(batch, tokens)`): Tokenised tag texts.
-        attention_mask (`torch.Tensor` of shape `(batch, tokens)`, *optional*): 1 for tokens, 0 for padding.
-
-    Returns:
-        `torch.Tensor` of shape `(batch, text width)`.
+    `model` is any dual encoder with `get_text_features`. The result has shape (batch, text width).
     """
     if isinstance(model, FSDPModule) and isinstance(model, torch.nn.Module):
         register_fsdp_forward_method(model, "get_text_features")  # gathers the sharded weights for it, too
@@ -69,11 +62,7 @@ class TargetSource(ABC):
 
 @dataclass(frozen=True)
 class FeatureSimilarity(TargetSource):
-    """Softmax of the cosines between features.
-
-    Args:
-        temperature (`float`, defaults to 0.07): Divisor of the cosines (open in the paper; ours).
-    """
+    """Softmax of the cosines between features, divided by a temperature (open in the paper; ours)."""
 
     temperature: float = 0.07
 
@@ -99,10 +88,7 @@ class LocalFeatureSimilarity(FeatureSimilarity):
 class TagTextSimilarity(FeatureSimilarity):
     """Paralinguistic tag texts, embedded by the text tower that is being trained.
 
-    Args:
-        temperature (`float`, defaults to 0.07): As in [`FeatureSimilarity`].
-        detach (`bool`, defaults to `True`): Whether the text tower learns nothing from its part in the targets (open
-            in the paper; ours).
+    With `detach` that tower learns nothing from its part in the targets (open in the paper; ours).
     """
 
     name = "tags"
@@ -156,11 +142,7 @@ class SoftTargets:
     """`y = (1 - beta) * I + beta * sum of weight * q`, the mixture of the identity with what the sources say.
 
     That both mixtures are there is the paper's; which side `beta` weighs is inferred.
-
-    Args:
-        sources (`Sequence[TargetSource]`): None for one-hot targets.
-        weights (`Sequence[float]`): One per source, not negative, summing to one.
-        beta (`float`): Weight of the soft part, in [0, 1].
+    There is one weight per source, and they sum to one. Without sources targets are one-hot.
 
     Example:
 

@@ -13,7 +13,7 @@ from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProces
 from modeling_smoothclap import SMOOTHCLAP_TINY
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings, untrained_bank
 from smoothclap_trainer.hub.plan import plan
-from smoothclap_trainer.lora import LoraSettings, add_lora, save_lora
+from smoothclap_trainer.towers import LoraSettings, add_lora, save_lora
 from tests import tiny
 from tests.hub.here import CARD, FILES, whole_checkpoint
 from tests.trainer.clep_dg import encoders, judged_classifiers
