@@ -49,10 +49,12 @@ seeds: [0]
 protocols: [generalisation]
 output: my-experiment
 """
+FILES = {"training.yaml": TRAINING, "task.yaml": TASK, "experiment.yaml": EXPERIMENT}
+FILES |= {"descriptions.txt": "a low voice\na high voice\n"}
 
 
 def speech(folder: Path) -> None:
-    """Put a dozen short clips into `clips/`, their table and the YAML files of three jobs next to it."""
+    """Put a dozen short clips into `clips/`, and next to it their table, descriptions and the YAML files of three jobs."""
     (folder / "clips").mkdir()
     rows = []
     for clip, voice in zip(DEMO_CLIPS, ("low", "high"), strict=True):
@@ -64,7 +66,7 @@ def speech(folder: Path) -> None:
             rows.append([path, f"a {voice} voice", voice, f"{voice}-{number}", "demo", "en", split])
     with (folder / "clips.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["path", "caption", "label", "speaker", "corpus", "language", "split"], *rows])
-    for name, text in (("training.yaml", TRAINING), ("task.yaml", TASK), ("experiment.yaml", EXPERIMENT)):
+    for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
 
 

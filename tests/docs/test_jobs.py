@@ -1,7 +1,10 @@
-"""The table at the top of `docs/jobs.md` counts the lines of the blocks below it."""
+"""`docs/jobs.md` counts the lines of its blocks, and shows the settings that they run with."""
 
 import re
 
+import yaml
+
+from .given import FILES
 from .pages import ROOT, snippets
 
 
@@ -24,3 +27,11 @@ def test_the_table_counts_the_lines() -> None:
         counted[job] = (str(len(here.code_lines)), str(len(there.code_lines)) if there else "–")
         assert len(here.code_lines) <= MOST, job
     assert counted == rows
+
+
+def test_the_settings_shown_are_those_that_run() -> None:
+    shown = [yaml.safe_load(block.code) for block in snippets(PAGE.read_text(encoding="utf-8")) if block.language == "yaml"]
+    given = [yaml.safe_load(text) for name, text in FILES.items() if name.endswith(".yaml")]
+    assert len(shown) == len(given)
+    for page, file in zip(shown, given, strict=True):
+        assert page.items() <= file.items()
