@@ -54,7 +54,7 @@ FILES |= {"descriptions.txt": "a low voice\na high voice\n"}
 
 
 def speech(folder: Path) -> None:
-    """Put a dozen short clips into `clips/`, and next to it their table, descriptions and the YAML files of three jobs."""
+    """Put a dozen short clips into `clips/`, and next to it their table, descriptions and three YAML files."""
     (folder / "clips").mkdir()
     rows = []
     for clip, voice in zip(DEMO_CLIPS, ("low", "high"), strict=True):

@@ -53,7 +53,9 @@ def snippets(text: str) -> Iterator[Snippet]:
             while index < len(lines) and not lines[index].strip().startswith(opening["fence"]):
                 index += 1
             if index == len(lines):
-                raise ValueError(f"the block that opens in line {start} is never closed: end it with {opening['fence']}")
+                raise ValueError(
+                    f"the block that opens in line {start} is never closed: end it with {opening['fence']}"
+                )
             yield Snippet(opening["language"], start + 1, textwrap.dedent("\n".join(lines[start:index])), **markers)
             markers = {}
         else:

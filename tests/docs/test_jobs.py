@@ -30,7 +30,9 @@ def test_the_table_counts_the_lines() -> None:
 
 
 def test_the_settings_shown_are_those_that_run() -> None:
-    shown = [yaml.safe_load(block.code) for block in snippets(PAGE.read_text(encoding="utf-8")) if block.language == "yaml"]
+    shown = [
+        yaml.safe_load(block.code) for block in snippets(PAGE.read_text(encoding="utf-8")) if block.language == "yaml"
+    ]
     given = [yaml.safe_load(text) for name, text in FILES.items() if name.endswith(".yaml")]
     assert len(shown) == len(given)
     for page, file in zip(shown, given, strict=True):
