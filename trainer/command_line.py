@@ -26,6 +26,7 @@ EXTRAS = {"matplotlib": "plots", "opensmile": "opensmile"} | dict.fromkeys(
 )
 """Libraries that a light install lacks, and the extra that installs each."""
 BAR = 30  # characters
+BEST, OTHERS = "#332288", "#a9a3d1"
 
 
 class Command(TyperCommand):
@@ -172,16 +173,19 @@ def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     with style.context(["default", {"text.parse_math": False}]):  # a $ in a description would begin a formula
-        rows = sum(len(ranking) + 2 for ranking in rankings.values())
-        figure = Figure(figsize=(8, 0.35 * rows), layout="constrained")
-        panels = figure.subplots(len(rankings), squeeze=False)[:, 0]
+        rows = [len(ranking) + 1 for ranking in rankings.values()]
+        figure = Figure(figsize=(7, 0.3 * sum(rows) + 0.4), layout="constrained")
+        panels = figure.subplots(len(rows), squeeze=False, sharex=True, height_ratios=rows)[:, 0]
         for axes, (clip, ranking) in zip(panels, rankings.items(), strict=True):
-            bars = axes.barh([each.text for each in ranking], [each.score for each in ranking], color="#332288")
-            axes.bar_label(bars, fmt="%.2f", padding=3)
-            axes.set(title=Path(clip).name, xlim=(0, 1.1))
+            colours = [BEST, *[OTHERS] * (len(ranking) - 1)]
+            bars = axes.barh([each.text for each in ranking], [each.score for each in ranking], color=colours)
+            axes.bar_label(bars, fmt="%.2f", padding=4)
+            axes.set_title(Path(clip).name, loc="left", fontweight="bold", fontsize="medium")
+            axes.set(xlim=(0, 1.05), xticks=[])
             axes.invert_yaxis()
-            axes.spines[["top", "right"]].set_visible(False)
-        panels[-1].set_xlabel("score, among these descriptions")
+            axes.tick_params(left=False)
+            axes.spines[["top", "right", "bottom"]].set_visible(False)
+        panels[-1].set_xlabel("score: the scores of a clip add up to 1", loc="left")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150, format="png")
 
