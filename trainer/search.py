@@ -103,10 +103,11 @@ class SpeechIndex:
         folder, names = find_audio(clips)
         digests = dict(zip(names, _digests(folder, names, num_workers), strict=True))
         known = {} if earlier is None else dict(zip(earlier.clips.values(), earlier.audio_embeds, strict=True))
-        if earlier is not None and not known.keys() & set(digests.values()) and not _is_same(earlier.folder, folder):
+        moved = earlier is not None and os.path.realpath(earlier.folder) != os.path.realpath(folder)
+        if earlier is not None and moved and not known.keys() & set(digests.values()):
             raise ValueError(
-                f"The earlier index is of {str(earlier.folder)!r}, and none of its clips is in {str(folder)!r}: it "
-                "would be lost. Put the new index elsewhere (--index), or build it without `earlier`."
+                f"The earlier index is of {str(earlier.folder)!r}, and none of its clips is in {str(folder)!r}: it would "
+                "be lost. Put the new index elsewhere (--index), or build it without `earlier`."
             )
         first = {digest or name: name for name, digest in reversed(digests.items()) if digest not in known}
         embeds, bad = _encode(encoder, folder, [*reversed(first.values())], batch_size, num_workers)
@@ -220,10 +221,6 @@ class SpeechIndex:
             if problems:
                 raise problems[0]
         return np.concatenate(embeds)
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str]]:
