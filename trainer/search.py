@@ -106,8 +106,8 @@ class SpeechIndex:
         moved = earlier is not None and os.path.realpath(earlier.folder) != os.path.realpath(folder)
         if earlier is not None and moved and not known.keys() & set(digests.values()):
             raise ValueError(
-                f"The earlier index is of {str(earlier.folder)!r}, and none of its clips is in {str(folder)!r}: it would "
-                "be lost. Put the new index elsewhere (--index), or build it without `earlier`."
+                f"The earlier index is of {str(earlier.folder)!r}, and none of its clips is in {str(folder)!r}: it "
+                "would be lost. Put the new index elsewhere (--index), or build it without `earlier`."
             )
         first = {digest or name: name for name, digest in reversed(digests.items()) if digest not in known}
         embeds, bad = _encode(encoder, folder, [*reversed(first.values())], batch_size, num_workers)
