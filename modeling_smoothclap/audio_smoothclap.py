@@ -135,7 +135,8 @@ def decode_audio(source: Source, name: Any = None) -> tuple[np.ndarray, int]:
         return _checked(*source, called)
     _require(soundfile, "soundfile", "Decoding audio")
     if not isinstance(source, bytes) and not Path(source).is_file():
-        raise ClipError("missing", f"{called}: there is no such file")
+        is_folder = Path(source).is_dir()
+        raise ClipError("missing", f"{called}: " + ("a folder, not a file" if is_folder else "there is no such file"))
     try:
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
             return _decode(file, called), file.samplerate

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,6 +106,9 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
         raise ValueError(f"{name_or_dir!r} is a file; give the folder of the checkpoint, which holds {CONFIG_NAME}.")
     if _can_only_be_a_path(name_or_dir):
         raise ValueError(f"{name_or_dir!r} is not a checkpoint: there is no such folder.")
+    tiny = Path(SMOOTHCLAP_TINY).name
+    if get_close_matches(name_or_dir, [tiny], cutoff=0.8):  # before the Hub is asked, which takes long offline
+        raise ValueError(f"{name_or_dir!r} is not a checkpoint; did you mean {tiny!r}?")
     for file_name in (CONFIG_NAME, ADAPTER_CONFIG_NAME):
         try:
             found = cached_file(

@@ -45,7 +45,6 @@ app.add_typer(search, name="search")
 
 Model = Annotated[str, typer.Option(help="Hub id or folder of a checkpoint, or smoothclap-tiny.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU if there is one.")]
-PlainDevice = Annotated[str, typer.Option(help="Where the model runs: cpu, cuda, ...")]
 RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Let the checkpoint run its own code.")]
 BatchSize = Annotated[int, typer.Option(min=1, help="Clips per batch; results do not depend on it.")]
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read audio files.")]
@@ -196,7 +195,7 @@ def evaluate(
     batch_size: BatchSize = 16,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     bootstrap_samples: Annotated[int, typer.Option(help="Draws for the intervals.")] = 2000,
-    device: PlainDevice = "cpu",
+    device: Device = None,
     trust_remote_code: RemoteCode = False,
     list_tasks: Annotated[bool, typer.Option("--list", help="List the tasks and where to get their data.")] = False,
 ) -> None:
@@ -298,7 +297,7 @@ def find(
     k: Count = 10,
     model: IndexModel = None,
     folder: Clips = None,
-    device: PlainDevice = "cpu",
+    device: Device = None,
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Find the clips that fit descriptions best."""
@@ -315,7 +314,7 @@ def describe(
     k: Count = 10,
     model: IndexModel = None,
     folder: Clips = None,
-    device: PlainDevice = "cpu",
+    device: Device = None,
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Find the descriptions of the index that fit clips best."""

@@ -14,6 +14,8 @@ import typer
 from packaging.requirements import Requirement
 from typer.core import TyperCommand
 
+from .files import whole_file
+
 
 if TYPE_CHECKING:
     from modeling_smoothclap.encoding_smoothclap import SmoothCLAPEncoder
@@ -93,7 +95,7 @@ def read_texts(path: Path) -> list[str]:
     try:
         texts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(path)!r} cannot be read as text in UTF-8: {error}") from error
+        raise ValueError(f"{str(path)!r} cannot be read as a UTF-8 text file of descriptions: {error}") from error
     if not texts:
         raise ValueError(f"{str(path)!r} holds no descriptions: write one per line.")
     return texts
@@ -186,8 +188,8 @@ def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
             axes.tick_params(left=False)
             axes.spines[["top", "right", "bottom"]].set_visible(False)
         panels[-1].set_xlabel("score: the scores of a clip add up to 1", loc="left")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150, format="png")
+        with whole_file(path) as unfinished:
+            figure.savefig(unfinished, dpi=150, format="png")
 
 
 def examine() -> list[str]:

@@ -182,7 +182,9 @@ def shown(value: Any) -> str:
 def unknown_key(key: str, fields: Iterable[str]) -> str:
     """Say that there is no such key, and which was meant or which there are."""
     known = list(fields)
-    all_of_them = f"there are {known}" if len(known) <= MOST_NAMES else "--help lists all"
+    all_of_them = (
+        f"there are {known}" if len(known) <= MOST_NAMES else "`smoothclap train --settings` lists those of training"
+    )
     return f"is an unknown key; {did_you_mean(key, known) or all_of_them}"
 
 

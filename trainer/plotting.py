@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from .files import whole_file
+
 
 COLOURS = ("#332288", "#C09A00", "#117733", "#CC6677", "#88CCEE", "#882255", "#44AA99", "#999933", "#AA4499")
 """Paul Tol's muted scheme for colour-blind people; its sand is darker here, so that dots are visible."""
@@ -39,7 +41,8 @@ def canvas(width: float, height: float, title: str, path: str | Path) -> Iterato
         figure.suptitle("\n".join(lines), fontsize=11)
         yield figure
         # Without the name of the software, which has its version.
-        figure.savefig(path, format="png", metadata={"Software": None})
+        with whole_file(path) as unfinished:
+            figure.savefig(unfinished, format="png", metadata={"Software": None})
 
 
 def wrapped(text: str, width: int) -> str:

@@ -91,6 +91,8 @@ def _check_rows(splits: Mapping[str, Any]) -> None:
 
 def _settings_of_rows(splits: Any, data: Mapping[str, Any], arguments: SmoothCLAPTrainingArguments) -> DataSettings:
     """Return the settings for rows from Python, whose captions are used where nothing else could make some."""
+    if idle := sorted({"dataset", "columns", "audio_root", "report_attributes"} & data.keys()):
+        raise ValueError(f"`data` has {idle}, which have no effect on rows that are loaded: leave them out.")
     if "captions" not in data:
         train = splits["train"]
         captions = train["caption"] if "caption" in train.column_names else [None]

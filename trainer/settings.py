@@ -60,7 +60,7 @@ class ModelSettings(Settings):
     )
     storage_dtype: Annotated[str, one_of(("float32", "float16", "bfloat16"))] = Field(
         default="float32",
-        description="Type of the saved weights: float32, float16 or bfloat16. They are loaded as float32 all the same.",
+        description="Type of the saved weights: float32, float16 or bfloat16. They are loaded as float32 anyway.",
     )
 
     @model_validator(mode="after")
@@ -332,6 +332,7 @@ def _ignored_settings(
         (model.model is not None, new, "it is for new models, and `model` has its own"),
         (data.captions == "given", ("caption_groups", "languages"), "with captions: given captions are the rows' own"),
         (not lora.lora_towers, adapters, "`lora_towers` names no tower that gets adapters"),
+        (lora.lora_save == "adapter", ("storage_dtype",), "adapters are kept apart, in float32"),
         (data.acoustic_conditions == ["clean"], ("acoustic_conditions",), "clean means as recorded"),
         (data.crop_seconds is None, ("crops_per_clip",), "with crop_seconds: null clips are taken whole"),
     ]

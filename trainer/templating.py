@@ -40,7 +40,7 @@ def _environment() -> "Environment":
         "thousands": "{:,}".format,
         "with_interval": with_interval,
     }
-    environment.globals |= {"footnotes": footnotes, "image": image, "table": table}
+    environment.globals["image"] = image
     return environment
 
 

@@ -17,6 +17,7 @@ from modeling_smoothclap import SMOOTHCLAP_TINY
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
 from .arguments import SmoothCLAPTrainingArguments
+from .files import whole_file
 from .settings import SAVE_KINDS, TOWERS, LoraSettings
 
 
@@ -219,10 +220,8 @@ def save_lora(model: PeftModel, processor: Any, folder: str | Path, how: str) ->
         config.inference_mode = True
         config.save_pretrained(str(folder))
         weights = get_peft_model_state_dict(model, save_embedding_layers=False)
-        save_file(
-            {name: weight.detach().cpu().contiguous() for name, weight in weights.items()},
-            Path(folder) / "adapter_model.safetensors",
-            metadata={"format": "pt"},
-        )
+        plain_weights = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
+        with whole_file(Path(folder) / "adapter_model.safetensors") as unfinished:
+            save_file(plain_weights, unfinished, metadata={"format": "pt"})
     if processor is not None:
         processor.save_pretrained(folder)

@@ -21,8 +21,7 @@ from .data.manifest import check_across, load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .files import write_json, write_text
 from .hub.card import write_model_card
-from .hub.facts import ZERO_SHOT
-from .hub.plan import ADAPTER
+from .hub.facts import forget_earlier_run
 from .hub.provenance import PROVENANCE_FILE, record_training
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
@@ -62,12 +61,10 @@ def run_training(run: TrainingRun | str | Path) -> SmoothCLAPTrainer:
     arguments.run_name = arguments.run_name or output.name  # loggers then join what is logged after training
     trainer, splits = _make_trainer(run)
     if arguments.push_to_hub and arguments.should_save:
-        _forget_earlier_run(output)  # or cards that are pushed in training would show its metrics
+        forget_earlier_run(output)  # or cards that are pushed in training would show its metrics
     trainer.train(resume_from_checkpoint=resume_from)
     if trainer.stop.stopped:
         return trainer
-    if arguments.should_save:
-        _forget_earlier_run(output)
     trainer.save_pretrained(output, lora.lora_save)
     apart = lora.lora_towers and lora.lora_save == "adapter"
     if arguments.should_save and run.model.storage_dtype != "float32" and not apart:
@@ -153,13 +150,6 @@ def _resume_from(asked: str | bool | None, output: Path) -> str | None:
     return last
 
 
-def _forget_earlier_run(folder: Path) -> None:
-    """Delete what would be taken for a part of the new model, or for its metrics and data."""
-    data = ("thresholds.json", "standardisation.json", PROVENANCE_FILE)
-    for name in ("attributes.csv", ZERO_SHOT, *data, *ADAPTER):
-        (folder / name).unlink(missing_ok=True)
-
-
 def _store_as(folder: Path, model_class: Any, storage_dtype: str) -> None:
     model_class.from_pretrained(folder).to(getattr(torch, storage_dtype)).save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())
@@ -196,4 +186,4 @@ def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device
         embeds = cached_embeddings(model, processor.feature_extractor, rows, Path(cache_dir).expanduser() / "features")
         tables.append(attribute_table(table.assign(corpus=corpora), embeds, model, processor).assign(split=name))
     if tables:
-        pd.concat(tables).to_csv(folder / "attributes.csv", index=False, float_format="%.4f")
+        write_text(folder / "attributes.csv", pd.concat(tables).to_csv(index=False, float_format="%.4f"))

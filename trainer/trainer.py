@@ -21,7 +21,7 @@ from . import checkpoints, towers
 from .arguments import SmoothCLAPTrainingArguments
 from .data.collator import METADATA_INPUTS, SmoothCLAPCollator, joint_loader
 from .hub.card import write_model_card
-from .hub.plan import ADAPTER
+from .hub.facts import forget_earlier_run
 from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
 from .hub.push import explained, push
 from .losses.gradient_cache import CachedGradients
@@ -331,8 +331,7 @@ class SmoothCLAPTrainer(Trainer):
     def save_pretrained(self, folder: str | Path, lora_save: str = "merged") -> None:
         """Save model and processor only; for `lora_save` see [`~towers.save_lora`]. Every process must call this."""
         if self.args.should_save:
-            for name in ADAPTER:  # of an earlier model, which transformers would apply to this one
-                (Path(folder) / name).unlink(missing_ok=True)
+            forget_earlier_run(folder)
         if not hasattr(self.model, "peft_config"):
             self.save_model(str(folder), _internal_call=True)  # gathers what is sharded
         elif self.args.should_save:

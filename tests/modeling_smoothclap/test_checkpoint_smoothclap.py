@@ -138,3 +138,9 @@ def test_without_safetensors_the_hash_is_that_of_pickled_weights(tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"weights")
     (tmp_path / "training_args.bin").write_bytes(b"something else")
     assert weights_sha256(tmp_path) == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_a_misspelt_name_of_the_small_checkpoint_is_suggested_before_the_hub_is_asked(monkeypatch):
+    monkeypatch.setattr(checkpoint_smoothclap, "cached_file", None)
+    with pytest.raises(ValueError, match="'smoothclap-tiny'"):
+        find_checkpoint("smoothclap-tinny")

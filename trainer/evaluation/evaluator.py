@@ -68,9 +68,9 @@ def evaluate(
     """
     Evaluate models zero-shot, one after the other, so that only one is in memory.
 
-    Clips that are silent or too short are judged all the same, for protocols count them; they are counted, too, and the
-    first few are named in a warning. The metrics are the same for every batch size. Confidences, which amplify rounding
-    by the logit scale, agree to about 1e-4.
+    Clips that are silent or too short are tested like all others, because protocols count them; a warning names the
+    first few. The metrics are the same for every batch size. Confidences, which amplify rounding by the logit scale,
+    agree to about 1e-4.
 
     Args:
         models (`str`, `Path`, [`SmoothCLAPEncoder`] or a sequence of them): Hub ids or folders of dual encoders, as
@@ -84,7 +84,7 @@ def evaluate(
         batch_size (`int`, defaults to 16): Clips per batch.
         seed (`int`, defaults to 0): Of the bootstrap.
         bootstrap_samples (`int`, defaults to 2000): Its draws.
-        device (`str`, *optional*): Where the models run; the CPU by default.
+        device (`str`, *optional*): Where the models run; by default a GPU if there is one.
         trust_remote_code (`bool`, defaults to `False`): Whether code that comes with a checkpoint may run.
         num_workers (`int`, defaults to 2): Threads that decode and hash audio.
 
@@ -101,7 +101,7 @@ def evaluate(
     if output is not None:  # before the long work
         check_matplotlib()
         Path(output).mkdir(parents=True, exist_ok=True)
-    named = [_model(each, device or "cpu", trust_remote_code) for each in _listed(models)]
+    named = [_model(each, device, trust_remote_code) for each in _listed(models)]
     if not named:
         raise ValueError("There is no model to evaluate: name at least one.")
     if twice := [name for name, times in Counter(each.name for each in named).items() if times > 1]:
@@ -120,7 +120,7 @@ def _listed(items: Any) -> list[Any]:
     return list(items) if isinstance(items, Sequence) and not isinstance(items, str) else [items]
 
 
-def _model(asked: str | Path | SmoothCLAPEncoder, device: str, trust_remote_code: bool) -> _Model:
+def _model(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remote_code: bool) -> _Model:
     if isinstance(asked, SmoothCLAPEncoder):
         return _Model(asked.name, lambda: asked)
     name, checkpoint, revision = parse_model(str(asked))
@@ -161,7 +161,7 @@ def _evaluate(
         seconds[name] = time.monotonic() - started
     if doubtful:
         named = listed(f"{path!r} is {problem}" for path, problem in sorted(doubtful.items()))
-        logger.warning(f"doubtful clips are judged all the same: {named}")
+        logger.warning(f"doubtful clips are included: {named}")
     hashes = file_hashes(paths, num_workers)
     return EvaluationResults(
         models=tuple(described),

@@ -21,12 +21,21 @@ from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 
 from ..evaluation.plots import captions
 from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
+from .plan import ADAPTER
+from .provenance import PROVENANCE_FILE
 
 
 NOTES, SETTINGS, ZERO_SHOT = "notes.md", "training_config.yaml", "zero_shot.json"
 PARTS = {"audio_model": "audio tower", "text_model": "text tower", "classifier": "classifier"}
 HEADS = "projection heads and scale"
 SIZES = {"layers": ("num_hidden_layers", "encoder_layers", "n_layers"), "wide": ("hidden_size", "d_model", "dim")}
+
+
+def forget_earlier_run(folder: str | Path) -> None:
+    """Delete what an earlier run left in a folder and would be taken for parts or results of a new model."""
+    records = ("thresholds.json", "standardisation.json", "metrics.json", "attributes.csv", PROVENANCE_FILE)
+    for name in (*records, SETTINGS, ZERO_SHOT, *ADAPTER):
+        (Path(folder) / name).unlink(missing_ok=True)
 
 
 class Selection(StrEnum):
