@@ -228,7 +228,7 @@ def _units_by_speaker(cells: np.ndarray, speakers: Sequence[str | None] | None, 
         few = "1 speaker is" if len(names) == 1 else f"{len(names)} speakers are"
         reason = f"{few} too few to draw" if names else "no speakers are known"
         note = (
-            f"Clips are drawn, as {reason}; clips of one speaker hang together, so the interval is too narrow for "
+            f"Clips are drawn, as {reason}; clips from one speaker are correlated, so the interval is too narrow for "
             "what other speakers would give."
         )
         return Units("clips", *_single_clips(cells, n_classes), note=note)
