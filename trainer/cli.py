@@ -11,7 +11,6 @@ import typer
 
 from .command_line import (
     Command,
-    audio_files,
     draw_rankings,
     examine,
     load_encoder,
@@ -100,9 +99,10 @@ def embed(
     """
     import numpy as np
 
+    from .data.clips import find_audio
     from .files import whole_file
 
-    found = audio_files(paths)
+    found = [str(each) for path in paths for each in (find_audio(path) if path.is_dir() else [path])]
     read = read_texts(texts) if texts else []
     encoder = load_encoder(model, device, trust_remote_code)
     audio = encoder.encode_audio(found, batch_size, num_workers=num_workers, bad_clips=bad_clips)

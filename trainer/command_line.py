@@ -93,25 +93,12 @@ def next_step(*words: str) -> None:
 def read_texts(path: Path) -> list[str]:
     """Read descriptions from a text file, one per line; blank lines are left out."""
     try:
-        texts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        texts = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} cannot be read as a UTF-8 text file of descriptions: {error}") from error
     if not texts:
         raise ValueError(f"{str(path)!r} holds no descriptions: write one per line.")
     return texts
-
-
-def audio_files(paths: Sequence[Path]) -> list[str]:
-    """List files as they are given, and for each folder the audio files in it and below it, in order."""
-    from modeling_smoothclap.audio_smoothclap import AUDIO_SUFFIXES
-
-    found: list[str] = []
-    for path in paths:
-        inside = sorted(each for each in path.rglob("*") if each.suffix.lower() in AUDIO_SUFFIXES and each.is_file())
-        if path.is_dir() and not inside:
-            raise ValueError(f"There are no audio files in {str(path)!r}: looked for {', '.join(AUDIO_SUFFIXES)}.")
-        found += map(str, inside if path.is_dir() else [path])
-    return found
 
 
 def load_encoder(model: str, device: str | None, trust_remote_code: bool) -> "SmoothCLAPEncoder":

@@ -3,22 +3,24 @@
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
+from huggingface_hub import snapshot_download
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPEncoder
-from modeling_smoothclap.audio_smoothclap import AUDIO_SUFFIXES, ClipError
+from modeling_smoothclap.audio_smoothclap import ClipError
 from modeling_smoothclap.batching_smoothclap import map_ahead
+from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model, weights_sha256
 
-from .data.clips import BadClip, apply_policy
+from .data.clips import BadClip, apply_policy, find_audio
 from .files import file_sha256, whole_file
 
 
@@ -27,6 +29,8 @@ FORMAT = "1"
 SAME_MODEL = ("class", "weights_sha256", "sampling_rate")  # the name may differ: a model can move
 DECIMALS = 6  # of cosines; equal vectors come out of a matrix product up to a millionth apart
 BLOCK_COSINES = 2**24  # in memory at a time, 64 MiB, or those of one query
+RECORD = {"model": dict, "folder": str, "clips": dict, "texts": list, "left_out": list}
+MODEL = {"name": str, "revision": str | None, "class": str, "weights_sha256": str, "sampling_rate": int}
 
 
 class Match(NamedTuple):
@@ -38,10 +42,7 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SpeechIndex:
-    """
-    Embeddings of speech clips and of texts, searched exactly, by cosine.
-
-    Make one with [`~SpeechIndex.build`] or read one with [`~SpeechIndex.load`].
+    """Embeddings of speech clips and of texts, searched exactly, by cosine. [`~SpeechIndex.build`] makes one.
 
     Attributes:
         encoder ([`SmoothCLAPEncoder`]): Encodes queries.
@@ -49,7 +50,7 @@ class SpeechIndex:
         folder (`Path`): Where the clips are.
         clips (`Mapping[str, str]`): Name of each clip, relative to `folder`, to the SHA-256 of its file.
         audio_embeds (`np.ndarray` of shape `(clips, width)`): Unit length, float32, in the order of `clips`.
-        texts (`Sequence[str]`): Texts that clips can be described by; there may be none.
+        texts (`Sequence[str]`): Texts that clips can be described by.
         text_embeds (`np.ndarray` of shape `(texts, width)`): Unit length, float32.
         left_out (`Sequence[BadClip]`): Clips that were left out by `bad_clips="skip"`.
     """
@@ -80,19 +81,19 @@ class SpeechIndex:
         Args:
             encoder ([`SmoothCLAPEncoder`]): A saved checkpoint's, so that the index can name its weights.
             clips (`str`, `Path` or a sequence of them): A folder, or paths of audio files.
-            texts (`Sequence[str]`, *optional*): What [`~SpeechIndex.find_texts`] chooses from. By default the texts of
-                `earlier`; without it, none.
-            bad_clips (`str`, defaults to `"raise"`): `"raise"`: clips that cannot be read, are shorter than 60 ms or
-                silent are an error that lists them. `"skip"`: they are left out and listed in `left_out`.
-            earlier ([`SpeechIndex`], *optional*): An index whose embeddings are reused for files with the same content,
-                whatever their name is now. Clips that are no longer there are dropped.
+            texts (`Sequence[str]`, *optional*): What [`~SpeechIndex.find_texts`] chooses from; by default those of
+                `earlier`.
+            bad_clips (`str`, defaults to `"raise"`): Or `"skip"`, to list bad clips in `left_out` instead.
+            earlier ([`SpeechIndex`], *optional*): An index whose embeddings are reused for files with the same content.
             batch_size (`int`, defaults to 16), num_workers (`int`, defaults to 2): As for `encode_audio`.
 
         Raises:
             ValueError: There is no audio file, or no good one; a clip is bad and the policy is `"raise"`; a text is
                 empty or repeated; or `earlier` is of another model, or has no clip in common.
         """
-        texts = _index_texts(texts, earlier)
+        texts = _checked_texts(texts if texts is not None else earlier.texts if earlier else [])
+        if repeated := [text for text, count in Counter(texts).items() if count > 1]:
+            raise ValueError(f"The text {repeated[0]!r} is repeated. Give each text once.")
         model = encoder.describe()
         if model["weights_sha256"] is None:
             raise ValueError(
@@ -100,8 +101,10 @@ class SpeechIndex:
             )
         if earlier is not None:
             _check_model(earlier.model, model, "The earlier index")
-        folder, names = find_audio(clips)
-        digests = dict(zip(names, _digests(folder, names, num_workers), strict=True))
+        folder, names = _located(clips)
+        hashed = map_ahead(_digest, (folder / name for name in names), num_workers)
+        hashed = logging.tqdm(hashed, total=len(names), desc="reading clips", unit="clip")
+        digests = dict(zip(names, hashed, strict=True))
         known = {} if earlier is None else dict(zip(earlier.clips.values(), earlier.audio_embeds, strict=True))
         moved = earlier is not None and os.path.realpath(earlier.folder) != os.path.realpath(folder)
         if earlier is not None and moved and not known.keys() & set(digests.values()):
@@ -119,11 +122,7 @@ class SpeechIndex:
         return cls(encoder, model, folder, good, audio_embeds, texts, text_embeds, bad)
 
     def save(self, folder: str | Path) -> None:
-        """
-        Write the index to a folder, whole or not at all, in place of one that is there.
-
-        It may be inside the folder of the clips, and both can move if the relative path between them stays the same.
-        """
+        """Write the index to a folder, which can move together with the folder of the clips."""
         record = {
             "model": dict(self.model),
             "folder": Path(os.path.relpath(os.path.realpath(self.folder), os.path.realpath(folder))).as_posix(),
@@ -131,7 +130,15 @@ class SpeechIndex:
             "texts": list(self.texts),
             "left_out": [asdict(bad) for bad in self.left_out],
         }
-        _write(Path(folder) / INDEX_FILE, record, {"audio_embeds": self.audio_embeds, "text_embeds": self.text_embeds})
+        # One file, so that a single replacement makes it whole. The record is an array of bytes, because the format's
+        # own place for text is too small for a million paths.
+        content = {
+            "record": np.frombuffer(json.dumps(record).encode("ascii"), dtype=np.uint8),
+            "audio_embeds": np.ascontiguousarray(self.audio_embeds),
+            "text_embeds": np.ascontiguousarray(self.text_embeds),
+        }
+        with whole_file(Path(folder) / INDEX_FILE) as unfinished:
+            save_file(content, unfinished, metadata={"format": FORMAT, "checksum": _checksum(content)})
 
     @classmethod
     def load(
@@ -150,65 +157,65 @@ class SpeechIndex:
             encoder ([`SmoothCLAPEncoder`] or `str`, *optional*): The model that made the index, or where its checkpoint
                 is now. By default it is loaded by its recorded name and revision.
             clips (`str` or `Path`, *optional*): The folder of the clips, if it has moved.
-            trust_remote_code (`bool`, defaults to `False`): Whether code that comes with the checkpoint may run.
+            trust_remote_code (`bool`, defaults to `False`): Whether code that comes with the checkpoint may run. It
+                needs `encoder`, because an index does not choose whose code runs.
             device (`str`, *optional*): As for `SmoothCLAPEncoder.from_pretrained`.
 
         Raises:
-            ValueError: if there is no index, it is damaged, another model made it, or its model cannot be loaded.
+            ValueError: if there is no index, it is damaged or was changed, another model made it, or its model cannot
+                be loaded. The weights are compared before the model is loaded.
         """
         record, arrays = _read(Path(folder) / INDEX_FILE)
         place = Path(os.path.realpath(Path(folder, record["folder"]) if clips is None else clips))
+        whose = f"The index in {str(folder)!r}"
         if not isinstance(encoder, SmoothCLAPEncoder):
-            name, revision = (encoder, None) if encoder else (record["model"]["name"], record["model"]["revision"])
-            encoder = SmoothCLAPEncoder.from_pretrained(
-                name, device, revision=revision, trust_remote_code=trust_remote_code
-            )
-        _check_model(record["model"], encoder.describe(), f"The index in {str(folder)!r}")
+            encoder = _load_encoder(record["model"], encoder, trust_remote_code, device, whose)
+        _check_model(record["model"], encoder.describe(), whose)
         left_out = [BadClip(**bad) for bad in record["left_out"]]
         return cls(encoder, **record | arrays | {"folder": place, "left_out": left_out})
 
     def find_clips(self, texts: Sequence[str], k: int = 10) -> list[list[Match]]:
         """
-        Find the clips that fit each text best.
+        Find the clips that fit each text best: for each text `k` paths of clips, or all, and their cosines, best first.
 
-        Args:
-            texts (`Sequence[str]`): Descriptions, in words like those that the model was trained with.
-            k (`int`, defaults to 10): Number of clips for each text; all, if there are fewer.
-
-        Returns:
-            `list[list[Match]]`: For each text the paths of clips and their cosines, best first; clips that fit equally
-            well are in the order of the index.
+        Clips that fit equally well are in the order of the index.
         """
         if not texts:
             raise ValueError("Give at least one text to search for.")
-        paths = self._paths()
-        return _matches(paths, *nearest(self.encoder.encode_text(_checked_texts(texts)), self.audio_embeds, k))
+        return self._nearest_clips(lambda: self.encoder.encode_text(_checked_texts(texts)), k)
 
     def find_texts(self, clips: Sequence[str | Path | np.ndarray], k: int = 10) -> list[list[Match]]:
         """
-        Find the index's texts that describe each clip best.
+        Find the texts of the index that describe each clip best: for each clip `k` texts, or all, best first.
 
-        Args:
-            clips (`Sequence[str | Path | np.ndarray]`): Audio files, in the index or not, or mono waveforms at the
-                encoder's `sampling_rate`.
-            k (`int`, defaults to 10): Number of texts for each clip; all, if there are fewer.
+        Clips are audio files, in the index or not, or mono waveforms at the encoder's `sampling_rate`. A `ClipError`
+        if one cannot be read, is silent or is too short.
         """
         if not self.texts:
             raise ValueError("The index has no texts to describe a clip by. Build it again with `texts` (--texts).")
         return _matches(self.texts, *nearest(self._encode_queries(clips), self.text_embeds, k))
 
     def find_similar(self, clips: Sequence[str | Path | np.ndarray], k: int = 10) -> list[list[Match]]:
-        """Find the index's clips that sound most like each clip; arguments and result as for the other two."""
-        paths = self._paths()
-        return _matches(paths, *nearest(self._encode_queries(clips), self.audio_embeds, k))
+        """Find the clips of the index that sound most like each clip; see [`~SpeechIndex.find_texts`]."""
+        return self._nearest_clips(lambda: self._encode_queries(clips), k)
 
-    def _paths(self) -> list[Path]:
+    def _nearest_clips(self, queries: Callable[[], np.ndarray], k: int) -> list[list[Match]]:
         if not self.folder.is_dir():
             raise ValueError(
                 f"The clips of the index have moved: there is no folder {str(self.folder)!r}. Give their folder as "
                 "`clips` (--folder)."
             )
-        return [self.folder / name for name in self.clips]
+        indices, cosines = nearest(queries(), self.audio_embeds, k)
+        paths, digests = [self.folder / name for name in self.clips], list(self.clips.values())
+        root = os.path.realpath(self.folder)
+        for index in np.unique(indices):
+            path = Path(os.path.realpath(paths[index]))
+            if not path.is_relative_to(root) and _digest(path) != digests[index]:
+                raise ValueError(
+                    f"{str(paths[index])!r} is a link out of the folder of the clips, to another file than the one "
+                    "that was indexed. Remove the link, or build the index again."
+                )
+        return _matches(paths, indices, cosines)
 
     def _encode_queries(self, clips: Sequence[str | Path | np.ndarray]) -> np.ndarray:
         """Encode clips one at a time: there are few, and each then is exactly what it is alone."""
@@ -223,21 +230,11 @@ class SpeechIndex:
         return np.concatenate(embeds)
 
 
-def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str]]:
-    """
-    Return a folder, absolute, and the names of the audio files in it, relative to it and with `/`.
-
-    In a folder they are searched and sorted; hidden names and links to folders are left out. Paths need not exist;
-    they keep their order, and the folder is the nearest one above all of them.
-    """
+def _located(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str]]:
+    """Return the nearest folder above all clips, absolute, and their names, relative to it and with `/`, in order."""
     if isinstance(clips, str | Path):
         folder = Path(os.path.abspath(clips))
-        if not folder.is_dir():
-            raise ValueError(f"There is no folder {str(clips)!r}. Give a folder of audio files, or a list of paths.")
-        names = sorted(path.relative_to(folder).as_posix() for path in _walk(folder))
-        if not names:
-            raise ValueError(f"There are no audio files in {str(clips)!r}; searched for {', '.join(AUDIO_SUFFIXES)}.")
-        return folder, names
+        return folder, [path.relative_to(folder).as_posix() for path in find_audio(folder)]
     if not clips:
         raise ValueError("The list of clips is empty. Give a folder, or paths of audio files.")
     paths = [Path(os.path.abspath(path)) for path in clips]
@@ -245,22 +242,19 @@ def find_audio(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str
     return folder, list(dict.fromkeys(path.relative_to(folder).as_posix() for path in paths))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        audio = (name for name in files if name.lower().endswith(tuple(AUDIO_SUFFIXES)))
-        yield from (Path(parent, name) for name in audio if not name.startswith("."))
-
-
 def nearest(queries: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """
-    Find the k candidates nearest to each query, exactly, all of unit length.
+    Return indices, int64, and cosines, float32 rounded to a millionth, of the k candidates nearest to each query.
 
-    Return their indices, int64, and cosines, float32 rounded to a millionth, both of shape (q, min(k, n)), nearest
-    first. Equal cosines are in the order of the candidates.
+    Both have the shape (q, min(k, n)). All vectors have unit length; equal cosines are in the order of the candidates.
     """
     if k < 1:
-        raise ValueError(f"k is {k}; ask for at least 1 neighbour.")
+        raise ValueError(f"`k` must be at least 1, got {k}.")
+    if queries.shape[1] != candidates.shape[1]:
+        raise ValueError(
+            f"The index has embeddings of width {candidates.shape[1]}, but its model's are {queries.shape[1]} wide. "
+            "Build the index again."
+        )
     k = min(k, len(candidates))
     indices = np.empty((len(queries), k), dtype=np.int64)
     cosines = np.empty((len(queries), k), dtype=np.float32)
@@ -282,17 +276,12 @@ def _matches(items: Sequence[Any], indices: np.ndarray, cosines: np.ndarray) -> 
     ]
 
 
-def _digests(folder: Path, names: Sequence[str], num_workers: int) -> list[str | None]:
-    """Return the SHA-256 of each file; None for one that cannot be opened, whose fault decoding names."""
-
-    def digest(path: Path) -> str | None:
-        try:
-            return file_sha256(path)
-        except OSError:
-            return None
-
-    digests = map_ahead(digest, (folder / name for name in names), num_workers)
-    return list(logging.tqdm(digests, total=len(names), desc="reading clips", unit="clip"))
+def _digest(path: Path) -> str | None:
+    """Return the SHA-256 of a file; None for what cannot be opened, whose fault decoding names."""
+    try:
+        return file_sha256(path) if path.is_file() else None
+    except OSError:
+        return None
 
 
 def _encode(
@@ -321,13 +310,27 @@ def _checked_texts(texts: Sequence[str]) -> list[str]:
     return list(texts)
 
 
-def _index_texts(texts: Sequence[str] | None, earlier: SpeechIndex | None) -> list[str]:
-    if texts is None:
-        return [] if earlier is None else list(earlier.texts)
-    checked = _checked_texts(texts)
-    if repeated := [text for text, count in Counter(checked).items() if count > 1]:
-        raise ValueError(f"The text {repeated[0]!r} is repeated. Give each text once.")
-    return checked
+def _load_encoder(
+    model: Mapping[str, Any], asked: str | None, trust_remote_code: bool, device: str | None, whose: str
+) -> SmoothCLAPEncoder:
+    """Load the model that the user names, else the one of the index; its weights are compared first."""
+    if trust_remote_code and not asked:
+        raise ValueError(
+            f"{whose} names the model {model['name']!r}, but an index does not choose whose code runs. If you trust "
+            "the code of that model, name it yourself, as `encoder` (--model)."
+        )
+    name, checkpoint, revision = parse_model(asked or model["name"])
+    revision = revision or (None if asked else model["revision"])
+    folder, commit = find_checkpoint(checkpoint, revision)
+    if commit is not None:  # of the Hub, from where only the configuration has been fetched
+        for weights in ("*model*.safetensors", "*model*.bin"):
+            snapshot_download(checkpoint, revision=commit, allow_patterns=weights)
+            if any(folder.glob(weights)):
+                break
+    _check_model(model, {**model, "name": name, "weights_sha256": weights_sha256(folder)}, whose)
+    return SmoothCLAPEncoder.from_pretrained(
+        checkpoint, device, revision=commit or revision, trust_remote_code=trust_remote_code
+    )
 
 
 def _check_model(own: Mapping[str, Any], other: Mapping[str, Any], whose: str) -> None:
@@ -339,33 +342,48 @@ def _check_model(own: Mapping[str, Any], other: Mapping[str, Any], whose: str) -
         )
 
 
-def _write(path: Path, record: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    # One file, so that a single replacement makes it whole. The record is an array of bytes, because the format's own
-    # place for text is too small for a million paths.
-    text = np.frombuffer(json.dumps(record).encode("ascii"), dtype=np.uint8)
-    content = {"record": text} | {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    with whole_file(path) as unfinished:
-        save_file(content, unfinished, metadata={"format": FORMAT, "checksum": _checksum(content)})
-
-
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if not path.is_file():
         raise ValueError(f"There is no speech index in {str(path.parent)!r}: {INDEX_FILE} is missing. Build one first.")
-    damaged = f"{str(path)!r} is damaged. Remove it and build the index again."
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
+            if (found := metadata.get("format", FORMAT)) != FORMAT:
+                raise ValueError(f"it has format {found}, and this version reads format {FORMAT}")
             content = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
-    except SafetensorError as error:
-        raise ValueError(damaged) from error
-    if metadata.get("format", FORMAT) != FORMAT:
-        raise ValueError(
-            f"{str(path)!r} has format {metadata['format']}; this version reads format {FORMAT}. Remove it and build "
-            "the index again."
-        )
-    if metadata.get("checksum") != _checksum(content):
-        raise ValueError(damaged)
-    return json.loads(content.pop("record").tobytes()), content
+        if metadata.get("checksum") != _checksum(content):
+            raise ValueError("it is damaged")
+        record = json.loads(content.pop("record").tobytes())
+        _check_content(record, **content)
+    except (SafetensorError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError(f"{str(path)!r} cannot be used: {error}. Remove it and build the index again.") from error
+    return record, content
+
+
+def _check_content(record: Any, audio_embeds: np.ndarray, text_embeds: np.ndarray) -> None:
+    """Check what an index holds, whoever wrote it; a TypeError, KeyError or ValueError if something is wrong."""
+    if other := set(record) - set(RECORD):
+        raise ValueError(f"it has the parts {sorted(other)}")
+    for part, types in ((record, RECORD), (record["model"], MODEL)):
+        if wrong := [name for name, wanted in types.items() if not isinstance(part[name], wanted)]:
+            raise TypeError(f"{wrong[0]!r} is {type(part[wrong[0]]).__name__}")
+    if wrong := [each for each in [*record["clips"].values(), *record["texts"]] if not isinstance(each, str)]:
+        raise TypeError(f"{wrong[0]!r} is not text")
+    for bad in record["left_out"]:
+        BadClip(**bad)
+    if Path(record["folder"]).anchor or "\0" in record["folder"]:
+        raise ValueError(f"its folder of clips, {record['folder']!r}, is not a relative path")
+    for name in record["clips"]:
+        path = Path(name)
+        if not path.parts or path.anchor or ".." in path.parts or "\0" in name:
+            raise ValueError(f"the clip {name!r} is not inside the folder of the clips")
+    for what, array in (("clips", audio_embeds), ("texts", text_embeds)):
+        if array.ndim != 2 or len(array) != len(record[what]) or array.shape[1:] != audio_embeds.shape[1:]:
+            raise ValueError(f"for {len(record[what])} {what} it has embeddings of shape {array.shape}")
+        if array.dtype != np.float32 or not (abs(np.einsum("ij,ij->i", array, array) - 1) < 1e-3).all():
+            raise ValueError(f"the embeddings of its {what} are not float32 vectors of unit length")
+    if not record["clips"]:
+        raise ValueError("it has no clips")
 
 
 def _checksum(content: Mapping[str, np.ndarray]) -> str:

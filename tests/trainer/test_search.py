@@ -1,5 +1,6 @@
 """Searching clips by text and texts by clip: by hand on a circle, and against a real model; the file of an index."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 from transformers import BatchFeature
 
 from modeling_smoothclap import SmoothCLAPEncoder
+from modeling_smoothclap.audio_smoothclap import ClipError
 from smoothclap_trainer import search
-from smoothclap_trainer.search import INDEX_FILE, SpeechIndex, find_audio, nearest
+from smoothclap_trainer.search import INDEX_FILE, SpeechIndex, nearest
 from tests import tiny
 
 
@@ -315,6 +318,119 @@ def test_damaged_bytes_and_cuts_are_noticed(folder, tmp_path):
     assert refused > 1.8 * len(content) / 3
 
 
+def tampered(index, path, record=None, **arrays):
+    """Write an index with another record or other arrays, and a checksum that fits."""
+    index.save(path)
+    with safe_open(path / INDEX_FILE, framework="numpy") as file:
+        content = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    own = json.loads(content["record"].tobytes())
+    written = record if isinstance(record, bytes) else json.dumps(own | (record or {})).encode()
+    content |= {"record": np.frombuffer(written, dtype=np.uint8)} | arrays
+    content = {name: array for name, array in content.items() if array is not None}
+    save_file(content, path / INDEX_FILE, metadata={"format": "1", "checksum": search._checksum(content)})
+
+
+UNIT = np.array([[1, 0], [0, 1], [1, 0]], dtype=np.float32)
+HASHES = ["a" * 64, "b" * 64, "c" * 64]
+
+
+def clips_called(name):
+    return {"clips": dict(zip(["a.wav", "b/c.wav", name], HASHES, strict=True))}
+
+
+@pytest.mark.parametrize(
+    ("record", "arrays", "value"),
+    [
+        (clips_called("/etc/shadow"), {}, "'/etc/shadow'"),
+        (clips_called("../../x.wav"), {}, r"'\.\./\.\./x\.wav'"),
+        (clips_called("b/../../x.wav"), {}, r"'b/\.\./\.\./x\.wav'"),
+        (clips_called("x\0.wav"), {}, "x"),
+        (clips_called(""), {}, "''"),
+        ({"folder": "/etc"}, {}, "'/etc'"),
+        ({"folder": 3}, {}, "'folder' is int"),
+        ({"clips": [["a.wav", "0"]]}, {}, "'clips' is list"),
+        ({"clips": {"a.wav": 1, "b": 2, "c": 3}}, {}, "1"),
+        ({"clips": {"a.wav": "0"}}, {}, r"1 clips .* \(3, 2\)"),
+        ({"clips": {}}, {"audio_embeds": np.zeros((0, 2), np.float32)}, "no clips"),
+        ({"texts": [["0"]]}, {}, "text"),
+        ({"texts": ["0", "60"]}, {}, r"2 texts .* \(1, 2\)"),
+        ({"model": "circle"}, {}, "'model' is str"),
+        ({"model": {"name": "circle"}}, {}, "revision"),
+        ({"left_out": [{"path": "x"}]}, {}, "name"),
+        ({"encoder": "x"}, {}, "encoder"),
+        (b"[" * 100_000, {}, "recursion"),
+        (b"\xff", {}, "decode"),
+        (b"1" * 5000, {}, "4300"),
+        (b"[]", {}, "list"),
+        (None, {"audio_embeds": np.where(UNIT == 0, np.float32(np.nan), UNIT)}, "clips"),
+        (None, {"audio_embeds": 3 * UNIT}, "unit length"),
+        (None, {"audio_embeds": UNIT.astype(np.float64)}, "float32"),
+        (None, {"audio_embeds": np.eye(3, 5, dtype=np.float32)}, r"texts .* \(1, 2\)"),
+        (None, {"audio_embeds": np.ones(3, np.float32)}, r"\(3,\)"),
+        (None, {"text_embeds": np.full((1, 2), np.inf, np.float32)}, "texts"),
+        (None, {"text_embeds": None}, "text_embeds"),
+        (None, {"more": UNIT}, "more"),
+    ],
+)
+def test_a_tampered_index_is_refused(folder, tmp_path, record, arrays, value):
+    tampered(SpeechIndex.build(Circle(), folder, ["0"]), tmp_path / "index", record, **arrays)
+    with pytest.raises(ValueError, match=value) as raised:
+        SpeechIndex.load(tmp_path / "index", Circle())
+    assert INDEX_FILE in str(raised.value)
+
+
+def test_an_index_of_another_width_than_its_model_is_refused(folder, tmp_path):
+    arrays = {"audio_embeds": np.eye(3, 5, dtype=np.float32), "text_embeds": np.zeros((0, 5), np.float32)}
+    tampered(SpeechIndex.build(Circle(), folder), tmp_path / "index", **arrays)
+    with pytest.raises(ValueError, match="5"):
+        SpeechIndex.load(tmp_path / "index", Circle()).find_clips(["0"])
+
+
+def test_a_link_leads_to_the_file_that_was_indexed_or_is_refused(folder, tmp_path):
+    write(tmp_path / "elsewhere.wav", 20)
+    (folder / "link.wav").symlink_to(tmp_path / "elsewhere.wav")
+    SpeechIndex.build(Circle(), folder).save(tmp_path / "index")
+    loaded = SpeechIndex.load(tmp_path / "index", Circle())
+    assert loaded.find_clips(["20"], k=1)[0][0].item == folder / "link.wav"
+    (tmp_path / "secret").write_text("x")
+    (folder / "link.wav").unlink()
+    (folder / "link.wav").symlink_to(tmp_path / "secret")
+    with pytest.raises(ValueError, match=r"link\.wav"):
+        loaded.find_clips(["20"], k=1)
+    assert loaded.find_clips(["80"], k=1)[0][0].item == folder / "b" / "d.wav"
+
+
+def test_an_index_never_names_code_to_run(folder, tmp_path, monkeypatch):
+    checkpoint = tiny.checkpoint(tmp_path / "model")
+    SpeechIndex.build(SmoothCLAPEncoder.from_pretrained(checkpoint), folder).save(tmp_path / "index")
+    with pytest.raises(ValueError, match="model'"):
+        SpeechIndex.load(tmp_path / "index", trust_remote_code=True)
+    assert SpeechIndex.load(tmp_path / "index", str(checkpoint), trust_remote_code=True).clips
+    # Another model is refused before anything of it is loaded.
+    other = tiny.checkpoint(tmp_path / "other")
+    weights = load_file(other / "model.safetensors")
+    save_file({name: array + 1 for name, array in weights.items()}, other / "model.safetensors")
+    loaded = []
+    monkeypatch.setattr(SmoothCLAPEncoder, "from_pretrained", lambda *args, **kwargs: loaded.append(args))
+    with pytest.raises(ValueError, match="other"):
+        SpeechIndex.load(tmp_path / "index", str(other), trust_remote_code=True)
+    assert not loaded
+
+
+def test_clips_that_cannot_be_heard_are_refused_as_queries(folder, tmp_path):
+    index = SpeechIndex.build(Circle(), folder, ["0"])
+    tone = at(50)
+    sf.write(tmp_path / "cancel.wav", np.stack([tone, -tone], axis=1), tiny.SAMPLING_RATE, subtype="FLOAT")
+    for clip, value in (
+        (np.zeros(8000, np.float32), "silent"),
+        (tone[:100], "short"),
+        (tmp_path / "cancel.wav", "cancel"),
+    ):
+        for ask in (index.find_texts, index.find_similar):
+            with pytest.raises(ClipError, match=value):
+                ask([clip])
+
+
 def test_what_is_not_an_index_of_this_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match=INDEX_FILE):
         SpeechIndex.load(tmp_path, Circle())
@@ -323,37 +439,18 @@ def test_what_is_not_an_index_of_this_format_is_refused(tmp_path):
         SpeechIndex.load(tmp_path, Circle())
 
 
-# Finding files
+# Where clips are
 
 
-def touch(folder, *names):
-    for name in names:
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(name.encode())
-
-
-def test_a_folder_is_searched_with_those_below(tmp_path, monkeypatch):
-    touch(tmp_path, "b.wav", "a/deep/z.FLAC", "a/y.mp3", "c.Ogg", "notes.txt", "wav", "._b.wav", ".cache/x.wav")
-    assert find_audio(tmp_path) == (tmp_path, ["a/deep/z.FLAC", "a/y.mp3", "b.wav", "c.Ogg"])
+def test_paths_keep_their_order_and_share_a_folder(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert find_audio("a") == (tmp_path / "a", ["deep/z.FLAC", "y.mp3"])
-
-
-def test_paths_keep_their_order_and_share_a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    paths = [tmp_path / "b" / "2.wav", "a/1.opus", Path("b/2.wav"), "b/../b/3.wav"]
-    assert find_audio(paths) == (tmp_path, ["b/2.wav", "a/1.opus", "b/3.wav"])
-    assert find_audio([tmp_path / "b" / "2.wav"]) == (tmp_path / "b", ["2.wav"])
-
-
-def test_nothing_to_find(tmp_path):
-    touch(tmp_path, "notes.txt")
-    for asked, value in ((tmp_path, "wav"), (tmp_path / "nowhere", "nowhere"), (str(tmp_path / "notes.txt"), "txt")):
-        with pytest.raises(ValueError, match=value):
-            find_audio(asked)
+    paths = [folder / "b" / "d.wav", "clips/a.wav", Path("clips/b/c.wav"), "clips/b/../b/d.wav"]
+    index = SpeechIndex.build(Circle(), paths)
+    assert (index.folder, list(index.clips)) == (folder, ["b/d.wav", "a.wav", "b/c.wav"])
+    alone = SpeechIndex.build(Circle(), [folder / "b" / "d.wav"])
+    assert (alone.folder, list(alone.clips)) == (folder / "b", ["d.wav"])
     with pytest.raises(ValueError, match="empty"):
-        find_audio([])
+        SpeechIndex.build(Circle(), [])
 
 
 def test_a_name_that_is_not_utf_8_is_bad(tmp_path, folder):

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,14 @@ import numpy as np
 import torch
 from transformers.utils import logging
 
-from modeling_smoothclap.audio_smoothclap import ClipError, clip_problem, clip_source, decode_audio, read_audio
+from modeling_smoothclap.audio_smoothclap import (
+    AUDIO_SUFFIXES,
+    ClipError,
+    clip_problem,
+    clip_source,
+    decode_audio,
+    read_audio,
+)
 from modeling_smoothclap.batching_smoothclap import first_lines
 
 from ..files import whole_file
@@ -84,6 +92,53 @@ def clip_columns(rows: "Dataset") -> "Dataset":
         raise ValueError(f"rows need `path` or `audio`; they have {rows.column_names}")
     kept = [column for column in ("id", "path", "audio") if column in rows.column_names]
     return with_encoded_audio(rows.select_columns(kept))
+
+
+def find_audio(folder: str | Path) -> list[Path]:
+    """
+    List the audio files in a folder and below it, in the order of their paths.
+
+    A warning counts what is left out: hidden names, folders that are links or cannot be read, pipes and devices, and
+    files whose suffix is not in [`~modeling_smoothclap.audio_smoothclap.AUDIO_SUFFIXES`]. Links to files are followed.
+    A `ValueError` if there is no such folder, or no audio file in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {str(folder)!r}. Give a folder of audio files.")
+    found: list[Path] = []
+    left_out: dict[str, list[str]] = {}
+
+    def leave_out(reason: str, path: str | Path) -> None:
+        left_out.setdefault(reason, []).append(Path(path).relative_to(folder).as_posix())
+
+    for parent, folders, files in os.walk(folder, onerror=lambda error: leave_out("unreadable folder", error.filename)):
+        for path in [Path(parent, name) for name in folders]:
+            if path.name.startswith(".") or path.is_symlink():
+                leave_out("hidden" if path.name.startswith(".") else "linked folder", path)
+                folders.remove(path.name)
+        for path in [Path(parent, name) for name in files]:
+            if reason := _reason_to_leave_out(path):
+                leave_out(reason, path)
+            else:
+                found.append(path)
+    counted = [
+        f"{len(names)} {reason} ({', '.join(sorted(names)[:3])}{', ...' if len(names) > 3 else ''})"
+        for reason, names in sorted(left_out.items())
+    ]
+    listed = f"; left out: {', '.join(counted)}" if counted else ""
+    if not found:
+        raise ValueError(f"There is no audio file in {str(folder)!r}{listed}. Formats: {', '.join(AUDIO_SUFFIXES)}.")
+    if counted:
+        logger.warning(f"{str(folder)!r} has {len(found)} audio files{listed}")
+    return sorted(found, key=Path.as_posix)
+
+
+def _reason_to_leave_out(path: Path) -> str | None:
+    if path.name.startswith("."):
+        return "hidden"
+    if path.suffix.lower() not in AUDIO_SUFFIXES:
+        return path.suffix.lower() or "without suffix"
+    return "not a file" if os.path.exists(path) and not os.path.isfile(path) else None
 
 
 POLICIES = ("raise", "skip", "trust")

@@ -1,6 +1,7 @@
 """Clips of manifest rows: reading them, bad ones under every policy, and crops."""
 
 import io
+import os
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from smoothclap_trainer.data.clips import (
     check_clips,
     clip_columns,
     decode_clip_of,
+    find_audio,
     read_clip,
     with_column,
 )
@@ -213,3 +215,55 @@ def test_whole_clips():
 def test_impossible_crops_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{value}"):
         Crops(**{name: value})
+
+
+def touch(folder, *names):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+
+
+def test_a_folder_is_searched_with_those_below(tmp_path, monkeypatch, caplog):
+    touch(tmp_path, "b.wav", "a/deep/z.FLAC", "a/y.mp3", "c.Ogg", "a-b.wav")
+    assert [str(path.relative_to(tmp_path)) for path in find_audio(tmp_path)] == [
+        "a-b.wav", "a/deep/z.FLAC", "a/y.mp3", "b.wav", "c.Ogg",
+    ]  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert list(map(str, find_audio("a"))) == ["a/deep/z.FLAC", "a/y.mp3"]
+    assert not caplog.text
+
+
+def test_what_a_search_for_audio_leaves_out_is_counted_and_named(tmp_path, monkeypatch, logs):
+    touch(tmp_path, "a.wav", "1.txt", "2.txt", "3.TXT", "4.txt", "README", "._a.wav", ".cache/x.wav", "locked/x.wav")
+    touch(tmp_path, "elsewhere/c.wav")
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "linked.wav").symlink_to("a.wav")
+    (tmp_path / "broken.wav").symlink_to("gone.wav")  # a bad clip, which the policy for those handles
+    os.mkfifo(tmp_path / "pipe.wav")
+    scandir = os.scandir
+
+    def locked(path):
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    found = [path.relative_to(tmp_path).as_posix() for path in find_audio(tmp_path)]
+    assert found == ["a.wav", "broken.wav", "elsewhere/c.wav", "linked.wav"]
+    [record] = logs.records
+    for part in (
+        "4 .txt (1.txt, 2.txt, 3.TXT, ...)",
+        "1 without suffix (README)",
+        "2 hidden (._a.wav, .cache)",
+        "1 linked folder (link)",
+        "1 unreadable folder (locked)",
+        "1 not a file (pipe.wav)",
+    ):
+        assert part in record.getMessage()
+
+
+def test_a_folder_without_audio(tmp_path):
+    touch(tmp_path, "notes.txt")
+    for asked, value in ((tmp_path, r"1 \.txt"), (tmp_path / "nowhere", "nowhere"), (tmp_path / "notes.txt", "notes")):
+        with pytest.raises(ValueError, match=value):
+            find_audio(asked)
