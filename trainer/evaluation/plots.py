@@ -51,37 +51,41 @@ def _centred(embeds: np.ndarray, name: str) -> np.ndarray:
 
 
 MAX_POINTS = 5_000
-"""Of more clips than these, a map shows so many, drawn at random with a fixed seed."""
+"""A map shows at most so many clips, chosen at random with a fixed seed."""
 LAYER = 250
 """A map is drawn in layers of so many clips, so that no class covers another."""
-TEXT_SIZES = 330, 120
-"""Areas of a map's large marks, from the first class to the last."""
+TEXT_SIZE = 200
+"""Area of a map's large marks."""
 PAIRS_PER_INCH = 6.0
 
 
 def confusion_plot(
     confusion: Sequence[Sequence[int]] | np.ndarray, classes: Sequence[str], title: str, path: str | Path
 ) -> None:
-    """Draw a confusion matrix: in each cell the clips, and their share of the true class; the shade is that share."""
+    """
+    Draw a confusion matrix: in each cell the clips, and their share of the true class; the shade is that share.
+
+    The row of a class without clips is grey.
+    """
     counts = np.asarray(confusion)
     sums = counts.sum(axis=1, keepdims=True)
-    shares = counts / np.where(sums > 0, sums, 1)  # (classes, classes)
+    shares = np.divide(counts, sums, out=np.full(counts.shape, np.nan), where=sums > 0)  # (classes, classes)
     size = 2.6 + 0.85 * len(classes)
     names = [wrapped(name, NAME_WIDTH) for name in classes]
     with canvas(max(6.2, size + 0.9), size, title, path) as figure:
-        axes = figure.add_subplot()
+        axes = figure.add_subplot(facecolor="0.88")
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         places = range(len(classes))
         # Long names would run into each other.
         slant = {} if max(map(len, classes)) <= 8 else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
         axes.set_xticks(places, names, **slant)
-        axes.set_yticks(places, names)
+        axes.set_yticks(
+            places, [name if clips else f"{name}\n(no clips)" for name, clips in zip(names, sums, strict=True)]
+        )
         axes.set(xlabel="predicted", ylabel="true")
-        for row in places:
-            for column in places:
-                share = f"{shares[row, column]:.0%}" if sums[row, 0] else "no clips"
-                colour = "white" if shares[row, column] > 0.5 else "black"
-                words = f"{counts[row, column]:,}\n{share}"
+        for (row, column), share in np.ndenumerate(shares):
+            if not np.isnan(share):
+                words, colour = f"{counts[row, column]:,}\n{share:.0%}", "white" if share > 0.5 else "black"
                 axes.text(column, row, words, ha="center", va="center", color=colour, fontsize=9)
         figure.colorbar(image, ax=axes, shrink=0.8, label="share of the true class")
 
@@ -98,10 +102,8 @@ def reliability_plot(calibration: Calibration, title: str, path: str | Path) -> 
         upper.bar(lows, accuracy, widths, align="edge", color="#88CCEE", edgecolor="white", label="accuracy of the bin")
         upper.plot((0, 1), (0, 1), color="0.4", linestyle="--", linewidth=1, label="confidence = accuracy")
         upper.vlines(confidence, confidence, accuracy, color="#882255", linewidth=2, label="gap")
-        upper.scatter(
-            confidence, accuracy, color="#882255", s=24, zorder=3, clip_on=False, label="mean confidence and accuracy"
-        )
-        upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+        upper.scatter(confidence, accuracy, color="#882255", s=24, zorder=3, label="mean confidence and accuracy")
+        upper.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="accuracy")  # room for dots at 0 and 1
         upper.set_title(f"expected calibration error {calibration.expected_calibration_error:.3f}", fontsize=10)
         upper.legend(loc="upper left", fontsize=8)
         lower.bar(lows, counts, widths, align="edge", color="0.75", edgecolor="white")
@@ -121,16 +123,14 @@ def emotion_map_plot(
 ) -> None:
     """Draw clips as small marks and classes' texts as large ones, in the plane of [`project`]."""
     shown = np.random.default_rng(0).permutation(len(clips))[:MAX_POINTS]
-    number = f"{len(clips):,} clips" if len(shown) == len(clips) else f"{len(shown):,} of {len(clips):,} clips, drawn"
+    number = f"{len(clips):,} clips" if len(shown) == len(clips) else f"{len(shown):,} of {len(clips):,} clips"
     with canvas(8.2, 6.2, title, path) as figure:
         axes = figure.add_subplot()
-        sizes = np.linspace(*TEXT_SIZES, len(classes))
         for label, name in enumerate(classes):
             colour, marker = COLOURS[label % len(COLOURS)], MARKERS[label % len(MARKERS)]
-            # Texts at one place: each is larger than the next one above it, and its outline is above them all.
-            text = {"s": sizes[label], "marker": marker, "edgecolors": "black", "linewidths": 0.9}
+            text = {"s": TEXT_SIZE, "marker": marker, "edgecolors": "black", "linewidths": 0.9}
             axes.scatter(*texts[label], facecolors=f"{colour}D0", zorder=3, label=wrapped(name, NAME_WIDTH), **text)
-            axes.scatter(*texts[label], facecolors="none", zorder=4, **text)
+            axes.scatter(*texts[label], facecolors="none", zorder=4, **text)  # outlines are seen where texts overlap
             for start in range(0, len(shown), LAYER):
                 layer = shown[start : start + LAYER]
                 places = clips[layer[true[layer] == label]]
@@ -154,9 +154,9 @@ def circumplex_plot(texts: Sequence[Pair], clips: Sequence[Pair], title: str, pa
             axes.scatter(
                 [pair.distance for pair in pairs], [pair.cosine for pair in pairs], c=colour, marker=marker, zorder=3
             )
-            said = f"Spearman's ρ = {'undefined' if rho is None else f'{rho:.2f}'}, {len(pairs)} pairs"
-            few = f"too few pairs to mean anything ({len(pairs)})"
-            axes.set_title(f"{name}: {said if len(pairs) >= ENOUGH_PAIRS else few}", fontsize=10)
+            found = f"Spearman's ρ = {'undefined' if rho is None else f'{rho:.2f}'}, {len(pairs)} pairs"
+            few = f"{len(pairs)} pairs are too few for a correlation"
+            axes.set_title(f"{name}: {found if len(pairs) >= ENOUGH_PAIRS else few}", fontsize=10)
             axes.set(xlabel="distance in valence and arousal (Russell, 1980)", ylabel="cosine", xlim=(-0.05, 2.05))
             _name_pairs(axes, pairs)
 

@@ -63,9 +63,10 @@ def test_a_plot_is_a_png_whose_bytes_repeat(draw, tmp_path, monkeypatch):
 def test_confusions_are_written_with_their_share_of_the_row(figure, tmp_path):
     confusion_plot([[3, 1, 0], [0, 1200, 300], [0, 0, 0]], ["sad", *LONG], r"$HOME/model $\x$", tmp_path / "x.png")
     axes = figure[0].axes[0]
-    assert words(axes)[:6] == ["3\n75%", "1\n25%", "0\n0%", "0\n0%", "1,200\n80%", "300\n20%"]
+    assert words(axes) == ["3\n75%", "1\n25%", "0\n0%", "0\n0%", "1,200\n80%", "300\n20%"]  # no clips: an empty row
     assert [text.get_position() for text in axes.texts[:4]] == [(0, 0), (1, 0), (2, 0), (0, 1)]  # columns: predicted
-    np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25, 0], [0, 0.8, 0.2], [0, 0, 0]])
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25, 0], [0, 0.8, 0.2], [np.nan] * 3])
+    assert ["no clips" in label.get_text() for label in axes.get_yticklabels()] == [False, False, True]
     assert figure[0].get_suptitle() == r"$HOME/model $\x$"  # dollars are not a formula
 
 
@@ -174,3 +175,18 @@ def test_lengths_do_not_count_and_equal_embeddings_have_no_variance():
 def test_embeddings_that_are_not_finite_have_no_map():
     with pytest.raises(ValueError, match="1 of 1 rows of class_embeds"):
         project(np.ones((1, 2)), np.full((1, 2), np.nan))
+
+
+def test_dots_of_reliability_are_inside_the_frame(figure, tmp_path):
+    sure = reliability(np.array([[1.0, 0.0], [1.0, 0.0], [0.5, 0.5]]), np.array([0, 0, 1]))
+    reliability_plot(sure, "Title", tmp_path / "x.png")
+    axes = figure[0].axes[0]
+    [dots] = axes.collections[1:]
+    assert dots.get_offsets().tolist() == [[0.5, 0.0], [1.0, 1.0]]
+    for (low, high), values in zip((axes.get_xlim(), axes.get_ylim()), dots.get_offsets().T, strict=True):
+        assert low < values.min() and values.max() < high
+
+
+def test_texts_of_a_map_have_one_size(figure, tmp_path):
+    DRAWN["map"](tmp_path / "x.png")
+    assert len({each.get_sizes()[0] for each in figure[0].axes[0].collections if each.get_sizes()[0] > 100}) == 1
