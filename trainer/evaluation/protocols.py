@@ -144,7 +144,7 @@ SYSTEMS = ("CLAP", "Pengi", "ParaCLAP", "SmoothCLAP")
 def _protocol(
     title: str,
     corpus: str,
-    labels: str,
+    labels: Mapping[str, str],
     asked: Mapping[str, str] | None = None,
     *,
     template: str = "{}",
@@ -156,9 +156,8 @@ def _protocol(
     published: Sequence[float] = (),
     source: str = PARACLAP,
 ) -> Protocol:
-    """One row: labels as "LABEL class, LABEL class", in the order of the classes; `asked` has words unlike classes."""
-    by_label = {label: name for label, _, name in (each.partition(" ") for each in labels.split(", "))}
-    classes = tuple(dict.fromkeys(by_label.values()))
+    """One row: labels in the order of their classes; `asked` has the words that are not the name of the class."""
+    classes = tuple(dict.fromkeys(labels.values()))
     return Protocol(
         name=f"{corpus}-{len(classes)}",
         title=f"{title} {len(classes)}",
@@ -170,7 +169,7 @@ def _protocol(
         other_words=tuple({name: words[name] for name in classes} for words in others),
         other_templates=templates,
         split=split,
-        labels=by_label,
+        labels=labels,
         grouped_by=grouped_by,
         published=dict(zip(SYSTEMS, published, strict=True)) if published else {},
         source=source,
@@ -190,7 +189,7 @@ PROTOCOLS: dict[str, Protocol] = {
         _protocol(
             "IEMOCAP",
             "iemocap",
-            "neu neutral, hap happy, exc happy, ang angry, sad sad",
+            {"neu": "neutral", "hap": "happy", "exc": "happy", "ang": "angry", "sad": "sad"},
             {"angry": "anger", "sad": "sadness"},
             template=FEELING,
             templates=("{}", EMOTION),
@@ -201,7 +200,16 @@ PROTOCOLS: dict[str, Protocol] = {
         _protocol(
             "RAVDESS",
             "ravdess",
-            "01 neutral, 02 calm, 03 happy, 04 sad, 05 angry, 06 fearful, 07 disgusted, 08 surprised",
+            {
+                "01": "neutral",
+                "02": "calm",
+                "03": "happy",
+                "04": "sad",
+                "05": "angry",
+                "06": "fearful",
+                "07": "disgusted",
+                "08": "surprised",
+            },
             {"disgusted": "disgust"},
             split="all speech clips",
             published=(0.199, 0.148, 0.228, 0.175),
@@ -209,21 +217,29 @@ PROTOCOLS: dict[str, Protocol] = {
         _protocol(
             "CREMA-D",
             "crema-d",
-            "SAD sad, ANG angry, DIS disgusted, FEA fearful, HAP happy, NEU neutral",
+            {"SAD": "sad", "ANG": "angry", "DIS": "disgusted", "FEA": "fearful", "HAP": "happy", "NEU": "neutral"},
             {"disgusted": "disgust", "fearful": "fear"},
             published=(0.230, 0.245, 0.177, 0.266),
         ),
         _protocol(
             "TESS",
             "tess",
-            "neutral neutral, happy happy, sad sad, angry angry, fear fearful, disgust disgusted, ps pleasant surprise",
+            {
+                "neutral": "neutral",
+                "happy": "happy",
+                "sad": "sad",
+                "angry": "angry",
+                "fear": "fearful",
+                "disgust": "disgusted",
+                "ps": "pleasant surprise",
+            },
             {"sad": "sadness", "fearful": "fear", "disgusted": "disgust"},
             published=(0.232, 0.177, 0.170, 0.275),
         ),
         _protocol(
             "FAU Aibo",
             "fau-aibo",
-            "IDL non-negative, NEG negative",
+            {"IDL": "non-negative", "NEG": "negative"},
             others=(
                 {"non-negative": "neutral or positive", "negative": "negative"},
                 {"non-negative": "nicht negativ", "negative": "negativ"},
@@ -234,7 +250,7 @@ PROTOCOLS: dict[str, Protocol] = {
         _protocol(
             "FAU Aibo",
             "fau-aibo",
-            "A angry, E emphatic, N neutral, P motherese, R rest",
+            {"A": "angry", "E": "emphatic", "N": "neutral", "P": "motherese", "R": "rest"},
             others=(
                 {
                     "angry": "anger",
@@ -257,7 +273,7 @@ PROTOCOLS: dict[str, Protocol] = {
         _protocol(
             "ALC",
             "alc",
-            "AL intoxicated, NAL not intoxicated",
+            {"AL": "intoxicated", "NAL": "not intoxicated"},
             {"intoxicated": "intoxicated with alcohol", "not intoxicated": "not intoxicated with alcohol"},
             others=(
                 {"intoxicated": "drunk", "not intoxicated": "sober"},
@@ -272,7 +288,7 @@ PROTOCOLS: dict[str, Protocol] = {
         _protocol(
             "SLD",
             "sld",
-            "L likeable, NL not likeable",
+            {"L": "likeable", "NL": "not likeable"},
             others=(
                 {"likeable": "pleasant", "not likeable": "unpleasant"},
                 {"likeable": "sympathisch", "not likeable": "unsympathisch"},
@@ -286,7 +302,16 @@ PROTOCOLS: dict[str, Protocol] = {
         _protocol(
             "MSP-Podcast",
             "msp-podcast",
-            "A angry, S sad, H happy, U surprised, F fearful, D disgusted, C contemptuous, N neutral",
+            {
+                "A": "angry",
+                "S": "sad",
+                "H": "happy",
+                "U": "surprised",
+                "F": "fearful",
+                "D": "disgusted",
+                "C": "contemptuous",
+                "N": "neutral",
+            },
             {
                 "angry": "anger",
                 "sad": "sadness",
@@ -302,7 +327,7 @@ PROTOCOLS: dict[str, Protocol] = {
         _protocol(
             "EmoDB",
             "emodb",
-            "W angry, L bored, E disgusted, A fearful, F happy, T sad, N neutral",
+            {"W": "angry", "L": "bored", "E": "disgusted", "A": "fearful", "F": "happy", "T": "sad", "N": "neutral"},
             others=(NOUNS, GERMAN),
             templates=EITHER_LANGUAGE,
             language="de",
