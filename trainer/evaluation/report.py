@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..files import write_text
-from ..templating import NO_WIDTH, footnotes, render
+from ..templating import footnotes, render
 from .plots import Plot, draw_plots, file_stems
 from .protocols import SYSTEMS
-from .results import EvaluationResults, ModelResult
+from .results import EvaluationResults, Metric, ModelResult
 from .valence_arousal import ENOUGH_PAIRS
 
 
@@ -16,38 +16,35 @@ PLOTS = "pictures"
 
 
 def summary_table(results: EvaluationResults) -> str:
-    """
-    Write the UAR of all models and tasks next to the published ones, as a table, with notes on what may be misread.
-    """
-    published = {system: None for task in results.tasks for system in task.protocol.published}
-    # In the order of the paper, and others after them.
-    systems = [system for system in SYSTEMS if system in published]
-    systems += [system for system in published if system not in SYSTEMS]
-    noted = [
+    """Write the UAR of all models and tasks next to the published ones, as a table with notes."""
+    return _summary(results, [result.uar for task in results.tasks for result in task.results])
+
+
+def _summary(results: EvaluationResults, shown: Sequence[Metric]) -> str:
+    published = dict.fromkeys(system for task in results.tasks for system in task.protocol.published)
+    systems = sorted(published, key=lambda name: SYSTEMS.index(name) if name in SYSTEMS else len(SYSTEMS))
+    named = [
         (f"`{result.model}` in {results.titles[task.protocol.name]}", result)
         for task in results.tasks
         for result in task.results
     ]
-    return render("evaluation_summary.md.jinja", results=results, systems=systems, notes=_notes(noted))
+    return render("evaluation_summary.md.jinja", results=results, systems=systems, notes=_notes(named, shown))
 
 
 def card_table(results: EvaluationResults, model: str) -> str:
     """
-    Write the results of one model, for its card, as a table, with notes; a `ValueError` says that there is no such
-    model.
+    Write the results of one model, for its card, as a table with notes; a `ValueError` if there is no such model.
     """
     tasks, titles = results.of_model(model), results.titles
-    notes = _notes([(titles[task.protocol.name], result) for task, result in tasks])
+    named = [(titles[task.protocol.name], result) for task, result in tasks]
+    notes = _notes(named, [result.uar for _, result in tasks])
     return render("evaluation_card.md.jinja", tasks=tasks, titles=titles, notes=notes)
 
 
-def _notes(noted: Sequence[tuple[str, ModelResult]]) -> str:
+def _notes(named: Sequence[tuple[str, ModelResult]], shown: Sequence[Metric]) -> str:
     """Explain the marks and words of results, each with what the result is called."""
-    return footnotes(
-        [(name, result.zero_shot) for name, result in noted],
-        {result.place for _, result in noted},
-        [result.uar for _, result in noted],
-    )
+    zero_shot = [(name, result.zero_shot) for name, result in named]
+    return footnotes(zero_shot, {result.place for _, result in named}, shown)
 
 
 def write_report(results: EvaluationResults, folder: str | Path, plots: bool = True) -> list[Path]:
@@ -72,12 +69,17 @@ def write_report(results: EvaluationResults, folder: str | Path, plots: bool = T
         pair: [{"alt": plot.alt, "path": plot.path.relative_to(folder).as_posix()} for plot in its]
         for pair, its in drawn.items()
     }
+    metrics = [
+        metric
+        for task in results.tasks
+        for result in task.results
+        for metric in (*result.metrics.values(), *result.per_class_recall.values())
+    ]
     text = render(
         "evaluation_report.md.jinja",
         results=results,
-        summary=summary_table(results),
+        summary=_summary(results, metrics),
         plots=shown,
-        NO_WIDTH=NO_WIDTH,
         ENOUGH_PAIRS=ENOUGH_PAIRS,
     )
     write_text(folder / "report.md", text)

@@ -86,7 +86,7 @@ def test_intervals_without_width_are_explained(tmp_path, text):
     recalls = RESULTS.tasks[0].results[0].per_class_recall | {"anger": sure, "happy": absent}
     metrics = RESULTS.tasks[1].results[0].metrics | {"uar": Metric(1.0, 1.0, 1.0)}
     results = with_result(with_result(RESULTS, 0, 0, per_class_recall=recalls), 1, 0, metrics=metrics)
-    assert report_of(results, tmp_path).count(NO_WIDTH) == 3  # recalls, metrics and summary
+    assert report_of(results, tmp_path).count(NO_WIDTH) == 1
     assert NO_WIDTH in card_table(results, "user/name") and NO_WIDTH not in card_table(results, "/a/b")
 
 
@@ -131,6 +131,15 @@ def test_report_of_unusual_results(tmp_path):
     assert "silent: 1,234" in section(text, "Sessions 4")
     said = section(text, "`user/name` in Sessions 4")
     assert ["UAR", "0.400"] in cells(said) and "Spearman" not in said and "sadness." in said
+
+
+def test_report_with_one_way_to_ask_has_no_prompt_sensitivity(tmp_path):
+    prompts = RESULTS.tasks[0].results[0].prompts
+    one = replace(prompts, variants=prompts.variants[:1], highest=prompts.lowest)
+    results = with_result(RESULTS, 0, 0, prompts=one)
+    said = section(report_of(results, tmp_path), "`user/name` in Sessions 4")
+    assert "only one wording" in said and "deviation" not in said
+    assert cells(card_table(results, "user/name"))[2][-1] == "–"
 
 
 def test_report_shows_its_plots_by_relative_links(figure, tmp_path, monkeypatch):
