@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,11 +45,8 @@ from .valence_arousal import valence_arousal
 logger = logging.get_logger(__name__)
 
 
-class _Model(NamedTuple):
-    """A model to evaluate: what results call it, and how to get it."""
-
-    name: str
-    load: Callable[[], SmoothCLAPEncoder]
+Model = tuple[str, Callable[[], SmoothCLAPEncoder]]
+"""What results call a model, and how to get it."""
 
 
 def evaluate(
@@ -69,8 +66,7 @@ def evaluate(
     Evaluate models zero-shot, one after the other, so that only one is in memory.
 
     Clips that are silent or too short are tested like all others, because protocols count them; a warning names the
-    first few. The metrics are the same for every batch size. Confidences, which amplify rounding by the logit scale,
-    agree to about 1e-4.
+    first few. The metrics do not depend on the batch size; confidences do, by about 1e-4.
 
     Args:
         models (`str`, `Path`, [`SmoothCLAPEncoder`] or a sequence of them): Hub ids or folders of dual encoders, as
@@ -104,7 +100,7 @@ def evaluate(
     named = [_model(each, device, trust_remote_code) for each in _listed(models)]
     if not named:
         raise ValueError("There is no model to evaluate: name at least one.")
-    if twice := [name for name, times in Counter(each.name for each in named).items() if times > 1]:
+    if twice := [name for name, times in Counter(name for name, _ in named).items() if times > 1]:
         raise ValueError(f"Two models are called {twice[0]!r}; write NAME=MODEL to give one another name.")
     settings = {"seed": seed, "bootstrap_samples": bootstrap_samples, "batch_size": batch_size}
     results = _evaluate(named, loaded, settings, num_workers).rounded()
@@ -116,13 +112,12 @@ def evaluate(
 
 
 def _listed(items: Any) -> list[Any]:
-    """A list of one thing, or of many."""
     return list(items) if isinstance(items, Sequence) and not isinstance(items, str) else [items]
 
 
-def _model(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remote_code: bool) -> _Model:
+def _model(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remote_code: bool) -> Model:
     if isinstance(asked, SmoothCLAPEncoder):
-        return _Model(asked.name, lambda: asked)
+        return asked.name, lambda: asked
     name, checkpoint, revision = parse_model(str(asked))
     find_checkpoint(checkpoint, revision)  # a misspelt one is reported before the others have run
 
@@ -133,11 +128,11 @@ def _model(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remo
         encoder.name = name
         return encoder
 
-    return _Model(name, load)
+    return name, load
 
 
 def _evaluate(
-    models: Sequence[_Model], tasks: Sequence[Task], settings: dict[str, int], num_workers: int
+    models: Sequence[Model], tasks: Sequence[Task], settings: dict[str, int], num_workers: int
 ) -> EvaluationResults:
     texts = sorted({text for task in tasks for prompt in task.protocol.prompts() for text in prompt.texts})
     paths = [path for task in tasks for path in task.rows["path"]]
@@ -182,10 +177,7 @@ def _evaluate(
 
 
 def answer(task: Task, logit_scale: float, audio_embeds: np.ndarray, text_embeds: Mapping[str, np.ndarray]) -> Answers:
-    """
-    Choose a class for every clip of a task, from unit-length embeddings; `text_embeds` has those of its texts, by
-    text.
-    """
+    """Choose a class for every clip of a task, from unit-length embeddings, those of its texts by text."""
     classes = task.protocol.classes
     class_embeds = np.stack([text_embeds[text] for text in task.protocol.prompts()[0].texts])
     cosines = unit_rows(audio_embeds, "audio_embeds") @ unit_rows(class_embeds, "class_embeds").T  # (clips, classes)
@@ -209,7 +201,7 @@ def judge(
     seed: int,
     bootstrap_samples: int,
 ) -> ModelResult:
-    """Compute all results of one model in one task, not rounded; `seed` and `bootstrap_samples` are the intervals'."""
+    """Compute all results of one model in one task, not rounded."""
     protocol, classes = task.protocol, task.protocol.classes
     groups = task.rows["group"].tolist() if protocol.grouped_by else None
     found = metrics_with_intervals(
@@ -247,12 +239,7 @@ def prompt_sensitivity(
     true: np.ndarray,
     groups: Sequence[str] | None = None,
 ) -> PromptSensitivity:
-    """
-    Compute the UAR of every wording in every template, as the mean over `groups` where there are any.
-
-    Which of them are asked is this project's choice. The standard deviation is that of a whole population, for these
-    are all variants.
-    """
+    """Compute the UAR of every wording in every template (ours), as the mean over `groups` where there are any."""
     members = np.zeros(len(true), dtype=int) if groups is None else np.unique(list(groups), return_inverse=True)[1]
     variants = []
     for prompt in protocol.prompts():
@@ -268,16 +255,11 @@ def prompt_sensitivity(
 
 
 COLUMNS = ("task", "model", "id", "speaker", "true", "predicted", "score", "true_score")
-"""`score` is the probability of the predicted class, `true_score` that of the true one."""
+"""`score` is the probability of the predicted class among those of its task, `true_score` that of the true one."""
 
 
 def write_predictions(results: EvaluationResults, path: str | Path) -> None:
-    """
-    Write predictions as CSV, whole or not at all: task by task, model by model, clip by clip.
-
-    Equal answers give equal bytes. Probabilities are comparable within a model and task only: they compare its classes.
-    An unknown speaker is an empty cell.
-    """
+    """Write predictions as CSV, by task, model and clip; equal answers give equal bytes."""
     rows: list[list[str]] = []
     for task in results.tasks:
         classes = task.protocol.classes

@@ -1,8 +1,4 @@
-"""Metrics of classification, calibration and retrieval.
-
-Those of a classification are computed from a confusion matrix, or from many at once, as a bootstrap draws them. A
-confusion matrix has a row for each true class and a column for each predicted one.
-"""
+"""Metrics of classification, from confusion matrices whose rows are true classes; of calibration; of retrieval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,11 +16,7 @@ def class_ids(predicted: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def confusion_matrix(predicted: np.ndarray, true: np.ndarray, n_classes: int) -> np.ndarray:
-    """
-    Count how often each class is predicted for each true class; both are ids, 0 to `n_classes - 1`.
-
-    A `ValueError` says that there are no clips, the numbers differ, or an id is not among the classes.
-    """
+    """Count how often each class is predicted for each true class; both are ids, 0 to `n_classes - 1`."""
     predicted, true = np.asarray(predicted), np.asarray(true)
     if len(predicted) != len(true) or not len(true):
         raise ValueError(
@@ -46,9 +38,9 @@ def recalls(confusion: np.ndarray) -> np.ndarray:
 
 def unweighted_average_recall_of(confusion: np.ndarray) -> np.ndarray:
     """
-    Compute UAR, the mean of the classes' recalls, `(...)`, of confusion matrices `(..., classes, classes)`.
+    Compute UAR, the mean of the recalls, `(...)`, of confusion matrices `(..., classes, classes)`; NaN without clips.
 
-    Classes without clips do not count, though they may be predicted. NaN without clips; chance is one over the classes.
+    Classes without clips do not count, though they may be predicted.
     """
     return _mean(recalls(confusion))
 
@@ -80,11 +72,7 @@ def _mean(by_class: np.ndarray) -> np.ndarray:
 
 
 def zero_shot_predictions(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> np.ndarray:
-    """
-    Choose the class of each clip: that with the largest cosine, as in the paper; among equals the first.
-
-    Embeddings are `(clips, width)` and `(classes, width)`, of any length. A `ValueError` says that one is not finite.
-    """
+    """Choose the class of each clip: the one with the largest cosine, as in the paper; among equals the first."""
     cosines = unit_rows(audio_embeds, "audio_embeds") @ unit_rows(class_embeds, "class_embeds").T  # (clips, classes)
     return cosines.argmax(axis=1)
 
@@ -127,14 +115,9 @@ def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> 
     """
     Compare confidence with accuracy, in bins of equal width between 0 and 1; a bin holds its upper bound.
 
-    A clip's confidence is its largest probability, and its prediction is that class, among equals the first. The
-    expected calibration error is the mean over bins of the gap between mean confidence and accuracy, weighted by their
-    clips (Naeini et al., 2015; Guo et al., 2017).
-
-    Args:
-        probabilities (`np.ndarray` of shape `(clips, classes)`): Of each class; a row adds up to 1.
-        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
-        bins (`int`, defaults to 10): How many bins.
+    `probabilities` is `(clips, classes)`, `true` has the index of each clip's class, `(clips,)`. A clip's confidence is
+    its largest probability. The expected calibration error is the mean over bins of the gap between mean confidence and
+    accuracy, weighted by their clips (Naeini et al., 2015; Guo et al., 2017).
     """
     probabilities, true = np.asarray(probabilities, dtype=np.float64), np.asarray(true)
     confidence = probabilities.max(axis=1)  # (clips,)
@@ -166,12 +149,8 @@ def recall_at_k(
 
     Clip i and text i belong together, and anything with the same caption is a hit. A query succeeds if its nearest hit
     is among the k nearest. A miss that is as near as that hit, within [`EQUAL`], counts as nearer, so that embeddings
-    that are all the same find nothing. A k above the number of clips gives no metric.
-
-    Args:
-        audio_embeds, text_embeds (`np.ndarray` of shape `(n, width)`): Of clips and their captions, of any length.
-        caption_ids (`np.ndarray` of shape `(n,)`): Equal for equal captions.
-        ks (`Sequence[int]`, defaults to `(1, 5, 10)`): Each at least 1.
+    that are all the same find nothing. A k above the number of clips gives no metric. Embeddings are `(n, width)`;
+    `caption_ids`, `(n,)`, are equal for equal captions.
     """
     counts = {len(audio_embeds), len(text_embeds), len(caption_ids)}
     if len(counts) > 1 or counts == {0}:

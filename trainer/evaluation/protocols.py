@@ -120,13 +120,9 @@ GERMAN = {
     "bored": "gelangweilt",
 }
 FEELING = "this person is feeling {}."
-EMOTION = "the speaker's emotion: {}."
-"""Like [`FEELING`], it reads well with adjectives and with nouns."""
-EITHER_LANGUAGE = ("{}.", "Emotion: {}.")
-"""They read well in English and in German."""
-PERSON_IN_EITHER = ("{}.", "Person: {}.")
-"""They read well in English and in German, for what is not an emotion."""
-
+EMOTION = "the speaker's emotion: {}."  # as the one before, for adjectives and nouns
+EITHER_LANGUAGE = ("{}.", "Emotion: {}.")  # English and German
+PERSON_IN_EITHER = ("{}.", "Person: {}.")  # what is not an emotion
 
 PARACLAP = (
     "Classes, words and clips are those of the public evaluation code of ParaCLAP (Jing et al., Interspeech 2024); "
@@ -148,7 +144,7 @@ def _protocol(
     asked: Mapping[str, str] | None = None,
     *,
     template: str = "{}",
-    others: Sequence[Mapping[str, str]] = (ADJECTIVES, NOUNS),
+    others: Sequence[Mapping[str, str] | tuple[str, ...]] = (ADJECTIVES, NOUNS),
     templates: tuple[str, str] = (FEELING, EMOTION),
     split: str = "all clips",
     language: str = "en",
@@ -156,7 +152,10 @@ def _protocol(
     published: Sequence[float] = (),
     source: str = PARACLAP,
 ) -> Protocol:
-    """One row: labels in the order of their classes; `asked` has the words that are not the name of the class."""
+    """
+    One row: labels in the order of their classes; `asked` has words where they are not the name of the class, `others`
+    words by class or in the order of the classes.
+    """
     classes = tuple(dict.fromkeys(labels.values()))
     return Protocol(
         name=f"{corpus}-{len(classes)}",
@@ -164,9 +163,14 @@ def _protocol(
         corpus=corpus,
         language=language,
         text_language="en",
-        words={name: name for name in classes} | dict(asked or {}),
+        words={name: (asked or {}).get(name, name) for name in classes},
         template=template,
-        other_words=tuple({name: words[name] for name in classes} for words in others),
+        other_words=tuple(
+            {name: words[name] for name in classes}
+            if isinstance(words, Mapping)
+            else dict(zip(classes, words, strict=True))
+            for words in others
+        ),
         other_templates=templates,
         split=split,
         labels=labels,
@@ -240,10 +244,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "FAU Aibo",
             "fau-aibo",
             {"IDL": "non-negative", "NEG": "negative"},
-            others=(
-                {"non-negative": "neutral or positive", "negative": "negative"},
-                {"non-negative": "nicht negativ", "negative": "negativ"},
-            ),
+            others=(("neutral or positive", "negative"), ("nicht negativ", "negativ")),
             published=(0.500, 0.470, 0.526, 0.555),
             **_AIBO,
         ),
@@ -252,20 +253,8 @@ PROTOCOLS: dict[str, Protocol] = {
             "fau-aibo",
             {"A": "angry", "E": "emphatic", "N": "neutral", "P": "motherese", "R": "rest"},
             others=(
-                {
-                    "angry": "anger",
-                    "emphatic": "emphasis",
-                    "neutral": "neutrality",
-                    "motherese": "affection",
-                    "rest": "something else",
-                },
-                {
-                    "angry": "wütend",
-                    "emphatic": "nachdrücklich",
-                    "neutral": "neutral",
-                    "motherese": "liebevoll",
-                    "rest": "etwas anderes",
-                },
+                ("anger", "emphasis", "neutrality", "affection", "something else"),
+                ("wütend", "nachdrücklich", "neutral", "liebevoll", "etwas anderes"),
             ),
             published=(0.211, 0.185, 0.197, 0.204),
             **_AIBO,
@@ -275,10 +264,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "alc",
             {"AL": "intoxicated", "NAL": "not intoxicated"},
             {"intoxicated": "intoxicated with alcohol", "not intoxicated": "not intoxicated with alcohol"},
-            others=(
-                {"intoxicated": "drunk", "not intoxicated": "sober"},
-                {"intoxicated": "betrunken", "not intoxicated": "nüchtern"},
-            ),
+            others=(("drunk", "sober"), ("betrunken", "nüchtern")),
             templates=PERSON_IN_EITHER,
             split="test split of the Interspeech 2011 Speaker State Challenge",
             language="de",
@@ -289,10 +275,7 @@ PROTOCOLS: dict[str, Protocol] = {
             "SLD",
             "sld",
             {"L": "likeable", "NL": "not likeable"},
-            others=(
-                {"likeable": "pleasant", "not likeable": "unpleasant"},
-                {"likeable": "sympathisch", "not likeable": "unsympathisch"},
-            ),
+            others=(("pleasant", "unpleasant"), ("sympathisch", "unsympathisch")),
             templates=PERSON_IN_EITHER,
             split="test split of the Interspeech 2012 Speaker Trait Challenge",
             language="de",
@@ -312,15 +295,7 @@ PROTOCOLS: dict[str, Protocol] = {
                 "C": "contemptuous",
                 "N": "neutral",
             },
-            {
-                "angry": "anger",
-                "sad": "sadness",
-                "happy": "happiness",
-                "surprised": "surprise",
-                "fearful": "fear",
-                "disgusted": "disgust",
-                "contemptuous": "contempt",
-            },
+            NOUNS | {"neutral": "neutral"},
             split="Test1, clips on one of whose eight primary emotions the raters agreed",
             source=OURS,
         ),
