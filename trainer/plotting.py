@@ -59,10 +59,9 @@ def wrapped(text: str, width: int) -> str:
 
 def spread(wanted: np.ndarray, gap: float) -> np.ndarray:
     """
-    Move labels apart: to the middle of where one pass up and one pass down would push them.
+    Move labels apart, to at least `gap`: to the middle of where one pass up and one pass down would push them.
 
-    `wanted` is ascending; the result is between 0 and 1. `gap` is the least distance of neighbours; `(n - 1) * gap` is
-    at most 1.
+    `wanted` is ascending; the result is between 0 and 1, and `(n - 1) * gap` must be at most 1.
     """
     steps = gap * np.arange(len(wanted))
     slack = wanted - steps  # labels keep apart where this does not fall

@@ -66,10 +66,7 @@ def code(name: str) -> str:
 
 
 def image(alt: str, path: str) -> str:
-    """
-    Show an image, with its path and what it shows for those who cannot see it; what would end a link early is
-    escaped.
-    """
+    """Show an image, with a description for those who cannot see it; what would end a link early is escaped."""
     return f"![{alt.replace('[', '(').replace(']', ')')}]({quote(path)})"
 
 
@@ -105,15 +102,10 @@ def footnotes(
     noted: Iterable[tuple[str, "ZeroShot"]], places: Collection[str] = (), metrics: Iterable["Metric"] = ()
 ) -> str:
     """
-    Explain the marks of a table, and the words about chance.
+    Explain the marks of a table, and the words about chance: a list, with each reason once.
 
-    Args:
-        noted (`Iterable[tuple[str, ZeroShot]]`): What each result is called, and whether it is zero-shot.
-        places (`Collection[str]`): The [`~smoothclap_trainer.evaluation.results.AgainstChance`] of all results.
-        metrics (`Iterable[Metric]`): Those whose intervals are shown.
-
-    Returns:
-        `str`: Bullets, each reason once with the results that it holds for; `""` where nothing needs a word.
+    `noted` has the name and the zero-shot status of each result, `places` where they lie, and `metrics` those whose
+    intervals are shown.
     """
     reasons: dict[tuple[str, str], list[str]] = {}
     for name, zero_shot in noted:

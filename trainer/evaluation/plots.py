@@ -20,18 +20,12 @@ def project(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> tuple[np.ndar
     """
     Project clips and classes' texts onto the plane in which they vary most.
 
-    The two kinds of embeddings of a contrastive model are in separate narrow cones (the modality gap, Liang et al.,
-    2022), so that a common projection would show the gap and little else. Each kind is therefore centred by its own
-    mean before one principal component analysis of both. So the map does not show which class a clip is nearest to.
+    Audio and text embeddings are in separate narrow cones (the modality gap, Liang et al., 2022). A common projection
+    would show little but that gap, so each kind is centred by its own mean before one principal component analysis of
+    both. The map therefore does not show which class a clip is nearest to.
 
-    Args:
-        audio_embeds (`np.ndarray` of shape `(clips, width)`): Embeddings of clips, of any length.
-        class_embeds (`np.ndarray` of shape `(classes, width)`): Embeddings of the classes' texts.
-
-    Returns:
-        `tuple`: Places of the clips, `(clips, 2)`, those of the classes, `(classes, 2)`, and the shares of the variance
-        of the two axes. The same embeddings give the same map: of each axis, the entry that is largest in size is
-        positive.
+    Returns the places of the clips, `(clips, 2)`, and of the classes, `(classes, 2)`, and the two axes' shares of the
+    variance. Of each axis, the largest entry is positive, so that the same embeddings give the same map.
     """
     clips = _centred(audio_embeds, "audio_embeds")
     texts = _centred(class_embeds, "class_embeds")
@@ -50,12 +44,9 @@ def _centred(embeds: np.ndarray, name: str) -> np.ndarray:
     return units - units.mean(axis=0)
 
 
-MAX_POINTS = 5_000
-"""A map shows at most so many clips, chosen at random with a fixed seed."""
-LAYER = 250
-"""A map is drawn in layers of so many clips, so that no class covers another."""
-TEXT_SIZE = 200
-"""Area of a map's large marks."""
+MAX_POINTS = 5_000  # of a map; others are left out at random
+LAYER = 250  # clips of a map are drawn in layers, so that no class covers another
+TEXT_SIZE = 200  # area of the large marks of a map
 PAIRS_PER_INCH = 6.0
 
 
@@ -209,9 +200,7 @@ def captions(results: EvaluationResults) -> dict[str, str]:
 
 
 def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """
-    Name files after tasks and models, safely on any file system, and no two alike, also where case does not count.
-    """
+    """Name files after tasks and models, safely on any file system, and no two alike, whatever their case."""
     stems: dict[tuple[str, str], str] = {}
     taken: set[str] = set()
     for task, model in pairs:
@@ -227,12 +216,7 @@ def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
 
 
 def draw_plots(task: TaskResults, result: ModelResult, answers: Answers, folder: Path, stem: str) -> list[Plot]:
-    """
-    Draw the plots of one model in one task, as `{stem}-{kind}.png`.
-
-    These are confusion matrix, reliability and emotion map; and similarity against distance, where three classes or
-    more have a published place.
-    """
+    """Draw the plots of one model in one task, as `{stem}-{kind}.png`, with the kinds of [`CAPTIONS`]."""
     title, classes = task.protocol.title, task.protocol.classes
     plots = {
         kind: Plot(folder / f"{stem}-{kind}.png", caption.format(result.model, title))

@@ -29,7 +29,7 @@ from .valence_arousal import ValenceArousal
 
 
 FORMAT = 1
-"""Of the file; to be raised when a reader of the old ones could not read the new."""
+"""Of the file."""
 DECIMALS = 6
 """To which floats are rounded in the file."""
 
@@ -81,8 +81,7 @@ class ModelResult:
     """
     What one model reached in one task.
 
-    `confusion` counts clips; its rows are true classes. `groups` are UARs, where metrics are means over groups.
-    `chance` is the UAR of guessing.
+    Rows of `confusion` are true classes. `groups` are UARs, where metrics are means over groups.
     """
 
     model: str
@@ -111,11 +110,9 @@ class ModelResult:
 @dataclass(frozen=True, kw_only=True)
 class JudgedClips:
     """
-    The clips of a task: their number, also by class, and what is known of them.
+    The clips of a task: how many, how many are left out by reason, and how many have a problem and are judged.
 
-    `left_out` counts clips by reason; `doubtful` counts by problem those that are judged in spite of it, and is None in
-    files of versions that did not check. `sha256` is over ids, labels and the bytes of the files, in the order of the
-    rows.
+    `doubtful` is None in files of versions that did not check. `sha256` is over ids, labels and the bytes of the files.
     """
 
     clips: int
@@ -138,12 +135,7 @@ class TaskResults:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatedModel:
-    """
-    A model, as its checkpoint describes it.
-
-    `revision` is its commit on the Hub; `weights_sha256` is None if the weights are not from a file, and
-    `training_corpora` if the checkpoint records nothing.
-    """
+    """A model, as its checkpoint describes it; None is what it does not record."""
 
     name: str
     revision: str | None
@@ -156,26 +148,15 @@ class EvaluatedModel:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """
-    What one model answered in one task, clip by clip.
-
-    Args:
-        ids (`list[str]`): Of the clips.
-        speakers (`list[str | None]`): Of the clips; None where unknown.
-        audio_embeds (`np.ndarray` of shape `(clips, width)`): Of the clips, unit length.
-        class_embeds (`np.ndarray` of shape `(classes, width)`): Of the protocol's texts, unit length.
-        true (`np.ndarray` of shape `(clips,)`): Index of each clip's class.
-        predicted (`np.ndarray` of shape `(clips,)`): The class with the largest cosine; among equals the first.
-        probabilities (`np.ndarray` of shape `(clips, classes)`): Softmax of the model's logit scale times the cosines.
-    """
+    """What one model answered in one task, clip by clip; embeddings have unit length."""
 
     ids: list[str]
     speakers: list[str | None]
-    audio_embeds: np.ndarray
-    class_embeds: np.ndarray
-    true: np.ndarray
-    predicted: np.ndarray
-    probabilities: np.ndarray
+    audio_embeds: np.ndarray  # (clips, width)
+    class_embeds: np.ndarray  # (classes, width), of the protocol's texts
+    true: np.ndarray  # (clips,)
+    predicted: np.ndarray  # (clips,): the class with the largest cosine, among equals the first
+    probabilities: np.ndarray  # (clips, classes): softmax of the logit scale times the cosines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,15 +164,8 @@ class EvaluationResults:
     """
     All results of an evaluation, with what they depend on.
 
-    Args:
-        models (`tuple[EvaluatedModel, ...]`): In the order asked for.
-        tasks (`tuple[TaskResults, ...]`): Each with the results of all models, in their order.
-        settings (`dict[str, int]`): `seed`, `bootstrap_samples` and `batch_size`.
-        versions (`dict[str, str]`): Of the software.
-        times (`dict[str, Any]`): When it ended and the seconds that each model took. Only this differs between equal
-            runs.
-        answers (`Mapping[tuple[str, str], Answers]`): By the names of task and model. It is not in the file, so it is
-            empty after [`~EvaluationResults.load`].
+    `settings` are `seed`, `bootstrap_samples` and `batch_size`; only `times` differ between equal runs. `answers`, by
+    the names of task and model, are not in the file, so they are empty after [`~EvaluationResults.load`].
     """
 
     __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
@@ -216,7 +190,7 @@ class EvaluationResults:
         return {name: title if shared[title] == 1 else f"{title} {code(name)}" for name, title in titles.items()}
 
     def of_model(self, model: str) -> list[tuple[TaskResults, ModelResult]]:
-        """Return what one model reached in each task; a `ValueError` says that there is no such model."""
+        """Return what one model reached in each task; a `ValueError` if there is no such model."""
         if model not in (names := [each.name for each in self.models]):
             raise ValueError(f"There are no results of {model!r}; these are of {names}.")
         return [(task, next(each for each in task.results if each.model == model)) for task in self.tasks]
@@ -231,7 +205,7 @@ class EvaluationResults:
 
     @classmethod
     def from_json(cls, content: Any) -> "EvaluationResults":
-        """Read what [`~EvaluationResults.to_json`] returned; a `ValueError` says that it is something else."""
+        """Read what [`~EvaluationResults.to_json`] returned; a `ValueError` if it is something else."""
         found = content.get("format") if isinstance(content, Mapping) else None
         if found != FORMAT:
             raise ValueError(f"These are not results of an evaluation: `format` is {found!r}, not {FORMAT}.")
@@ -252,7 +226,7 @@ class EvaluationResults:
 
     @classmethod
     def load(cls, path: str | Path) -> "EvaluationResults":
-        """Read a file that [`~EvaluationResults.save`] wrote; a `ValueError` says what is wrong with it."""
+        """Read a file that [`~EvaluationResults.save`] wrote; a `ValueError` if it is something else."""
         return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
@@ -273,11 +247,8 @@ def describe_clips(
     """
     Describe the clips of a task.
 
-    Args:
-        rows (`pd.DataFrame`): With `id`, `path`, `label` and `speaker`, and `left_out` among its `attrs`.
-        classes (`Sequence[str]`): All classes, in their order.
-        hashes (`Mapping[str, str]`): From [`file_hashes`], of every `path`.
-        doubtful (`Mapping[str, str]`): Path to problem, of those judged in spite of one.
+    `rows` have `id`, `path`, `label` and `speaker`, and `left_out` among their `attrs`; `hashes` and `doubtful` are by
+    path.
     """
     digest = hashlib.sha256()
     for name, path, label in zip(rows["id"], rows["path"], rows["label"], strict=True):
@@ -300,9 +271,7 @@ def versions() -> dict[str, str]:
 
 
 def ready_for_json(value: Any) -> Any:
-    """
-    Return plain dictionaries and lists, with floats rounded to [`DECIMALS`], and None for those that are not finite.
-    """
+    """Return plain dictionaries and lists; floats are rounded to [`DECIMALS`], or None if they are not finite."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):

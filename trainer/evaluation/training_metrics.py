@@ -16,8 +16,7 @@ class ZeroShotMetrics:
     """
     `compute_metrics` of a [`~smoothclap_trainer.SmoothCLAPTrainer`]: `uar`, `accuracy` and R@k.
 
-    The first two are computed if there are wordings, at least two classes, and a clip whose label is known. UAR is the
-    paper's metric; accuracy and retrieval are ours.
+    UAR is the paper's metric; accuracy and retrieval are ours. The first two need wordings of at least two classes.
 
     Args:
         processor: Of the model, for the classes' texts.
@@ -49,11 +48,7 @@ class ZeroShotMetrics:
         return [*(["uar", "accuracy"] if len(self.texts) > 1 else []), *recalls]
 
     def prepare(self, model: Any) -> None:
-        """
-        Embed the classes' texts with the model as it is now; its mode stays. Call this before every evaluation.
-
-        The model must not be wrapped for distributed training, except by FSDP2's sharding.
-        """
+        """Embed the classes' texts before an evaluation, with a model that is not wrapped, except by FSDP2."""
         if len(self.texts) < 2:
             return
         if isinstance(model, FSDPModule):
@@ -69,10 +64,8 @@ class ZeroShotMetrics:
         """
         Compute the metrics of a whole set.
 
-        Args:
-            prediction (`EvalPrediction`): `predictions` holds the embeddings of all clips and of all their captions,
-                `(clips, projection_dim)` each; `label_ids` the label ids, -1 where unknown, and the caption ids, equal
-                for equal captions, `(clips,)` each.
+        `predictions` are the embeddings of clips and of captions, `(clips, width)` each; `label_ids` the label ids, -1
+        where unknown, and the caption ids, equal for equal captions, `(clips,)` each.
         """
         predictions, ids = cast(Any, prediction.predictions), cast(Any, prediction.label_ids)  # pairs of arrays
         (audio_embeds, text_embeds), (labels, caption_ids) = predictions, ids

@@ -16,11 +16,8 @@ from ..metrics import class_ids
 _HERE = Path(__file__).parent
 
 UAR = str(_HERE / "uar" / "uar.py")
-"""Script of the unweighted average recall."""
 ACCURACY = str(_HERE / "accuracy" / "accuracy.py")
-"""Script of the accuracy."""
 MACRO_F1 = str(_HERE / "macro_f1" / "macro_f1.py")
-"""Script of the macro F1."""
 
 INPUTS = """
 Args:
@@ -39,15 +36,13 @@ Returns:
 
 class IntervalMetric:
     """
-    A metric with its 95% interval, to be mixed into an `evaluate.Metric`; see the scripts in the folders beside.
+    A metric with its 95% interval, to be mixed into an `evaluate.Metric`.
 
     It is not an `evaluate.Metric` itself, because `evaluate` takes the first one in a script for the script's metric.
     """
 
-    metric: str
-    """A name in [`~.intervals.METRICS`]."""
+    metric: str  # a name in METRICS of intervals
     meaning: str
-    """What it is, for `evaluate`."""
 
     def _info(self) -> Any:
         import evaluate  # takes seconds, and the scripts have imported it
