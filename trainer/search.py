@@ -28,7 +28,6 @@ INDEX_FILE = "speech_index.safetensors"
 FORMAT = "1"
 SAME_MODEL = ("class", "weights_sha256", "sampling_rate")  # the name may differ: a model can move
 DECIMALS = 6  # of cosines; equal vectors come out of a matrix product up to a millionth apart
-BLOCK_COSINES = 2**24  # in memory at a time, 64 MiB, or those of one query
 RECORD = {"model": dict, "folder": str, "clips": dict, "texts": list, "left_out": list}
 MODEL = {"name": str, "revision": str | None, "class": str, "weights_sha256": str, "sampling_rate": int}
 
@@ -221,12 +220,10 @@ class SpeechIndex:
         """Encode clips one at a time: there are few, and each then is exactly what it is alone."""
         if isinstance(clips, str | Path | np.ndarray) or not len(clips):
             raise ValueError(f"Give a list of at least one clip, not {clips!r}.")
-        embeds = []
-        for clip in clips:
-            problems: dict[int, ClipError] = {}
-            embeds.append(self.encoder.encode_audio([clip], num_workers=1, problems=problems))
-            if problems:
-                raise problems[0]
+        problems: dict[int, ClipError] = {}
+        embeds = [self.encoder.encode_audio([clip], num_workers=1, problems=problems) for clip in clips]
+        for problem in problems.values():
+            raise problem
         return np.concatenate(embeds)
 
 
@@ -255,18 +252,12 @@ def nearest(queries: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.nda
             f"The index has embeddings of width {candidates.shape[1]}, but its model's are {queries.shape[1]} wide. "
             "Build the index again."
         )
-    k = min(k, len(candidates))
-    indices = np.empty((len(queries), k), dtype=np.int64)
-    cosines = np.empty((len(queries), k), dtype=np.float32)
-    block = max(1, BLOCK_COSINES // len(candidates))
-    for start in range(0, len(queries), block):
-        for row, near in enumerate(queries[start : start + block] @ candidates.T, start):  # (n,)
-            threshold = np.partition(near, len(near) - k)[len(near) - k] - 10**-DECIMALS
-            found = np.flatnonzero(near >= threshold)  # at least k: the nearest, and all that equal the k-th
-            close = near[found].round(DECIMALS)
-            order = np.lexsort((found, -close))[:k]  # by cosine, then by index
-            indices[row], cosines[row] = found[order], close[order]
-    return indices, cosines
+    indices, cosines = [], []
+    for query in queries:
+        close = (candidates @ query).round(DECIMALS)  # (n,)
+        indices.append(np.argsort(-close, kind="stable")[:k])
+        cosines.append(close[indices[-1]])
+    return np.stack(indices), np.stack(cosines)
 
 
 def _matches(items: Sequence[Any], indices: np.ndarray, cosines: np.ndarray) -> list[list[Match]]:

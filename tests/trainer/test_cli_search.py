@@ -78,3 +78,23 @@ def test_what_is_not_there(checkpoint, monkeypatch):
     assert "index" in error(*find("a low voice"))
     Path("texts.txt").write_bytes(b"\n \n")
     assert "texts.txt" in error("search", "index", "speech", "--model", checkpoint, "--texts", "texts.txt")
+
+
+def test_files_that_are_left_out_are_reported(checkpoint, logs):
+    for name in ("speech/a.docx", "speech/b.docx", "speech/.hidden.wav"):
+        Path(name).write_bytes(b"")
+    for words in (("search", "index", "speech", "--index", "index"), ("embed", "speech")):
+        logs.clear()
+        smoothclap(*words, "--model", checkpoint)
+        assert "2 .docx (a.docx, b.docx), 1 hidden (.hidden.wav)" in logs.text
+
+
+def test_a_byte_order_mark_is_not_part_of_a_description(index, checkpoint):
+    Path("texts.txt").write_text("a low voice\n", encoding="utf-8-sig")
+    smoothclap(*index, "--texts", "texts.txt")
+    assert SpeechIndex.load("index", str(checkpoint)).texts == ["a low voice"]
+
+
+def test_remote_code_needs_the_model_by_name(index, checkpoint):
+    assert "--model" in error(*find("a low voice"), "--trust-remote-code")
+    assert "a low voice" in smoothclap(*find("a low voice"), "--trust-remote-code", "--model", checkpoint).stdout

@@ -483,10 +483,8 @@ def test_nearest_by_hand():
     assert nearest(on_circle(0), on_circle(90, 0), 5)[0].tolist() == [[1, 0]]
 
 
-@pytest.mark.parametrize("block", [1, 120])  # of one query, and of two with a last one
 @pytest.mark.parametrize("k", [1, 7, 50])
-def test_nearest_is_what_sorting_gives(monkeypatch, k, block):
-    monkeypatch.setattr(search, "BLOCK_COSINES", block)
+def test_nearest_is_what_sorting_gives(k):
     queries, candidates = random_rows(9, 0), random_rows(50, 1)
     exact = queries.astype(float) @ candidates.T.astype(float)
     indices, cosines = nearest(queries, candidates, k)

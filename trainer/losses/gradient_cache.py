@@ -1,9 +1,8 @@
 """Gradients of a joint batch that does not fit in memory, chunk by chunk, and equal to those of the whole batch.
 
-The loss needs the embeddings of all clips at once, but not their activations. So every chunk is first embedded without
-activations; the loss then gives the gradient of each embedding; then every chunk is embedded once more, with
-activations, and passes its embeddings' gradients on (Gao et al., 2021, arXiv 2101.06983). Both passes of a chunk draw
-the same random numbers, so that dropout and SpecAugment do the same twice.
+Every chunk is embedded without activations; the loss gives the gradient of each embedding; then every chunk is embedded
+once more, with activations, and passes these gradients on (Gao et al., 2021, arXiv 2101.06983). Both passes of a chunk
+draw the same random numbers, so that dropout and SpecAugment do the same twice.
 """
 
 import random

@@ -126,9 +126,8 @@ class JointLoss:
     SmoothCLAP's loss with the candidates of every process.
 
     Each process computes the rows of its own clips and captions against all candidates. With one-hot targets and the
-    forward reading it is CLAP's loss, symmetric InfoNCE.
-    `reading` is that of the paper's divergence, see [`~modeling_smoothclap.loss_smoothclap.soft_target_loss`]. With
-    `tile`, only so many rows of the matrices exist at a time: memory is then O(clips * width + clips * tile).
+    forward reading it is CLAP's loss, symmetric InfoNCE. `reading` is that of the paper's divergence, see
+    [`~modeling_smoothclap.loss_smoothclap.soft_target_loss`]. Only `tile` rows of the matrices exist at a time.
     """
 
     targets: SoftTargets
@@ -179,7 +178,10 @@ def _gather_together(tensors: Sequence[torch.Tensor], learns: Sequence[bool], si
 
 
 class BatchStatistics:
-    """Keeps the divergences, the scale and the captions of joint batches until they are logged."""
+    """
+    Keeps what is logged of joint batches: the divergences in nats, the scale, how many negatives a clip has, and the
+    share of captions that repeat another of their batch, which are negatives although they say the same.
+    """
 
     def __init__(self) -> None:
         self.batches: list[dict[str, torch.Tensor]] = []
@@ -197,12 +199,7 @@ class BatchStatistics:
         self.batches.append(values)
 
     def pop(self) -> dict[str, float]:
-        """
-        Return means over the batches since the last call and over all processes, which must call this together.
-
-        They are the divergences in nats, the scale, how many negatives a clip has, and the share of captions that
-        repeat another of their batch: such a caption is a negative although it says the same.
-        """
+        """Return means over the batches since the last call and over all processes, which must call this together."""
         taken, self.batches = self.batches, []
         if not taken:
             return {}

@@ -32,14 +32,10 @@ def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tens
 
 @dataclass(frozen=True)
 class TargetSource(ABC):
-    """A reason for which clips count as alike.
-
-    A subclass names the entries of a batch that it reads (`inputs`, the first of them required) and the source of the
-    idea (`provenance`).
-    """
+    """A reason for which clips count as alike."""
 
     name: ClassVar[str]
-    inputs: ClassVar[tuple[str, ...]]
+    inputs: ClassVar[tuple[str, ...]]  # entries of a batch, the first of them required
     provenance: ClassVar[str]
 
     @property
