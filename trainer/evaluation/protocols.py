@@ -9,52 +9,31 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Prompt:
-    """One way to ask for the classes: the place of its wording, 0 being the protocol's, its template and its texts."""
+    """One way to ask for the classes, with a text for each."""
 
-    words: int
+    words: int  # the place of the wording; 0 is the protocol's
     template: str
     texts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """
-    One task of zero-shot evaluation.
+    """One task of zero-shot evaluation. A `ValueError` lists what is wrong with its words, labels and templates."""
 
-    Args:
-        name (`str`): What names the task on the command line: `"iemocap-4"`.
-        title (`str`): For people: `"IEMOCAP 4"`.
-        corpus (`str`): A key of [`~.corpora.EMOTION_CORPORA`], or the name of the user's own.
-        language, text_language (`str`): BCP-47 tags of the speech and of the text queries.
-        words (`Mapping[str, str]`): Class to what the text query calls it, in the order of the classes.
-        template (`str`): What the words are put into, with one `{}`.
-        other_words (`tuple[Mapping[str, str], ...]`): Further wordings of the same classes, for prompt sensitivity.
-        other_templates (`tuple[str, ...]`): Further templates, for prompt sensitivity.
-        split (`str`): Which clips are judged, in words.
-        labels (`Mapping[str, str]`): Label in the corpus to class. Clips with another label are left out.
-        grouped_by (`str`, *optional*): What the groups are, `"session"`, where metrics are means over groups.
-        published (`Mapping[str, float]`): System to its published unweighted average recall, between 0 and 1.
-        source (`str`): Where the protocol comes from, and what is this project's choice.
-
-    Raises:
-        ValueError: if there are fewer than two classes, wordings name other classes or two alike, a label's class has
-            no words, or a template has not exactly one `{}`. All faults are reported at once.
-    """
-
-    name: str
-    title: str
-    corpus: str
-    language: str
-    text_language: str
-    words: Mapping[str, str]
-    template: str
-    other_words: tuple[Mapping[str, str], ...]
-    other_templates: tuple[str, ...]
-    split: str
-    labels: Mapping[str, str]
-    grouped_by: str | None
-    published: Mapping[str, float]
-    source: str
+    name: str  # on the command line: "iemocap-4"
+    title: str  # for people: "IEMOCAP 4"
+    corpus: str  # a key of EMOTION_CORPORA, or the name of the user's own
+    language: str  # BCP-47 tag of the speech
+    text_language: str  # BCP-47 tag of the text queries
+    words: Mapping[str, str]  # class to what the text query calls it, in the order of the classes
+    template: str  # what the words are put into, with one {}
+    other_words: tuple[Mapping[str, str], ...]  # further wordings, for prompt sensitivity
+    other_templates: tuple[str, ...]  # further templates, for prompt sensitivity
+    split: str  # which clips are judged, for people
+    labels: Mapping[str, str]  # label in the corpus to class; clips with another label are left out
+    grouped_by: str | None  # what the groups are, where metrics are means over groups: "session"
+    published: Mapping[str, float]  # system to its published UAR, between 0 and 1
+    source: str  # where the protocol comes from, and what is this project's choice
 
     def __post_init__(self) -> None:
         faults = [] if len(self.words) > 1 else [f"`words` names {len(self.words)} classes, but there must be two"]

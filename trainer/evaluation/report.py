@@ -92,14 +92,8 @@ def _draw(results: EvaluationResults, folder: Path) -> dict[tuple[str, str], lis
         raise ValueError(f"There are no answers of {absent}; plots need those of every task and model.")
     folder.mkdir(parents=True, exist_ok=True)
     stems = file_stems(results.pairs)
+    judged = [(task, result) for task in results.tasks for result in task.results]
     return {
-        (task.protocol.name, result.model): draw_plots(
-            task,
-            result,
-            results.answers[task.protocol.name, result.model],
-            folder,
-            stems[task.protocol.name, result.model],
-        )
-        for task in results.tasks
-        for result in task.results
+        pair: draw_plots(task, result, results.answers[pair], folder, stems[pair])
+        for pair, (task, result) in zip(results.pairs, judged, strict=True)
     }
