@@ -3,9 +3,6 @@
 import os
 import pickle
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ from torch import nn
 from transformers import AutoModel, AutoProcessor, pipeline
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
-from modeling_smoothclap.convert_to_hf import convert, main
+from modeling_smoothclap.convert_to_hf import convert
 from tests import tiny
 from tests.modeling_smoothclap.paraclap import (
     ParaCLAP,
@@ -26,9 +23,9 @@ from tests.modeling_smoothclap.paraclap import (
     without_pooler,
     wrapped,
 )
+from tests.smoothclap import error, smoothclap
 
 
-REPOSITORY = Path(__file__).parents[2]
 LABELS = ["a low voice", "a high voice", "eine leise, traurige Stimme"]
 MARKER = "audio_projection.linear1.weight"
 
@@ -150,22 +147,19 @@ def test_says_that_a_scale_beyond_the_limit_is_held(original, folders, tmp_path,
     assert model.logit_scale().item() == pytest.approx(100)
 
 
-# Refusals: each is one line on stderr and exit status 1, and nothing is written.
+# Refusals: each is one line, and nothing is written.
 
 
 @pytest.fixture
-def refusal(original, folders, tmp_path, capsys):
-    """A function that runs the command, checks that it refuses as it should, and returns what it says."""
+def refusal(original, folders, tmp_path):
+    """A function that converts, checks that it is refused, and returns what the error says."""
 
     def run(state=None, checkpoint=None, audio=folders[0], text=folders[1]):
         checkpoint = checkpoint or save_checkpoint(tmp_path, state or original.state_dict())
-        options = ["--audio-config", str(audio), "--text-config", str(text)]
-        assert main([str(checkpoint), str(tmp_path / "out"), *options]) == 1
-        captured = capsys.readouterr()
-        assert captured.out == ""
-        assert captured.err.count("\n") == 1
-        assert not (tmp_path / "out").is_dir()
-        return captured.err.strip().replace(str(tmp_path), "TMP")
+        with pytest.raises(ValueError, match=r"\w") as refused:
+            convert(checkpoint, tmp_path / "out", audio, text)
+        assert "\n" not in str(refused.value) and not (tmp_path / "out").is_dir()
+        return str(refused.value).replace(str(tmp_path), "TMP")
 
     return run
 
@@ -265,7 +259,7 @@ def test_directory_without_a_configuration(tower, content, reason, refusal, tmp_
         (tmp_path / "spoilt" / "config.json").write_text(content)
     message = refusal(**{tower: tmp_path / "spoilt"})
     assert message.startswith(f"Cannot read the {tower} configuration from 'TMP/spoilt' ({reason}")
-    cure = f"pass as --{tower}-config a directory that holds it, or a hub id while the hub can be reached."
+    cure = f"pass as --{tower}-config a folder that holds it, or a Hub id while the Hub can be reached."
     assert message.endswith(cure)
 
 
@@ -297,27 +291,24 @@ def test_tokenizer_with_more_tokens_than_the_tower(refusal, text_folder):
 def test_output_that_is_a_file(refusal, tmp_path, original):
     (tmp_path / "out").touch()
     message = refusal(without_pooler(original.state_dict()))
-    assert message == "Cannot write to TMP/out (File exists); choose another directory."
+    assert message == "Cannot write to TMP/out (File exists); choose another folder."
 
 
-# The command itself, in processes of its own.
+# The command
 
 
-def test_command_writes_a_directory_that_carries_its_code(original, folders, tmp_path):
+def test_command_writes_a_folder_that_carries_its_code(original, folders, tmp_path):
     path, (audio, text) = save_checkpoint(tmp_path, original.state_dict(), old_weight_norm, wrapped), folders
     output = tmp_path / "new" / "out"
-    command = [sys.executable, "-m", "modeling_smoothclap.convert_to_hf", path, output]
-    command += ["--audio-config", audio, "--text-config", text]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "Left out on purpose: text_branch.base.pooler.dense.weight" in done.stderr
-    assert done.stderr.endswith(f"Wrote the model and its processor to {output}.\n")
+    printed = smoothclap("convert", path, output, "--audio-config", audio, "--text-config", text).stdout
+    assert str(output) in printed and f"rank --model {output}" in printed
     written = {file.name for file in output.iterdir()}
     assert {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json"} <= written
     modules = ["configuration", "modeling", "towers", "loss", "feature_extraction", "processing"]
     assert {f"{module}_smoothclap.py" for module in modules} <= written
     assert '"AutoModel": "modeling_smoothclap.SmoothCLAPModel"' in (output / "config.json").read_text()
     assert type(AutoModel.from_pretrained(output)) is SmoothCLAPModel
+    assert "nothing.pth" in error("convert", "nothing.pth", output)
 
 
 def test_the_converted_model_records_what_paraclap_was_trained_on(converted):
