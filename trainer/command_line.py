@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,19 +15,19 @@ import typer
 from packaging.requirements import Requirement
 from typer.core import TyperCommand
 
-from .files import whole_file
+from . import EXTRAS
+from .files import Record
 
 
 if TYPE_CHECKING:
     from modeling_smoothclap.encoding_smoothclap import SmoothCLAPEncoder
 
+    from .data.clips import BadClip
+    from .search import SpeechIndex
+
 
 INTERRUPTED = 128 + 2
 """Exit status of a process that Ctrl-C ended, as shells have it."""
-EXTRAS = {"matplotlib": "plots", "opensmile": "opensmile"} | dict.fromkeys(
-    ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml"), "train"
-)
-"""Libraries that a light install lacks, and the extra that installs each."""
 BAR = 30  # characters
 BEST, OTHERS = "#332288", "#a9a3d1"
 
@@ -85,9 +86,25 @@ def program() -> str:
     return os.path.relpath(started)
 
 
-def next_step(*words: str) -> None:
-    """Print a command that could come next."""
-    typer.echo(f"Next: {program()} {' '.join(words)}")
+def next_step(*words: Any) -> None:
+    """Print a command that could come next, and that works as it is printed."""
+    typer.echo(f"Next: {program()} {shlex.join(map(str, words))}")
+
+
+def same_model(model: str, trust_remote_code: bool) -> list[str]:
+    """Return the options that load the same model in another command."""
+    return ["--model", model, *trusted(trust_remote_code)]
+
+
+def trusted(trust_remote_code: bool) -> list[str]:
+    """Return the option that lets code of a checkpoint run, if it may."""
+    return ["--trust-remote-code"] if trust_remote_code else []
+
+
+def alone(option: str, ctx: typer.Context) -> None:
+    """Refuse what would be ignored next to an option that only lists something."""
+    if ignored := [word for word in ctx.obj if word != option]:
+        raise typer.BadParameter(f"{option} only prints a list: leave out {shlex.join(ignored)!r}.")
 
 
 def read_texts(path: Path) -> list[str]:
@@ -114,6 +131,13 @@ def audio_files(paths: Sequence[Path]) -> list[str]:
     return found
 
 
+def quiet() -> None:
+    """Show errors of Transformers only, and all of what this project logs."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+
+
 def load_encoder(model: str, device: str | None, trust_remote_code: bool) -> "SmoothCLAPEncoder":
     """Load a model without a bar for its weights."""
     from transformers.utils import logging
@@ -137,6 +161,31 @@ def show_rankings(rankings: Mapping[str, Sequence[Any]]) -> None:
         for each in ranking:
             typer.echo(f"  {each.text:<{width}}  {each.score:.2f}  {'█' * round(BAR * each.score)}")
     typer.echo("\nThe scores of a clip add up to 1: they compare these descriptions with each other.")
+
+
+def show_left_out(bad: Sequence["BadClip"]) -> None:
+    """Print which clips were left out, and why."""
+    for clip in bad:
+        typer.echo(f"left out: {clip.name!r}: {clip.problem} ({clip.detail})", err=True)
+
+
+def show_index(folder: Path, index: "SpeechIndex", earlier: "SpeechIndex | None") -> None:
+    """Print how many clips and texts an index has, and what is new since an earlier one."""
+    known = set(earlier.clips.values()) if earlier else set()
+    new = sum(digest not in known for digest in index.clips.values())
+    gone = len(earlier.clips.keys() - index.clips.keys()) if earlier else 0
+    typer.echo(f"{folder}: {len(index.clips)} clips ({new} new, {gone} no longer there), {len(index.texts)} texts")
+
+
+def show_metrics(folder: Path) -> None:
+    """Print the metrics of a training run."""
+    for name, value in json.loads((folder / Record.METRICS).read_text()).items():
+        if not name.endswith(("_runtime", "_per_second")):
+            typer.echo(f"{name}: {value:.4f}")
+    if (folder / Record.ATTRIBUTES).is_file():
+        import pandas as pd
+
+        typer.echo(pd.read_csv(folder / Record.ATTRIBUTES).to_string(index=False, float_format="%.3f"))
 
 
 def show_settings() -> None:
@@ -171,12 +220,10 @@ def show_found(queries: list[str], answers: Sequence[Sequence[tuple[Any, float]]
 
 def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
     """Draw a bar chart for each clip, and save all as one PNG."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
+    from .plotting import canvas
 
-    with style.context(["default", {"text.parse_math": False}]):  # a $ in a description would begin a formula
-        rows = [len(ranking) + 1 for ranking in rankings.values()]
-        figure = Figure(figsize=(7, 0.3 * sum(rows) + 0.4), layout="constrained")
+    rows = [len(ranking) + 1 for ranking in rankings.values()]
+    with canvas(7, 0.3 * sum(rows) + 0.4, "", path) as figure:
         panels = figure.subplots(len(rows), squeeze=False, sharex=True, height_ratios=rows)[:, 0]
         for axes, (clip, ranking) in zip(panels, rankings.items(), strict=True):
             colours = [BEST, *[OTHERS] * (len(ranking) - 1)]
@@ -188,8 +235,6 @@ def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
             axes.tick_params(left=False)
             axes.spines[["top", "right", "bottom"]].set_visible(False)
         panels[-1].set_xlabel("score: the scores of a clip add up to 1", loc="left")
-        with whole_file(path) as unfinished:
-            figure.savefig(unfinished, dpi=150, format="png")
 
 
 def examine() -> list[str]:
