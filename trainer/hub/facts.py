@@ -111,11 +111,7 @@ class Notes:
 
 class CardFacts:
     """
-    The facts in the folder of a checkpoint. What has no file there is `None` or empty, and never guessed.
-
-    `config.json` and the weights are the model's; [`~provenance.record_training`] writes most other files.
-    `zero_shot.json` is the `results.json` of an evaluation of these weights. Each of `images` has what it shows, and
-    its path in the folder.
+    The facts in the folder of a checkpoint, as its [`~files.Record`]s have them. What has no file is `None` or empty.
 
     Args:
         folder (`str` or `Path`): The checkpoint.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +74,9 @@ def forget_earlier_run(folder: str | Path) -> None:
 @dataclass(frozen=True)
 class CheckpointKind:
     """
-    What a checkpoint of one kind needs besides configuration, weights and card.
-
-    `model` and `processor` are the Auto classes that load it; `parts` has each part of the processor and the files of
-    which it needs one; `code` the Auto classes whose code `auto_map` has to name, if transformers lacks the model;
-    `card` says how to get a card.
+    What a checkpoint of one kind needs: the Auto classes that load `model` and `processor`; of each part of the
+    processor one of some files; in `auto_map` the `code` of some Auto classes, if transformers lacks the model; a
+    card, and how to get it.
     """
 
     model: Any
@@ -108,7 +107,7 @@ DUAL_ENCODER = CheckpointKind(
     AutoProcessor,
     {"feature extractor": EXTRACTOR_FILES, "tokenizer": VOCABULARIES},
     frozenset({"AutoConfig", "AutoModel", "AutoProcessor", "AutoFeatureExtractor"}),
-    "Write it with `smoothclap card FOLDER`",
+    "Write it with: smoothclap card {folder}",
 )
 CLASSIFIER = CheckpointKind(
     AutoModelForAudioClassification,
@@ -148,8 +147,8 @@ def plan(folder: str | Path) -> Plan:
     Check that a folder is a whole checkpoint that loads, with its card, and list what to upload of it.
 
     A file is uploaded only if it is known: configuration, weights, processor, the code that `auto_map` names with what
-    it imports, the card and what the card links to, and the records of training and evaluation. Training checkpoints,
-    optimiser states, pickles, `work/` and anything else stay. Symbolic links are followed.
+    it imports, the card and what the card links to, and the records of training and evaluation. Anything else stays.
+    Symbolic links are followed.
 
     Raises:
         ValueError: Something is missing, damaged, names code of another repository, or holds an access token.
@@ -167,7 +166,7 @@ def plan(folder: str | Path) -> Plan:
     what |= dict.fromkeys(_weights(folder), "weights")
     what |= dict.fromkeys(_processor(folder, kind), "processor")
     what |= dict.fromkeys(_code(folder, kind), "code that loads it")
-    _need(folder, CARD, kind.card)
+    _need(folder, CARD, kind.card.format(folder=shlex.quote(str(folder))))
     what |= {name: record for name, record in RECORDS.items() if (folder / name).is_file()}
     what |= {name: "shown by the card" for name in _linked(folder) if name not in what}
     _check_thresholds(folder)

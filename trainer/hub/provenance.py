@@ -94,10 +94,8 @@ class ProvenanceCallback(TrainerCallback):
 @dataclass
 class TrainingSources:
     """
-    What a trainer is trained on, as far as its rows do not say it.
-
-    `splits` has all clips of the run; `test` may be one. `hub_datasets` names the data sets that are on the Hub, and
-    `feature_encoder` the Hub id or folder of a frozen encoder whose features shape the targets.
+    What a trainer is trained on: all clips of the run by split, the names of data sets that are on the Hub, and the Hub
+    id or folder of a frozen encoder whose features shape the targets.
     """
 
     splits: Mapping[str, Any]
@@ -106,12 +104,7 @@ class TrainingSources:
 
 
 def record_training(trainer: Any, folder: str | Path) -> None:
-    """
-    Write what was trained, on which data, and how it went.
-
-    `folder` gets `objective.json`, the loss; `data.json`; `origin.json`, what training started from; `versions.json`;
-    `training_log.yaml`; and `thresholds.json` and `standardisation.json` if captions or targets used them.
-    """
+    """Write what was trained, on which data, and how it went: the [`~files.Record`]s that a trainer knows."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     collator = trainer.data_collator
