@@ -34,7 +34,7 @@ help: ## list what you can do
 		while IFS='|' read -r target text; do printf '%-18s%s\n' "$$target" "$$text"; done
 
 demo: $(DEMO) ## rank descriptions of two real voices; ARGS='clip.wav --labels "a low voice" "a high voice"'
-	$(SMOOTHCLAP) rank $(ARGS)
+	$(SMOOTHCLAP) rank $(ARGS) --plot ranking.png
 
 test: $(DEV) ## run the tests; at least 95 % of the lines of each package must be reached
 	$(PYTEST) --ignore=tests/docs --cov --cov-report=

@@ -30,21 +30,11 @@ class NamedCheckpoint(NamedTuple):
 
 def parse_model(asked: str) -> NamedCheckpoint:
     """
-    Read which model is meant, and what to call it: `[NAME=]MODEL[@REVISION]`.
+    Read which model is meant, and what to call it: `[NAME=]MODEL[@REVISION]`, as in `"ours=user/model@v2"`.
 
     `MODEL` is a Hub id, a folder or "smoothclap-tiny". Without a name, a model of the Hub is called by its id and
-    revision, and a folder by its last part only, because results may be published. The name ends at the first equals
-    sign. What exists as it is written has neither name nor revision. A `ValueError` if a part is empty or a folder has
-    a revision.
-
-    Example:
-
-    ```python
-    >>> from modeling_smoothclap.checkpoint_smoothclap import parse_model
-    >>> parse_model("ours=user/model@v2")
-    NamedCheckpoint(name='ours', checkpoint='user/model', revision='v2')
-
-    ```
+    revision, and a folder by its last part, because results may be published. What exists as it is written has neither
+    name nor revision. A `ValueError` if a part is empty or a folder has a revision.
     """
     named = "=" in asked and not Path(asked).exists()
     name, _, model = asked.partition("=") if named else ("", "", asked)
@@ -63,9 +53,9 @@ def load_dual_encoder(
     name_or_dir: str, dtype: torch.dtype | str, revision: str | None, trust_remote_code: bool
 ) -> tuple[Any, Any, Path, str | None]:
     """
-    Load a dual encoder and its processor; the arguments and errors are those of `SmoothCLAPEncoder.from_pretrained`.
+    Load a dual encoder in evaluation mode, its processor, the folder of its files, and its commit on the Hub.
 
-    Returns the model in evaluation mode, its processor, the folder of its files, and its commit if it is from the Hub.
+    The arguments and errors are those of `SmoothCLAPEncoder.from_pretrained`.
     """
     path = _with_tiny(name_or_dir)
     folder, commit = find_checkpoint(path, revision)
@@ -128,8 +118,7 @@ def weights_sha256(folder: Path) -> str:
     """
     Return the SHA-256 of a checkpoint's weights, in hexadecimal; a `ValueError` if the folder has none.
 
-    It is that of the file of weights: safetensors if there are any, as transformers prefers them. Of several files, it
-    is that of what `sha256sum` prints of them in the order of their names.
+    Safetensors are preferred, as by transformers. Of several files, it is that of what `sha256sum` prints of them.
     """
     for patterns in _WEIGHTS:
         if files := sorted(path for pattern in patterns for path in folder.glob(pattern)):

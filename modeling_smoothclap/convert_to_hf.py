@@ -1,14 +1,5 @@
-"""Convert a checkpoint of SmoothCLAP's predecessor ParaCLAP (arXiv 2406.07203) to a SmoothCLAP model and processor.
+"""Convert a checkpoint of SmoothCLAP's predecessor ParaCLAP (arXiv 2406.07203) to a SmoothCLAP model and processor."""
 
-```bash
-python -m modeling_smoothclap.convert_to_hf best.pth.tar OUT
-```
-
-The checkpoint holds weights only: the towers' configurations and the tokenizer come from the Hub or from directories.
-"""
-
-import argparse
-import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -47,29 +38,25 @@ def convert(
     text_config: str | Path = PARACLAP_TEXT_CONFIG,
 ) -> SmoothCLAPModel:
     """
-    Write a ParaCLAP checkpoint as a directory for `AutoModel`, `AutoProcessor` and the zero-shot pipeline.
+    Write a ParaCLAP checkpoint as a folder for `AutoModel`, `AutoProcessor` and the zero-shot pipeline.
 
-    Each clip and text gets the embedding that ParaCLAP gives it, scaled to unit length. In a padded batch ParaCLAP
-    averages over the padding too; the converted model does not, so there a clip gets what ParaCLAP gives it alone.
-
-    BERT's pooler is left out, because ParaCLAP reads the first token's last hidden state and never used it. LayerDrop
-    and SpecAugment, which the audio configuration has from pretraining, are turned off. The configuration records the
-    corpus that ParaCLAP's paper names, MSP-Podcast; for a checkpoint that was trained on other speech, change
-    `training_corpora` there.
+    Each clip and text gets the embedding that ParaCLAP gives it alone, scaled to unit length. (In a padded batch
+    ParaCLAP averages over the padding, too.) BERT's pooler, which ParaCLAP never used, is left out. LayerDrop and
+    SpecAugment are turned off. `training_corpora` of the configuration names MSP-Podcast, as ParaCLAP's paper does:
+    change it for a checkpoint that was trained on other speech.
 
     Args:
         checkpoint (`str` or `Path`): ParaCLAP's `best.pth.tar`: a state dict, bare or under `"model"`.
-        output (`str` or `Path`): Directory to write to; it is created if needed.
-        audio_config (`str` or `Path`, *optional*): Hub id or directory of the audio tower's configuration. Without a
-            network, `SmoothCLAPConfig().audio_config.save_pretrained(directory)` writes the default's architecture.
-        text_config (`str` or `Path`, *optional*): Hub id or directory of the text tower's configuration and tokenizer.
+        output (`str` or `Path`): Folder to write to; it is made if needed.
+        audio_config (`str` or `Path`, *optional*): Hub id or folder of the audio tower's configuration. Without a
+            network, `SmoothCLAPConfig().audio_config.save_pretrained(folder)` writes the default's architecture.
+        text_config (`str` or `Path`, *optional*): Hub id or folder of the text tower's configuration and tokenizer.
 
     Returns:
         [`SmoothCLAPModel`]: The converted model, float32, in evaluation mode.
 
     Raises:
-        ValueError: The checkpoint cannot be read, is not ParaCLAP's or does not fit the configurations; these or the
-            tokenizer cannot be read; or `output` cannot be written.
+        ValueError: A file cannot be read or written, or the checkpoint is not ParaCLAP's or does not fit.
     """
     state = _read_state_dict(Path(checkpoint))
     if PROJECTION not in state or state[PROJECTION].ndim != 2:
@@ -94,7 +81,7 @@ def convert(
         model.save_pretrained(output)
         processor.save_pretrained(output)
     except OSError as error:
-        raise ValueError(f"Cannot write to {output} ({error.strerror or error}); choose another directory.") from error
+        raise ValueError(f"Cannot write to {output} ({error.strerror or error}); choose another folder.") from error
     return model.eval()
 
 
@@ -140,8 +127,8 @@ def _from_pretrained(loader: Any, source: str | Path, what: str, option: str) ->
     except Exception as error:  # OSError, ValueError and more, by what is wrong with the files or the network
         reason = str(error).partition("\n")[0].strip(" .:") or type(error).__name__
         raise ValueError(
-            f"Cannot read the {what} from {str(source)!r} ({reason}); pass as {option} a directory that holds it, or a "
-            "hub id while the hub can be reached."
+            f"Cannot read the {what} from {str(source)!r} ({reason}); pass as {option} a folder that holds it, or a "
+            "Hub id while the Hub can be reached."
         ) from error
 
 
@@ -150,7 +137,7 @@ def _read_tokenizer(source: str | Path, vocab_size: int) -> PreTrainedTokenizerB
     if len(tokenizer) > vocab_size:
         raise ValueError(
             f"The tokenizer from {str(source)!r} has {len(tokenizer)} tokens, but the text configuration there has "
-            f"room for {vocab_size}; pass as --text-config a directory where the two belong together."
+            f"room for {vocab_size}; pass as --text-config a folder where the two belong together."
         )
     return tokenizer
 
@@ -201,37 +188,3 @@ def _some(names: Iterable[Any], limit: int = 3) -> str:
     listed = [str(name) for name in names]
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return (", ".join(listed[:limit]) or "nothing") + more
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; return the exit status, 1 after a message on stderr if nothing was converted."""
-    parser = argparse.ArgumentParser(
-        prog="python -m modeling_smoothclap.convert_to_hf",
-        description="Convert a ParaCLAP checkpoint to a SmoothCLAP model and processor for Transformers.",
-    )
-    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="ParaCLAP's best.pth.tar")
-    parser.add_argument("output", metavar="OUT", help="directory to write to")
-    parser.add_argument(
-        "--audio-config",
-        metavar="NAME_OR_DIR",
-        default=PARACLAP_AUDIO_CONFIG,
-        help="hub id or directory of the audio tower's configuration (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--text-config",
-        metavar="NAME_OR_DIR",
-        default=PARACLAP_TEXT_CONFIG,
-        help="hub id or directory of the text tower's configuration and tokenizer (default: %(default)s)",
-    )
-    arguments = parser.parse_args(argv)
-    try:
-        convert(arguments.checkpoint, arguments.output, arguments.audio_config, arguments.text_config)
-    except ValueError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stderr.write(f"Wrote the model and its processor to {arguments.output}.\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -37,8 +37,16 @@ _MODULES = {
     "save_lora": ".towers",
     "write_model_card": ".hub.card",
 }
-_TRAINING_LIBRARIES = ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml")
-"""What the extra `train` installs, as it is imported."""
+EXTRAS = {
+    "matplotlib": "plots",
+    "opensmile": "opensmile",
+    **dict.fromkeys(("pyroomacoustics", "scipy"), "acoustics"),
+    **dict.fromkeys(("tensorboard", "trackio"), "logging"),
+    **dict.fromkeys(
+        ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml"), "train"
+    ),
+}
+"""Libraries that a light install lacks, as they are imported, and the extra that installs each."""
 
 __all__ = [
     "AcousticContextBank",
@@ -69,6 +77,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(_MODULES[name], __name__), name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in _TRAINING_LIBRARIES:
-            raise ImportError(f'{name} needs {error.name}: pip install "smoothclap[train]"') from error
+        if extra := EXTRAS.get((error.name or "").partition(".")[0]):
+            raise ImportError(f'{name} needs {error.name}: pip install "smoothclap[{extra}]"') from error
         raise

@@ -1,27 +1,32 @@
 """The console command `smoothclap`: every job of the package, from one clip to a model on the Hub."""
 
-import json
 import logging
-import shlex
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from .command_line import (
     Command,
+    alone,
     draw_rankings,
     examine,
     load_encoder,
     next_step,
-    program,
+    quiet,
     read_texts,
+    same_model,
     show_found,
+    show_index,
+    show_left_out,
+    show_metrics,
     show_rankings,
     show_settings,
     show_tasks,
+    trusted,
 )
+from .files import Record
 
 
 # What follows imports its libraries where it needs them: they take seconds, and a light install has not all of them.
@@ -49,35 +54,41 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Clips per batch; results do
 Workers = Annotated[int, typer.Option(min=1, help="Threads that read audio files.")]
 Texts = Annotated[Path | None, typer.Option(help="Text file with one description per line.")]
 
-BadClips = Annotated[Literal["raise", "skip"], typer.Option(help="Stop at unusable clips, or leave them out.")]
+BadClips = Annotated[
+    Literal["raise", "skip"],
+    typer.Option(help="Clips that are silent, too short or cannot be read: stop, or leave them out."),
+]
 
 
 @app.command(cls=Command)
 def rank(
+    ctx: typer.Context,
     clips: Annotated[list[Path] | None, typer.Argument(help="Audio files. Default: two clips of this package.")] = None,
     labels: Annotated[list[str], typer.Option(help="Descriptions to rank, in any language.")] = LABELS,
     model: Model = "smoothclap-tiny",
     template: Annotated[str, typer.Option(help="Text that each description is put into, at {}.")] = "{}",
-    plot: Annotated[Path | None, typer.Option(help="Image to draw. Default: ranking.png, with matplotlib.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the ranking as a PNG. Needs the extra plots.")] = None,
     device: Device = None,
     trust_remote_code: RemoteCode = False,
 ) -> None:
     """Rank descriptions: which fits best how a clip is said?"""
     from modeling_smoothclap import DEMO_CLIPS
 
-    for label in labels:
-        if Path(label).is_file():
-            raise ValueError(f"{label!r} is a file, not a description: write the clips before --labels.")
+    if files := [label for label in labels if Path(label).is_file()]:
+        raise ValueError(f"{files[0]!r} is a file, not a description: write the clips before --labels.")
     paths = [str(clip) for clip in clips or DEMO_CLIPS]
     rankings = load_encoder(model, device, trust_remote_code).rank(paths, labels, template)
     ranked = dict(zip(paths, rankings, strict=True))
     show_rankings(ranked)
-    if plot is not None or find_spec("matplotlib"):
-        draw_rankings(ranked, plot or Path("ranking.png"))
-        typer.echo(f"Image: {plot or 'ranking.png'}")
+    if not clips:
+        typer.echo("These clips come with the package. To rank your own, write them after `rank`.")
+    if plot is not None:
+        draw_rankings(ranked, plot)
+        typer.echo(f"Plot: {plot}")
+    if plot is None and find_spec("matplotlib"):
+        next_step("rank", *ctx.obj, "--plot", "ranking.png")
     else:
-        typer.echo('To get it as an image: pip install "smoothclap[plots]"')
-    next_step("rank YOUR_CLIP.wav --labels", '"slow speech"', '"fast speech"')
+        next_step("embed", *paths, *same_model(model, trust_remote_code))
 
 
 @app.command(cls=Command)
@@ -92,31 +103,28 @@ def embed(
     device: Device = None,
     trust_remote_code: RemoteCode = False,
 ) -> None:
-    """
-    Write embeddings of clips and texts to a file.
-
-    Rows have unit length, so that their dot products are cosines.
-    """
+    """Write embeddings of clips and texts to a file, of unit length: their dot products are cosines."""
     import numpy as np
 
-    from .data.clips import find_audio
+    from .data.clips import apply_policy, find_audio
     from .files import whole_file
+    from .search import encode_good_clips
 
     found = [str(each) for path in paths for each in (find_audio(path) if path.is_dir() else [path])]
     read = read_texts(texts) if texts else []
     encoder = load_encoder(model, device, trust_remote_code)
-    audio = encoder.encode_audio(found, batch_size, num_workers=num_workers, bad_clips=bad_clips)
-    used = np.isfinite(audio).all(axis=1)  # skipped clips are rows of NaN
-    for path, is_used in zip(found, used, strict=True):
-        if not is_used:
-            typer.echo(f"left out: {path}", err=True)
-    arrays = {"audio": audio[used], "paths": np.array(found)[used]}
+    embeds, bad = encode_good_clips(encoder, Path(), found, batch_size, num_workers)
+    apply_policy(bad, len(found), bad_clips)
+    show_left_out(bad)
+    good = [path for path in found if path in embeds]
+    arrays: dict[str, Any] = {"audio": np.stack([embeds[path] for path in good]), "paths": np.array(good)}
     if read:
         arrays |= {"text": encoder.encode_text(read), "texts": np.array(read)}
     with whole_file(output) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)
     typer.echo(f"{output}: {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}")
     typer.echo(f"Read it with numpy.load({str(output)!r}).")
+    next_step("rank", good[0], *same_model(model, trust_remote_code))
 
 
 @app.command(cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -137,13 +145,14 @@ def train(
     named = bool(words) and not words[0].startswith("-")
     overrides = words[named:]
     if settings:
+        alone("--settings", ctx)
         show_settings()
     elif init is not None:
         from .starting_config import write_starting_config
 
         path = write_starting_config(init, config if named else None, overrides)
-        typer.echo(f"Wrote {path}: it explains each of its lines.")
-        next_step("train", shlex.quote(str(path)))
+        typer.echo(f"Wrote {path}, which explains its settings.")
+        next_step("train", path)
     elif config is None or not named:
         raise typer.BadParameter(
             "name the YAML file first: smoothclap train CONFIG.yaml --seed 3. To write one for your clips: "
@@ -168,22 +177,17 @@ def _train(config: Path, overrides: list[str]) -> None:
     output = Path(str(trainer.args.output_dir))
     if trainer.stop.stopped:
         typer.echo(f"Stopped by SIGTERM at step {trainer.state.global_step}.")
-        next_step("train", shlex.join([str(config), *overrides, "--resume_from_checkpoint", "true"]))
+        next_step("train", config, *overrides, "--resume_from_checkpoint", "true")
         raise typer.Exit(STOPPED)
     if trainer.args.process_index == 0:
-        for name, value in json.loads((output / "metrics.json").read_text()).items():
-            if not name.endswith(("_runtime", "_per_second")):
-                typer.echo(f"{name}: {value:.4f}")
-        if (output / "attributes.csv").is_file():
-            import pandas as pd
-
-            typer.echo(pd.read_csv(output / "attributes.csv").to_string(index=False, float_format="%.3f"))
+        show_metrics(output)
         typer.echo(f"The model, its processor and its metrics are in {output}.")
-        next_step("rank --model", shlex.quote(str(output)))
+        next_step("rank", "--model", output)
 
 
 @app.command(cls=Command)
 def evaluate(
+    ctx: typer.Context,
     model: Annotated[
         list[str] | None, typer.Option(help="Hub ids or folders, as [NAME=]MODEL[@REVISION], or smoothclap-tiny.")
     ] = None,
@@ -206,15 +210,16 @@ def evaluate(
     predictions.csv with the answer for each clip.
     """
     if list_tasks:
+        alone("--list", ctx)
         return show_tasks()
     if not model or not tasks:
         raise typer.BadParameter("give --model and --tasks, or --list")
-    from transformers.utils import logging as transformers_logging
+    from modeling_smoothclap.checkpoint_smoothclap import parse_model
 
     from .evaluation.evaluator import evaluate as evaluate_models
     from .evaluation.report import summary_table
 
-    transformers_logging.set_verbosity_error()  # what the evaluator warns of is in the report
+    quiet()  # what the evaluator warns of is in the report
     results = evaluate_models(
         model,
         tasks,
@@ -227,31 +232,33 @@ def evaluate(
         trust_remote_code=trust_remote_code,
     )
     typer.echo(summary_table(results))
-    typer.echo(f"The results are in {output / 'results.json'}, the report is {output / 'report.md'}.")
+    typer.echo(f"The results are in {output / Record.RESULTS}, the report is {output / 'report.md'}.")
+    first = parse_model(model[0])
+    if first.revision is None:
+        next_step("rank", *same_model(first.checkpoint, trust_remote_code))
 
 
 @app.command("clep-dg", cls=Command)
 def clep_dg(config: Annotated[Path, typer.Argument(help="YAML file; docs/clep-dg.md explains it.")]) -> None:
     """
-    Run stages 2 and 3 of CLEP-DG.
+    Run stages 2 and 3 of CLEP-DG: fit acoustic contexts and a classifier from text alone, and test them on speech.
 
-    They fit acoustic contexts and a classifier from text alone, and test them on speech. A run that was interrupted
-    goes on with the contexts that it had fitted.
+    A run that was interrupted goes on with the contexts that it had fitted.
     """
-    from transformers.utils import logging as transformers_logging
-
     from .clep_dg.experiment import fit_clep_dg
     from .clep_dg.report import generalisation_table
     from .clep_dg.settings import ExperimentSettings
     from .config import read_yaml
 
-    transformers_logging.set_verbosity_error()  # of the library; this project's own warnings are shown
+    quiet()
     settings = read_yaml(config, ExperimentSettings)
     results = fit_clep_dg(settings)
     output = Path(settings.output)
     if results.generalisation:
         typer.echo(f"UAR, leave one corpus out:\n\n{generalisation_table(results)}")
     typer.echo(f"The results, the report, the classifier and the contexts are in {output}.")
+    for config_file in sorted((output / "classifier").rglob("config.json"))[:1]:
+        next_step("push", config_file.parent, "user/my-classifier")
 
 
 Index = Annotated[Path, typer.Option(help="Folder of the index.")]
@@ -281,13 +288,10 @@ def index_folder(
     read = read_texts(texts) if texts else None
     made = SpeechIndex.build(encoder, folder, read, bad_clips, earlier, batch_size, num_workers)
     made.save(index)
-    for bad in made.left_out:
-        typer.echo(f"left out: {bad.name!r}: {bad.problem} ({bad.detail})")
-    known = set(earlier.clips.values()) if earlier else set()
-    new = sum(digest not in known for digest in made.clips.values())
-    gone = len(earlier.clips.keys() - made.clips.keys()) if earlier else 0
-    typer.echo(f"{index}: {len(made.clips)} clips ({new} new, {gone} no longer there), {len(made.texts)} texts")
-    next_step("search find", '"a low voice"', *(() if index == INDEX else ("--index", shlex.quote(str(index)))))
+    show_left_out(made.left_out)
+    show_index(index, made, earlier)
+    elsewhere = [] if index == INDEX else ["--index", index]
+    next_step("search", "find", "a low voice", *elsewhere, *trusted(trust_remote_code))
 
 
 @search.command(cls=Command)
@@ -341,7 +345,7 @@ def convert(
     given = {"audio_config": audio_config, "text_config": text_config}
     convert_checkpoint(checkpoint, output, **{name: value for name, value in given.items() if value is not None})
     typer.echo(f"Wrote the model and its processor to {output}.")
-    next_step("rank --model", shlex.quote(str(output)))
+    next_step("rank", "--model", output)
 
 
 @app.command(cls=Command)
@@ -350,16 +354,14 @@ def card(
     name: Annotated[str | None, typer.Option(help="Hub id or name of the model. Default: the folder's name.")] = None,
 ) -> None:
     """
-    Write the model card of a checkpoint.
+    Write the model card of a checkpoint: README.md in its folder, made from the records there.
 
-    It becomes README.md in the folder, and is made from the records next to the weights. What only a person can
-    know belongs in notes.md in that folder. Copy results.json of `smoothclap evaluate` there as
-    zero_shot.json, and plots into pictures/.
+    Put what only you know into notes.md, results.json of `smoothclap evaluate` as zero_shot.json, plots into pictures/.
     """
     from .hub.card import write_model_card
 
     typer.echo(f"Wrote {write_model_card(folder, name)}.")
-    next_step("push", shlex.quote(str(folder)), name or "user/name")
+    next_step("push", folder, name or "user/name")
 
 
 @app.command(cls=Command)
@@ -383,7 +385,8 @@ def push(
     result = push_folder(folder, repo_id, private=wish, revision=revision, overwrite=overwrite, dry_run=not upload)
     typer.echo(result.describe().rstrip())
     if not upload:
-        typer.echo(f"Nothing was changed. To upload: {program()} {shlex.join(['push', *ctx.obj, '--push'])}")
+        typer.echo("Nothing was changed. The next command uploads it.")
+        next_step("push", *ctx.obj, "--push")
 
 
 @app.command(cls=Command)

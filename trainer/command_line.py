@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,19 +15,21 @@ import typer
 from packaging.requirements import Requirement
 from typer.core import TyperCommand
 
-from .files import whole_file
+from modeling_smoothclap import __version__
+
+from . import EXTRAS
+from .files import Record
 
 
 if TYPE_CHECKING:
     from modeling_smoothclap.encoding_smoothclap import SmoothCLAPEncoder
 
+    from .data.clips import BadClip
+    from .search import SpeechIndex
+
 
 INTERRUPTED = 128 + 2
 """Exit status of a process that Ctrl-C ended, as shells have it."""
-EXTRAS = {"matplotlib": "plots", "opensmile": "opensmile"} | dict.fromkeys(
-    ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml"), "train"
-)
-"""Libraries that a light install lacks, and the extra that installs each."""
 BAR = 30  # characters
 BEST, OTHERS = "#332288", "#a9a3d1"
 
@@ -85,9 +88,25 @@ def program() -> str:
     return os.path.relpath(started)
 
 
-def next_step(*words: str) -> None:
-    """Print a command that could come next."""
-    typer.echo(f"Next: {program()} {' '.join(words)}")
+def next_step(*words: Any) -> None:
+    """Print a command that could come next, and that works as it is printed."""
+    typer.echo(f"Next: {program()} {shlex.join(map(str, words))}")
+
+
+def same_model(model: str, trust_remote_code: bool) -> list[str]:
+    """Return the options that load the same model in another command."""
+    return ["--model", model, *trusted(trust_remote_code)]
+
+
+def trusted(trust_remote_code: bool) -> list[str]:
+    """Return the option that lets code of a checkpoint run, if it may."""
+    return ["--trust-remote-code"] if trust_remote_code else []
+
+
+def alone(option: str, ctx: typer.Context) -> None:
+    """Refuse what would be ignored next to an option that only lists something."""
+    if ignored := [word for word in ctx.obj if word != option]:
+        raise typer.BadParameter(f"{option} only prints a list: leave out {shlex.join(ignored)!r}.")
 
 
 def read_texts(path: Path) -> list[str]:
@@ -99,6 +118,13 @@ def read_texts(path: Path) -> list[str]:
     if not texts:
         raise ValueError(f"{str(path)!r} holds no descriptions: write one per line.")
     return texts
+
+
+def quiet() -> None:
+    """Show errors of Transformers only, and all of what this project logs."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
 
 
 def load_encoder(model: str, device: str | None, trust_remote_code: bool) -> "SmoothCLAPEncoder":
@@ -124,6 +150,31 @@ def show_rankings(rankings: Mapping[str, Sequence[Any]]) -> None:
         for each in ranking:
             typer.echo(f"  {each.text:<{width}}  {each.score:.2f}  {'█' * round(BAR * each.score)}")
     typer.echo("\nThe scores of a clip add up to 1: they compare these descriptions with each other.")
+
+
+def show_left_out(bad: Sequence["BadClip"]) -> None:
+    """Print which clips were left out, and why."""
+    for clip in bad:
+        typer.echo(f"left out: {clip.name!r}: {clip.problem} ({clip.detail})", err=True)
+
+
+def show_index(folder: Path, index: "SpeechIndex", earlier: "SpeechIndex | None") -> None:
+    """Print how many clips and texts an index has, and what is new since an earlier one."""
+    known = set(earlier.clips.values()) if earlier else set()
+    new = sum(digest not in known for digest in index.clips.values())
+    gone = len(earlier.clips.keys() - index.clips.keys()) if earlier else 0
+    typer.echo(f"{folder}: {len(index.clips)} clips ({new} new, {gone} no longer there), {len(index.texts)} texts")
+
+
+def show_metrics(folder: Path) -> None:
+    """Print the metrics of a training run."""
+    for name, value in json.loads((folder / Record.METRICS).read_text()).items():
+        if not name.endswith(("_runtime", "_per_second")):
+            typer.echo(f"{name}: {value:.4f}")
+    if (folder / Record.ATTRIBUTES).is_file():
+        import pandas as pd
+
+        typer.echo(pd.read_csv(folder / Record.ATTRIBUTES).to_string(index=False, float_format="%.3f"))
 
 
 def show_settings() -> None:
@@ -158,12 +209,10 @@ def show_found(queries: list[str], answers: Sequence[Sequence[tuple[Any, float]]
 
 def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
     """Draw a bar chart for each clip, and save all as one PNG."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
+    from .plotting import canvas
 
-    with style.context(["default", {"text.parse_math": False}]):  # a $ in a description would begin a formula
-        rows = [len(ranking) + 1 for ranking in rankings.values()]
-        figure = Figure(figsize=(7, 0.3 * sum(rows) + 0.4), layout="constrained")
+    rows = [len(ranking) + 1 for ranking in rankings.values()]
+    with canvas(7, 0.3 * sum(rows) + 0.4, "", path) as figure:
         panels = figure.subplots(len(rows), squeeze=False, sharex=True, height_ratios=rows)[:, 0]
         for axes, (clip, ranking) in zip(panels, rankings.items(), strict=True):
             colours = [BEST, *[OTHERS] * (len(ranking) - 1)]
@@ -175,13 +224,46 @@ def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
             axes.tick_params(left=False)
             axes.spines[["top", "right", "bottom"]].set_visible(False)
         panels[-1].set_xlabel("score: the scores of a clip add up to 1", loc="left")
-        with whole_file(path) as unfinished:
-            figure.savefig(unfinished, dpi=150, format="png")
 
 
 def examine() -> list[str]:
     """Return a report of the installation, line by line. It imports none of the extras."""
-    return [*_versions(), "", *_extras(), "", *_ffmpeg(), *_devices(), *_hub(), "", *_caches()]
+    import torch
+    from huggingface_hub import constants
+
+    devices = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
+    devices += ["mps"] if torch.backends.mps.is_available() else []
+    ffmpeg = shutil.which("ffmpeg") or "not found. Only pipelines of Transformers that are given a file need it."
+    caches = {"models": constants.HF_HUB_CACHE, "clips and features of training": "~/.cache/smoothclap"}
+    places = {what: Path(folder).expanduser() for what, folder in caches.items()}
+    return [
+        f"Python {platform.python_version()} ({sys.executable}), {platform.platform()}",
+        *_packages(),
+        f"ffmpeg: {ffmpeg}",
+        f"Devices: {', '.join([*devices, f'cpu ({os.cpu_count()} cores)'])}",
+        f"Hub: {_hub()}",
+        *(f"Cache of {what}: {path}{'' if path.is_dir() else ' (not there yet)'}" for what, path in places.items()),
+    ]
+
+
+def _packages() -> Iterator[str]:
+    """Report the versions of what is required, and for each extra what it lacks."""
+    try:
+        listed = [Requirement(each) for each in requires("smoothclap") or []]
+    except PackageNotFoundError:
+        yield f'smoothclap {__version__} is not installed, only found by its path: pip install -e "." in its folder.'
+        return
+    yield f"smoothclap {version('smoothclap')}"
+    for each in [each for each in listed if each.marker is None]:
+        found = _installed(each.name)
+        fits = found is not None and each.specifier.contains(found, prereleases=True)
+        wanted = "" if fits else f"  <- {str(each.specifier) or 'it'} is needed: pip install --upgrade smoothclap"
+        yield f"  {each.name} {found or 'is missing'}{wanted}"
+    for extra in metadata("smoothclap").get_all("Provides-Extra") or []:
+        of_it = [each.name for each in listed if each.marker is not None and each.marker.evaluate({"extra": extra})]
+        missing = [name for name in of_it if _installed(name) is None]
+        lacks = f'lacks {", ".join(missing)}: pip install "smoothclap[{extra}]"'
+        yield f"Extra {extra}: {lacks if missing else 'installed'}"
 
 
 def _installed(name: str) -> str | None:
@@ -191,68 +273,14 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _requirements(extra: str = "") -> list[Requirement]:
-    """List what the package requires, or what an extra of it adds."""
-    listed = [Requirement(each) for each in requires("smoothclap") or []]
-    asked = [each for each in listed if each.marker is None or each.marker.evaluate({"extra": extra})]
-    return [each for each in asked if (each.marker is not None and "extra" in str(each.marker)) == bool(extra)]
-
-
-def _versions() -> Iterator[str]:
-    yield f"Python {platform.python_version()} ({sys.executable}), {platform.platform()}"
-    if _installed("smoothclap") is None:
-        yield 'smoothclap is not installed, only found by its path: run pip install -e "." in its folder.'
-        return
-    yield f"smoothclap {_installed('smoothclap')}"
-    for each in _requirements():
-        found = _installed(each.name)
-        fits = found is not None and each.specifier.contains(found, prereleases=True)
-        wanted = "" if fits else f"  <- {str(each.specifier) or 'it'} is needed: pip install --upgrade smoothclap"
-        yield f"  {each.name} {found or 'is missing'}{wanted}"
-
-
-def _extras() -> Iterator[str]:
-    yield "Extras"
-    if _installed("smoothclap") is None:
-        return
-    for extra in metadata("smoothclap").get_all("Provides-Extra") or []:
-        missing = [each.name for each in _requirements(extra) if _installed(each.name) is None]
-        lacks = f'lacks {", ".join(missing)}: pip install "smoothclap[{extra}]"'
-        yield f"  {extra}: {lacks if missing else 'installed'}"
-
-
-def _ffmpeg() -> Iterator[str]:
-    found = shutil.which("ffmpeg")
-    yield f"ffmpeg: {found or 'not found. Only pipelines of Transformers that are given a file need it.'}"
-
-
-def _devices() -> Iterator[str]:
-    import torch
-
-    names = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
-    names += ["mps"] if torch.backends.mps.is_available() else []
-    yield f"Devices: {', '.join([*names, f'cpu ({os.cpu_count()} cores)'])}"
-
-
-def _hub() -> Iterator[str]:
+def _hub() -> str:
     from huggingface_hub import constants, get_session, get_token
 
     if constants.HF_HUB_OFFLINE:
-        yield "Hub: offline, because HF_HUB_OFFLINE is set"
-        return
+        return "offline, because HF_HUB_OFFLINE is set"
     try:
         get_session().head(constants.ENDPOINT, timeout=5)
         reached = "can be reached"
     except Exception as error:  # of the network: classes of the client that huggingface_hub uses
         reached = f"cannot be reached ({error})"
-    yield f"Hub: {constants.ENDPOINT} {reached}; {'logged in' if get_token() else 'not logged in'}"
-
-
-def _caches() -> Iterator[str]:
-    from huggingface_hub import constants
-
-    folders = {"models": constants.HF_HUB_CACHE, "clips and features of training": "~/.cache/smoothclap"}
-    yield "Caches"
-    for what, folder in folders.items():
-        path = Path(folder).expanduser()
-        yield f"  {what}: {path}{'' if path.is_dir() else ' (not there yet)'}"
+    return f"{constants.ENDPOINT} {reached}; {'logged in' if get_token() else 'not logged in'}"

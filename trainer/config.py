@@ -300,7 +300,7 @@ def read_yaml(path: str | Path, schema: type[Kind], overrides: Sequence[str] = (
         if not isinstance(said, dict):
             raise ValueError("It does not hold settings of the form `name: value`.")
         fields = schema.yaml_fields()
-        said |= _read_overrides(overrides, fields)
+        said |= read_overrides(overrides, fields)
         unsaid = [
             key
             for key, value in said.items()
@@ -314,7 +314,8 @@ def read_yaml(path: str | Path, schema: type[Kind], overrides: Sequence[str] = (
         raise ValueError(f"{str(path)!r} cannot be used:\n  {lines}") from error
 
 
-def _read_overrides(overrides: Sequence[str], fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
+def read_overrides(overrides: Sequence[str], fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
+    """Read what a command line says of settings, `["--seed", "3"]`; values are YAML."""
     names, values = list(overrides[::2]), list(overrides[1::2])
     if len(names) != len(values) or not all(name.startswith("--") for name in names):
         raise ValueError(f"Settings on the command line come in pairs, `--seed 3`; got {' '.join(overrides)!r}.")

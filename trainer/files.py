@@ -5,8 +5,30 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+
+class Record(StrEnum):
+    """What training and evaluation write next to the weights of a model, and what a person adds there."""
+
+    ATTRIBUTES = "attributes.csv"
+    DATA = "data.json"
+    LOG = "training_log.yaml"
+    METRICS = "metrics.json"
+    NOTES = "notes.md"
+    OBJECTIVE = "objective.json"
+    ORIGIN = "origin.json"
+    PLOTS = "pictures"
+    PROVENANCE = "provenance.json"
+    RESULTS = "results.json"
+    SETTINGS = "training_config.yaml"
+    STANDARDISATION = "standardisation.json"
+    TEXT_TOWER = "text_tower.json"
+    THRESHOLDS = "thresholds.json"
+    VERSIONS = "versions.json"
+    ZERO_SHOT = "zero_shot.json"
 
 
 @contextmanager

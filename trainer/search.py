@@ -112,7 +112,7 @@ class SpeechIndex:
                 "would be lost. Put the new index elsewhere (--index), or build it without `earlier`."
             )
         first = {digest or name: name for name, digest in reversed(digests.items()) if digest not in known}
-        embeds, bad = _encode(encoder, folder, [*reversed(first.values())], batch_size, num_workers)
+        embeds, bad = encode_good_clips(encoder, folder, [*reversed(first.values())], batch_size, num_workers)
         apply_policy(bad, len(names), bad_clips)
         known |= {str(digests[name]): embed for name, embed in embeds.items()}
         good = {name: digest for name, digest in digests.items() if digest in known and digest is not None}
@@ -275,10 +275,10 @@ def _digest(path: Path) -> str | None:
         return None
 
 
-def _encode(
+def encode_good_clips(
     encoder: SmoothCLAPEncoder, folder: Path, names: Sequence[str], batch_size: int, num_workers: int
 ) -> tuple[dict[str, np.ndarray], list[BadClip]]:
-    """Return the embeddings of good clips by name, and the bad clips."""
+    """Return the embeddings of good clips by name, relative to the folder, and the bad clips."""
     if not names:
         return {}, []
     problems: dict[int, ClipError] = {}

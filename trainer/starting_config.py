@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from datasets import Dataset, DatasetDict
 
+from .config import Settings, Text, read_overrides
 from .data.captions import LANGUAGES
 from .data.captions.thresholds import ACOUSTIC_GROUPS
 from .data.manifest import load_manifest
@@ -19,32 +19,25 @@ MOST_LABELS = 50
 BATCH_SIZE = 32
 
 
-def write_starting_config(manifest: Path, config: Path | None = None, options: Sequence[str] = ()) -> Path:
-    """
-    Write a YAML file that trains on a manifest as it is, and return its path.
+class _Reading(Settings):
+    """How the manifest is read. All other settings are changed in the file that is written."""
 
-    `options` are `--columns` and `--audio_root`, as `load_manifest` takes them, each with its value in YAML.
-    """
+    columns: dict[str, str] | None = None
+    audio_root: Text | None = None
+
+
+def write_starting_config(manifest: Path, config: Path | None = None, options: Sequence[str] = ()) -> Path:
+    """Write a YAML file that trains on a manifest as it is, and return its path; `options` are of [`_Reading`]."""
     path = config or Path(f"{manifest.stem}.yaml")
     if path.exists():
         raise ValueError(f"{str(path)!r} exists: name another file, smoothclap train OTHER.yaml --init {manifest}.")
-    reading = _reading(options)
+    reading = dict(_Reading.from_mapping(read_overrides(options, _Reading.yaml_fields())))
     splits = load_manifest(str(manifest), **reading)
     if "train" not in splits:
         raise ValueError(f"{str(manifest)!r} has no training clips, only {sorted(splits)}.")
-    values = _choices(splits) | {"output": f"build/{path.stem}"} | {"columns": None, "audio_root": None} | reading
+    values = _choices(splits) | {"output": f"build/{path.stem}"} | reading
     write_text(path, render("starting_config.yaml.jinja", dataset=str(manifest), file=str(path), **values))
     return path
-
-
-def _reading(options: Sequence[str]) -> dict[str, Any]:
-    names, values = options[::2], options[1::2]
-    if len(names) != len(values) or not {*names} <= {"--columns", "--audio_root"}:
-        raise ValueError(
-            f"--init takes --columns '{{path: file}}' and --audio_root FOLDER, not {' '.join(options)!r}: change other "
-            "settings in the file."
-        )
-    return {name.removeprefix("--"): yaml.safe_load(value) for name, value in zip(names, values, strict=True)}
 
 
 def _choices(splits: DatasetDict) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def _environment() -> "Environment":
         "cell": cell,
         "code": code,
         "counts": counts,
+        "duration": duration,
         "judged": judged,
         "mark": mark,
         "number": number,
@@ -73,6 +74,11 @@ def image(alt: str, path: str) -> str:
 def counts(of: Mapping[str, int]) -> str:
     """Return numbers by what they count: `"silent: 1; too short: 2"`, or `"none"`."""
     return "; ".join(f"{what}: {count:,}" for what, count in of.items()) or "none"
+
+
+def duration(minutes: float) -> str:
+    """Return minutes as a whole number, or seconds where there are less than two minutes."""
+    return f"{60 * minutes:.0f} seconds" if minutes < 2 else f"{minutes:,.0f} minutes"
 
 
 def number(value: float | None) -> str:

@@ -12,6 +12,7 @@ from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import save_file
 from torch import nn
 from transformers import AutoModel, AutoProcessor, PreTrainedModel, TrainerCallback
+from transformers.utils import ADAPTER_SAFE_WEIGHTS_NAME
 
 from modeling_smoothclap import SMOOTHCLAP_TINY
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
@@ -221,7 +222,7 @@ def save_lora(model: PeftModel, processor: Any, folder: str | Path, how: str) ->
         config.save_pretrained(str(folder))
         weights = get_peft_model_state_dict(model, save_embedding_layers=False)
         plain_weights = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
-        with whole_file(Path(folder) / "adapter_model.safetensors") as unfinished:
+        with whole_file(Path(folder) / ADAPTER_SAFE_WEIGHTS_NAME) as unfinished:
             save_file(plain_weights, unfinished, metadata={"format": "pt"})
     if processor is not None:
         processor.save_pretrained(folder)

@@ -10,7 +10,7 @@ import torch
 import yaml
 from datasets import DatasetDict, concatenate_datasets
 from transformers import AutoModel, AutoProcessor, set_seed
-from transformers.utils import logging
+from transformers.utils import CONFIG_NAME, logging
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 
@@ -19,10 +19,10 @@ from .config import read_yaml
 from .data.cache import cached_embeddings
 from .data.manifest import check_across, load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
-from .files import write_json, write_text
+from .files import Record, write_json, write_text
 from .hub.card import write_model_card
-from .hub.facts import forget_earlier_run
-from .hub.provenance import PROVENANCE_FILE, record_training
+from .hub.plan import forget_earlier_run
+from .hub.provenance import record_training
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
 from .towers import add_lora, load_checkpoint, plain
@@ -152,21 +152,21 @@ def _resume_from(asked: str | bool | None, output: Path) -> str | None:
 
 def _store_as(folder: Path, model_class: Any, storage_dtype: str) -> None:
     model_class.from_pretrained(folder).to(getattr(torch, storage_dtype)).save_pretrained(folder)
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / CONFIG_NAME).read_text())
     for part in (config, config["audio_config"], config["text_config"]):
         part["dtype"] = "float32"
-    write_json(folder / "config.json", config)
+    write_json(folder / CONFIG_NAME, config)
 
 
 def _record_run(folder: Path, data: DataSettings, metrics: dict[str, float], said: dict[str, Any]) -> None:
     """Write what the trainer does not know: the settings as the user wrote them, metrics, and where clips are from."""
-    write_json(folder / "metrics.json", metrics)
+    write_json(folder / Record.METRICS, metrics)
     said = {name: value for name, value in said.items() if name != "hub_token"}  # the folder may be published
-    write_text(folder / "training_config.yaml", yaml.safe_dump(said, sort_keys=False))
-    sources = [Path(source) / PROVENANCE_FILE for source in data.dataset]
+    write_text(folder / Record.SETTINGS, yaml.safe_dump(said, sort_keys=False))
+    sources = [Path(source) / Record.PROVENANCE for source in data.dataset]
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sources if path.is_file()]
     if records:
-        write_json(folder / PROVENANCE_FILE, [entry for record in records for entry in record])
+        write_json(folder / Record.PROVENANCE, [entry for record in records for entry in record])
 
 
 def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device: str) -> None:
@@ -186,4 +186,4 @@ def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device
         embeds = cached_embeddings(model, processor.feature_extractor, rows, Path(cache_dir).expanduser() / "features")
         tables.append(attribute_table(table.assign(corpus=corpora), embeds, model, processor).assign(split=name))
     if tables:
-        write_text(folder / "attributes.csv", pd.concat(tables).to_csv(index=False, float_format="%.4f"))
+        write_text(folder / Record.ATTRIBUTES, pd.concat(tables).to_csv(index=False, float_format="%.4f"))

@@ -21,8 +21,8 @@ from . import checkpoints, towers
 from .arguments import SmoothCLAPTrainingArguments
 from .data.collator import METADATA_INPUTS, SmoothCLAPCollator, joint_loader
 from .hub.card import write_model_card
-from .hub.facts import forget_earlier_run
-from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
+from .hub.plan import forget_earlier_run
+from .hub.provenance import ProvenanceCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
 from .hub.push import explained, push
 from .losses.gradient_cache import CachedGradients
 from .losses.joint_loss import BatchStatistics, JointLoss, Representations
@@ -135,7 +135,7 @@ class SmoothCLAPTrainer(Trainer):
         self._chunks: list[Batch] = []
         self._cached: CachedGradients | None = None
         self.stop, self._epoch = checkpoints.StopCallback(), _EpochCallback([self.data_collator])
-        for callback in (self.stop, CorporaCallback(self._corpora), self._epoch, towers.ScaleCallback()):
+        for callback in (self.stop, ProvenanceCallback(self._corpora), self._epoch, towers.ScaleCallback()):
             self.add_callback(callback)
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))

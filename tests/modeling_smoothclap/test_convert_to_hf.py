@@ -3,9 +3,6 @@
 import os
 import pickle
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +11,7 @@ from torch import nn
 from transformers import AutoModel, AutoProcessor, pipeline
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
-from modeling_smoothclap.convert_to_hf import convert, main
+from modeling_smoothclap.convert_to_hf import convert
 from tests import tiny
 from tests.modeling_smoothclap.paraclap import (
     ParaCLAP,
@@ -26,9 +23,9 @@ from tests.modeling_smoothclap.paraclap import (
     without_pooler,
     wrapped,
 )
+from tests.smoothclap import error, smoothclap
 
 
-REPOSITORY = Path(__file__).parents[2]
 LABELS = ["a low voice", "a high voice", "eine leise, traurige Stimme"]
 MARKER = "audio_projection.linear1.weight"
 
@@ -150,22 +147,19 @@ def test_says_that_a_scale_beyond_the_limit_is_held(original, folders, tmp_path,
     assert model.logit_scale().item() == pytest.approx(100)
 
 
-# Refusals: each is one line on stderr and exit status 1, and nothing is written.
+# Refusals: each is one line, and nothing is written.
 
 
 @pytest.fixture
-def refusal(original, folders, tmp_path, capsys):
-    """A function that runs the command, checks that it refuses as it should, and returns what it says."""
+def refusal(original, folders, tmp_path):
+    """A function that converts, checks that it is refused, and returns what the error says."""
 
     def run(state=None, checkpoint=None, audio=folders[0], text=folders[1]):
         checkpoint = checkpoint or save_checkpoint(tmp_path, state or original.state_dict())
-        options = ["--audio-config", str(audio), "--text-config", str(text)]
-        assert main([str(checkpoint), str(tmp_path / "out"), *options]) == 1
-        captured = capsys.readouterr()
-        assert captured.out == ""
-        assert captured.err.count("\n") == 1
-        assert not (tmp_path / "out").is_dir()
-        return captured.err.strip().replace(str(tmp_path), "TMP")
+        with pytest.raises(ValueError, match=r"\w") as refused:
+            convert(checkpoint, tmp_path / "out", audio, text)
+        assert "\n" not in str(refused.value) and not (tmp_path / "out").is_dir()
+        return str(refused.value).replace(str(tmp_path), "TMP")
 
     return run
 
@@ -181,10 +175,9 @@ def test_a_configuration_of_the_hub_that_cannot_be_reached(refusal, tmp_path):
 
 
 def test_missing_file(refusal, tmp_path):
-    message = "There is no file TMP/{}; give the path of a ParaCLAP checkpoint, e.g. best.pth.tar."
-    assert refusal(checkpoint=tmp_path / "none.pth") == message.format("none.pth")
     (tmp_path / "folder").mkdir()
-    assert refusal(checkpoint=tmp_path / "folder") == message.format("folder")
+    for name in ("none.pth", "folder"):
+        assert f"TMP/{name}" in refusal(checkpoint=tmp_path / name)
 
 
 class Dangerous:
@@ -209,20 +202,20 @@ def test_file_that_is_no_checkpoint_of_tensors(content, original, refusal, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("content", "complaint"),
+    ("content", "named"),
     [
-        (torch.zeros(3), "it holds a Tensor, not a state dict."),
-        ({"state_dict": {}, "epoch": 3}, "its entries state_dict, epoch are not named tensors."),
-        ({1: torch.zeros(3)}, "its entries 1 are not named tensors."),
-        ({"model": {}}, f"it lacks the matrix {MARKER} and holds nothing."),
-        (dict.fromkeys("abcde", torch.zeros(1)), f"it lacks the matrix {MARKER} and holds a, b, c and 2 more."),
-        ({MARKER: torch.zeros(())}, f"it lacks the matrix {MARKER} and holds {MARKER}."),
+        (torch.zeros(3), "a Tensor"),
+        ({"state_dict": {}, "epoch": 3}, "state_dict, epoch"),
+        ({1: torch.zeros(3)}, "entries 1"),
+        ({"model": {}}, MARKER),
+        (dict.fromkeys("abcde", torch.zeros(1)), "a, b, c and 2 more"),
+        ({MARKER: torch.zeros(())}, MARKER),
     ],
 )
-def test_foreign_checkpoint(content, complaint, refusal, tmp_path):
+def test_foreign_checkpoint(content, named, refusal, tmp_path):
     torch.save(content, tmp_path / "best.pth.tar")
     message = refusal(checkpoint=tmp_path / "best.pth.tar")
-    assert message == f"TMP/best.pth.tar is not a ParaCLAP checkpoint: {complaint}"
+    assert "TMP/best.pth.tar is not a ParaCLAP checkpoint" in message and named in message
 
 
 def test_missing_and_unexpected_tensors_are_listed(original, refusal):
@@ -231,93 +224,76 @@ def test_missing_and_unexpected_tensors_are_listed(original, refusal):
     # A foreign name, this package's own, and the old spelling of what is there in the new one already.
     unexpected = ["head.bias", "audio_model.masked_spec_embed"]
     unexpected.append("audio_branch.base.encoder.pos_conv_embed.conv.weight_g")
-    assert refusal(state | dict.fromkeys(unexpected, torch.zeros(3))) == (
-        "TMP/best.pth.tar does not fit the configurations: it lacks text_projection.linear2.weight, logit_scale; it "
-        f"has the unexpected {', '.join(unexpected)}; pass the configurations it was trained with as --audio-config "
-        "and --text-config."
-    )
+    message = refusal(state | dict.fromkeys(unexpected, torch.zeros(3)))
+    assert "lacks text_projection.linear2.weight, logit_scale;" in message and ", ".join(unexpected) in message
 
 
 def test_shapes_that_do_not_fit_the_configuration(refusal, text_folder):
     tiny.text_config(intermediate_size=31).save_pretrained(text_folder)
     message = refusal(text=text_folder)
     layer = "text_branch.base.encoder.layer.0"
-    assert message.startswith(
-        f"TMP/best.pth.tar does not fit the configurations: it has {layer}.intermediate.dense.weight of shape (30, 24) "
-        f"instead of (31, 24), {layer}.intermediate.dense.bias of shape (30,) instead of (31,), "
-    )
-    assert "lacks" not in message
+    assert f"{layer}.intermediate.dense.weight of shape (30, 24) instead of (31, 24)" in message
+    assert f"{layer}.intermediate.dense.bias of shape (30,) instead of (31,)" in message and "lacks" not in message
 
 
 @pytest.mark.parametrize("tower", ["audio", "text"])
 @pytest.mark.parametrize(
-    ("content", "reason"),
+    "content",
     [
-        (None, "Unrecognized model in "),
-        ("{oops", "It looks like the config file at "),
-        ('{"model_type": "bert", "hidden_size": "wide"}', "Validation error for field 'hidden_size'"),
-        ('{"model_type": "foreign", "auto_map": {"AutoConfig": "code.Config"}}', "The repository "),  # not executed
+        *(None, "{oops", '{"model_type": "bert", "hidden_size": "wide"}'),
+        '{"model_type": "foreign", "auto_map": {"AutoConfig": "code.Config"}}',  # not executed
     ],
 )
-def test_directory_without_a_configuration(tower, content, reason, refusal, tmp_path):
+def test_folder_without_a_configuration(tower, content, refusal, tmp_path):
     (tmp_path / "spoilt").mkdir()
     if content:
         (tmp_path / "spoilt" / "config.json").write_text(content)
     message = refusal(**{tower: tmp_path / "spoilt"})
-    assert message.startswith(f"Cannot read the {tower} configuration from 'TMP/spoilt' ({reason}")
-    cure = f"pass as --{tower}-config a directory that holds it, or a hub id while the hub can be reached."
-    assert message.endswith(cure)
+    assert "'TMP/spoilt'" in message and f"--{tower}-config" in message
 
 
 def test_configuration_of_an_unsupported_tower(refusal, folders):
     audio, text = folders
-    assert refusal(audio=text).startswith("`bert` is not a supported audio tower; choose one of wav2vec2, ")
-    assert refusal(text=audio).startswith("`wav2vec2` is not a supported text tower; choose one of bert, ")
+    assert "`bert`" in refusal(audio=text) and "`wav2vec2`" in refusal(text=audio)
 
 
-def test_directory_without_a_tokenizer(refusal, text_folder):
+def test_folder_without_a_tokenizer(refusal, text_folder):
     for file in text_folder.glob("token*"):  # transformers itself would make up five special tokens now
         file.unlink()
-    assert refusal(text=text_folder).startswith("The tokenizer knows nothing but its special tokens")
+    assert "tokenizer" in refusal(text=text_folder)
 
 
 def test_tokenizer_that_cannot_be_read(refusal, text_folder):
     (text_folder / "tokenizer.json").write_text("{oops")
-    assert refusal(text=text_folder).startswith("Cannot read the tokenizer from 'TMP/text' (")
+    assert "'TMP/text'" in refusal(text=text_folder)
 
 
 def test_tokenizer_with_more_tokens_than_the_tower(refusal, text_folder):
     tiny.text_config(vocab_size=100).save_pretrained(text_folder)
-    assert refusal(text=text_folder).startswith(
-        f"The tokenizer from 'TMP/text' has {len(tiny.tokenizer())} tokens, but the text configuration there has "
-        "room for 100; "
-    )
+    message = refusal(text=text_folder)
+    assert f"{len(tiny.tokenizer())} tokens" in message and "100" in message
 
 
-def test_output_that_is_a_file(refusal, tmp_path, original):
+def test_output_that_is_a_file(refusal, tmp_path):
     (tmp_path / "out").touch()
-    message = refusal(without_pooler(original.state_dict()))
-    assert message == "Cannot write to TMP/out (File exists); choose another directory."
+    assert "TMP/out" in refusal()
 
 
-# The command itself, in processes of its own.
+# The command
 
 
-def test_command_writes_a_directory_that_carries_its_code(original, folders, tmp_path):
+def test_command_writes_a_folder_that_carries_its_code(original, folders, tmp_path):
     path, (audio, text) = save_checkpoint(tmp_path, original.state_dict(), old_weight_norm, wrapped), folders
     output = tmp_path / "new" / "out"
-    command = [sys.executable, "-m", "modeling_smoothclap.convert_to_hf", path, output]
-    command += ["--audio-config", audio, "--text-config", text]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "Left out on purpose: text_branch.base.pooler.dense.weight" in done.stderr
-    assert done.stderr.endswith(f"Wrote the model and its processor to {output}.\n")
+    printed = smoothclap("convert", path, output, "--audio-config", audio, "--text-config", text).stdout
+    assert str(output) in printed and f"rank --model {output}" in printed
     written = {file.name for file in output.iterdir()}
     assert {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json"} <= written
     modules = ["configuration", "modeling", "towers", "loss", "feature_extraction", "processing"]
     assert {f"{module}_smoothclap.py" for module in modules} <= written
     assert '"AutoModel": "modeling_smoothclap.SmoothCLAPModel"' in (output / "config.json").read_text()
     assert type(AutoModel.from_pretrained(output)) is SmoothCLAPModel
+    assert "nothing.pth" in error("convert", "nothing.pth", output)
 
 
 def test_the_converted_model_records_what_paraclap_was_trained_on(converted):

@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import runpy
+import shlex
 import sys
 from pathlib import Path
 
@@ -49,8 +50,10 @@ def test_without_arguments_it_ranks_two_real_voices_rightly():
     printed = smoothclap("rank").stdout
     first, second = (printed.split(clip)[1].splitlines()[1].strip() for clip in DEMO_CLIPS)
     assert first.startswith("a low and quiet voice") and second.startswith("a high and loud voice")
+    assert not Path("ranking.png").exists()
+    (command,) = [line.removeprefix("Next: smoothclap ") for line in printed.splitlines() if line.startswith("Next: ")]
+    smoothclap(*shlex.split(command))
     assert image.imread("ranking.png").std() > 0.05  # not blank
-    assert "Next: smoothclap rank" in printed
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "ogg"])
@@ -65,19 +68,27 @@ def test_any_audio_file_is_ranked_by_any_descriptions(checkpoint, ending):
     encoder = SmoothCLAPEncoder.from_pretrained(checkpoint, device="cpu")
     assert found == pytest.approx({each.text: each.score for each in encoder.rank(clip, labels)}, abs=0.006)
     assert plot.is_file()
+    assert f"Next: smoothclap embed {clip} --model {checkpoint}" in printed
+    printed = smoothclap("rank", clip, "--labels", *labels, "--model", checkpoint).stdout
+    assert printed.splitlines()[-1].endswith(
+        f"rank {clip} --labels {shlex.join(labels)} --model {checkpoint} --plot ranking.png"
+    )
 
 
 def test_values_of_an_option_can_be_given_together_or_one_by_one(checkpoint):
     rest = ("--model", checkpoint, "--template", "{} is heard")
-    together = smoothclap("rank", DEMO_CLIPS[0], "--labels", "one", "two", *rest).stdout
-    assert smoothclap("rank", "--labels", "one", "--labels", "two", *rest, DEMO_CLIPS[0]).stdout == together
-    assert smoothclap("rank", DEMO_CLIPS[0], "--labels=one", "--labels=two", *rest).stdout == together
+    ways = (
+        (DEMO_CLIPS[0], "--labels", "one", "two", *rest),
+        ("--labels", "one", "--labels", "two", *rest, DEMO_CLIPS[0]),
+        (DEMO_CLIPS[0], "--labels=one", "--labels=two", *rest),
+    )
+    printed = {smoothclap("rank", *words).stdout.partition("Next: ")[0] for words in ways}
+    assert len(printed) == 1
 
 
-def test_without_matplotlib_there_is_no_plot_unless_it_is_asked_for(checkpoint, monkeypatch):
+def test_without_matplotlib_no_plot_is_suggested(checkpoint, monkeypatch):
     monkeypatch.setattr(cli, "find_spec", lambda _: None)
-    assert "smoothclap[plots]" in smoothclap("rank", "--model", checkpoint).stdout
-    assert not Path("ranking.png").exists()
+    assert "--plot" not in smoothclap("rank", "--model", checkpoint).stdout
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "smoothclap[plots]" in error("rank", "--model", checkpoint, "--plot", "plot.png")
 
@@ -112,10 +123,15 @@ def test_embeddings_of_files_folders_and_texts(checkpoint):
 def test_bad_clips_stop_embedding_or_are_left_out(checkpoint):
     Path("speech").mkdir()
     sf.write("speech/good.wav", tiny.clips(0.3)[0], 16000)
+    sf.write("speech/silent.wav", np.zeros(16000), 16000)
     Path("speech/bad.wav").write_text("hello")
-    assert "bad.wav" in error("embed", "speech", "--model", checkpoint)
+    told = error("embed", "speech", "--model", checkpoint)
+    assert "bad.wav" in told and "silent.wav: silent" in told
     assert not Path("embeddings.npz").exists()
-    assert "bad.wav" in smoothclap("embed", "speech", "--model", checkpoint, "--bad-clips", "skip").stderr
+    assert "silent.wav" in error("rank", "speech/silent.wav", "--model", checkpoint)
+    printed = smoothclap("embed", "speech", "--model", checkpoint, "--bad-clips", "skip")
+    assert "bad.wav" in printed.stderr and "silent.wav" in printed.stderr
+    assert f"Next: smoothclap rank speech/good.wav --model {checkpoint}" in printed.stdout
     made = np.load("embeddings.npz")
     assert made["paths"].tolist() == ["speech/good.wav"] and made["audio"].shape[0] == 1
 
@@ -169,7 +185,9 @@ def test_the_starting_file_takes_the_manifests_own_names_and_replaces_nothing():
     smoothclap("train", "mine.yaml", "--init", manifest, "--columns", "{path: file, caption: text}")
     assert yaml.safe_load(Path("mine.yaml").read_text())["columns"] == {"path": "file", "caption": "text"}
     assert "mine.yaml" in error("train", "mine.yaml", "--init", manifest, "--columns", "{path: file, caption: text}")
-    assert "--seed" in error("train", "--init", manifest, "--seed", "3")
+    for words in (("--seed", "3"), ("--columns", "{path: ["), ("--columns", "3"), ("--audio_root", "[a]"), ("--seed",)):
+        assert words[0].strip("-") in error("train", "other.yaml", "--init", manifest, *words)
+    assert not Path("other.yaml").exists()
 
 
 def test_settings_are_listed_and_a_missing_file_is_a_mistake():
@@ -179,6 +197,7 @@ def test_settings_are_listed_and_a_missing_file_is_a_mistake():
     assert "CONFIG.yaml" in smoothclap("train", status=2).stderr
     assert "CONFIG.yaml" in smoothclap("train", "--seed", "3", status=2).stderr
     assert "none.yaml" in error("train", "none.yaml")
+    assert "mine.yaml" in smoothclap("train", "mine.yaml", "--settings", "--seed", 3, status=2).stderr
 
 
 # --- card, push, convert, doctor
@@ -191,6 +210,7 @@ def test_a_card_is_written_next_to_the_weights():
     assert "user/fine" in (folder / "README.md").read_text()
     assert f"Next: smoothclap push {folder} user/fine" in printed
     assert "config.json" in error("card", ".")
+    assert "folder 'missing'" in error("card", "missing")
 
 
 def test_push_shows_all_and_changes_nothing_until_it_is_told(monkeypatch):
@@ -289,6 +309,7 @@ def test_tasks_are_listed_with_where_their_corpora_come_from():
     assert all(f"--tasks {name}: {', '.join(each.classes)}" in printed for name, each in PROTOCOLS.items())
     assert all(corpus.licence in printed and corpus.ask in printed for corpus in EMOTION_CORPORA.values())
     assert "--list" in smoothclap("evaluate", "--model", "smoothclap-tiny", status=2).stderr
+    assert "--model" in smoothclap("evaluate", "--list", "--model", "x", status=2).stderr
 
 
 def test_a_model_is_evaluated_on_a_corpus(checkpoint):
@@ -298,4 +319,5 @@ def test_a_model_is_evaluated_on_a_corpus(checkpoint):
     found = json.loads(Path("out/results.json").read_text(encoding="utf-8"))
     assert [model["name"] for model in found["models"]] == ["one", "smoothclap-tiny"]
     assert PROTOCOLS["alc-2"].title in printed and Path("out/report.md").is_file()
+    assert f"Next: smoothclap rank --model {checkpoint}" in printed
     assert "alc-3" in error("evaluate", *models, "--tasks", "alc-3")

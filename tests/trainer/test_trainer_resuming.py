@@ -50,6 +50,7 @@ def test_patience_goes_on_where_it_was(tmp_path, data, eval_on_start):
     resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
     # Step 1 is the best, and steps 2 to 4 are worse.
     assert whole.state.global_step == resumed.state.global_step == 4
+    assert "first_step" not in whole.state.log_history[-1] and resumed.state.log_history[-1]["first_step"] == 2
 
 
 def test_what_is_not_whole_is_not_resumed_from(tmp_path, data):

@@ -19,7 +19,7 @@ from ..config import read_yaml
 from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
-from ..files import write_json
+from ..files import Record, write_json
 from ..plotting import check_matplotlib
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
@@ -94,7 +94,7 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
         times=Times(datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic() - started),
     ).to_json()
     results = ExperimentResults.from_json(content)
-    write_json(Path(settings.output) / "results.json", content)
+    write_json(Path(settings.output) / Record.RESULTS, content)
     write_cards(results, settings.output)
     write_report(results, settings.output)
     return results

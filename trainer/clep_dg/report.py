@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from ..evaluation.results import AgainstChance
-from ..files import write_text
+from ..files import Record, write_text
 from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, wrapped
 from ..templating import footnotes, mark, number, render, table
 from .judging import mean_and_sd
@@ -22,7 +22,6 @@ from .results import (
 )
 
 
-FOLDER = "pictures"
 MAPPED = {
     RANDOM_CONTEXTS: "untrained",
     WITHOUT_STYLE: "fitted by the content loss alone",
@@ -138,12 +137,12 @@ def _texts(results: ExperimentResults, encoder: EncoderSummary) -> dict[str, str
 
 def contexts_plot(subfolder: str = "") -> str:
     """Return where the map of contexts is in an experiment's folder; see [`~results.ExperimentResults.subfolder`]."""
-    return f"{FOLDER}/contexts{'-' if subfolder else ''}{subfolder}.png"
+    return f"{Record.PLOTS}/contexts{'-' if subfolder else ''}{subfolder}.png"
 
 
 def conditions_plot(corpus: str) -> str:
     """Return where the plot of a corpus under acoustic conditions is in an experiment's folder."""
-    return f"{FOLDER}/conditions-{corpus}.png"
+    return f"{Record.PLOTS}/conditions-{corpus}.png"
 
 
 def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: str | Path) -> None:

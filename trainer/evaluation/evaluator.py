@@ -16,7 +16,7 @@ from modeling_smoothclap.audio_smoothclap import ClipError
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model
 from modeling_smoothclap.encoding_smoothclap import unit_rows
 
-from ..files import write_text
+from ..files import Record, write_text
 from ..plotting import check_matplotlib
 from .corpora import zero_shot_status
 from .corpus_readers import listed
@@ -105,7 +105,7 @@ def evaluate(
     settings = {"seed": seed, "bootstrap_samples": bootstrap_samples, "batch_size": batch_size}
     results = _evaluate(named, loaded, settings, num_workers).rounded()
     if output is not None:
-        results.save(Path(output) / "results.json")
+        results.save(Path(output) / Record.RESULTS)
         write_predictions(results, Path(output) / "predictions.csv")
         write_report(results, output)
     return results

@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..files import write_text
+from ..files import Record, write_text
 from ..templating import footnotes, render
 from .plots import Plot, draw_plots, file_stems
 from .protocols import SYSTEMS
 from .results import EvaluationResults, Metric, ModelResult
 from .valence_arousal import ENOUGH_PAIRS
-
-
-PLOTS = "pictures"
-"""Folder of the plots, next to the report."""
 
 
 def summary_table(results: EvaluationResults) -> str:
@@ -53,7 +49,7 @@ def write_report(results: EvaluationResults, folder: str | Path, plots: bool = T
 
     Args:
         results ([`EvaluationResults`]): Of an evaluation; for plots with the answers.
-        folder (`str` or `Path`): Gets `report.md` and the folder [`PLOTS`]; it is made.
+        folder (`str` or `Path`): Gets `report.md` and the folder `pictures`; it is made.
         plots (`bool`, defaults to `True`): Whether to draw. Without plots the report has text only.
 
     Returns:
@@ -64,7 +60,7 @@ def write_report(results: EvaluationResults, folder: str | Path, plots: bool = T
         ValueError: if plots are wanted and a task or model has no answers.
     """
     folder = Path(folder)
-    drawn = _draw(results, folder / PLOTS) if plots else {}
+    drawn = _draw(results, folder / Record.PLOTS) if plots else {}
     shown = {
         pair: [{"alt": plot.alt, "path": plot.path.relative_to(folder).as_posix()} for plot in its]
         for pair, its in drawn.items()

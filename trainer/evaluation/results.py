@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from modeling_smoothclap import __version__
 from modeling_smoothclap.audio_smoothclap import PROBLEMS
 from modeling_smoothclap.batching_smoothclap import map_ahead
 
@@ -266,8 +267,8 @@ def describe_clips(
 
 def versions() -> dict[str, str]:
     """Return the versions of what results may depend on, by name."""
-    packages = {name: version(name) for name in ("smoothclap", "transformers", "torch", "numpy")}
-    return packages | {"python": platform.python_version()}
+    packages = {name: version(name) for name in ("transformers", "torch", "numpy")}
+    return {"smoothclap": __version__, **packages, "python": platform.python_version()}
 
 
 def ready_for_json(value: Any) -> Any:

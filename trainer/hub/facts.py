@@ -1,7 +1,6 @@
 """What is known of a checkpoint: the files of its folder, read once into typed facts."""
 
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,27 +14,20 @@ import pandas as pd
 import yaml
 from huggingface_hub import RepoCard
 from safetensors import safe_open
+from transformers.utils import CONFIG_NAME
 
 from modeling_smoothclap import SmoothCLAPForAudioClassification
 from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 
 from ..evaluation.plots import captions
 from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
-from .plan import ADAPTER
-from .provenance import PROVENANCE_FILE
+from ..files import Record
+from .provenance import FIRST_STEP
 
 
-NOTES, SETTINGS, ZERO_SHOT = "notes.md", "training_config.yaml", "zero_shot.json"
 PARTS = {"audio_model": "audio tower", "text_model": "text tower", "classifier": "classifier"}
 HEADS = "projection heads and scale"
 SIZES = {"layers": ("num_hidden_layers", "encoder_layers", "n_layers"), "wide": ("hidden_size", "d_model", "dim")}
-
-
-def forget_earlier_run(folder: str | Path) -> None:
-    """Delete what an earlier run left in a folder and would be taken for parts or results of a new model."""
-    records = ("thresholds.json", "standardisation.json", "metrics.json", "attributes.csv", PROVENANCE_FILE)
-    for name in (*records, SETTINGS, ZERO_SHOT, *ADAPTER):
-        (Path(folder) / name).unlink(missing_ok=True)
 
 
 class Selection(StrEnum):
@@ -82,14 +74,14 @@ class CorpusOfSplit:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """How long training took, and its loss; `resumed` if minutes and mean are only those since it was last resumed."""
+    """How long training took, and its loss; minutes and mean are those from `first_step` on."""
 
     steps: int
+    first_step: int
     epochs: float
     minutes: float
     mean_loss: float
     losses: tuple[float, ...]
-    resumed: bool
 
 
 @dataclass(frozen=True)
@@ -119,11 +111,7 @@ class Notes:
 
 class CardFacts:
     """
-    The facts in the folder of a checkpoint. What has no file there is `None` or empty, and never guessed.
-
-    `config.json` and the weights are the model's; [`~provenance.record_training`] writes most other files.
-    `zero_shot.json` is the `results.json` of an evaluation of these weights. Each of `images` has what it shows, and
-    its path in the folder.
+    The facts in the folder of a checkpoint, as its [`~files.Record`]s have them. What has no file is `None` or empty.
 
     Args:
         folder (`str` or `Path`): The checkpoint.
@@ -136,40 +124,42 @@ class CardFacts:
     def __init__(self, folder: str | Path, name: str | None = None):
         folder = Path(folder)
         self.name = name or folder.resolve().name
-        self.config: dict[str, Any] = _read(folder / "config.json")
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder {str(folder)!r}: name the folder of a checkpoint.")
+        self.config: dict[str, Any] = _read(folder / CONFIG_NAME)
         if self.config is None:
-            raise ValueError(f"{str(folder)!r} has no config.json: save the model there before its card is written.")
+            raise ValueError(f"{str(folder)!r} has no {CONFIG_NAME}: save the model there before its card is written.")
         processor = _read(folder / "processor_config.json") or {}
         extractor = processor.get("feature_extractor") or _read(folder / "preprocessor_config.json") or {}
         self.sampling_rate = int(extractor.get("sampling_rate", 16000))
         self.parts = list(_parts(folder, self.config))
-        origin = _read(folder / "origin.json") or {}
+        origin = _read(folder / Record.ORIGIN) or {}
         self.datasets: list[str] = origin.pop("datasets", None) or []
         self.starts = [
             Start(role.replace("_", " "), start["name"], start.get("revision"))
             for role, start in origin.items()
             if start["hub"]
         ]
-        self.settings: dict[str, Any] = _read(folder / SETTINGS) or {}
-        self.settings_text = (folder / SETTINGS).read_text(encoding="utf-8") if (folder / SETTINGS).is_file() else ""
-        self.run = _run(_read(folder / "training_log.yaml") or [])
-        self.corpora = list(_corpora(_read(folder / "data.json") or {}))
-        self.provenance: list[dict[str, Any]] = _read(folder / "provenance.json") or []
-        self.objective: dict[str, Any] | None = _read(folder / "objective.json")
-        self.thresholds: dict[str, Any] | None = _read(folder / "thresholds.json")
-        self.text_tower: dict[str, Any] | None = _read(folder / "text_tower.json")
+        self.settings: dict[str, Any] = _read(folder / Record.SETTINGS) or {}
+        self.settings_text = (folder / Record.SETTINGS).read_text(encoding="utf-8") if self.settings else ""
+        self.run = _run(_read(folder / Record.LOG) or [])
+        self.corpora = list(_corpora(_read(folder / Record.DATA) or {}))
+        self.provenance: list[dict[str, Any]] = _read(folder / Record.PROVENANCE) or []
+        self.objective: dict[str, Any] | None = _read(folder / Record.OBJECTIVE)
+        self.thresholds: dict[str, Any] | None = _read(folder / Record.THRESHOLDS)
+        self.text_tower: dict[str, Any] | None = _read(folder / Record.TEXT_TOWER)
         made_with = {"transformers": version} if (version := self.config.get("transformers_version")) else {}
-        self.versions: dict[str, str] = _read(folder / "versions.json") or made_with
-        metrics: dict[str, float] = _read(folder / "metrics.json") or {}
+        self.versions: dict[str, str] = _read(folder / Record.VERSIONS) or made_with
+        metrics: dict[str, float] = _read(folder / Record.METRICS) or {}
         self.metrics = {
             metric.removeprefix("eval_"): value
             for metric, value in metrics.items()
             if not metric.endswith(("_runtime", "_per_second"))
         }
-        self.attributes = list(_attributes(folder / "attributes.csv"))
+        self.attributes = list(_attributes(folder / Record.ATTRIBUTES))
         self.evaluation, self.evaluated_as = _evaluation(folder)
         self.images = list(_images(folder, self.evaluation))
-        self.notes = _notes(folder / NOTES)
+        self.notes = _notes(folder / Record.NOTES)
 
     @property
     def title(self) -> str:
@@ -264,11 +254,9 @@ def _run(log: list[dict[str, Any]]) -> TrainingRun | None:
     end = next((entry for entry in reversed(log) if "train_runtime" in entry), None)
     if end is None:
         return None
-    # The Trainer times and averages what came after it was last resumed; 0.9 is for its rounding of the rate.
-    timed = end["train_runtime"] * end.get("train_steps_per_second", math.inf)
     losses = tuple(entry["loss"] for entry in log if "loss" in entry)
-    minutes, resumed = end["train_runtime"] / 60, timed < 0.9 * end["step"]
-    return TrainingRun(end["step"], end["epoch"], minutes, end["train_loss"], losses, resumed)
+    minutes = end["train_runtime"] / 60
+    return TrainingRun(end["step"], end.get(FIRST_STEP, 0), end["epoch"], minutes, end["train_loss"], losses)
 
 
 def _corpora(data: dict[str, dict[str, dict[str, Any]]]) -> Iterator[CorpusOfSplit]:
@@ -288,8 +276,8 @@ def _attributes(path: Path) -> Iterator[AttributeResult]:
 
 def _evaluation(folder: Path) -> tuple[EvaluationResults | None, str | None]:
     """The zero-shot results, and the name of this model in them."""
-    path = folder / ZERO_SHOT
-    cure = f"Evaluate this checkpoint and copy results.json there as {ZERO_SHOT}, or delete the file."
+    path = folder / Record.ZERO_SHOT
+    cure = f"Evaluate this checkpoint and copy {Record.RESULTS} there as {Record.ZERO_SHOT}, or delete the file."
     if (content := _read(path)) is None:
         return None, None
     try:
@@ -306,8 +294,8 @@ def _evaluation(folder: Path) -> tuple[EvaluationResults | None, str | None]:
 def _images(folder: Path, evaluation: EvaluationResults | None) -> Iterator[tuple[str, str]]:
     """What each image shows, by its name if it is not the evaluation's, and its path in the folder."""
     known = captions(evaluation) if evaluation else {}
-    for path in sorted((folder / "pictures").glob("*.png")):
-        yield known.get(path.name, re.sub(r"[-_\s]+", " ", path.stem)), f"pictures/{path.name}"
+    for path in sorted((folder / Record.PLOTS).glob("*.png")):
+        yield known.get(path.name, re.sub(r"[-_\s]+", " ", path.stem)), f"{Record.PLOTS}/{path.name}"
 
 
 def _notes(path: Path) -> Notes:

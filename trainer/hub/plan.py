@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +15,21 @@ from huggingface_hub.constants import REPOCARD_NAME as CARD
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, AutoProcessor
 from transformers.dynamic_module_utils import get_relative_import_files
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-from transformers.utils import CONFIG_NAME, SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME
+from transformers.utils import (
+    ADAPTER_CONFIG_NAME,
+    ADAPTER_SAFE_WEIGHTS_NAME,
+    CONFIG_NAME,
+    SAFE_WEIGHTS_INDEX_NAME,
+    SAFE_WEIGHTS_NAME,
+)
 
 from modeling_smoothclap import SmoothCLAPForAudioClassification
 
 from ..data.captions.thresholds import Thresholds
+from ..files import Record
 
 
-ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+ADAPTER = (ADAPTER_CONFIG_NAME, ADAPTER_SAFE_WEIGHTS_NAME)
 EXTRACTOR_FILES = ("processor_config.json", "preprocessor_config.json")
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model", "spiece.model")
 TOKENIZER_FILES = (
@@ -30,20 +38,20 @@ TOKENIZER_FILES = (
 )
 RECORDS = {
     "LICENSE": "licence",
-    "thresholds.json": "thresholds of the captions",
-    "standardisation.json": "standardisation of the functionals",
-    "objective.json": "objective",
-    "data.json": "training data",
-    "provenance.json": "training data",
-    "origin.json": "starting point of training",
-    "versions.json": "versions of the software",
-    "text_tower.json": "distillation of the text tower",
-    "metrics.json": "results",
-    "attributes.csv": "results",
-    "results.json": "results",
-    "zero_shot.json": "results",
-    "training_config.yaml": "training settings",
-    "training_log.yaml": "training log",
+    Record.THRESHOLDS: "thresholds of the captions",
+    Record.STANDARDISATION: "standardisation of the functionals",
+    Record.OBJECTIVE: "objective",
+    Record.DATA: "training data",
+    Record.PROVENANCE: "training data",
+    Record.ORIGIN: "starting point of training",
+    Record.VERSIONS: "versions of the software",
+    Record.TEXT_TOWER: "distillation of the text tower",
+    Record.METRICS: "results",
+    Record.ATTRIBUTES: "results",
+    Record.RESULTS: "results",
+    Record.ZERO_SHOT: "results",
+    Record.SETTINGS: "training settings",
+    Record.LOG: "training log",
 }
 LINKED_KINDS = (".csv", ".json", ".md", ".png", ".svg", ".txt", ".yaml")
 """Files that are uploaded if the card shows or links to them."""
@@ -56,14 +64,19 @@ SHARED_OTHERWISE = {
 SAVE_AGAIN = "Load model and processor with the package and save both again"
 
 
+def forget_earlier_run(folder: str | Path) -> None:
+    """Delete what an earlier run left in a folder and would be taken for parts or results of a new model."""
+    records = (Record.THRESHOLDS, Record.STANDARDISATION, Record.METRICS, Record.ATTRIBUTES)
+    for name in (*records, Record.PROVENANCE, Record.SETTINGS, Record.ZERO_SHOT, *ADAPTER):
+        (Path(folder) / name).unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class CheckpointKind:
     """
-    What a checkpoint of one kind needs besides configuration, weights and card.
-
-    `model` and `processor` are the Auto classes that load it; `parts` has each part of the processor and the files of
-    which it needs one; `code` the Auto classes whose code `auto_map` has to name, if transformers lacks the model;
-    `card` says how to get a card.
+    What a checkpoint of one kind needs: the Auto classes that load `model` and `processor`; of each part of the
+    processor one of some files; in `auto_map` the `code` of some Auto classes, if transformers lacks the model; a
+    card, and how to get it.
     """
 
     model: Any
@@ -94,7 +107,7 @@ DUAL_ENCODER = CheckpointKind(
     AutoProcessor,
     {"feature extractor": EXTRACTOR_FILES, "tokenizer": VOCABULARIES},
     frozenset({"AutoConfig", "AutoModel", "AutoProcessor", "AutoFeatureExtractor"}),
-    "Write it with `smoothclap card FOLDER`",
+    "Write it with: smoothclap card {folder}",
 )
 CLASSIFIER = CheckpointKind(
     AutoModelForAudioClassification,
@@ -134,8 +147,8 @@ def plan(folder: str | Path) -> Plan:
     Check that a folder is a whole checkpoint that loads, with its card, and list what to upload of it.
 
     A file is uploaded only if it is known: configuration, weights, processor, the code that `auto_map` names with what
-    it imports, the card and what the card links to, and the records of training and evaluation. Training checkpoints,
-    optimiser states, pickles, `work/` and anything else stay. Symbolic links are followed.
+    it imports, the card and what the card links to, and the records of training and evaluation. Anything else stays.
+    Symbolic links are followed.
 
     Raises:
         ValueError: Something is missing, damaged, names code of another repository, or holds an access token.
@@ -153,7 +166,7 @@ def plan(folder: str | Path) -> Plan:
     what |= dict.fromkeys(_weights(folder), "weights")
     what |= dict.fromkeys(_processor(folder, kind), "processor")
     what |= dict.fromkeys(_code(folder, kind), "code that loads it")
-    _need(folder, CARD, kind.card)
+    _need(folder, CARD, kind.card.format(folder=shlex.quote(str(folder))))
     what |= {name: record for name, record in RECORDS.items() if (folder / name).is_file()}
     what |= {name: "shown by the card" for name in _linked(folder) if name not in what}
     _check_thresholds(folder)
@@ -258,11 +271,11 @@ def _linked(folder: Path) -> list[str]:
 
 def _check_thresholds(folder: Path) -> None:
     """Captions that were made from functionals need the thresholds that made them."""
-    path, settings = folder / "thresholds.json", folder / "training_config.yaml"
+    path, settings = folder / Record.THRESHOLDS, folder / Record.SETTINGS
     if path.is_file():
         Thresholds.load(path)
     elif settings.is_file() and (yaml.safe_load(settings.read_text(encoding="utf-8")) or {}).get("captions") != "given":
-        _need(folder, path.name, "training_config.yaml says that captions were made with it: copy it from the run")
+        _need(folder, path.name, f"{settings.name} says that captions were made with it: copy it from the run")
 
 
 def _check_tokens(files: tuple[PlannedFile, ...]) -> None:

@@ -16,7 +16,7 @@ from transformers.utils.hub import extract_commit_hash
 
 from ..data.collator import SmoothCLAPCollator
 from ..evaluation.results import versions
-from ..files import write_json, write_text
+from ..files import Record, write_json, write_text
 
 
 UNRECORDED = "unrecorded"
@@ -65,11 +65,16 @@ def corpora_of_start(config: Any) -> set[str]:
     return {name for tower in towers for name in corpora_of_encoder(tower)}
 
 
-class CorporaCallback(TrainerCallback):
-    """Write `training_corpora` into the model's configuration before the first step."""
+FIRST_STEP = "first_step"
+"""Entry of the training log next to the run time: the step that it counts from, if that is not 0."""
+
+
+class ProvenanceCallback(TrainerCallback):
+    """Write `training_corpora` into the model's configuration before the first step, and note which step that is."""
 
     def __init__(self, corpora: Callable[[], set[str]]):
         self.corpora = corpora
+        self.first_step = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -78,19 +83,19 @@ class CorporaCallback(TrainerCallback):
         model = extract_model_from_parallel(kwargs["model"])
         config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config
         config.training_corpora = sorted(corpora_of_start(config) | self.corpora())
+        self.first_step = state.global_step
 
-
-PROVENANCE_FILE = "provenance.json"
-"""Where the recipe of a data set writes which packages its clips come from."""
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Note in the log that a resumed run is timed from the step that it was resumed at."""
+        if "train_runtime" in state.log_history[-1] and self.first_step:
+            state.log_history[-1][FIRST_STEP] = self.first_step
 
 
 @dataclass
 class TrainingSources:
     """
-    What a trainer is trained on, as far as its rows do not say it.
-
-    `splits` has all clips of the run; `test` may be one. `hub_datasets` names the data sets that are on the Hub, and
-    `feature_encoder` the Hub id or folder of a frozen encoder whose features shape the targets.
+    What a trainer is trained on: all clips of the run by split, the names of data sets that are on the Hub, and the Hub
+    id or folder of a frozen encoder whose features shape the targets.
     """
 
     splits: Mapping[str, Any]
@@ -99,27 +104,22 @@ class TrainingSources:
 
 
 def record_training(trainer: Any, folder: str | Path) -> None:
-    """
-    Write what was trained, on which data, and how it went.
-
-    `folder` gets `objective.json`, the loss; `data.json`; `origin.json`, what training started from; `versions.json`;
-    `training_log.yaml`; and `thresholds.json` and `standardisation.json` if captions or targets used them.
-    """
+    """Write what was trained, on which data, and how it went: the [`~files.Record`]s that a trainer knows."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     collator = trainer.data_collator
     if isinstance(collator, SmoothCLAPCollator):
         if collator.thresholds is not None:
-            collator.thresholds.save(folder / "thresholds.json")
+            collator.thresholds.save(folder / Record.THRESHOLDS)
         if collator.functionals is not None:
-            collator.functionals.save(folder / "standardisation.json")
+            collator.functionals.save(folder / Record.STANDARDISATION)
     model = trainer.accelerator.unwrap_model(trainer.model)
     config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config
-    write_json(folder / "objective.json", trainer.joint_loss.describe())
-    write_json(folder / "data.json", describe_data(trainer.sources.splits))
-    write_json(folder / "origin.json", describe_origin(config, trainer.sources.hub_datasets))
-    write_json(folder / "versions.json", versions())
-    write_text(folder / "training_log.yaml", yaml.safe_dump(trainer.state.log_history))
+    write_json(folder / Record.OBJECTIVE, trainer.joint_loss.describe())
+    write_json(folder / Record.DATA, describe_data(trainer.sources.splits))
+    write_json(folder / Record.ORIGIN, describe_origin(config, trainer.sources.hub_datasets))
+    write_json(folder / Record.VERSIONS, versions())
+    write_text(folder / Record.LOG, yaml.safe_dump(trainer.state.log_history))
 
 
 def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
             entry: dict[str, Any] = {"clips": len(members)}
             # Rows of a corpus without these columns may be joined with rows of one that has them.
             if "duration" in members and members["duration"].notna().all():
-                entry["minutes"] = round(float(members["duration"].sum()) / 60, 1)
+                entry["minutes"] = round(float(members["duration"].sum()) / 60, 2)
             if "speaker" in members and members["speaker"].notna().any():
                 entry["speakers"] = int(members["speaker"].nunique())
             for fact in facts:

@@ -56,11 +56,9 @@ class Remote(StrEnum):
 @dataclass(frozen=True)
 class PushResult:
     """
-    What a push did, or would do.
+    What a push did, or would do, to what was there, `remote`: files added or replaced, and files deleted.
 
-    `remote` is what was there before; files are `changed` that are added or replaced, and `deleted` that another model
-    left. `needs_overwrite` if a push would be refused. `problem` says why a dry run could not ask the Hub, and without
-    a push there is no `commit`.
+    `needs_overwrite` if a push would be refused. `problem` says why a dry run could not ask the Hub.
     """
 
     repo_id: str
@@ -103,25 +101,20 @@ def push(
     message: str | None = None,
 ) -> PushResult:
     """
-    Upload a whole checkpoint to the Hub: model, processor, code, card and records.
+    Upload a whole checkpoint to the Hub: model, processor, code, card and records, in one commit or not at all.
 
-    Everything is one commit on top of what was there when this looked, so an upload that is interrupted changes
-    nothing, and of two pushes at the same time the later one fails. If everything is there already, there is no commit.
+    Of two pushes at the same time the later one fails. If everything is there already, there is no commit.
 
     Args:
         folder (`str` or `Path`): The checkpoint, see [`~plan.plan`].
         repo_id (`str`): `"user/name"`; made if it does not exist.
-        private (`bool`, *optional*): Whether a new repository is private, by default not. An existing one is not
-            changed: it has to be what is asked for.
+        private (`bool`, *optional*): Whether a new repository is private; an existing one has to be what is asked for.
         revision (`str`, *optional*): A branch, by default main. A new one starts without the files of main.
         overwrite (`bool`, defaults to `False`): Whether to replace another model. Files of it that the new one does
             not have are deleted; images, other documents and folders stay.
         dry_run (`bool`, defaults to `False`): Whether to change nothing, and only return what would be done.
         token (`str`, *optional*): By default the one of `hf auth login` or `HF_TOKEN`.
         message (`str`, *optional*): Of the commit.
-
-    Returns:
-        [`PushResult`]
 
     Raises:
         ValueError: The folder is not a whole checkpoint; another model is there and `overwrite` is false; the

@@ -19,6 +19,8 @@ import pandas as pd
 import yaml
 from datasets.utils import tqdm
 
+from smoothclap_trainer.files import Record
+
 from .record import MADE_WITH, check_folder, made_with, write_json
 
 
@@ -220,7 +222,7 @@ def _train(run: Run, record: dict[str, Any], training: Sequence[str], config: Pa
 
 
 def _score(run: Run, score: Callable[[Path], dict[str, float]]) -> None:
-    history = yaml.safe_load((run.model / "training_log.yaml").read_text())
+    history = yaml.safe_load((run.model / Record.LOG).read_text())
     steps = max(entry["step"] for entry in history)
     named = {"objective": run.objective.name, "seed": run.seed, "steps": steps}
     write_json(run.folder / RESULT, named | score(run.model))

@@ -17,6 +17,7 @@ from smoothclap_trainer.evaluation.metrics import (
     unweighted_average_recall,
     zero_shot_predictions,
 )
+from smoothclap_trainer.files import Record
 
 from .graded import graded_correlations
 
@@ -48,7 +49,7 @@ def score_checkpoint(
     """
     model = SmoothCLAPModel.from_pretrained(folder)
     processor = SmoothCLAPProcessor.from_pretrained(folder)
-    thresholds = Thresholds.load(Path(folder) / "thresholds.json")
+    thresholds = Thresholds.load(Path(folder) / Record.THRESHOLDS)
     figures: dict[str, float] = {"train_clips": thresholds.num_rows}
 
     embeds = cached_embeddings(model, processor.feature_extractor, _clips(expressive), cache)

@@ -17,8 +17,7 @@ from transformers.utils import logging
 
 from smoothclap_trainer.data.functionals import PITCH_COLUMN, extract_table, functional_names
 from smoothclap_trainer.data.manifest import SPLITS
-from smoothclap_trainer.files import file_sha256
-from smoothclap_trainer.hub.provenance import PROVENANCE_FILE
+from smoothclap_trainer.files import Record, file_sha256
 
 from .espeak import PROGRAM, Espeak, check_voices, synthesize
 from .prosody import PROSODIES, circumplex, espeak_settings, figures, intensities, jitter_of, prosody_of
@@ -263,7 +262,7 @@ def _write_provenance(espeak: Espeak, output: Path) -> None:
         }
         for language in SENTENCES
     ]
-    (output / PROVENANCE_FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (output / Record.PROVENANCE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def acoustic_summary(rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,8 +9,7 @@ import pandas as pd
 from transformers.utils import logging
 
 from smoothclap_trainer.data.functionals import PITCH_COLUMN, extract_table, functional_names
-from smoothclap_trainer.files import file_sha256
-from smoothclap_trainer.hub.provenance import PROVENANCE_FILE
+from smoothclap_trainer.files import Record, file_sha256
 
 from .audio import SAMPLING_RATE, decode_clip, reason_to_drop, to_common_band, write_flac
 from .corpora import CorpusSpec
@@ -182,4 +181,4 @@ def _write_provenance(output: Path, specs: list[CorpusSpec], packages: dict[str,
     for spec in specs:
         entry = {key: value for key, value in asdict(spec).items() if key != "reader"}
         record.append({**entry, "packages": [packages[name].provenance() for name in spec.packages]})
-    (output / PROVENANCE_FILE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (output / Record.PROVENANCE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

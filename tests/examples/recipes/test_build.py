@@ -19,7 +19,7 @@ from speech.packages import Package
 from transformers import HfArgumentParser
 
 from smoothclap_trainer.data import functionals as opensmile_features
-from smoothclap_trainer.files import file_sha256
+from smoothclap_trainer.files import Record, file_sha256
 
 from .archive_makers import write_drascula, write_fillets, write_queen
 
@@ -117,7 +117,7 @@ def test_dropped_clips_are_reported_with_reasons(built):
 
 
 def test_provenance_names_packages_and_licences(built):
-    record = json.loads((built[0] / "speech" / build.PROVENANCE_FILE).read_text())
+    record = json.loads((built[0] / "speech" / Record.PROVENANCE).read_text())
     assert [entry["name"] for entry in record] == NAMES
     assert [package["name"] for package in record[2]["packages"]] == ["fillets-ng-data-cs", "fillets-ng-data"]
     assert record[2]["packages"][1]["sha256"] == "hash of fillets-ng-data"

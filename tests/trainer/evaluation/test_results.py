@@ -1,12 +1,13 @@
 import json
 from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from modeling_smoothclap import SMOOTHCLAP_TINY
+from modeling_smoothclap import SMOOTHCLAP_TINY, __version__
 from smoothclap_trainer.evaluation.results import (
     AgainstChance,
     EvaluationResults,
@@ -15,8 +16,19 @@ from smoothclap_trainer.evaluation.results import (
     describe_clips,
     file_hashes,
     ready_for_json,
+    versions,
 )
 from tests.trainer.evaluation.made_up_results import made_up_results
+
+
+def test_versions_are_known_without_an_installation(monkeypatch):
+    def version(name):
+        if name == "smoothclap":
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr("smoothclap_trainer.evaluation.results.version", version)
+    assert versions()["smoothclap"] == __version__ and versions()["torch"] == "1.0"
 
 
 @pytest.fixture

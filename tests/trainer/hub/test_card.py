@@ -52,6 +52,16 @@ def test_a_whole_card_has_every_fact_once(whole):
     assert "0.26" not in card and "loudness_sma3_amean" not in card  # the other model's, and not asked for
 
 
+def test_a_short_run_is_timed_in_seconds(folder):
+    data = {"train": {"mine": {"clips": 3, "minutes": 0.02}}}
+    folders.write(
+        folder, data_json=data, training_log_yaml=[folders.LOG[-1] | {"train_runtime": 24.4, "first_step": 700}]
+    )
+    card = flat(model_card(folder))
+    assert "since it was last resumed, at step 700, 24 seconds" in card
+    assert "3 clips, 1 seconds" in card and "| train | mine | 3 | 0.02 |" in card
+
+
 def test_a_bare_checkpoint_leaves_out_what_was_not_measured(tmp_path):
     card = model_card(folders.bare(tmp_path / "my-model"))
     assert headings(card) == [

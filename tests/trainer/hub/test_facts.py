@@ -105,12 +105,12 @@ def test_how_the_checkpoint_was_selected(folder, settings, expected):
     assert CardFacts(folders.write(folder, training_config_yaml=settings)).selection is expected
 
 
-def test_time_and_mean_loss_of_a_resumed_run_are_of_its_last_part(folder):
+def test_time_and_mean_loss_of_a_resumed_run_are_those_from_a_recorded_step_on(folder):
     run = CardFacts(folders.write(folder, training_log_yaml=folders.LOG)).run
     assert (run.steps, run.epochs, run.minutes, run.mean_loss, run.losses) == (1400, 2.5, 10, 2.875, (3.5, 2.25))
-    for rate, resumed in ((1400 / 600, False), (1.5, True)):
-        end = folders.LOG[-1] | {"train_steps_per_second": round(rate, 3)}
-        assert CardFacts(folders.write(folder, training_log_yaml=[end])).run.resumed is resumed
+    for recorded, first in (({}, 0), ({"first_step": 700}, 700)):
+        log = [folders.LOG[-1] | {"train_steps_per_second": 0.001} | recorded]
+        assert CardFacts(folders.write(folder, training_log_yaml=log)).run.first_step == first
 
 
 def test_attributes_are_arranged_by_pair_of_texts_and_corpus(whole, folder):
@@ -165,6 +165,8 @@ def test_results_of_other_weights_are_refused(whole, tmp_path):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"config\.json"):
         CardFacts(tmp_path)
+    with pytest.raises(ValueError, match="missing"):
+        CardFacts(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(("name", "content"), [("data.json", "{"), ("training_config.yaml", "a: [")])

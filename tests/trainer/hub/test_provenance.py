@@ -6,12 +6,12 @@ import pytest
 from datasets import Dataset, concatenate_datasets
 from huggingface_hub import constants
 from peft import LoraConfig, get_peft_model
-from transformers import AutoConfig, AutoModel, ClapConfig, ClapModel
+from transformers import AutoConfig, AutoModel, ClapConfig, ClapModel, TrainerState
 
 from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel
 from smoothclap_trainer.hub.provenance import (
     UNRECORDED,
-    CorporaCallback,
+    ProvenanceCallback,
     corpora_of_encoder,
     corpora_of_rows,
     corpora_of_start,
@@ -141,7 +141,7 @@ def test_a_checkpoint_starts_with_its_record_or_without_one(tmp_path):
 
 
 def begin(model, corpora):
-    CorporaCallback(lambda: set(corpora)).on_train_begin(None, None, None, model=model)
+    ProvenanceCallback(lambda: set(corpora)).on_train_begin(None, TrainerState(), None, model=model)
 
 
 def test_the_record_survives_saving_loading_and_training_on(tmp_path):
