@@ -37,7 +37,7 @@ _MODULES = {
     "save_lora": ".towers",
     "write_model_card": ".hub.card",
 }
-_TRAINING_LIBRARIES = ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml")
+TRAINING_LIBRARIES = ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml")
 """What the extra `train` installs, as it is imported."""
 
 __all__ = [
@@ -69,6 +69,6 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(_MODULES[name], __name__), name)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in _TRAINING_LIBRARIES:
+        if (error.name or "").partition(".")[0] in TRAINING_LIBRARIES:
             raise ImportError(f'{name} needs {error.name}: pip install "smoothclap[train]"') from error
         raise

@@ -14,6 +14,7 @@ import typer
 from packaging.requirements import Requirement
 from typer.core import TyperCommand
 
+from . import TRAINING_LIBRARIES
 from .files import whole_file
 
 
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 128 + 2
 """Exit status of a process that Ctrl-C ended, as shells have it."""
-EXTRAS = {"matplotlib": "plots", "opensmile": "opensmile"} | dict.fromkeys(
-    ("accelerate", "datasets", "evaluate", "jinja2", "pandas", "peft", "pyarrow", "pydantic", "yaml"), "train"
-)
+EXTRAS = {"matplotlib": "plots", "opensmile": "opensmile"} | dict.fromkeys(TRAINING_LIBRARIES, "train")
 """Libraries that a light install lacks, and the extra that installs each."""
 BAR = 30  # characters
 BEST, OTHERS = "#332288", "#a9a3d1"
