@@ -99,6 +99,11 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         """Return a feature extractor that fits the configuration of an audio tower; `kwargs` go to the constructor."""
         if audio_input_name(audio_config) == "input_features":
             return cls(num_mel_bins=audio_config.num_mel_bins, **kwargs)
+        if kwargs.get("max_frequency") is not None:
+            raise ValueError(
+                f"`max_frequency` {kwargs['max_frequency']} has no effect: a {audio_config.model_type} tower takes "
+                "waveforms, not mel bands. Leave it out."
+            )
         return cls(minimum_samples=receptive_field(audio_config), **kwargs)
 
     @property

@@ -1,14 +1,44 @@
 """Settings of a SmoothCLAP training run."""
 
+import dataclasses
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, cast, get_args, get_type_hints
 
-from transformers import TrainingArguments
+from pydantic import AfterValidator, Field, create_model
+from transformers import SchedulerType, TrainingArguments
 
-from .losses.targets import FunctionalsSimilarity, LabelEquality, LocalFeatureSimilarity, SoftTargets, TagTextSimilarity
+from .config import (
+    UNIQUE,
+    Count,
+    Fraction,
+    NotNegative,
+    Number,
+    Positive,
+    Seed,
+    Settings,
+    SettingsError,
+    Several,
+    Share,
+    Text,
+    one_of,
+)
+from .losses.joint_loss import JointLoss
+from .losses.targets import (
+    LOWEST_TEMPERATURE,
+    FunctionalsSimilarity,
+    LabelEquality,
+    LocalFeatureSimilarity,
+    SoftTargets,
+    TagTextSimilarity,
+)
 
 
 TARGET_SOURCES = ("local_features", "tags", "functionals", "labels")
+KL_READINGS = ("symmetric", "forward")
 
 
 @dataclass
@@ -84,7 +114,7 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
         default="symmetric",
         metadata={
             "help": "How to read the paper's symmetric KL: 'symmetric' or 'forward' (open in the paper; ours).",
-            "choices": ["symmetric", "forward"],
+            "choices": list(KL_READINGS),
         },
     )
     gradient_cache: bool = field(
@@ -102,21 +132,23 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
         default=None,
         metadata={"help": "Stop after this many evaluations without a better metric_for_best_model; never by default."},
     )
+    max_grad_norm: float = field(
+        default=1.0,
+        metadata={"help": "Longer gradients are scaled down to this length (Transformers' default); the paper's is 0."},
+    )
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Must stay off: the collator reads columns that the model does not take."}
     )
 
     def __post_init__(self):
-        self._check_targets()
-        if self.loss_tile is not None and self.loss_tile < 1:
-            raise ValueError(f"`loss_tile` is a number of rows, at least 1, got {self.loss_tile}.")
-        if self.dataloader_persistent_workers:
-            raise ValueError(
-                "Set dataloader_persistent_workers=False: workers that outlive an epoch would go on drawing its crops "
-                "and captions."
+        self.check()
+        defaults = {each.name: each.default for each in dataclasses.fields(self)}
+        there = {name: getattr(self, name) for name in REFUSED if name in defaults}
+        changed = {name: value for name, value in there.items() if value != defaults[name]}
+        if changed:
+            raise SettingsError(
+                (name, f"cannot be {changed[name]!r}: {REFUSED[name]}; leave it out") for name in changed
             )
-        if self.remove_unused_columns:
-            raise ValueError("Set remove_unused_columns=False: the collator reads columns the model does not take.")
         super().__post_init__()
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > self.world_size:
@@ -131,31 +163,35 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
                 "early_stopping_patience counts evaluations: set eval_strategy, and metric_for_best_model to what "
                 "should get better, for instance 'uar' with greater_is_better true."
             )
-        if self.train_sampling_strategy != "random":
-            raise ValueError(
-                f"train_sampling_strategy={self.train_sampling_strategy!r} is not supported: joint batches are drawn "
-                "at random, so that negatives are."
-            )
+        shared: Any = self.accelerator_config
+        if shared.split_batches or shared.dispatch_batches:
+            raise ValueError("accelerator_config cannot split or dispatch batches: each process draws its own share.")
 
-    def _check_targets(self) -> None:
-        for name in ("beta", "gamma"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"`{name}` is a mixing weight between 0 and 1, got {getattr(self, name)}.")
-        if unknown := [name for name in self.targets if name not in TARGET_SOURCES]:
-            raise ValueError(f"Unknown `targets` {unknown}; there are {list(TARGET_SOURCES)}.")
-        if len(set(self.targets)) != len(self.targets):
-            raise ValueError(f"`targets` names a source twice: {self.targets}.")
-        if self.kl_reading not in ("symmetric", "forward"):
-            raise ValueError(f"`kl_reading` must be 'symmetric' or 'forward', got {self.kl_reading!r}.")
+    def check(self) -> None:
+        """Refuse numbers and names out of range, as in YAML, and targets that make no loss."""
+        schema = argument_settings()
+        checked = schema.from_mapping({name: getattr(self, name) for name in CHECKED & schema.model_fields.keys()})
+        for name in ("targets", "target_weights"):
+            setattr(self, name, getattr(checked, name))  # one value became a list of one
         if self.target_weights is None and len(self.targets) > 2:
             raise ValueError(f"Give `target_weights`, one share for each of the {len(self.targets)} `targets`.")
-        targets = self.soft_targets  # raises where weights or temperatures are wrong
-        weighed = {source.name for source, weight in zip(targets.sources, targets.weights, strict=True) if weight > 0}
+        weighed = {name for name, share in self.target_shares.items() if share > 0}
         if self.kl_reading == "symmetric" and weighed <= {"labels"}:
             raise ValueError(
                 f"With beta={self.beta} and targets={self.targets} some targets are zero and the reverse divergence is "
                 "unbounded. Set kl_reading='forward', which for beta=0 is plain CLAP (symmetric InfoNCE)."
             )
+
+    @property
+    def target_shares(self) -> dict[str, float]:
+        """Return the share of each target in the soft part; none with `beta` 0."""
+        targets = self.soft_targets
+        return {source.name: share for source, share in zip(targets.sources, targets.weights, strict=True)}
+
+    @property
+    def joint_loss(self) -> JointLoss:
+        """Return the loss that these settings describe."""
+        return JointLoss(self.soft_targets, cast(Any, self.kl_reading), self.loss_tile)
 
     @property
     def soft_targets(self) -> SoftTargets:
@@ -170,3 +206,102 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
             "labels": LabelEquality,
         }
         return SoftTargets([make[name]() for name in self.targets], weights, self.beta)
+
+
+REFUSED = {
+    "label_smoothing_factor": "this loss has no labels to smooth; `beta` and `targets` soften its targets",
+    "enable_jit_checkpoint": "SIGTERM saves a checkpoint and ends training already",
+    "average_tokens_across_devices": "the loss is a mean over clips, not over tokens",
+    "include_num_input_tokens_seen": "clips are counted, not tokens",
+    "dataloader_persistent_workers": "workers that outlive an epoch would go on drawing its crops and captions",
+    "dataloader_multiprocessing_context": "batches are loaded with the platform's own way to start processes",
+    "dataloader_in_order": "the batches of an epoch come in order, so that a resumed run sees the same ones",
+    "remove_unused_columns": "the collator reads columns the model does not take",
+    "train_sampling_strategy": "joint batches are drawn at random, so that negatives are",
+    "length_column_name": "batches are drawn at random, not by length",
+    "label_names": "evaluation returns embeddings, with classes and captions as labels",
+    "batch_eval_metrics": "retrieval is measured over the whole set",
+    "eval_do_concat_batches": "retrieval is measured over the whole set",
+    "use_liger_kernel": "its kernels do not know dual encoders",
+    "use_cache": "no tower generates text",
+    "hub_always_push": "every push is finished before training goes on",
+    "do_train": "Trainer does not read it: call `train()`",
+    "do_eval": "Trainer does not read it: set eval_strategy",
+    "do_predict": "Trainer does not read it: call `predict(rows)`",
+}
+"""Arguments of Transformers that would do nothing here, or harm, and why: they keep their defaults."""
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse arguments of Trainer that would do nothing here."""
+    if options.get("compute_loss_func") is not None:
+        raise ValueError("`compute_loss_func` would not be called: set `targets`, or `trainer.joint_loss` to a loss.")
+    settings: dict[str, Any] = (options.get("optimizer_cls_and_kwargs") or (None, {}))[1]
+    if "lr" in settings:
+        raise ValueError(
+            f"`optimizer_cls_and_kwargs` has lr {settings['lr']}, which would be replaced: set learning_rate, "
+            "text_learning_rate and audio_learning_rate in `args`."
+        )
+
+
+def _steps(value: int) -> int:
+    if value < 1 and value != -1:
+        raise ValueError(f"must be at least 1, or -1 to train for num_train_epochs, not {value}")
+    return value
+
+
+Temperature = Annotated[Number, Field(ge=LOWEST_TEMPERATURE)]
+ARGUMENT_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("learning_rate", "text_learning_rate", "audio_learning_rate", "num_train_epochs"), Positive),
+    **dict.fromkeys(("audio_temperature", "tag_temperature", "functionals_temperature"), Temperature),
+    **dict.fromkeys(("logging_steps", "save_steps"), Positive),
+    **dict.fromkeys(("eval_steps", "neftune_noise_alpha"), Positive | None),
+    **dict.fromkeys(("weight_decay", "warmup_steps", "max_grad_norm", "adam_epsilon", "eval_delay"), NotNegative),
+    **dict.fromkeys(("adam_beta1", "adam_beta2", "label_smoothing_factor"), Fraction),
+    **dict.fromkeys(("beta", "gamma"), Share),
+    **dict.fromkeys(
+        ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"), Count
+    ),
+    **dict.fromkeys(("save_total_limit", "eval_accumulation_steps", "dataloader_prefetch_factor"), Count | None),
+    **dict.fromkeys(("torch_empty_cache_steps", "ddp_bucket_cap_mb", "loss_tile"), Count | None),
+    **dict.fromkeys(("resume_from_checkpoint", "fsdp"), bool | Text | None),
+    "early_stopping_patience": Count | None,
+    "ddp_timeout": Count,
+    "dataloader_num_workers": Annotated[int, Field(ge=0)],
+    "local_rank": Annotated[int, Field(ge=-1)],
+    "max_steps": Annotated[int, AfterValidator(_steps)],
+    "seed": Seed,
+    "data_seed": Seed | None,
+    "output_dir": Text | None,
+    "lr_scheduler_type": Annotated[str, one_of(each.value for each in SchedulerType)],
+    "targets": Annotated[Several[Annotated[str, one_of(TARGET_SOURCES)]], UNIQUE],
+    "target_weights": Several[NotNegative] | None,
+    "kl_reading": Annotated[str, one_of(KL_READINGS)],
+    "parallelism_config": Any,
+}
+"""What arguments may be, where their type hints say less."""
+CHECKED = ARGUMENT_TYPES.keys() - {"output_dir", "resume_from_checkpoint", "fsdp", "lr_scheduler_type", "local_rank"}
+"""Those that are checked in Python, too, where the others may be objects."""
+
+
+@cache
+def argument_settings() -> type[Settings]:
+    """Return the fields of [`SmoothCLAPTrainingArguments`] as settings, with types and ranges that YAML can break."""
+    hints, made = get_type_hints(SmoothCLAPTrainingArguments), {}
+    for each in dataclasses.fields(SmoothCLAPTrainingArguments):
+        if each.init:
+            default: dict[str, Any] = {"default": each.default}
+            if each.default_factory is not dataclasses.MISSING:
+                default = {"default_factory": each.default_factory}
+            kind = ARGUMENT_TYPES.get(each.name) or _argument_type(hints[each.name], each.metadata.get("choices"))
+            made[each.name] = (kind, Field(**default, description=each.metadata.get("help")))
+    return create_model("ArgumentSettings", __base__=Settings, **made)  # type: ignore[call-overload]
+
+
+def _argument_type(hint: Any, choices: Any) -> Any:
+    members = get_args(hint)
+    names = [value.value for kind in members if isinstance(kind, type) and issubclass(kind, Enum) for value in kind]
+    if choices or names:
+        kind = Annotated[str, one_of(choices or names)]
+        return kind | None if type(None) in members else kind
+    return {float: Number, list[str]: Several[str], list[str] | None: Several[str] | None}.get(hint, hint)

@@ -24,6 +24,7 @@ logger = logging.get_logger(__name__)
 
 SEAL = "complete.json"
 """Written last: size and CRC-32 of every file of a checkpoint."""
+SEED = "seed.json"
 
 
 def seal(folder: str | Path) -> None:
@@ -34,9 +35,20 @@ def seal(folder: str | Path) -> None:
     write_json(folder / SEAL, record)
 
 
-def seal_newest(output_dir: str, state: Any, limit: int | None) -> None:
-    """Seal the checkpoint of the current step, then delete older ones beyond `limit`."""
-    seal(Path(output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+def check_finite(model: Any) -> None:
+    """Refuse to save weights that are not numbers."""
+    if spoilt := [name for name, weight in model.named_parameters() if not weight.isfinite().all()]:
+        raise ValueError(
+            f"{len(spoilt)} weights are not finite, first {spoilt[0]}, so that the model is not saved: lower the "
+            "learning rates."
+        )
+
+
+def seal_newest(output_dir: str, state: Any, seed: int, limit: int | None) -> None:
+    """Seal the checkpoint of the current step, with the run's seed, then delete older ones beyond `limit`."""
+    newest = Path(output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+    write_json(newest / SEED, {"seed": seed})
+    seal(newest)
     rotate_checkpoints(output_dir, limit, state.best_model_checkpoint, use_mtime=True)
 
 
@@ -59,9 +71,12 @@ def fault(folder: str | Path) -> str | None:
         return f"it has no {SEAL}: it was not finished when the run stopped, or was not written by SmoothCLAPTrainer"
     try:
         record = json.loads((folder / SEAL).read_text(encoding="utf-8"))
-    except ValueError:
+        files = {name: (int(size), int(checksum)) for name, (size, checksum) in record.items()}
+    except (ValueError, TypeError, AttributeError):
         return f"its {SEAL} is damaged"
-    for name, (size, checksum) in record.items():
+    if not files:
+        return f"its {SEAL} names no files"
+    for name, (size, checksum) in files.items():
         path = folder / name
         if not path.is_file():
             return f"{name} is missing"
@@ -88,16 +103,26 @@ def last_whole_checkpoint(output_dir: str | Path) -> str | None:
     return None
 
 
-def checked(asked: str | bool, output_dir: str) -> str:
+def checked(asked: str | bool, args: Any) -> str:
     """Return the checkpoint to resume from: the folder that is asked for, or for `True` the last whole one."""
-    if asked is not True:
-        if problem := fault(str(asked)):
-            raise ValueError(f"Cannot resume from {asked}: {problem}. Name another checkpoint.")
-        return str(asked)
-    last = last_whole_checkpoint(output_dir)
-    if last is None:
-        raise ValueError(f"There is no whole checkpoint in {output_dir!r} to resume from: start without resuming.")
-    return last
+    folder = last_whole_checkpoint(args.output_dir) if asked is True else str(asked)
+    if folder is None:
+        raise ValueError(f"There is no whole checkpoint in {args.output_dir!r} to resume from: start without resuming.")
+    if asked is not True and (problem := fault(folder)):
+        raise ValueError(f"Cannot resume from {asked}: {problem}. Name another checkpoint.")
+    _warn_of_other_training(Path(folder), args.seed)
+    return folder
+
+
+def _warn_of_other_training(folder: Path, seed: int) -> None:
+    if not any(folder.glob("*optim*")) and not any(folder.glob("global_step*")):  # the latter are DeepSpeed's
+        logger.warning(f"{folder} was saved without its optimiser (save_only_model): the optimiser starts anew.")
+    saved = json.loads((folder / SEED).read_text(encoding="utf-8")) if (folder / SEED).is_file() else {"seed": seed}
+    if saved["seed"] != seed:
+        logger.warning(
+            f"{folder} was trained with seed {saved['seed']}, and training goes on with seed {seed}: crops, captions "
+            f"and the order of clips will be others. To go on as before, set seed to {saved['seed']}."
+        )
 
 
 def _checksum(path: Path) -> int:

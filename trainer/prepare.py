@@ -13,6 +13,7 @@ from transformers.utils import logging
 from modeling_smoothclap import SmoothCLAPModel
 
 from .arguments import SmoothCLAPTrainingArguments
+from .config import SettingsError, did_you_mean
 from .data.acoustic_conditions import LOWEST_RATE, Augmentation
 from .data.cache import FrozenSpeechEncoder, add_features, cached_features
 from .data.captions import language_data, phrases, row_levels, select_levels
@@ -22,7 +23,7 @@ from .data.collator import SmoothCLAPCollator
 from .data.functionals import Standardisation, add_functionals, functional_names, usable_rows
 from .evaluation.training_metrics import ZeroShotMetrics
 from .hub.provenance import TrainingSources
-from .settings import DataSettings
+from .settings import DataSettings, LoraSettings, ModelSettings, ignored_settings
 from .towers import plain
 
 
@@ -101,7 +102,10 @@ def _settings_of_rows(splits: Any, data: Mapping[str, Any], arguments: SmoothCLA
                 "Captions are the rows' own. To word functionals instead, pass data={'captions': 'sampled'}."
             )
             data = {**data, "captions": "given"}
-    return DataSettings(**{"dataset": [IN_MEMORY], **data})
+    settings = DataSettings(**{"dataset": [IN_MEMORY], **data})
+    if faults := ignored_settings(data, ModelSettings(model=IN_MEMORY), settings, LoraSettings(), arguments):
+        raise SettingsError(faults)
+    return settings
 
 
 def _load_clips(
@@ -172,12 +176,12 @@ def _with_functionals(
 
 def _needs_functionals(settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> bool:
     """Whether captions or targets are made from functionals."""
-    return settings.captions != "given" or bool({"tags", "functionals"} & set(_targets(arguments)))
+    return settings.captions != "given" or bool({"tags", "functionals"} & arguments.target_shares.keys())
 
 
 def _have_functionals(rows: Dataset, arguments: SmoothCLAPTrainingArguments) -> bool:
     wanted = {column for columns in ACOUSTIC_GROUPS.values() for column in columns}
-    if "functionals" in arguments.targets:
+    if "functionals" in arguments.target_shares:
         wanted |= set(functional_names())
     if not wanted <= set(rows.column_names):
         return False
@@ -197,7 +201,7 @@ def make_batches(
     if settings.acoustic_conditions:
         augmentation = Augmentation(tuple(settings.acoustic_conditions), arguments.seed)
         augmentation.try_out(processor.feature_extractor.sampling_rate)
-    targets = _targets(arguments)
+    targets = arguments.target_shares
     train = splits["train"].select_columns([name for name in splits["train"].column_names if name != "audio"])
     table = train.to_pandas()
     thresholds = Thresholds.fit(table) if _needs_functionals(settings, arguments) else None
@@ -227,10 +231,6 @@ def make_batches(
     on_hub = [name for name in settings.dataset if name != IN_MEMORY and not Path(name).exists()]  # loaded from there
     encoder = settings.local_feature_encoder if "local_features" in targets else None
     return Prepared(splits, collator, metrics, TrainingSources(dict(splits), on_hub, encoder))
-
-
-def _targets(arguments: SmoothCLAPTrainingArguments) -> list[str]:
-    return arguments.targets if arguments.beta > 0 else []
 
 
 def check_metric(wanted: str | None, metrics: ZeroShotMetrics) -> None:
@@ -305,7 +305,7 @@ def _frozen_encoders(
 
     if settings.cache_audio_tower:
         encoders["pooled_audio"] = own_tower()
-    if "local_features" in _targets(arguments):
+    if "local_features" in arguments.target_shares:
         if settings.local_feature_encoder is not None:
             encoders["local_features"] = FrozenSpeechEncoder(settings.local_feature_encoder, device=str(device))
         else:
@@ -314,6 +314,10 @@ def _frozen_encoders(
 
 
 def _wordings(labels: tuple[str, ...], settings: DataSettings) -> dict[str, str]:
+    unknown = sorted(settings.label_wordings.keys() - set(labels))
+    if unknown and settings.max_train_clips is None:  # among a few of the clips some labels may be missing
+        cure = did_you_mean(unknown[0], labels) or f"the clips have {list(labels)}"
+        raise ValueError(f"`label_wordings` words {unknown}, which no training or validation clip has; {cure}")
     known = language_data("en").wordings["emotion"]
     worded = {label: phrases("emotion", label)[0].format(person="the speaker") for label in labels if label in known}
     return {label: label for label in labels} | worded | settings.label_wordings

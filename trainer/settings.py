@@ -1,35 +1,18 @@
 """What the YAML file of a training run says."""
 
-import dataclasses
 import os
 from collections.abc import Iterator, Mapping
-from enum import Enum
-from functools import cache
-from typing import Annotated, Any, Self, get_args, get_type_hints
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, InstanceOf, create_model, model_validator
+from pydantic import Field, InstanceOf, model_validator
 from pydantic.fields import FieldInfo
 from transformers import SchedulerType
+from transformers.training_args import OptimizerNames
 
 from modeling_smoothclap.audio_smoothclap import MIN_SECONDS
 
-from .arguments import TARGET_SOURCES, SmoothCLAPTrainingArguments
-from .config import (
-    UNIQUE,
-    Count,
-    Fraction,
-    NotNegative,
-    Number,
-    Positive,
-    Seed,
-    Settings,
-    SettingsError,
-    Several,
-    Share,
-    Text,
-    one_of,
-    unknown_key,
-)
+from .arguments import SmoothCLAPTrainingArguments, argument_settings
+from .config import UNIQUE, Count, Fraction, Positive, Settings, SettingsError, Several, Text, one_of, unknown_key
 from .data.acoustic_conditions import CONDITIONS
 from .data.captions import CAPTION_GROUPS, LANGUAGES
 from .data.collator import CAPTION_KINDS
@@ -201,65 +184,6 @@ class LoraSettings(Settings):
     )
 
 
-def _steps(value: int) -> int:
-    if value < 1 and value != -1:
-        raise ValueError(f"must be at least 1, or -1 to train for num_train_epochs, not {value}")
-    return value
-
-
-_ARGUMENT_TYPES: dict[str, Any] = {
-    **dict.fromkeys(("learning_rate", "text_learning_rate", "audio_learning_rate", "num_train_epochs"), Positive),
-    **dict.fromkeys(("audio_temperature", "tag_temperature", "functionals_temperature"), Positive),
-    **dict.fromkeys(("logging_steps", "save_steps"), Positive),
-    **dict.fromkeys(("eval_steps", "neftune_noise_alpha"), Positive | None),
-    **dict.fromkeys(("weight_decay", "warmup_steps", "max_grad_norm", "adam_epsilon", "eval_delay"), NotNegative),
-    **dict.fromkeys(("adam_beta1", "adam_beta2", "label_smoothing_factor"), Fraction),
-    **dict.fromkeys(("beta", "gamma"), Share),
-    **dict.fromkeys(
-        ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps"), Count
-    ),
-    **dict.fromkeys(("save_total_limit", "eval_accumulation_steps", "dataloader_prefetch_factor"), Count | None),
-    **dict.fromkeys(("torch_empty_cache_steps", "ddp_bucket_cap_mb", "loss_tile"), Count | None),
-    **dict.fromkeys(("resume_from_checkpoint", "fsdp"), bool | Text | None),
-    "early_stopping_patience": Count | None,
-    "ddp_timeout": Count,
-    "dataloader_num_workers": Annotated[int, Field(ge=0)],
-    "local_rank": Annotated[int, Field(ge=-1)],
-    "max_steps": Annotated[int, AfterValidator(_steps)],
-    "seed": Seed,
-    "data_seed": Seed | None,
-    "output_dir": Text | None,
-    "lr_scheduler_type": Annotated[str, one_of(each.value for each in SchedulerType)],
-    "targets": Annotated[Several[Annotated[str, one_of(TARGET_SOURCES)]], UNIQUE],
-    "target_weights": Several[NotNegative] | None,
-    "parallelism_config": Any,
-}
-"""What arguments may be, where their type hints say less."""
-
-
-@cache
-def argument_settings() -> type[Settings]:
-    """Return the fields of [`SmoothCLAPTrainingArguments`] as settings, with types and ranges that YAML can break."""
-    hints, made = get_type_hints(SmoothCLAPTrainingArguments), {}
-    for each in dataclasses.fields(SmoothCLAPTrainingArguments):
-        if each.init:
-            default: dict[str, Any] = {"default": each.default}
-            if each.default_factory is not dataclasses.MISSING:
-                default = {"default_factory": each.default_factory}
-            kind = _ARGUMENT_TYPES.get(each.name) or _argument_type(hints[each.name], each.metadata.get("choices"))
-            made[each.name] = (kind, Field(**default, description=each.metadata.get("help")))
-    return create_model("ArgumentSettings", __base__=Settings, **made)  # type: ignore[call-overload]
-
-
-def _argument_type(hint: Any, choices: Any) -> Any:
-    members = get_args(hint)
-    names = [value.value for kind in members if isinstance(kind, type) and issubclass(kind, Enum) for value in kind]
-    if choices or names:
-        kind = Annotated[str, one_of(choices or names)]
-        return kind | None if type(None) in members else kind
-    return {float: Number, list[str]: Several[str], list[str] | None: Several[str] | None}.get(hint, hint)
-
-
 class TrainingRun(Settings):
     """
     The settings of a training run. In YAML all keys of the parts are in one mapping.
@@ -299,7 +223,7 @@ class TrainingRun(Settings):
             except SettingsError as error:
                 faults += error.faults
         if len(made) == len(cls._parts()):
-            faults += _ignored_settings(said, **made)
+            faults += ignored_settings(said, **made)
         if faults:
             raise SettingsError(faults)
         return cls(**made, said=dict(said))
@@ -308,11 +232,17 @@ class TrainingRun(Settings):
 def _arguments(settings: Settings) -> SmoothCLAPTrainingArguments:
     try:
         return SmoothCLAPTrainingArguments(**{name: getattr(settings, name) for name in settings.model_fields_set})
+    except SettingsError:
+        raise
     except Exception as error:  # transformers' own checks raise many classes
         raise SettingsError([("", str(error) or repr(error))]) from error
 
 
-def _ignored_settings(
+Rule = tuple[bool, tuple[str, ...], str]
+"""Whether it applies, the settings that then have no effect, and why."""
+
+
+def ignored_settings(
     said: Mapping[str, Any],
     model: ModelSettings,
     data: DataSettings,
@@ -320,27 +250,80 @@ def _ignored_settings(
     arguments: SmoothCLAPTrainingArguments,
 ) -> list[tuple[str, str]]:
     """List the settings that the user gave and that another one rules out, and why; null and `[]` say nothing."""
-    temperatures = ("audio_temperature", "tag_temperature", "functionals_temperature")
-    soft = ("targets", "target_weights", "gamma", *temperatures, "detach_targets")
-    hard, weighted, single = arguments.beta == 0, arguments.target_weights is not None, len(arguments.targets) == 1
-    new = ("projection_dim", "projection_dropout", "max_frequency")
-    adapters = tuple(name for name in LoraSettings.model_fields if name != "lora_towers")
-    rules: list[tuple[bool, tuple[str, ...], str]] = [
-        (hard, soft, "with beta: 0 targets have no soft part"),
-        (not hard and weighted, ("gamma",), "`target_weights` gives the shares"),
-        (not hard and not weighted and single, ("gamma",), "there is one target, which has it all"),
-        (model.model is not None, new, "it is for new models, and `model` has its own"),
-        (data.captions == "given", ("caption_groups", "languages"), "with captions: given captions are the rows' own"),
-        (not lora.lora_towers, adapters, "`lora_towers` names no tower that gets adapters"),
-        (lora.lora_save == "adapter", ("storage_dtype",), "adapters are kept apart, in float32"),
-        (data.acoustic_conditions == ["clean"], ("acoustic_conditions",), "clean means as recorded"),
-        (data.crop_seconds is None, ("crops_per_clip",), "with crop_seconds: null clips are taken whole"),
-    ]
+    rules = [*_start_rules(model, data, lora), *_objective_rules(arguments), *_tower_rules(lora, arguments)]
+    rules += _step_rules(said, arguments)
     given = {name for name, value in said.items() if value not in (None, [], {})}
-    return [
-        (name, f"has no effect: {why}; leave it out, or set it to null")
-        for applies, names, why in rules
-        if applies
-        for name in names
-        if name in given
-    ]
+    faults = {name: why for applies, names, why in rules if applies for name in names if name in given}
+    return [(name, f"has no effect: {why}; leave it out, or set it to null") for name, why in faults.items()]
+
+
+def _start_rules(model: ModelSettings, data: DataSettings, lora: LoraSettings) -> Iterator[Rule]:
+    new = ("projection_dim", "projection_dropout", "max_frequency")
+    yield model.model is not None, new, "it is for new models, and `model` has its own"
+    captions = ("caption_groups", "languages")
+    yield data.captions == "given", captions, "with captions: given captions are the rows' own"
+    yield data.acoustic_conditions == ["clean"], ("acoustic_conditions",), "clean means as recorded"
+    yield data.crop_seconds is None, ("crops_per_clip",), "with crop_seconds: null clips are taken whole"
+    adapters = tuple(name for name in LoraSettings.model_fields if name != "lora_towers")
+    yield not lora.lora_towers, adapters, "`lora_towers` names no tower that gets adapters"
+    yield lora.lora_save == "adapter", ("storage_dtype",), "adapters are kept apart, in float32"
+
+
+SETTINGS_OF_TARGETS = {
+    "local_features": ("audio_temperature", "local_feature_encoder"),
+    "tags": ("tag_temperature", "detach_targets"),
+    "functionals": ("functionals_temperature",),
+}
+
+
+def _objective_rules(arguments: SmoothCLAPTrainingArguments) -> Iterator[Rule]:
+    shares, hard = arguments.target_shares, arguments.beta == 0
+    for target, names in SETTINGS_OF_TARGETS.items():
+        yield not shares.get(target), names, f"`targets` gives {target} no weight"
+    yield arguments.target_weights is not None, ("gamma",), "`target_weights` gives the shares"
+    yield len(arguments.targets) == 1, ("gamma",), "there is one target, which has it all"
+    soft = ("targets", "target_weights", "gamma", *sum(SETTINGS_OF_TARGETS.values(), ()))
+    yield hard, soft, "with beta: 0 targets have no soft part"
+
+
+def _tower_rules(lora: LoraSettings, arguments: SmoothCLAPTrainingArguments) -> Iterator[Rule]:
+    frozen = {"audio": arguments.freeze_audio_tower, "text": arguments.freeze_text_tower}
+    for tower in TOWERS:
+        adapted = tower in lora.lora_towers
+        yield adapted, (f"freeze_{tower}_tower",), f"the {tower} tower has adapters, and is frozen but for them"
+        rests = frozen[tower] and not adapted
+        yield rests, (f"{tower}_learning_rate",), f"the {tower} tower is frozen and has no adapters"
+    text_rests = arguments.freeze_text_tower and "text" not in lora.lora_towers
+    yield text_rests, ("detach_targets",), "the text tower is frozen, so that targets cannot move it"
+
+
+NO_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")
+NOT_ADAM = ("sgd", "adagrad", "rmsprop", "adafactor", "lomo", "adalomo")
+
+
+def _step_rules(said: Mapping[str, Any], arguments: SmoothCLAPTrainingArguments) -> Iterator[Rule]:
+    at_steps = {name: getattr(arguments, f"{name}_strategy") == "steps" for name in ("logging", "eval", "save")}
+    for name, set_so in at_steps.items():
+        read = name == "logging" and at_steps["eval"] and said.get("eval_steps") is None  # stands in for `eval_steps`
+        yield not set_so and not read, (f"{name}_steps",), f"{name}_strategy is not steps"
+    choosing = ("eval_delay", "metric_for_best_model", "greater_is_better")
+    yield arguments.eval_strategy == "no", choosing, "nothing is evaluated in training: set eval_strategy"
+    yield arguments.metric_for_best_model is None, ("greater_is_better",), "there is no metric_for_best_model"
+    alone = arguments.gradient_cache and arguments.gradient_accumulation_steps == 1
+    yield alone, ("gradient_cache",), "there is one batch per step: set gradient_accumulation_steps, for instance to 4"
+    schedule = SchedulerType(arguments.lr_scheduler_type).value
+    warms = bool(arguments.warmup_steps) and schedule in NO_WARMUP
+    yield warms, ("warmup_steps",), f"lr_scheduler_type: {schedule} has no warm-up, as constant_with_warmup has"
+    plain = schedule in ("constant", "constant_with_warmup")
+    yield plain, ("lr_scheduler_kwargs",), f"lr_scheduler_type: {schedule} takes none"
+    adam = ("adam_beta1", "adam_beta2", "adam_epsilon")
+    optim = OptimizerNames(arguments.optim).value
+    yield optim in NOT_ADAM, adam, f"optim: {optim} is not Adam"
+    checkpointing = ("activation_checkpointing_kwargs", "gradient_checkpointing_kwargs")
+    yield not arguments.gradient_checkpointing, checkpointing, "gradient_checkpointing is false"
+    yield arguments.gradient_cache, ("torch_empty_cache_steps",), "with gradient_cache: true the cache is kept"
+    yield not arguments.use_liger_kernel, ("liger_kernel_config",), "use_liger_kernel is false"
+    hub = ("hub_token", "hub_strategy", "hub_private_repo", "hub_always_push", "hub_revision")
+    yield not arguments.push_to_hub, hub, "push_to_hub is false"
+    trackio = ("project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id")
+    yield "trackio" not in (arguments.report_to or []), trackio, "report_to does not name trackio"

@@ -11,10 +11,10 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import save_file
 from torch import nn
-from transformers import AutoModel, AutoProcessor, PreTrainedModel, TrainerCallback
+from transformers import PreTrainedModel, TrainerCallback
 from transformers.utils import ADAPTER_SAFE_WEIGHTS_NAME
 
-from modeling_smoothclap import SMOOTHCLAP_TINY
+from modeling_smoothclap.checkpoint_smoothclap import load_dual_encoder
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
 from .arguments import SmoothCLAPTrainingArguments
@@ -32,16 +32,10 @@ NEVER_CALLED = {"wavlm": {"q_proj", "k_proj", "v_proj", "out_proj"}}
 
 
 def load_checkpoint(name: str) -> tuple[Any, Any]:
-    """Load a dual encoder and its processor, by Hub id or folder, or `"smoothclap-tiny"`."""
-    place = SMOOTHCLAP_TINY if name == Path(SMOOTHCLAP_TINY).name and not Path(name).exists() else name
-    try:
-        model: Any = AutoModel.from_pretrained(place)
-        processor = AutoProcessor.from_pretrained(place)
-    except Exception as error:  # of missing, truncated and foreign files: too many classes to name
-        where = "" if Path(place).is_dir() else "there is no such folder, and as a Hub id: "
-        raise ValueError(f"The checkpoint {name!r} cannot be loaded: {where}{error}") from error
-    if not all(hasattr(model, part) for part in ("audio_model", "text_model", "get_text_features")):
-        raise ValueError(f"{name!r} is a {type(model).__name__}, which is not an audio-text dual encoder.")
+    """Load a whole dual encoder to train, and its processor, by Hub id, folder or `"smoothclap-tiny"`."""
+    model, processor, *_ = load_dual_encoder(name, None, None, trust_remote_code=False)
+    if lacking := [tower for tower in ("audio_model", "text_model") if not hasattr(model, tower)]:
+        raise ValueError(f"{name!r} is a {type(model).__name__}, which lacks {' and '.join(lacking)} and cannot train.")
     return model, processor
 
 

@@ -20,9 +20,7 @@ from .data.cache import cached_embeddings
 from .data.manifest import check_across, load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .files import Record, write_json, write_text
-from .hub.card import write_model_card
 from .hub.plan import forget_earlier_run
-from .hub.provenance import record_training
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
 from .towers import add_lora, load_checkpoint, plain
@@ -71,17 +69,12 @@ def run_training(run: TrainingRun | str | Path) -> SmoothCLAPTrainer:
         _store_as(output, type(plain(trainer.model)), run.model.storage_dtype)
     metrics = trainer.evaluate() if "validation" in splits else {}
     metrics.pop("epoch", None)  # the last, while the model may be of the best
+    trainer.accelerator.wait_for_everyone()  # none of them waits for what the first now does alone
     if arguments.process_index == 0:
-        record_training(trainer, output)
         _record_run(output, run.data, metrics, run.said)
-    trainer.accelerator.wait_for_everyone()
-    # The others are done: none waits for what the first now does alone.
-    if arguments.process_index == 0:
         if run.data.report_attributes and isinstance(plain(trainer.model), SmoothCLAPModel):
             _report_attributes(output, splits, run.data.cache_dir, str(arguments.device))
-        write_model_card(output, trainer.hub_model_id if arguments.push_to_hub else arguments.hub_model_id)
-        if arguments.push_to_hub:
-            trainer.push_folder(output, "End of training")
+    trainer.publish(output, "End of training")
     return trainer
 
 

@@ -1,9 +1,9 @@
 """Trainer for contrastive language-audio models with soft targets."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,45 +11,33 @@ import torch
 from huggingface_hub import CommitInfo
 from peft import LoraConfig
 from torch import nn
-from torch.utils.data import DataLoader
-from transformers import AutoConfig, EarlyStoppingCallback, Trainer, TrainerCallback, TrainerState, set_seed
+from torch.utils.data import BatchSampler, DataLoader
+from transformers import AutoConfig, EarlyStoppingCallback, Trainer, set_seed
 from transformers.trainer_utils import HubStrategy
 from transformers.utils import logging
 from transformers.utils.hub import hf_api
 
 from . import checkpoints, towers
-from .arguments import SmoothCLAPTrainingArguments
-from .data.collator import METADATA_INPUTS, SmoothCLAPCollator, joint_loader
+from .arguments import SmoothCLAPTrainingArguments, check_options
+from .data.collator import METADATA_INPUTS, EpochCallback, SmoothCLAPCollator, evaluation_loader, joint_loader
 from .hub.card import write_model_card
 from .hub.plan import forget_earlier_run
 from .hub.provenance import ProvenanceCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
 from .hub.push import explained, push
 from .losses.gradient_cache import CachedGradients
-from .losses.joint_loss import BatchStatistics, JointLoss, Representations
+from .losses.joint_loss import BatchStatistics, Representations
 from .prepare import prepare
 from .settings import DataSettings
 
 
 logger = logging.get_logger(__name__)
 
-TARGET_INPUTS = ("tag_input_ids", "tag_attention_mask", "local_features", "functionals")
-"""Entries of a batch that shape the targets and are not inputs of the model."""
-
-FRONT_MATTER = {"language": "language", "license": "license", "tags": "tags"}
+NOT_OF_THE_MODEL = ("tag_input_ids", "tag_attention_mask", "local_features", "functionals", *METADATA_INPUTS)
+"""Entries of a batch that shape the targets or describe its clips."""
+FRONT_MATTER = {name: name for name in ("language", "license", "tags")}
 FRONT_MATTER |= {"finetuned_from": "base_model", "dataset_tags": "datasets"}
 """Arguments of `create_model_card` to entries of the card's front matter."""
 Batch = dict[str, torch.Tensor]
-
-
-class _EpochCallback(TrainerCallback):
-    """Set the attribute `epoch` of everything that draws by epoch, such as the collator and the sampler."""
-
-    def __init__(self, listeners: list[Any]):
-        self.listeners = listeners
-
-    def on_epoch_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        for listener in self.listeners:
-            listener.epoch = int((state.epoch or 0) + 1e-6)  # a sum of fractions may fall just short
 
 
 class SmoothCLAPTrainer(Trainer):
@@ -58,9 +46,8 @@ class SmoothCLAPTrainer(Trainer):
 
     The candidates of a clip are the captions of all processes and, with `gradient_cache`, of all accumulation steps.
     Without a `data_collator`, rows are prepared as for a run from a YAML file, see [`~prepare.prepare`], and
-    `compute_metrics` is zero-shot classification and retrieval. Checkpoints are sealed when they are whole. SIGTERM
-    saves one and ends training. A push is one commit that replaces what the repository held; it never has
-    `training_args.bin`, from which `hub_token` can be read.
+    `compute_metrics` is zero-shot classification and retrieval. SIGTERM saves a checkpoint and ends training. A push is
+    one commit that replaces what the repository held, without `training_args.bin`, which has the `hub_token`.
 
     Args:
         model (*optional*): [`SmoothCLAPModel`], transformers' `ClapModel` or another dual encoder with `audio_model`,
@@ -100,6 +87,7 @@ class SmoothCLAPTrainer(Trainer):
         **kwargs: Any,
     ):
         args = args or SmoothCLAPTrainingArguments(output_dir="smoothclap-output")
+        check_options(kwargs)
         if isinstance(model, str | Path):
             set_seed(args.seed)
             model, loaded = towers.load_checkpoint(str(model))
@@ -108,7 +96,8 @@ class SmoothCLAPTrainer(Trainer):
             model = towers.add_lora(model, peft_config, args.freeze_audio_tower, args.freeze_text_tower)
         if data_collator is None:
             splits = {"train": train_dataset} | ({} if eval_dataset is None else {"validation": eval_dataset})
-            prepared = prepare(splits, model, processing_class, data, args)
+            start = kwargs["model_init"]() if model is None and kwargs.get("model_init") else model
+            prepared = prepare(splits, start, processing_class, data, args)
             data_collator, sources = prepared.collator, sources or prepared.sources
             train_dataset, eval_dataset = prepared.splits["train"], prepared.splits.get("validation")
             if eval_dataset is not None:
@@ -130,15 +119,21 @@ class SmoothCLAPTrainer(Trainer):
         self.model_accepts_loss_kwargs = False
         rows = {"train": self.train_dataset, "validation": self.eval_dataset}
         self.sources = sources or TrainingSources({name: each for name, each in rows.items() if each is not None})
-        self.joint_loss = JointLoss(args.soft_targets, cast(Any, args.kl_reading), args.loss_tile)
+        self.joint_loss = args.joint_loss
         self.statistics = BatchStatistics()
         self._chunks: list[Batch] = []
         self._cached: CachedGradients | None = None
-        self.stop, self._epoch = checkpoints.StopCallback(), _EpochCallback([self.data_collator])
+        self.stop, self._epoch = checkpoints.StopCallback(), EpochCallback([self.data_collator])
         for callback in (self.stop, ProvenanceCallback(self._corpora), self._epoch, towers.ScaleCallback()):
             self.add_callback(callback)
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
+
+    def _hp_search_setup(self, trial: Any) -> None:
+        super()._hp_search_setup(trial)
+        if trial is not None:  # it may have other targets
+            self.args.check()
+            self.joint_loss = self.args.joint_loss
 
     def call_model_init(self, trial: Any = None) -> Any:
         """Make the model by `model_init`, and freeze the towers that `args` freeze."""
@@ -164,25 +159,14 @@ class SmoothCLAPTrainer(Trainer):
         self._epoch.listeners = [self.data_collator, loader.batch_sampler]
         return loader
 
-    def get_eval_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
-        """As in [`~transformers.Trainer`], with whole clips and fixed captions."""
-        with self._evaluation_collator():
-            return super().get_eval_dataloader(*args, **kwargs)
-
-    def get_test_dataloader(self, *args: Any, **kwargs: Any) -> DataLoader:
-        """As in [`~transformers.Trainer`], with whole clips and fixed captions."""
-        with self._evaluation_collator():
-            return super().get_test_dataloader(*args, **kwargs)
-
-    @contextmanager
-    def _evaluation_collator(self) -> Iterator[None]:
+    def _get_dataloader(self, dataset: Any, description: str, batch_size: int, *args: Any, **kwargs: Any) -> DataLoader:
+        """Make batches to evaluate or to predict, with whole clips and fixed captions."""
         collator = self.data_collator
         if isinstance(collator, SmoothCLAPCollator):
-            self.data_collator = replace(collator, training=False)
-        try:
-            yield
-        finally:
-            self.data_collator = collator
+            collator = replace(collator, training=False)
+        loader = evaluation_loader(dataset, collator, batch_size, self.args)
+        # Accelerate would take a last batch that is larger for one that is smaller, and drop its results.
+        return loader if type(loader.batch_sampler) is not BatchSampler else self.accelerator.prepare(loader)
 
     def compute_loss(
         self, model: nn.Module, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -198,8 +182,7 @@ class SmoothCLAPTrainer(Trainer):
     def _forward(self, model: nn.Module, inputs: Batch) -> Any:
         if model.training:
             towers.rest_frozen_towers(self.accelerator.unwrap_model(model))
-        others = (*TARGET_INPUTS, *METADATA_INPUTS)
-        return model(**{name: value for name, value in inputs.items() if name not in others})
+        return model(**{name: value for name, value in inputs.items() if name not in NOT_OF_THE_MODEL})
 
     def _represent(self, model: nn.Module, inputs: Batch, outputs: Any, with_features: bool = True) -> Representations:
         encoder = self.accelerator.unwrap_model(model)
@@ -210,8 +193,23 @@ class SmoothCLAPTrainer(Trainer):
 
     def training_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any = None) -> torch.Tensor:
         """Run one forward and backward pass; with `gradient_cache`, of one chunk of the joint batch."""
-        if not self.args.gradient_cache:
-            return super().training_step(model, inputs, num_items_in_batch)
+        step = self._cached_step if self.args.gradient_cache else super().training_step
+        loss = step(model, inputs, num_items_in_batch)
+        if not loss.isfinite():
+            raise ValueError(
+                f"The loss of step {self.state.global_step + 1} is {loss.item()}, over the clips "
+                f"{self._clips_of_step()}: look at their features, or lower the learning rates."
+            )
+        return loss
+
+    def _clips_of_step(self) -> list[Any]:
+        """Return the ids of this process's clips in the current optimiser step."""
+        batches, chunks = list(self._epoch.listeners[1]), self.args.gradient_accumulation_steps
+        first = self.state.global_step % ceil(len(batches) / chunks) * chunks
+        rows = cast(Any, self.train_dataset)
+        return [rows[index].get("id", index) for batch in batches[first : first + chunks] for index in batch]
+
+    def _cached_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any) -> torch.Tensor:
         model.train()
         if callable(getattr(self.optimizer, "train", None)):  # schedule-free optimisers have two modes
             self.optimizer.train()  # type: ignore[union-attr]
@@ -245,9 +243,7 @@ class SmoothCLAPTrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As in [`~transformers.Trainer`]; a training loss is logged with the statistics of its batches."""
-        if "loss" in logs:
-            logs |= self.statistics.pop()
-        super().log(logs, start_time)
+        super().log(logs | (self.statistics.pop() if "loss" in logs else {}), start_time)
 
     def evaluation_loop(self, *args: Any, **kwargs: Any) -> Any:
         """As in [`~transformers.Trainer`], over the whole gathered set."""
@@ -268,7 +264,6 @@ class SmoothCLAPTrainer(Trainer):
             raise ValueError(f"Evaluation needs `caption_ids` in the batch, which has {list(inputs)}: give it those.")
         captions = inputs["caption_ids"]
         labels = (inputs.get("labels", torch.full_like(captions, -1)), captions)
-        # Of embeddings, not logits, `compute_metrics` sees the whole set.
         return loss.detach(), (outputs.audio_embeds.detach(), outputs.text_embeds.detach()), labels
 
     def get_decay_parameter_names(self, model: nn.Module) -> list[str]:
@@ -286,7 +281,7 @@ class SmoothCLAPTrainer(Trainer):
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
         """As in [`~transformers.Trainer`]; a `ValueError` if there is no whole checkpoint to resume from."""
         if resume_from_checkpoint:
-            resume_from_checkpoint = checkpoints.checked(resume_from_checkpoint, str(self.args.output_dir))
+            resume_from_checkpoint = checkpoints.checked(resume_from_checkpoint, self.args)
             self.args.eval_on_start = False  # that evaluation was made, and counted by early stopping, at the start
         try:
             return super().train(resume_from_checkpoint, *args, **kwargs)
@@ -294,12 +289,13 @@ class SmoothCLAPTrainer(Trainer):
             self.stop.restore()
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        checkpoints.check_finite(model)
         # Older checkpoints go only when the new one is known to be whole.
         with checkpoints.no_limit(self.args) as limit:
             super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()  # every process writes a file of its own
         if self.args.should_save:
-            checkpoints.seal_newest(self._get_output_dir(trial=trial), self.state, limit)
+            checkpoints.seal_newest(self._get_output_dir(trial=trial), self.state, self.args.seed, limit)
         self.accelerator.wait_for_everyone()  # a process that went on and ended would have the launcher end this one
 
     def _finalize_training(self, *args: Any, **kwargs: Any) -> Any:
@@ -322,14 +318,17 @@ class SmoothCLAPTrainer(Trainer):
             return super().save_model(output_dir, _internal_call=True)
         folder = str(output_dir or self.args.output_dir)
         self.save_pretrained(folder)
-        if self.is_world_process_zero():
-            record_training(self, folder)
-            write_model_card(folder, self.hub_model_id if self.args.push_to_hub else self.args.hub_model_id)
-            if self.args.push_to_hub:
-                self.push_folder(folder, "Model save")
+        self.publish(folder, "Model save")
+
+    def publish(self, folder: str | Path, message: str) -> None:
+        """Add records and card to a saved model, and push it if `push_to_hub` is set; only the first process does."""
+        self.create_model_card(self.hub_model_id, folder)
+        if self.args.push_to_hub and self.is_world_process_zero():
+            self.push_folder(folder, message)
 
     def save_pretrained(self, folder: str | Path, lora_save: str = "merged") -> None:
         """Save model and processor only; for `lora_save` see [`~towers.save_lora`]. Every process must call this."""
+        checkpoints.check_finite(self.model)
         if self.args.should_save:
             forget_earlier_run(folder)
         if not hasattr(self.model, "peft_config"):
@@ -388,12 +387,14 @@ class SmoothCLAPTrainer(Trainer):
         except ValueError as error:
             logger.warning(f"The model of step {self.state.global_step} was not pushed: {error}")
 
-    def create_model_card(self, model_name: str | None = None, **front: Any) -> None:  # type: ignore[override]
-        """Write records and card into `output_dir`, where the model is; `front` has the keys of `FRONT_MATTER`."""
+    def create_model_card(  # type: ignore[override]
+        self, model_name: str | None = None, folder: str | Path | None = None, **front: Any
+    ) -> None:
+        """Write records and card next to the model, in `output_dir`; `front` has the keys of `FRONT_MATTER`."""
         if refused := sorted(front.keys() - FRONT_MATTER.keys()):
             raise ValueError(f"The card has no place for {refused}: leave it out, or write it into notes.md.")
         if self.is_world_process_zero():
-            folder = str(self.args.output_dir)
+            folder = folder or str(self.args.output_dir)
             record_training(self, folder)
             entries = {FRONT_MATTER[name]: value for name, value in front.items()}
             write_model_card(folder, model_name or self.args.hub_model_id, entries)

@@ -79,8 +79,8 @@ def manifest(folder: Path, train: int, validation: int = 0, seconds: Sequence[fl
 
 
 def settings(folder: Path, dataset: Path, encoders: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """Settings of three steps over joint batches of 4, without anything that is not asked for."""
-    return {
+    """Settings of three steps over joint batches of 4, without anything that is not asked for, or changed to `None`."""
+    made = {
         **encoders,
         "dataset": str(dataset),
         "output_dir": str(folder / "out"),
@@ -102,7 +102,8 @@ def settings(folder: Path, dataset: Path, encoders: dict[str, Any], **changes: A
         "report_to": "none",
         "use_cpu": True,
         "disable_tqdm": True,
-    } | changes
+    }
+    return {name: value for name, value in (made | changes).items() if value is not None}
 
 
 def train(config: dict[str, Any], *overrides: str) -> SmoothCLAPTrainer:

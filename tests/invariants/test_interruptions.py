@@ -90,7 +90,7 @@ def test_killed_before_the_first_checkpoint_was_whole(make, uninterrupted, logs)
 
 def test_sigterm_to_one_of_two_processes_stops_both(make):
     """As a scheduler sends it, which kills a while later. Both agree on a step, and both go on from there."""
-    sizes = {"per_device_train_batch_size": 2, "gradient_cache": True, "gradient_accumulation_steps": 1}
+    sizes = {"per_device_train_batch_size": 1, "gradient_cache": True, "gradient_accumulation_steps": 2}
     whole, config = make("whole-of-two", save_strategy="no", **sizes), make("one-of-two", save_steps=1000, **sizes)
     with command_line.start(whole, world_size=2) as script:
         assert script.end() == [0, 0], script.printed()

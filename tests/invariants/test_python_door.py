@@ -48,7 +48,7 @@ def make(folder, checkpoint):
 def in_python(config, output, model=None, data=None, **more) -> SmoothCLAPTrainer:
     """What a user writes, with the settings of a run from YAML."""
     clips = load_manifest(config["dataset"])
-    arguments = {name: config[name] for name in ARGUMENTS}
+    arguments = {name: config[name] for name in ARGUMENTS if name in config}
     trainer = SmoothCLAPTrainer(
         model=model or config["model"],
         args=SmoothCLAPTrainingArguments(output_dir=str(output), **arguments),
@@ -85,11 +85,11 @@ def test_eight_lines_are_a_run_from_yaml(make, folder):
 
 def test_captions_of_rows_and_a_cached_tower(make, folder):
     settings = {"captions": "given", "cache_audio_tower": True, "crops_per_clip": 2}
-    plain = {"beta": 0.0, "freeze_audio_tower": True}
+    plain = {"beta": 0.0, "freeze_audio_tower": True, "audio_learning_rate": None}
     config = make("given-yaml", kl_reading="forward", languages=None, **settings, **plain)
     command_line.train(config)
     clips = load_manifest(config["dataset"])
-    arguments = {name: config[name] for name in (*ARGUMENTS, "kl_reading")}
+    arguments = {name: config[name] for name in (*ARGUMENTS, "kl_reading") if name in config}
     trainer = SmoothCLAPTrainer(
         model=AutoModel.from_pretrained(config["model"]),  # or a model of one's own with its processor
         processing_class=SmoothCLAPProcessor.from_pretrained(config["model"]),
@@ -105,7 +105,7 @@ def test_captions_of_rows_and_a_cached_tower(make, folder):
 
 def test_adapters_of_peft(make, folder):
     """Saved with the adapters in the weights, so that every loader takes the folder, an earlier run's adapters gone."""
-    config = make("lora-yaml", lora_towers=["audio", "text"], lora_rank=4)
+    config = make("lora-yaml", lora_towers=["audio", "text"], lora_rank=4, freeze_audio_tower=None)
     command_line.train(config)
     out = folder / "lora-python"
     out.mkdir()

@@ -439,3 +439,8 @@ def test_integer_pcm_that_was_cast_to_float_is_refused():
     pcm = (32767 * tiny.clips(0.1)[0]).astype(np.float32)
     with pytest.raises(ValueError, match=r"Clip 1 reaches \d+, but full scale is 1\..*32768"):
         SmoothCLAPFeatureExtractor()([pcm / 32768, pcm], sampling_rate=16000)
+
+
+def test_a_limit_of_mel_bands_is_refused_for_waveforms():
+    with pytest.raises(ValueError, match=r"4000.*wav2vec2"):
+        SmoothCLAPFeatureExtractor.from_audio_config(tiny.audio_config(), max_frequency=4000)

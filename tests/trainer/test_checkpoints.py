@@ -38,6 +38,9 @@ def test_every_damage_is_named(tmp_path):
         (3, lambda made: (made / "model.safetensors").write_bytes(b"WEIGHTS" * 3), "model.safetensors is damaged"),
         (4, lambda made: (made / "part" / "state.json").unlink(), "part/state.json is missing"),
         (5, lambda made: (made / SEAL).write_text("{"), "complete.json is damaged"),
+        (6, lambda made: (made / SEAL).write_text("[]"), "complete.json is damaged"),
+        (7, lambda made: (made / SEAL).write_text("{}"), "complete.json names no files"),
+        (8, lambda made: (made / SEAL).write_text('{"model.safetensors": 3}'), "complete.json is damaged"),
     ):
         made = checkpoint(tmp_path, step)
         damage(made)

@@ -31,8 +31,7 @@ def make(tmp_path_factory):
     dataset = command_line.manifest(folder / "data", train=8, validation=4)
 
     def settings(name, **changes):
-        made = command_line.settings(folder / name, dataset, encoders, **{"max_steps": 2} | changes)
-        return {key: value for key, value in made.items() if value is not None}
+        return command_line.settings(folder / name, dataset, encoders, **{"max_steps": 2} | changes)
 
     return settings
 
@@ -82,7 +81,7 @@ def test_from_yaml_to_a_checkpoint_and_its_metrics(make):
 
 def test_adapters_by_yaml(make):
     rates = {"audio_learning_rate": 10.0, "text_learning_rate": 10.0, "max_grad_norm": 0.0}
-    adapted = {"lora_towers": ["audio", "text"], "lora_rank": 2, "lora_save": "adapter", "freeze_audio_tower": True}
+    adapted = {"lora_towers": ["audio", "text"], "lora_rank": 2, "lora_save": "adapter", "freeze_audio_tower": None}
     config = make("lora", **adapted | rates)
     trainer = command_line.train(config)
     out = Path(config["output_dir"])

@@ -25,8 +25,7 @@ def make(tmp_path, encoders):
 
     def settings(clips=6, validation=0, **changes):
         dataset = command_line.manifest(tmp_path / "data", clips, validation)
-        made = command_line.settings(tmp_path / "run", dataset, encoders, **changes)
-        return {name: value for name, value in made.items() if value is not None}
+        return command_line.settings(tmp_path / "run", dataset, encoders, **changes)
 
     return settings
 

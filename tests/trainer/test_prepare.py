@@ -121,3 +121,11 @@ def test_one_clip_or_no_validation_to_choose_by_is_refused(tmp_path, arguments):
     with pytest.raises(ValueError, match="load_best_model_at_end"):
         best = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
         made_of(tmp_path, arguments, clips, **best)
+
+
+def test_settings_of_data_without_effect_are_refused(tmp_path, arguments):
+    clips = captioned(tmp_path, ["calm", "loud", "shy"]).add_column("label", ["happy", "sad", "sad"])
+    with pytest.raises(ValueError, match=r"`local_feature_encoder`.*beta"):  # without soft targets
+        made_of(tmp_path, arguments, clips, {"local_feature_encoder": "e"})
+    with pytest.raises(ValueError, match=r"'hapy'.*'happy'"):
+        made_of(tmp_path, arguments, clips, {"label_wordings": {"hapy": "a happy voice"}})

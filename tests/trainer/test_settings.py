@@ -191,6 +191,10 @@ def test_manifests_may_share_column_names_or_have_their_own(tmp_path):
 CHECKPOINT = {"model": "m", "audio_encoder": None, "text_encoder": None}
 INFONCE = {"beta": 0, "kl_reading": "forward"}
 SOFT = ["target_weights", "gamma", "audio_temperature", "tag_temperature", "functionals_temperature", "detach_targets"]
+SOFT.append("local_feature_encoder")
+RATES_OF_TOWERS = {"audio_learning_rate": 1e-4, "text_learning_rate": 1e-4}
+FROZEN = {"freeze_audio_tower": True, "freeze_text_tower": True}
+EVALUATED = {"eval_strategy": "epoch", "save_strategy": "epoch"}
 
 
 @pytest.mark.parametrize(
@@ -202,7 +206,8 @@ SOFT = ["target_weights", "gamma", "audio_temperature", "tag_temperature", "func
         ({"gamma": 0.3, "targets": ["tags"], "target_weights": [1.0]}, ["gamma"]),
         (
             {**INFONCE, "targets": "tags", "gamma": 0.3, "target_weights": [1.0], "detach_targets": False}
-            | dict.fromkeys(SOFT[2:5], 0.1),
+            | dict.fromkeys(SOFT[2:5], 0.1)
+            | {"local_feature_encoder": "e"},
             ["targets", *SOFT],
         ),
         ({**INFONCE, "targets": [], "target_weights": None}, []),
@@ -222,6 +227,38 @@ SOFT = ["target_weights", "gamma", "audio_temperature", "tag_temperature", "func
         ({"acoustic_conditions": ["clean", "codec"], "crop_seconds": 0.06}, []),
         ({"acoustic_conditions": [], "cache_audio_tower": True, "crops_per_clip": 4}, []),
         ({"crops_per_clip": 4}, []),
+        ({"local_feature_encoder": "e", "audio_temperature": 0.1, "tag_temperature": 0.1, "detach_targets": True}, []),
+        (
+            {"targets": "tags", "local_feature_encoder": "e", "audio_temperature": 0.1, "functionals_temperature": 0.1},
+            ["audio_temperature", "functionals_temperature", "local_feature_encoder"],
+        ),
+        (
+            {"targets": "local_features", "tag_temperature": 0.1, "detach_targets": False},
+            ["tag_temperature", "detach_targets"],
+        ),
+        ({"gamma": 0, "tag_temperature": 0.1}, ["tag_temperature"]),  # its weight is 0
+        ({"freeze_audio_tower": False, **RATES_OF_TOWERS}, []),
+        (RATES_OF_TOWERS, ["audio_learning_rate"]),
+        ({**FROZEN, **RATES_OF_TOWERS, "detach_targets": False}, [*RATES_OF_TOWERS, "detach_targets"]),
+        ({"freeze_text_tower": True, "lora_towers": ["audio", "text"], **RATES_OF_TOWERS}, ["freeze_text_tower"]),
+        ({"freeze_text_tower": True, "lora_towers": "audio", "audio_learning_rate": 1e-4}, []),
+        ({"gradient_cache": True}, ["gradient_cache"]),
+        ({"gradient_cache": True, "gradient_accumulation_steps": 2}, []),
+        ({"eval_steps": 2, "save_strategy": "no", "save_steps": 2}, ["eval_steps", "save_steps"]),
+        ({"eval_strategy": "steps", "eval_steps": 2, "save_steps": 2, "logging_steps": 2}, []),
+        ({"logging_strategy": "epoch", "logging_steps": 2}, ["logging_steps"]),
+        ({"logging_strategy": "epoch", "logging_steps": 2, "eval_strategy": "steps"}, []),  # evaluates so often
+        ({"metric_for_best_model": "uar", "greater_is_better": True}, ["metric_for_best_model", "greater_is_better"]),
+        ({**EVALUATED, "metric_for_best_model": "uar", "greater_is_better": True}, []),
+        ({**EVALUATED, "greater_is_better": True}, ["greater_is_better"]),
+        ({"warmup_steps": 10}, ["warmup_steps"]),
+        ({"warmup_steps": 0}, []),
+        ({"warmup_steps": 10, "lr_scheduler_type": "cosine"}, []),
+        ({"lr_scheduler_kwargs": {"a": 1}}, ["lr_scheduler_kwargs"]),
+        ({"optim": "sgd", "adam_beta1": 0.5, "adam_epsilon": 1e-6}, ["adam_beta1", "adam_epsilon"]),
+        ({"hub_strategy": "end", "hub_model_id": "u/m"}, ["hub_strategy"]),
+        ({"trackio_space_id": "u/s"}, ["trackio_space_id"]),
+        ({"gradient_checkpointing_kwargs": {"use_reentrant": False}}, ["gradient_checkpointing_kwargs"]),
         ({"crops_per_clip": 4, "crop_seconds": None}, ["crops_per_clip"]),
     ],
 )

@@ -24,8 +24,8 @@ def make(tmp_path_factory):
     corpora = ["queen", "drascula", "queen", "queen", "queen", "queen", "iemocap", "iemocap"]
     pd.read_csv(dataset).assign(corpus=corpora, speaker=corpora).to_csv(dataset, index=False)
 
-    def settings(name, **changes):
-        return command_line.settings(folder / name, dataset, encoders, max_steps=1) | changes
+    def settings(name, dataset=dataset, **changes):
+        return command_line.settings(folder / name, dataset, encoders, **{"max_steps": 1} | changes)
 
     return settings
 
@@ -40,7 +40,7 @@ def test_manifests_are_joined_by_split_and_may_have_other_columns():
         joined([first, first])
 
 
-LORA = {"lora_towers": ["audio"], "lora_rank": 2, "freeze_audio_tower": True}
+LORA = {"lora_towers": ["audio"], "lora_rank": 2, "freeze_audio_tower": None}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_going_on_from_a_run_adds_to_its_record(make, tmp_path):
     rows.assign(path=[str(Path(start["dataset"]).parent / path) for path in rows["path"]]).to_csv(dataset, index=False)
     encoders = dict.fromkeys(("audio_encoder", "text_encoder", "projection_dim", "projection_dropout"))
     changes = encoders | {"model": start["output_dir"], "dataset": str(dataset)}
-    config = {name: value for name, value in make("on", **changes).items() if value is not None}
+    config = make("on", **changes)
     command_line.train(config)
     recorded = AutoConfig.from_pretrained(config["output_dir"]).training_corpora
     assert recorded == ["drascula", "iemocap", "queen", "unrecorded"]

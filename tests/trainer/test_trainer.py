@@ -1,6 +1,10 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
-from transformers import ClapConfig, ClapModel
+from transformers import ClapConfig, ClapModel, TrainerCallback, integrations
+from transformers.hyperparameter_search import ALL_HYPERPARAMETER_SEARCH_BACKENDS
+from transformers.trainer_utils import HPSearchBackend
 
 from modeling_smoothclap.loss_smoothclap import contrastive_loss, soft_target_loss, soft_targets
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
@@ -292,3 +296,91 @@ def test_a_batch_of_a_single_clip_is_refused(tmp_path, data):
         trainer(tmp_path, data, per_device_train_batch_size=1).get_train_dataloader()
     chunks = {"gradient_cache": True, "gradient_accumulation_steps": 2}
     assert len(trainer(tmp_path, data, per_device_train_batch_size=1, **chunks).get_train_dataloader()) == 8
+
+
+class Search:
+    """A backend of hyperparameter search that tries each `beta` in turn."""
+
+    name = "optuna"
+
+    def __init__(self, betas):
+        self.betas, self.described = betas, []
+
+    def ensure_available(self):
+        pass
+
+    def default_hp_space(self, trial):
+        return {"beta": trial.beta}
+
+    def run(self, the_trainer, n_trials, direction, **kwargs):
+        for number, beta in enumerate(self.betas):
+            the_trainer.train(resume_from_checkpoint=None, trial=SimpleNamespace(number=number, beta=beta, params={}))
+            self.described.append(the_trainer.joint_loss.describe()["beta"])
+        return SimpleNamespace(run_id="0")
+
+
+def test_a_searched_beta_counts(tmp_path, data, monkeypatch):
+    search = Search([0.2, 0.7])
+    monkeypatch.setattr(integrations, "hp_params", lambda trial: trial.params)
+    monkeypatch.setitem(ALL_HYPERPARAMETER_SEARCH_BACKENDS, HPSearchBackend.OPTUNA, lambda: search)
+    the_trainer = SmoothCLAPTrainer(
+        model_init=lambda: model(),
+        args=SmoothCLAPTrainingArguments(
+            str(tmp_path), max_steps=1, use_cpu=True, report_to="none", disable_tqdm=True, save_strategy="no"
+        ),
+        data_collator=rows.collator(data),
+        train_dataset=data,
+    )
+    assert the_trainer.hyperparameter_search(backend="optuna", n_trials=2).run_id == "0"
+    assert search.described == [0.2, 0.7]
+    search.betas = [1.5]
+    with pytest.raises(ValueError, match=r"`beta`.*1\.5"):
+        the_trainer.hyperparameter_search(backend="optuna", n_trials=1)
+
+
+def test_no_clip_is_evaluated_alone(tmp_path, data):
+    with pytest.raises(ValueError, match="per_device_eval_batch_size"):
+        trainer(tmp_path, data, per_device_eval_batch_size=1).evaluate()
+    with pytest.raises(ValueError, match="two clips"):
+        trainer(tmp_path, data).evaluate(data.select([0]))
+    the_trainer = trainer(tmp_path, data)
+    nine = rows.dataset(tmp_path / "nine", count=9)
+    assert [len(batch["labels"]) for batch in the_trainer.get_eval_dataloader(nine)] == [4, 5]
+    joined = [the_trainer.evaluate(nine.select(part))["eval_loss"] for part in ([0, 1, 2, 3], [4, 5, 6, 7, 8])]
+    assert the_trainer.evaluate(nine)["eval_loss"] == pytest.approx(sum(joined) / 2, abs=1e-5)
+    assert the_trainer.predict(nine).predictions[0].shape == (9, 16)
+
+
+def test_features_that_are_not_numbers_are_named_by_clip(tmp_path, data):
+    features = [list(row["local_features"]) for row in data]
+    features[3][1] = float("nan")
+    spoilt = data.remove_columns("local_features").add_column("local_features", features)
+    with pytest.raises(ValueError, match=r"`local_features`.*clip-3"):
+        trainer(tmp_path, spoilt).train()
+
+
+@pytest.mark.parametrize("chunks", [{}, {"gradient_cache": True, "gradient_accumulation_steps": 2}])
+def test_a_loss_that_is_not_a_number_ends_training_with_the_clips(tmp_path, data, chunks):
+    the_trainer = trainer(tmp_path, data, per_device_train_batch_size=2, max_steps=4, **chunks)
+    the_trainer.add_callback(Spoil())
+    with pytest.raises(ValueError, match=r"step 2 is nan, over the clips \['clip-") as caught:
+        the_trainer.train()
+    batches = list(the_trainer.get_train_dataloader().batch_sampler)
+    expected = [*batches[2], *batches[3]] if chunks else batches[1]
+    assert str([f"clip-{index}" for index in expected]) in str(caught.value)
+
+
+class Spoil(TrainerCallback):
+    """Makes a weight infinite after the first step, as a rate far too high would."""
+
+    def on_optimizer_step(self, args, state, control, model=None, **kwargs):
+        model.audio_projection.linear1.weight.data.fill_(float("nan"))
+
+
+def test_weights_that_are_not_numbers_are_not_saved(tmp_path, data):
+    the_trainer = trainer(tmp_path, data, max_steps=1, save_strategy="steps", save_steps=1)
+    the_trainer.add_callback(Spoil())
+    for save in (the_trainer.train, the_trainer.save_model):
+        with pytest.raises(ValueError, match=r"audio_projection\.linear1"):
+            save()
+    assert not list(tmp_path.glob("checkpoint-*")) and not (tmp_path / "model.safetensors").exists()

@@ -59,3 +59,15 @@ def test_what_is_not_whole_is_not_resumed_from(tmp_path, data):
         the_trainer.train(resume_from_checkpoint=True)
     with pytest.raises(ValueError, match="checkpoint-9"):
         the_trainer.train(resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
+
+
+def test_what_changes_in_resuming_is_reported(tmp_path, data, logs):
+    trainer(tmp_path, data, max_steps=1, save_strategy="steps", save_steps=1, save_only_model=True).train()
+    trainer(tmp_path, data, max_steps=2, seed=7).train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
+    assert "save_only_model" in logs.text and "seed 42" in logs.text and "seed 7" in logs.text
+
+
+def test_an_unchanged_run_resumes_without_a_word(tmp_path, data, logs):
+    trainer(tmp_path, data, max_steps=1, save_strategy="steps", save_steps=1).train()
+    trainer(tmp_path, data, max_steps=2).train(resume_from_checkpoint=str(tmp_path / "checkpoint-1"))
+    assert "seed" not in logs.text and "optimiser" not in logs.text

@@ -9,8 +9,8 @@ from zlib import crc32
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
-from transformers import TrainingArguments
+from torch.utils.data import BatchSampler, DataLoader, Sampler
+from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import seed_worker
 
 from .acoustic_conditions import Augmentation
@@ -141,6 +141,8 @@ class SmoothCLAPCollator:
 
     def _features(self, rows: Sequence[Mapping[str, Any]], column: str) -> torch.Tensor:
         vectors = [np.asarray(row[column], dtype=np.float32) for row in rows]
+        if spoilt := [row["id"] for row, one in zip(rows, vectors, strict=True) if not np.isfinite(one).all()]:
+            raise ValueError(f"The `{column}` of {spoilt} are not finite: leave these clips out, or compute them anew.")
         chosen = [
             one if one.ndim == 1 else one[self._number(row) % len(one)] for row, one in zip(rows, vectors, strict=True)
         ]
@@ -219,6 +221,47 @@ class JointBatchSampler(Sampler[list[int]]):
             stop = self.clips if last and self.rest_joins else (index + 1) * self.joint
             batch = order[index * self.joint : stop]
             yield batch.tensor_split(self.num_processes)[self.process].tolist()
+
+
+class JoinedBatches(BatchSampler):
+    """The clips in order; the last, which would be alone with nothing to compare it with, joins the batch before."""
+
+    def __iter__(self) -> Iterator[list[int]]:
+        *batches, before, alone = super().__iter__()
+        return iter([*batches, before + alone])
+
+    def __len__(self) -> int:
+        return super().__len__() - 1
+
+
+def evaluation_loader(rows: Sized, collator: Any, batch_size: int, arguments: TrainingArguments) -> DataLoader:
+    """Return batches in order. Of several processes, which share them, Accelerate fills up the last ones."""
+    if batch_size * arguments.world_size < 2 or len(rows) < 2:
+        raise ValueError(
+            f"In a batch of {min(batch_size, len(rows))} a clip has no other to be compared with: set "
+            "per_device_eval_batch_size to 2 or more, and give two clips or more."
+        )
+    alone = arguments.world_size == 1 and len(rows) % batch_size == 1 and not arguments.dataloader_drop_last
+    batches = JoinedBatches if alone else BatchSampler
+    return DataLoader(
+        cast(Any, rows),
+        batch_sampler=batches(range(len(rows)), batch_size, arguments.dataloader_drop_last),
+        collate_fn=collator,
+        num_workers=arguments.dataloader_num_workers,
+        pin_memory=arguments.dataloader_pin_memory,
+        prefetch_factor=arguments.dataloader_prefetch_factor,
+    )
+
+
+class EpochCallback(TrainerCallback):
+    """Set the attribute `epoch` of everything that draws by epoch, such as the collator and the sampler."""
+
+    def __init__(self, listeners: list[Any]):
+        self.listeners = listeners
+
+    def on_epoch_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
+        for listener in self.listeners:
+            listener.epoch = int((state.epoch or 0) + 1e-6)  # a sum of fractions may fall just short
 
 
 def joint_loader(rows: Sized, collator: Any, batch_size: int, arguments: TrainingArguments) -> DataLoader:

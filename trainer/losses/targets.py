@@ -12,6 +12,10 @@ from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 from modeling_smoothclap.loss_smoothclap import cosines
 
 
+LOWEST_TEMPERATURE = 1e-4
+"""Cosines divided by less need not be finite in single precision."""
+
+
 def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
     """
     Embed tag texts: first token of the text tower, not projected, without dropout.
@@ -63,8 +67,11 @@ class FeatureSimilarity(TargetSource):
     temperature: float = 0.07
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise ValueError(f"The temperature of {self.name} must be positive, got {self.temperature}; try 0.07.")
+        if not LOWEST_TEMPERATURE <= self.temperature < float("inf"):
+            raise ValueError(
+                f"The temperature of {self.name} must be at least {LOWEST_TEMPERATURE}, not {self.temperature}: "
+                "try 0.07."
+            )
 
     def distribution(self, features: torch.Tensor, rows: slice) -> torch.Tensor:
         unit = F.normalize(features, dim=-1)
@@ -161,7 +168,7 @@ class SoftTargets:
             raise ValueError(f"`beta` is a mixing weight between 0 and 1, got {self.beta}.")
         if len(self.sources) != len(self.weights):
             raise ValueError(f"There are {len(self.sources)} target sources but {len(self.weights)} weights.")
-        if self.sources and (min(self.weights) < 0 or abs(sum(self.weights) - 1) > 1e-6):
+        if self.sources and not (min(self.weights) >= 0 and abs(sum(self.weights) - 1) <= 1e-6):
             raise ValueError(f"The weights of target sources are shares that sum to one, got {list(self.weights)}.")
         if self.beta > 0 and not self.sources:
             raise ValueError(f"With beta={self.beta} targets have a soft part: name a source for it, or set beta=0.")
