@@ -21,6 +21,7 @@ from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
 from ..files import write_json
 from ..plotting import check_matplotlib
+from ..templating import zero_shot_reason
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
@@ -171,7 +172,8 @@ class _Run:
         for corpus in corpora:
             zero_shot = zero_shot_status(encoder.training_corpora, corpus.name)
             if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
-                logger.warning(f"{encoder.name} on {corpus.title}: {zero_shot.status}. {zero_shot.why}")
+                why = zero_shot_reason(zero_shot, encoder.training_corpora, corpus.name)
+                logger.warning(f"{encoder.name} on {corpus.title}: {zero_shot.status}. {why}")
             self._test_on(corpus, zero_shot, embeddings, weights)
             data = describe_clips(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful[corpus.name])
             about = (corpus.name, corpus.title, corpus.language, corpus.licence, corpus.source)

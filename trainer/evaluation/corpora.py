@@ -282,21 +282,11 @@ def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> Zer
     result is "not zero-shot". `training_corpora` is the record in the model's configuration; None or empty: there is
     none.
     """
-    if not training_corpora:
-        why = f"The checkpoint does not record which corpora it was trained on, so {corpus} may be among them."
-        return ZeroShot(ZeroShotStatus.UNKNOWN, why)
     # The letters of the name, with anything between them that is not a letter or digit, at the start of a word.
     pattern = r"(?<![^\W_])" + r"[\W_]*".join(re.escape(each) for each in corpus.casefold() if each.isalnum())
-    if seen := [name for name in training_corpora if re.search(pattern, name.casefold())]:
-        why = f"The checkpoint was trained on {corpus}: it records {', '.join(map(repr, seen))}."
-        return ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, why)
-    recorded = [name for name in training_corpora if name.casefold() != UNRECORDED]
-    if len(recorded) < len(training_corpora):
-        known = f" beyond {', '.join(recorded)}" if recorded else ""
-        why = f"Some of the checkpoint's training{known} is not recorded, so {corpus} may have been part of it."
-        return ZeroShot(ZeroShotStatus.UNKNOWN, why)
-    why = (
-        f"With regard to the corpora that the checkpoint records ({', '.join(recorded)}), {corpus} was never seen in "
-        "training."
-    )
-    return ZeroShot(ZeroShotStatus.ZERO_SHOT, why)
+    recorded = training_corpora or ()
+    if seen := tuple(name for name in recorded if re.search(pattern, name.casefold())):
+        return ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, seen)
+    if not recorded or any(name.casefold() == UNRECORDED for name in recorded):
+        return ZeroShot(ZeroShotStatus.UNKNOWN)
+    return ZeroShot(ZeroShotStatus.ZERO_SHOT)

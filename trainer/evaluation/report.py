@@ -7,7 +7,7 @@ from ..files import write_text
 from ..templating import NO_WIDTH, footnotes, render
 from .plots import Plot, draw_plots, file_stems
 from .protocols import SYSTEMS
-from .results import EvaluationResults, ModelResult
+from .results import EvaluationResults, ModelResult, TaskResults
 from .valence_arousal import ENOUGH_PAIRS
 
 
@@ -24,11 +24,11 @@ def summary_table(results: EvaluationResults) -> str:
     systems = [system for system in SYSTEMS if system in published]
     systems += [system for system in published if system not in SYSTEMS]
     noted = [
-        (f"`{result.model}` in {results.titles[task.protocol.name]}", result)
+        (f"`{result.model}` in {results.titles[task.protocol.name]}", task, result)
         for task in results.tasks
         for result in task.results
     ]
-    return render("evaluation_summary.md.jinja", results=results, systems=systems, notes=_notes(noted))
+    return render("evaluation_summary.md.jinja", results=results, systems=systems, notes=_notes(results, noted))
 
 
 def card_table(results: EvaluationResults, model: str) -> str:
@@ -37,16 +37,16 @@ def card_table(results: EvaluationResults, model: str) -> str:
     model.
     """
     tasks, titles = results.of_model(model), results.titles
-    notes = _notes([(titles[task.protocol.name], result) for task, result in tasks])
+    notes = _notes(results, [(titles[task.protocol.name], task, result) for task, result in tasks])
     return render("evaluation_card.md.jinja", tasks=tasks, titles=titles, notes=notes)
 
 
-def _notes(noted: Sequence[tuple[str, ModelResult]]) -> str:
+def _notes(results: EvaluationResults, noted: Sequence[tuple[str, TaskResults, ModelResult]]) -> str:
     """Explain the marks and words of results, each with what the result is called."""
     return footnotes(
-        [(name, result.zero_shot) for name, result in noted],
-        {result.place for _, result in noted},
-        [result.uar for _, result in noted],
+        [(name, result.zero_shot.status, results.why(task, result)) for name, task, result in noted],
+        {result.place for *_, result in noted},
+        [result.uar for *_, result in noted],
     )
 
 
