@@ -14,8 +14,6 @@ import typer
 from packaging.requirements import Requirement
 from typer.core import TyperCommand
 
-from .files import whole_file
-
 
 if TYPE_CHECKING:
     from modeling_smoothclap.encoding_smoothclap import SmoothCLAPEncoder
@@ -171,12 +169,10 @@ def show_found(queries: list[str], answers: Sequence[Sequence[tuple[Any, float]]
 
 def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
     """Draw a bar chart for each clip, and save all as one PNG."""
-    from matplotlib import style
-    from matplotlib.figure import Figure
+    from .plotting import canvas
 
-    with style.context(["default", {"text.parse_math": False}]):  # a $ in a description would begin a formula
-        rows = [len(ranking) + 1 for ranking in rankings.values()]
-        figure = Figure(figsize=(7, 0.3 * sum(rows) + 0.4), layout="constrained")
+    rows = [len(ranking) + 1 for ranking in rankings.values()]
+    with canvas(7, 0.3 * sum(rows) + 0.4, "", path) as figure:
         panels = figure.subplots(len(rows), squeeze=False, sharex=True, height_ratios=rows)[:, 0]
         for axes, (clip, ranking) in zip(panels, rankings.items(), strict=True):
             colours = [BEST, *[OTHERS] * (len(ranking) - 1)]
@@ -188,8 +184,6 @@ def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
             axes.tick_params(left=False)
             axes.spines[["top", "right", "bottom"]].set_visible(False)
         panels[-1].set_xlabel("score: the scores of a clip add up to 1", loc="left")
-        with whole_file(path) as unfinished:
-            figure.savefig(unfinished, dpi=150, format="png")
 
 
 def examine() -> list[str]:

@@ -110,10 +110,9 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndar
 
 def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: Mapping[str, BySeed]) -> dict[str, Any]:
     """
-    Compare methods on a corpus that none of them was trained on; its labels are used for scoring only.
+    Compare methods on a corpus whose labels are used for scoring only.
 
-    `audio_embeds` is (clips, width); `weights` has a (classes, width) for each method and seed. Whether the encoder
-    was trained on the corpus is another question, see [`~smoothclap_trainer.evaluation.corpora.zero_shot_status`].
+    `audio_embeds` is (clips, width); `weights` has a (classes, width) for each method and seed.
     """
     return _compared(corpus, np.ones(len(audio_embeds), bool), _predictions(audio_embeds, weights))
 
@@ -121,11 +120,7 @@ def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: Ma
 def trained_on_others(
     others: Sequence[tuple[LabelledCorpus, np.ndarray]], seeds: Sequence[int], settings: ClassifierSettings
 ) -> dict[int | None, np.ndarray]:
-    """
-    Train the usual baseline of leaving one corpus out: the same classifier, on labelled clips of all other corpora.
-
-    Each of these comes with the embeddings of its clips as recorded. Returns (classes, width) for each seed.
-    """
+    """Train the same classifier on labelled clips, as recorded, of the other corpora: (classes, width) by seed."""
     features = torch.from_numpy(np.concatenate([embeds for _, embeds in others]))
     labels = torch.from_numpy(np.concatenate([_class_ids(corpus) for corpus, _ in others]))
     return {seed: train_classifier(features, labels, settings.changed(seed=seed)).numpy() for seed in seeds}
@@ -143,11 +138,8 @@ def supervised(
     Compare the methods with classifiers of audio inside a corpus, in folds that share no speaker.
 
     The audio classifier is trained on clean clips of the other folds' speakers. Every clip of a known speaker is
-    tested once, by the classifier of its fold; metrics are those of all these clips together.
-
-    Returns:
-        One result for each acoustic condition in `audio_embeds`; or one refusal if the known speakers make no folds,
-        or lack a class.
+    tested once, by the classifier of its fold; metrics are those of all these clips together. Returns one result for
+    each acoustic condition in `audio_embeds`, or one refusal if the known speakers make no folds or lack a class.
     """
     known = corpus.rows["speaker"].notna().to_numpy()
     speakers, true = corpus.rows["speaker"][known].tolist(), _class_ids(corpus)[known]

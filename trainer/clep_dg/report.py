@@ -138,7 +138,7 @@ def _texts(results: ExperimentResults, encoder: EncoderSummary) -> dict[str, str
     return {"name": name, "table": written, "plot": contexts_plot(own)}
 
 
-def contexts_plot(subfolder: str = "") -> str:
+def contexts_plot(subfolder: str) -> str:
     """Return where the map of contexts is in an experiment's folder; see [`~results.ExperimentResults.subfolder`]."""
     return f"{FOLDER}/contexts{'-' if subfolder else ''}{subfolder}.png"
 

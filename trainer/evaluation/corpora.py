@@ -32,7 +32,6 @@ class EmotionCorpus:
         ask (`str`): Where to get it.
         layout (`str`): What its folder holds, in words.
         readers (`tuple`): One for each set of labels that it comes with.
-        citation (`str`): Short.
         clips (`int`, *optional*): How many the readers find in the whole corpus; None where releases differ.
     """
 
@@ -43,7 +42,6 @@ class EmotionCorpus:
     ask: str
     layout: str
     readers: tuple[Reader, ...]
-    citation: str
     clips: int | None = None
 
 
@@ -99,7 +97,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     sessions=("Session1", "Session2", "Session3", "Session4", "Session5"),
                 ),
             ),
-            citation="Busso et al., Language Resources and Evaluation 42, 2008",
             clips=10039,
         ),
         EmotionCorpus(
@@ -118,7 +115,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speakers=tuple(f"{actor:02}" for actor in range(1, 25)),
                 ),
             ),
-            citation="Livingstone and Russo, PLoS ONE 13(5), 2018",
             clips=1440,
         ),
         EmotionCorpus(
@@ -136,7 +132,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speakers=tuple(str(actor) for actor in range(1001, 1092)),
                 ),
             ),
-            citation="Cao et al., IEEE Transactions on Affective Computing 5(4), 2014",
             clips=7442,
         ),
         EmotionCorpus(
@@ -155,7 +150,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speakers=("OA", "YA"),
                 ),
             ),
-            citation="Pichora-Fuller and Dupuis, Toronto emotional speech set, 2020",
             clips=2800,
         ),
         EmotionCorpus(
@@ -180,8 +174,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                 )
                 for labels in (("IDL", "NEG"), ("A", "E", "N", "P", "R"))
             ),
-            citation="Steidl, Automatic Classification of Emotion-Related User States, 2009; Schuller et al., "
-            "Interspeech 2009",
             clips=8257,
         ),
         EmotionCorpus(
@@ -205,7 +197,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speaker=("speaker", r"(.+)"),
                 ),
             ),
-            citation="Schiel et al., Language Resources and Evaluation 46, 2012; Schuller et al., Interspeech 2011",
             clips=3000,
         ),
         EmotionCorpus(
@@ -228,7 +219,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     separator=";",
                 ),
             ),
-            citation="Burkhardt et al., Interspeech 2011; Schuller et al., Interspeech 2012",
             clips=228,
         ),
         EmotionCorpus(
@@ -249,7 +239,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speaker=("SpkrID", r"(?!Unknown$)(.+)"),
                 ),
             ),
-            citation="Lotfian and Busso, IEEE Transactions on Affective Computing 10(4), 2019",
         ),
         EmotionCorpus(
             name="emodb",
@@ -266,7 +255,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speakers=("03", "08", "09", "10", "11", "12", "13", "14", "15", "16"),
                 ),
             ),
-            citation="Burkhardt et al., Interspeech 2005",
             clips=535,
         ),
     )
@@ -275,12 +263,10 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
 
 def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> ZeroShot:
     """
-    Check whether a model may have been trained on the corpus that it is judged on.
+    Check whether a model may have been trained on the corpus that it is judged on, by its record, which may be missing.
 
     Names are compared by their letters and digits only, whatever the case, and a recorded name counts in which that of
-    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`. When in doubt, the
-    result is "not zero-shot". `training_corpora` is the record in the model's configuration; None or empty: there is
-    none.
+    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`.
     """
     # The letters of the name, with anything between them that is not a letter or digit, at the start of a word.
     pattern = r"(?<![^\W_])" + r"[\W_]*".join(re.escape(each) for each in corpus.casefold() if each.isalnum())

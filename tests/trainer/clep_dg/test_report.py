@@ -71,10 +71,10 @@ def test_a_cell_has_the_spread_the_place_and_the_mark(results):
 
 
 def test_synthetic_speech_is_named_first(results, tmp_path):
-    assert "Not people's speech" not in report(results, tmp_path)
+    assert "Synthetic speech" not in report(results, tmp_path)
     corpora = [results.settings["corpora"][0], results.settings["corpora"][1] | {"synthetic": True}]
     text = report(replace(results, settings=results.settings | {"corpora": corpora}), tmp_path)
-    assert "**Not people's speech: TESS.**" in text.split("\n## ")[0]
+    assert "**Synthetic speech: TESS.**" in text.split("\n## ")[0]
 
 
 def test_a_protocol_without_results_has_no_section(results, tmp_path):
