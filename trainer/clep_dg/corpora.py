@@ -22,10 +22,10 @@ SYNTHETIC = " (SYNTHETIC)"
 @dataclass(frozen=True, eq=False)
 class LabelledCorpus:
     """
-    A corpus with labels. `source` is a sentence on where the classes come from.
+    A corpus with labels. `source` says where the classes come from; `rows` has one row a clip, sorted by `id`.
 
-    `rows` has one row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` (text, or `None`
-    where it is unknown), `corpus` and `language`; `attrs["left_out"]` has reasons and counts.
+    Columns are `id`, absolute `path`, `label` (the class), `speaker` (text or `None`), `corpus` and `language`;
+    `attrs["left_out"]` has reasons and counts.
     """
 
     name: str
@@ -58,13 +58,7 @@ def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
 
 
 def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
-    """
-    Read one corpus, with all classes that it has.
-
-    Raises:
-        ValueError: if the folder is not that of the corpus; or the manifest is faulty, lacks a column, a split, a label
-            of `labels` or any labelled clip, or has labelled clips of corpora with other names.
-    """
+    """Read one corpus, with all classes that it has; a `ValueError` says why it cannot be read or labelled."""
     if settings.data_root is not None:
         return _known(settings)
     try:

@@ -47,12 +47,10 @@ class EmotionCorpus:
 
 def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]) -> pd.DataFrame:
     """
-    Read the clips that a corpus, unpacked in the folder `root`, has for evaluation.
+    Read the clips that a corpus, unpacked in the folder `root`, has for evaluation, by the set of labels with `labels`.
 
-    Of the sets of labels that the corpus comes with, the one with `labels` is read, with all its clips. Returns what
-    [`~.corpus_readers`] returns, in whose `attrs["left_out"]` clips that the folder lacks are counted, too; a number of
-    clips other than the corpus's is a warning. A `ValueError` says what was expected, what was found, and where to get
-    the corpus.
+    Returns what [`~.corpus_readers`] returns, with clips that the folder lacks in `attrs["left_out"]`, too; another
+    number of clips than the corpus's is a warning. A `ValueError` says what was expected, and where to get the corpus.
     """
     folder = Path(root).expanduser().absolute()
     reader = next(reader for reader in corpus.readers if set(labels) <= set(reader.labels))

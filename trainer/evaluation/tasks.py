@@ -128,12 +128,8 @@ def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
     """
     Read the clips of a protocol on one of the known corpora, whose folder is `root`.
 
-    Returns:
-        `pd.DataFrame`: One row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and
-        `group` (text, or `None` where there is none); `attrs["left_out"]` has reasons and counts.
-
-    Raises:
-        ValueError: if the folder does not hold the corpus, or a class has no clip.
+    There is one row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and `group` (text or
+    `None`); `attrs["left_out"]` has reasons and counts. A `ValueError`: it is another folder, or a class has no clip.
     """
     corpus = EMOTION_CORPORA[protocol.corpus]
     rows = read_corpus(corpus, root, protocol.labels)
