@@ -57,7 +57,9 @@ def read_clips(chosen: ManifestClips, column: str, more: Sequence[str] = ()) -> 
     there = next(iter(splits.values())).column_names
     needed = ["id", "path", column, *chosen.where, *more]
     if absent := [name for name in dict.fromkeys(needed) if name not in there]:
-        cures = {"path": "clips must be files, and `path` says where they are", column: "`label_column` names another"}
+        cures = {"path": "clips must be files, and `path` says where they are"}
+        if column == (chosen.label_column or LABEL_COLUMN):
+            cures[column] = "write the name of the column with the labels as `label_column`"
         cure = "".join(f"; {cures[name]}" for name in absent if name in cures)
         raise ValueError(f"the manifest has no columns {absent}, only {there}{cure}")
     wanted = list(dict.fromkeys([*needed, *(name for name in ("speaker", "corpus") if name in there)]))
@@ -83,7 +85,7 @@ def _splits(chosen: ManifestClips) -> DatasetDict:
 def _no_split(chosen: ManifestClips, splits: list[str]) -> str:
     found = read_source(str(chosen.manifest))
     if found.parts is None and chosen.columns.get("split", "split") not in found.rows.column_names:
-        return f"`split` is {chosen.split!r}, but the manifest has no column `split`; write `split: all`"
+        return f"`split` is {chosen.split!r}, but the manifest has no column `split`; `split: all` takes all"
     return f"`split` is {chosen.split!r}, but the splits of the manifest are {splits}: name one of them, or all"
 
 
