@@ -37,8 +37,9 @@ def canvas(width: float, height: float, title: str, path: str | Path) -> Iterato
     # A dollar sign in a name would begin a formula.
     with style.context(["default", {"text.parse_math": False}]):
         figure = Figure(figsize=(width, height), layout="constrained", dpi=DOTS_PER_INCH)
-        lines = (wrapped(line, int(TITLE_WIDTH * width / 8)) for line in title.splitlines())
-        figure.suptitle("\n".join(lines), fontsize=11)
+        if title:
+            lines = (wrapped(line, int(TITLE_WIDTH * width / 8)) for line in title.splitlines())
+            figure.suptitle("\n".join(lines), fontsize=11)
         yield figure
         # Without the name of the software, which has its version.
         with whole_file(path) as unfinished:

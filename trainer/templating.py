@@ -98,6 +98,11 @@ def mark(status: str) -> str:
     return MARKS[status]
 
 
+def zero_shot_reason(zero_shot: "ZeroShot", recorded: Sequence[str] | None, corpus: str) -> str:
+    """Say why a result on a corpus has its zero-shot status; `recorded` is what the checkpoint was trained on."""
+    return render("zero_shot_reason.md.jinja", zero_shot=zero_shot, recorded=recorded, corpus=corpus).strip()
+
+
 def judged(result: "ModelResult") -> str:
     """Return a UAR with all that keeps it from being misread: interval, a word unless it is above chance, and mark."""
     place = "" if result.place == "above chance" else f", {result.place}"
@@ -105,19 +110,19 @@ def judged(result: "ModelResult") -> str:
 
 
 def footnotes(
-    noted: Iterable[tuple[str, "ZeroShot"]], places: Collection[str] = (), metrics: Iterable["Metric"] = ()
+    noted: Iterable[tuple[str, str, str]], places: Collection[str] = (), metrics: Iterable["Metric"] = ()
 ) -> str:
     """
     Explain the marks of a table, and the words about chance: a list, with each reason once.
 
-    `noted` has the name and the zero-shot status of each result, `places` where they lie, and `metrics` those whose
-    intervals are shown.
+    `noted` has the name, the zero-shot status and its reason for each result, `places` where they are against chance,
+    and `metrics` those whose intervals are shown.
     """
     reasons: dict[tuple[str, str], list[str]] = {}
-    for name, zero_shot in noted:
-        if sign := mark(zero_shot.status).strip():
-            status = "unknown whether it is zero-shot" if zero_shot.status == "unknown" else zero_shot.status
-            reasons.setdefault((sign, f"{status}. {zero_shot.why}"), []).append(name)
+    for name, status, why in noted:
+        if sign := mark(status).strip():
+            words = "unknown whether it is zero-shot" if status == "unknown" else status
+            reasons.setdefault((sign, f"{words}. {why}"), []).append(name)
     lines = [f"{sign} {', '.join(names)}: {reason}" for (sign, reason), names in reasons.items()]
     lines += [sentence for place, sentence in PLACES.items() if place in places]
     lines += [NO_WIDTH] if any(metric.without_width for metric in metrics) else []

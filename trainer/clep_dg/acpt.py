@@ -55,9 +55,7 @@ class ACPTSettings(Settings):
 
 def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
     """
-    Return `1/(k-1) * sum_{j<k} |cos(T(P_k), T(P_j))|`: how similar a context is to the earlier ones; 0 for the first.
-
-    `feature` is the embedding of the context's prompt, (width,); `earlier` those of the earlier ones, (k-1, width).
+    Return `1/(k-1) * sum_{j<k} |cos(T(P_k), T(P_j))|` of a prompt, (width,), and (k-1, width); 0 for the first.
     """
     if not len(earlier):
         return feature.sum() * 0  # a zero that has a gradient
@@ -99,15 +97,12 @@ def fit_contexts(
     """
     Fit a bank of contexts, each with its own SGD while the earlier ones stay fixed.
 
-    The vectors are written to `folder` after each context. A fit that was killed goes on there when it is called again,
-    and ends with the same contexts, bit for bit on one machine with the same number of threads. A finished bank is
-    read and returned. Afterwards the model's weights, mode and `requires_grad` are what they were before.
+    The vectors are written to `folder` after each context. A fit that was killed goes on from there, and ends with the
+    same contexts, bit for bit on one machine with the same number of threads. The model is as it was before.
 
     Args:
-        encoder ([`PromptEncoder`]): The dual encoder's text half.
-        templates ([`PromptTemplates`]): The wordings.
+        encoder, templates, settings: The dual encoder's text half, the wordings, and how to fit.
         class_names (`Sequence[str]`): The emotions, at least two, in words that fit the templates.
-        settings ([`ACPTSettings`]): How to fit.
         folder (`str` or `Path`): Where the bank is kept.
 
     Raises:

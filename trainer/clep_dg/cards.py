@@ -119,12 +119,7 @@ class SavedClassifier:
 
 
 def write_cards(results: ExperimentResults, folder: str | Path) -> list[Path]:
-    """
-    Write `README.md` for every classifier that an experiment saved in `classifier/` of its output folder.
-
-    Raises:
-        ValueError: if a classifier is missing, or a file in its folder is damaged.
-    """
+    """Write `README.md` for every classifier that an experiment saved; a `ValueError` if one is missing or damaged."""
     paths = []
     for encoder in results.encoders:
         path = Path(folder) / "classifier" / results.subfolder(encoder) / REPOCARD_NAME
@@ -134,11 +129,7 @@ def write_cards(results: ExperimentResults, folder: str | Path) -> list[Path]:
 
 
 def classifier_card(classifier: SavedClassifier, folder: str | Path) -> str:
-    """
-    Return the card of the classifier that was saved in `folder`, as Markdown with front matter.
-
-    The licence is that of the encoder if the encoder's own card states one; else none is stated.
-    """
+    """Return the card of the classifier in `folder`; its licence is that on the encoder's own card, if there is one."""
     folder, encoder = Path(folder), classifier.encoder
     is_model = not (folder / RECORD_FILE).is_file()  # or else one vector for each class
     body = render(

@@ -70,9 +70,8 @@ def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: Cla
     """
     Train a bias-free cosine classifier.
 
-    The weights start from the classes' mean features (ours; PromptStyler draws them). Where the texts' embeddings are
-    nearly parallel, random starts fail: each class is pushed away from what all texts share faster than its own texts
-    pull it, to an angle of pi - m, where ArcFace's gradient vanishes.
+    The weights start from the classes' mean features (ours; PromptStyler draws them). From random starts, nearly
+    parallel embeddings push each class to an angle of pi - m, where ArcFace's gradient vanishes.
 
     Args:
         features (`torch.Tensor` of shape `(n, width)`): Embeddings, of texts or of audio; their length has no effect.
@@ -143,10 +142,9 @@ def save_classifier(
     """
     Save a classifier, (classes, width), with what it needs.
 
-    With a SmoothCLAP encoder it becomes a model with its feature extractor, which
-    `pipeline("audio-classification", model=folder)` loads. With any other, such as transformers' ClapModel, two files
-    are written: `classifier.safetensors` with the tensor `weights`, and `classifier.json` with `id2label`, `scale` (the
-    factor between cosine and logit), and the encoder's name and SHA-256.
+    With a SmoothCLAP encoder it becomes a model that `pipeline("audio-classification", model=folder)` loads. With any
+    other, `classifier.safetensors` has the tensor `weights`, and `classifier.json` has `id2label`, `scale` (the factor
+    between cosine and logit), and the encoder's name and SHA-256.
     """
     folder = Path(folder)
     id2label = dict(enumerate(classes))

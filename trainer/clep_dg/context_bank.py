@@ -95,15 +95,7 @@ class AcousticContextBank:
         cls, name_or_path: str | Path, encoder: PromptEncoder, revision: str | None = None
     ) -> "AcousticContextBank":
         """
-        Read a bank.
-
-        Args:
-            name_or_path (`str` or `Path`): A folder, or the name of a repository on the Hub.
-            encoder ([`PromptEncoder`]): The encoder to use the contexts with.
-            revision (`str`, *optional*): Branch, tag or commit of the repository.
-
-        Returns:
-            [`AcousticContextBank`]: With its vectors on the CPU.
+        Read a bank, to be used with `encoder`, from a folder or a repository on the Hub; its vectors are on the CPU.
 
         Raises:
             ValueError: if there is neither such a folder nor such a repository, a file is missing or damaged, the fit
@@ -131,14 +123,9 @@ class AcousticContextBank:
 
     def push_to_hub(self, repo_id: str) -> CommitInfo:
         """
-        Upload the two files and their card to a model repository on the Hub, in one commit. The repository is created
-        if need be; files with the same names are replaced.
+        Upload the two files and their card to a model repository such as `"me/my-contexts"`, in one commit.
 
-        Args:
-            repo_id (`str`): For instance `"me/my-contexts"`.
-
-        Raises:
-            ValueError: if the Hub refuses.
+        The repository is created if need be; files with the same names are replaced. A `ValueError`: the Hub refuses.
         """
         check_name(repo_id)
         api = HfApi()

@@ -21,6 +21,7 @@ from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
 from ..files import Record, write_json
 from ..plotting import check_matplotlib
+from ..templating import zero_shot_reason
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
@@ -52,11 +53,9 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
     """
     Run stages 2 and 3 of CLEP-DG for every method and seed, and test all methods on each corpus.
 
-    Stages 2 and 3 use no audio, so no corpus takes part in them. The output folder gets `results.json`, `report.md`
-    with its plots, the fitted `contexts/`, and under `classifier/` CLEP-DG's classifier with the first seed and its
-    card, see [`~classifier.save_classifier`]. Clips under acoustic conditions are kept in `conditions/`. Where each
-    corpus has a checkpoint of its own, `contexts/` and `classifier/` have a folder for each checkpoint, with the name
-    of its first corpus. A run that was interrupted goes on with the contexts and clips that it had finished.
+    The output folder gets `results.json`, `report.md` with its plots, the fitted `contexts/`, clips under acoustic
+    `conditions/`, and `classifier/`: CLEP-DG's classifier with the first seed and its card. Where each corpus has a
+    checkpoint of its own, `contexts/` and `classifier/` have a folder for each. An interrupted run goes on.
 
     Args:
         settings ([`ExperimentSettings`], `str` or `Path`): All that the results depend on, or the YAML file with it.
@@ -65,9 +64,8 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
         [`ExperimentResults`]: As `results.json` has them, with rounded numbers.
 
     Raises:
-        ValueError: if the settings are wrong, a corpus cannot be read, `words` do not fit the classes, a model cannot
-            be loaded, a prompt is too long, the output folder holds contexts of another fit, or clips cannot be read.
-            All this is found before anything is fitted, except for clips whose only condition is the clean one.
+        ValueError: if settings, corpora, models, prompts or clips cannot be used, or the output folder holds contexts
+            of another fit; before anything is fitted, except for clips whose only condition is the clean one.
         ImportError: if matplotlib, or a library that an acoustic condition needs, is not installed.
     """
     if not isinstance(settings, ExperimentSettings):
@@ -171,7 +169,8 @@ class _Run:
         for corpus in corpora:
             zero_shot = zero_shot_status(encoder.training_corpora, corpus.name)
             if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
-                logger.warning(f"{encoder.name} on {corpus.title}: {zero_shot.status}. {zero_shot.why}")
+                why = zero_shot_reason(zero_shot, encoder.training_corpora, corpus.name)
+                logger.warning(f"{encoder.name} on {corpus.title}: {zero_shot.status}. {why}")
             self._test_on(corpus, zero_shot, embeddings, weights)
             data = describe_clips(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful[corpus.name])
             about = (corpus.name, corpus.title, corpus.language, corpus.licence, corpus.source)

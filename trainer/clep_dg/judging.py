@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ..evaluation.intervals import FEWEST_SPEAKERS, LEVEL, metrics_with_intervals
+from ..evaluation.intervals import Interval, metrics_with_intervals
 from ..evaluation.metrics import zero_shot_predictions
 from ..evaluation.results import ZeroShot
 from .classifier import ClassifierSettings, train_classifier
@@ -15,10 +15,10 @@ from .corpora import LabelledCorpus
 from .results import (
     AUDIO_OF_SPEAKERS,
     METRICS,
-    Interval,
     MethodResult,
     MetricOverSeeds,
     Refusal,
+    RefusalReason,
     SeedResult,
     Supervised,
 )
@@ -34,25 +34,28 @@ BySeed = Mapping[int | None, np.ndarray]
 """Seed, or `None` where nothing is random, to class vectors `(classes, width)` or predicted ids `(clips,)`."""
 
 
-def over_seeds(
-    method: str, predicted: BySeed, true: np.ndarray, classes: Sequence[str], units: Sequence[str]
-) -> MethodResult:
-    """
-    Return the metrics of one method's predicted class ids against the true ones, (clips,).
+class Clips(NamedTuple):
+    """The true class ids of clips, (clips,), their ids and their speakers, who may be unknown."""
 
-    `units` is what the bootstrap draws for each clip, from [`units_of`].
-    """
+    true: np.ndarray
+    ids: Sequence[str]
+    speakers: Sequence[str | None]
+
+
+def over_seeds(method: str, predicted: BySeed, clips: Clips, classes: Sequence[str]) -> tuple[MethodResult, Interval]:
+    """Return the metrics of one method's predicted class ids, (clips,), and what the bootstrap drew."""
     found: dict[int | None, Any] = {
-        seed: metrics_with_intervals(each, true, len(classes), units, samples=SAMPLES)
+        seed: metrics_with_intervals(each, clips.true, len(classes), clips.speakers, samples=SAMPLES, ids=clips.ids)
         for seed, each in predicted.items()
     }
     recalls = [[each.value for each in of_seed.per_class_recall] for of_seed in found.values()]
-    return MethodResult(
+    result = MethodResult(
         method,
         {name: _over_seeds([of_seed.metrics[name] for of_seed in found.values()]) for name in METRICS},
         dict(zip(classes, np.mean(recalls, axis=0).tolist(), strict=True)),
         tuple(SeedResult(seed, **{name: one.metrics[name].value for name in METRICS}) for seed, one in found.items()),
     )
+    return result, next(iter(found.values())).interval
 
 
 def _over_seeds(metrics: Sequence[Any]) -> MetricOverSeeds:
@@ -66,19 +69,12 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
     return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
-def units_of(ids: Sequence[str], speakers: Sequence[str | None]) -> tuple[list[str], Interval]:
-    """
-    Return what the bootstrap draws for each clip, and a summary.
+class NoFolds(ValueError):
+    """The known speakers make no folds: why, and the classes that are meant."""
 
-    It draws speakers if five or more are known, and each clip of an unknown speaker by itself; otherwise clips, which
-    makes intervals too narrow for what other speakers would give.
-    """
-    by_speaker = len(set(speakers) - {None}) >= FEWEST_SPEAKERS
-    units = [
-        f"clip {name}" if speaker is None or not by_speaker else f"speaker {speaker}"
-        for name, speaker in zip(ids, speakers, strict=True)
-    ]
-    return units, Interval(LEVEL, "speakers" if by_speaker else "clips", len(set(units)), SAMPLES)
+    def __init__(self, reason: RefusalReason, classes: Sequence[str] = ()):
+        self.reason, self.classes = reason, tuple(classes)
+        super().__init__(f"{reason}: {list(classes)}" if classes else reason)
 
 
 def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndarray) -> np.ndarray:
@@ -91,17 +87,13 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndar
         `np.ndarray` of shape `(clips,)`: The fold, from 0, that each clip is tested in.
 
     Raises:
-        ValueError: if there are fewer than four speakers, or the clips outside of a fold lack a class. The text may
-            follow "because".
+        NoFolds: if there are fewer than four speakers, or the clips outside of a fold lack a class.
     """
     given = np.asarray(labels).tolist()
     clips = Counter(speakers)
     count = min(MOST_FOLDS, len(clips) // FEWEST_SPEAKERS_A_SIDE)
     if count < 2:
-        raise ValueError(
-            f"{len(clips)} speakers are known, and {2 * FEWEST_SPEAKERS_A_SIDE} are needed: "
-            f"{FEWEST_SPEAKERS_A_SIDE} to train on and {FEWEST_SPEAKERS_A_SIDE} to test on"
-        )
+        raise NoFolds(RefusalReason.FEW_SPEAKERS)
     spoken: dict[str, set[Any]] = {}
     for speaker, label in zip(speakers, given, strict=True):
         spoken.setdefault(speaker, set()).add(label)
@@ -112,19 +104,15 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndar
     for fold in range(count):
         others = {label for label, its in zip(given, folds, strict=True) if its != fold}
         if absent := sorted(set(given) - others):
-            raise ValueError(
-                f"all clips of the classes {absent} are from one speaker, or from speakers who are tested together, so "
-                "none is left to train on"
-            )
+            raise NoFolds(RefusalReason.SPOKEN_IN_ONE_FOLD, absent)
     return folds
 
 
 def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: Mapping[str, BySeed]) -> dict[str, Any]:
     """
-    Compare methods on a corpus that none of them was trained on; its labels are used for scoring only.
+    Compare methods on a corpus whose labels are used for scoring only.
 
-    `audio_embeds` is (clips, width); `weights` has a (classes, width) for each method and seed. Whether the encoder
-    was trained on the corpus is another question, see [`~smoothclap_trainer.evaluation.corpora.zero_shot_status`].
+    `audio_embeds` is (clips, width); `weights` has a (classes, width) for each method and seed.
     """
     return _compared(corpus, np.ones(len(audio_embeds), bool), _predictions(audio_embeds, weights))
 
@@ -132,11 +120,7 @@ def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: Ma
 def trained_on_others(
     others: Sequence[tuple[LabelledCorpus, np.ndarray]], seeds: Sequence[int], settings: ClassifierSettings
 ) -> dict[int | None, np.ndarray]:
-    """
-    Train the usual baseline of leaving one corpus out: the same classifier, on labelled clips of all other corpora.
-
-    Each of these comes with the embeddings of its clips as recorded. Returns (classes, width) for each seed.
-    """
+    """Train the same classifier on labelled clips, as recorded, of the other corpora: (classes, width) by seed."""
     features = torch.from_numpy(np.concatenate([embeds for _, embeds in others]))
     labels = torch.from_numpy(np.concatenate([_class_ids(corpus) for corpus, _ in others]))
     return {seed: train_classifier(features, labels, settings.changed(seed=seed)).numpy() for seed in seeds}
@@ -154,20 +138,17 @@ def supervised(
     Compare the methods with classifiers of audio inside a corpus, in folds that share no speaker.
 
     The audio classifier is trained on clean clips of the other folds' speakers. Every clip of a known speaker is
-    tested once, by the classifier of its fold; metrics are those of all these clips together.
-
-    Returns:
-        One result for each acoustic condition in `audio_embeds`; or one refusal if the known speakers make no folds,
-        or lack a class.
+    tested once, by the classifier of its fold; metrics are those of all these clips together. Returns one result for
+    each acoustic condition in `audio_embeds`, or one refusal if the known speakers make no folds or lack a class.
     """
     known = corpus.rows["speaker"].notna().to_numpy()
     speakers, true = corpus.rows["speaker"][known].tolist(), _class_ids(corpus)[known]
     if absent := [name for number, name in enumerate(corpus.classes) if number not in true]:
-        return [Refusal(corpus.name, zero_shot, f"the classes {absent} have no clip of a known speaker")]
+        return [Refusal(corpus.name, zero_shot, RefusalReason.NOBODY_SPEAKS, tuple(absent))]
     try:
         folds = speaker_folds(speakers, corpus.rows["label"][known].tolist())
-    except ValueError as error:
-        return [Refusal(corpus.name, zero_shot, str(error))]
+    except NoFolds as error:
+        return [Refusal(corpus.name, zero_shot, error.reason, error.classes)]
     count = int(folds.max()) + 1
     features, labels = torch.from_numpy(audio_embeds[CLEAN][known]), torch.from_numpy(true)
     trained = {
@@ -220,7 +201,6 @@ def _compared(corpus: LabelledCorpus, chosen: np.ndarray, predicted: Mapping[str
     """The part of a result that both protocols have."""
     rows = corpus.rows[chosen]
     speakers = [speaker if isinstance(speaker, str) else None for speaker in rows["speaker"]]  # pandas has NaN for None
-    units, interval = units_of(rows["id"].tolist(), speakers)
-    true = _class_ids(corpus)[chosen]
-    methods = (over_seeds(name, by_seed, true, corpus.classes, units) for name, by_seed in predicted.items())
-    return {"clips": len(rows), "interval": interval, "methods": tuple(methods)}
+    clips = Clips(_class_ids(corpus)[chosen], rows["id"].tolist(), speakers)
+    found = [over_seeds(name, by_seed, clips, corpus.classes) for name, by_seed in predicted.items()]
+    return {"clips": len(rows), "interval": found[0][1], "methods": tuple(method for method, _ in found)}

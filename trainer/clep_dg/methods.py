@@ -139,8 +139,7 @@ def text_stages(
     """
     Run stages 2 and 3 for every method: fit contexts, train classifiers on embeddings of texts, measure both.
 
-    Fitted contexts are kept in `folder`, in a folder for each kind: finished ones are read again, and an interrupted
-    fit goes on. `words` is what templates call each of the N classes. All tensors are on the CPU, in float32.
+    `folder` keeps the fitted contexts, so that an interrupted fit goes on; `words` are the classes in templates.
     """
     content = content_features(encoder, templates, words).cpu()
     joint = {Contexts.NONE: content.expand(acpt.num_contexts, -1, -1)}
@@ -180,11 +179,7 @@ def text_stages(
 
 
 def joint_features(encoder: PromptEncoder, bank: AcousticContextBank, class_names: Sequence[str]) -> torch.Tensor:
-    """
-    Embed every class in every context, (K, N, width), at unit length.
-
-    The classes need not be those that the contexts were fitted with; contexts of another encoder are a `ValueError`.
-    """
+    """Embed every class in every context, (K, N, width), unit length; contexts of another encoder: `ValueError`."""
     return _in_contexts(encoder, bank, bank.templates.joint_prompts(class_names))
 
 
@@ -220,12 +215,7 @@ def prompt_similarity(features: torch.Tensor) -> float | None:
 
 
 def texts_right(joint: torch.Tensor, vectors: torch.Tensor) -> float:
-    """
-    Return the share of texts, (K, N, width), that are nearest to the vector of their own class, (N, width).
-
-    With the content prompts' embeddings as vectors, it is the share of emotions kept, which the content loss raises;
-    with a classifier's weights, whether it learned its own training texts.
-    """
+    """Return the share of texts, (K, N, width), that are nearest to the vector of their own class, (N, width)."""
     features, labels = as_training_set(joint)
     similarity = cosines(F.normalize(features, dim=-1), F.normalize(vectors, dim=-1))  # (K * N, N)
     return float((similarity.argmax(dim=1) == labels).float().mean())

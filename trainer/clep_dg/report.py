@@ -45,6 +45,7 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
     text = render(
         "clep_dg_report.md.jinja",
         results=results,
+        data={corpus.name: corpus.data for corpus in results.corpora},
         synthetic=[results.titles[name] for name in results.synthetic],
         audio_of_others=AUDIO_TITLES[AUDIO_OF_OTHERS],
         audio_methods=[title for name, title in AUDIO_TITLES.items() if name in _compared(results)],
@@ -99,8 +100,9 @@ def _notes(
     """What the marks and the words in a table of some methods, or of all, mean."""
     tested = list(tested)
     shown = [each for entry in tested for each in entry.methods if not methods or each.method in methods]
-    noted = {results.titles[each.corpus]: each.zero_shot for each in tested}
-    return footnotes(noted.items(), {each.uar.against(results.chance) for each in shown})
+    noted = {results.titles[each.corpus]: (each.zero_shot.status, results.why(each)) for each in tested}
+    places = {each.uar.against(results.chance) for each in shown}
+    return footnotes([(name, *about) for name, about in noted.items()], places)
 
 
 def _conditions(results: ExperimentResults) -> list[dict[str, str]]:
@@ -135,7 +137,7 @@ def _texts(results: ExperimentResults, encoder: EncoderSummary) -> dict[str, str
     return {"name": name, "table": written, "plot": contexts_plot(own)}
 
 
-def contexts_plot(subfolder: str = "") -> str:
+def contexts_plot(subfolder: str) -> str:
     """Return where the map of contexts is in an experiment's folder; see [`~results.ExperimentResults.subfolder`]."""
     return f"{Record.PLOTS}/contexts{'-' if subfolder else ''}{subfolder}.png"
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from ..evaluation.intervals import Interval
 from ..evaluation.results import AgainstChance, EvaluatedModel, JudgedClips, ZeroShot, ready_for_json
+from ..templating import zero_shot_reason
 from .settings import CLEAN
 
 
@@ -59,23 +62,22 @@ class MethodResult:
         return self.metrics["uar"]
 
 
-@dataclass(frozen=True)
-class Interval:
-    """What the bootstrap drew: the level, the unit ("speakers" or "clips"), how many, and how often."""
+class RefusalReason(StrEnum):
+    """Why the known speakers of a corpus make no folds; [`Refusal`] has the classes that are meant."""
 
-    level: float
-    unit: str
-    units: int
-    samples: int
+    NOBODY_SPEAKS = "classes without a clip of a known speaker"
+    FEW_SPEAKERS = "too few known speakers"
+    SPOKEN_IN_ONE_FOLD = "classes with all clips in one fold"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why the supervised protocol could not be used on a corpus."""
+    """Why the supervised protocol could not be used on a corpus. Files of earlier versions have it in words."""
 
     corpus: str
     zero_shot: ZeroShot
-    reason: Annotated[str, Field(alias="refused")]
+    reason: Annotated[RefusalReason | str, Field(alias="refused", union_mode="left_to_right")]
+    classes: tuple[str, ...] = ()
 
 
 class _Comparison:
@@ -251,6 +253,11 @@ class ExperimentResults:
     def clean_supervised(self) -> list[Supervised]:
         """Supervised results of clips as recorded."""
         return [each for each in self.supervised if isinstance(each, Supervised) and each.condition == CLEAN]
+
+    def why(self, tested: Generalisation | Supervised) -> str:
+        """Say why a result has its zero-shot status."""
+        recorded = next(each.training_corpora for each in self.encoders if tested.corpus in each.corpora)
+        return zero_shot_reason(tested.zero_shot, recorded, tested.corpus)
 
     def subfolder(self, encoder: EncoderSummary) -> str:
         """Return the name of an encoder's own folder in the output: `""` if one encoder serves all corpora."""

@@ -10,18 +10,17 @@ from pydantic import BeforeValidator, Field, model_validator
 from ..config import (
     UNIQUE,
     FileName,
-    LanguageTag,
     Seed,
     Settings,
     SettingsError,
     Several,
-    Split,
     Text,
     did_you_mean,
     one_of,
 )
 from ..data.acoustic_conditions import CONDITIONS
 from ..evaluation.corpora import EMOTION_CORPORA
+from ..evaluation.labelled_clips import ManifestClips
 from ..evaluation.protocols import PROTOCOLS
 from .acpt import ACPTSettings
 from .classifier import ClassifierSettings
@@ -35,7 +34,7 @@ CLEAN = "clean"
 TEMPLATES = {"en": ENGLISH, "de": GERMAN}
 
 
-class CorpusSettings(Settings):
+class CorpusSettings(ManifestClips):
     """One corpus: a known one in its folder, or the clips of a manifest."""
 
     name: FileName = Field(
@@ -47,31 +46,15 @@ class CorpusSettings(Settings):
     protocol: Text | None = Field(
         default=None, description="Of a known corpus with several, the one whose classes are meant."
     )
-    manifest: Text | None = Field(default=None, description="A manifest, as in training.")
-    columns: dict[str, str] = Field(
-        default_factory=dict,
-        description="As in training: our column to the manifest's. The fields below name ours.",
-    )
-    audio_root: Text | None = Field(
-        default=None, description="As in training: where relative paths in a manifest start."
-    )
-    label_column: Text | None = Field(default=None, description="Column of the labels; default: emotion.")
     thirds_of: Text | None = Field(
         default=None,
-        description="Instead, a column of numbers. The clips in its top third, among those of this corpus, are "
-        "labelled high, those in its bottom third low; the others are left out.",
+        description="Instead of `label_column`, a column of numbers. The clips in its top third, among those of this "
+        "corpus, are labelled high, those in its bottom third low; the others are left out.",
     )
     labels: dict[str, str] = Field(
         default_factory=dict,
         description="Label to class. Clips of other labels are left out. Default: the labels are the classes.",
     )
-    where: dict[str, str | list[str]] = Field(
-        default_factory=dict, description="Column to the value, or the list of values, that clips must have there."
-    )
-    split: Split = Field(default="test", description="train, validation, test, or all.")
-    language: LanguageTag | None = Field(default=None, description="BCP-47 tag of the speech; needed for a manifest.")
-    licence: Text | None = Field(default=None, description="Licence of the clips; needed for a manifest.")
-    synthetic: bool = Field(default=False, description="The speech is synthetic; every table marks it.")
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -47,6 +47,10 @@ ATTRIBUTE_QUERIES = (
 """For each attribute an English and a German pair that captions use, and one pair that no caption uses."""
 
 
+SAMPLES = 500
+"""Bootstrap samples for an interval (ours)."""
+
+
 def auc(positives: np.ndarray, negatives: np.ndarray) -> float:
     """Compute the area under the ROC curve: how often a positive scores above a negative, ties counting half."""
     if not len(positives) or not len(negatives):
@@ -62,14 +66,10 @@ def thirds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values >= high, values <= low
 
 
-def bootstrap_interval(
-    positives: np.ndarray, negatives: np.ndarray, resamples: int = 500, seed: int = 0
-) -> tuple[float, float]:
+def bootstrap_interval(positives: np.ndarray, negatives: np.ndarray) -> tuple[float, float]:
     """Return the 95% interval of [`auc`] over clips; it is too narrow, as clips of one speaker are correlated."""
-    rng = np.random.default_rng(seed)
-    draws = [
-        auc(rng.choice(positives, len(positives)), rng.choice(negatives, len(negatives))) for _ in range(resamples)
-    ]
+    rng = np.random.default_rng(0)
+    draws = [auc(rng.choice(positives, len(positives)), rng.choice(negatives, len(negatives))) for _ in range(SAMPLES)]
     low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)
 
@@ -84,11 +84,7 @@ def attribute_table(
     """
     Compute the AUC of each query in each corpus, with its interval and the numbers of positives and negatives.
 
-    Args:
-        rows (`pd.DataFrame`): Clips with `corpus` and the functionals that the queries name.
-        audio_embeds (`np.ndarray` of shape `(clips, projection_dim)`): Their embeddings, in the same order.
-        model, processor ([`SmoothCLAPModel`], [`SmoothCLAPProcessor`]): For the texts.
-        queries (`tuple[AttributeQuery, ...]`): What to ask.
+    `rows` has clips with `corpus` and the functionals that the queries name; `audio_embeds` is (clips, width).
     """
     if len(rows) != len(audio_embeds):
         raise ValueError(f"There are {len(rows)} rows but {len(audio_embeds)} embeddings; they must correspond.")

@@ -32,7 +32,6 @@ class EmotionCorpus:
         ask (`str`): Where to get it.
         layout (`str`): What its folder holds, in words.
         readers (`tuple`): One for each set of labels that it comes with.
-        citation (`str`): Short.
         clips (`int`, *optional*): How many the readers find in the whole corpus; None where releases differ.
     """
 
@@ -43,18 +42,15 @@ class EmotionCorpus:
     ask: str
     layout: str
     readers: tuple[Reader, ...]
-    citation: str
     clips: int | None = None
 
 
 def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]) -> pd.DataFrame:
     """
-    Read the clips that a corpus, unpacked in the folder `root`, has for evaluation.
+    Read the clips that a corpus, unpacked in the folder `root`, has for evaluation, by the set of labels with `labels`.
 
-    Of the sets of labels that the corpus comes with, the one with `labels` is read, with all its clips. Returns what
-    [`~.corpus_readers`] returns, in whose `attrs["left_out"]` clips that the folder lacks are counted, too; a number of
-    clips other than the corpus's is a warning. A `ValueError` says what was expected, what was found, and where to get
-    the corpus.
+    Returns what [`~.corpus_readers`] returns, with clips that the folder lacks in `attrs["left_out"]`, too; another
+    number of clips than the corpus's is a warning. A `ValueError` says what was expected, and where to get the corpus.
     """
     folder = Path(root).expanduser().absolute()
     reader = next(reader for reader in corpus.readers if set(labels) <= set(reader.labels))
@@ -99,7 +95,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     sessions=("Session1", "Session2", "Session3", "Session4", "Session5"),
                 ),
             ),
-            citation="Busso et al., Language Resources and Evaluation 42, 2008",
             clips=10039,
         ),
         EmotionCorpus(
@@ -118,7 +113,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speakers=tuple(f"{actor:02}" for actor in range(1, 25)),
                 ),
             ),
-            citation="Livingstone and Russo, PLoS ONE 13(5), 2018",
             clips=1440,
         ),
         EmotionCorpus(
@@ -136,7 +130,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speakers=tuple(str(actor) for actor in range(1001, 1092)),
                 ),
             ),
-            citation="Cao et al., IEEE Transactions on Affective Computing 5(4), 2014",
             clips=7442,
         ),
         EmotionCorpus(
@@ -155,7 +148,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speakers=("OA", "YA"),
                 ),
             ),
-            citation="Pichora-Fuller and Dupuis, Toronto emotional speech set, 2020",
             clips=2800,
         ),
         EmotionCorpus(
@@ -180,8 +172,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                 )
                 for labels in (("IDL", "NEG"), ("A", "E", "N", "P", "R"))
             ),
-            citation="Steidl, Automatic Classification of Emotion-Related User States, 2009; Schuller et al., "
-            "Interspeech 2009",
             clips=8257,
         ),
         EmotionCorpus(
@@ -205,7 +195,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speaker=("speaker", r"(.+)"),
                 ),
             ),
-            citation="Schiel et al., Language Resources and Evaluation 46, 2012; Schuller et al., Interspeech 2011",
             clips=3000,
         ),
         EmotionCorpus(
@@ -228,7 +217,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     separator=";",
                 ),
             ),
-            citation="Burkhardt et al., Interspeech 2011; Schuller et al., Interspeech 2012",
             clips=228,
         ),
         EmotionCorpus(
@@ -249,7 +237,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speaker=("SpkrID", r"(?!Unknown$)(.+)"),
                 ),
             ),
-            citation="Lotfian and Busso, IEEE Transactions on Affective Computing 10(4), 2019",
         ),
         EmotionCorpus(
             name="emodb",
@@ -266,7 +253,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
                     speakers=("03", "08", "09", "10", "11", "12", "13", "14", "15", "16"),
                 ),
             ),
-            citation="Burkhardt et al., Interspeech 2005",
             clips=535,
         ),
     )
@@ -275,28 +261,16 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
 
 def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> ZeroShot:
     """
-    Check whether a model may have been trained on the corpus that it is judged on.
+    Check whether a model may have been trained on the corpus that it is judged on, by its record, which may be missing.
 
     Names are compared by their letters and digits only, whatever the case, and a recorded name counts in which that of
-    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`. When in doubt, the
-    result is "not zero-shot". `training_corpora` is the record in the model's configuration; None or empty: there is
-    none.
+    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`.
     """
-    if not training_corpora:
-        why = f"The checkpoint does not record which corpora it was trained on, so {corpus} may be among them."
-        return ZeroShot(ZeroShotStatus.UNKNOWN, why)
     # The letters of the name, with anything between them that is not a letter or digit, at the start of a word.
     pattern = r"(?<![^\W_])" + r"[\W_]*".join(re.escape(each) for each in corpus.casefold() if each.isalnum())
-    if seen := [name for name in training_corpora if re.search(pattern, name.casefold())]:
-        why = f"The checkpoint was trained on {corpus}: it records {', '.join(map(repr, seen))}."
-        return ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, why)
-    recorded = [name for name in training_corpora if name.casefold() != UNRECORDED]
-    if len(recorded) < len(training_corpora):
-        known = f" beyond {', '.join(recorded)}" if recorded else ""
-        why = f"Some of the checkpoint's training{known} is not recorded, so {corpus} may have been part of it."
-        return ZeroShot(ZeroShotStatus.UNKNOWN, why)
-    why = (
-        f"With regard to the corpora that the checkpoint records ({', '.join(recorded)}), {corpus} was never seen in "
-        "training."
-    )
-    return ZeroShot(ZeroShotStatus.ZERO_SHOT, why)
+    recorded = training_corpora or ()
+    if seen := tuple(name for name in recorded if re.search(pattern, name.casefold())):
+        return ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, seen)
+    if not recorded or any(name.casefold() == UNRECORDED for name in recorded):
+        return ZeroShot(ZeroShotStatus.UNKNOWN)
+    return ZeroShot(ZeroShotStatus.ZERO_SHOT)

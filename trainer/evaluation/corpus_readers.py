@@ -73,8 +73,7 @@ class EmoEvaluations:
         """
         Read all utterances; the sessions may be in one folder of the root.
 
-        `Ses01F_impro01_M003` is spoken by `Ses01M`: the letter after the session's number is the person who wears the
-        motion capture markers, not the speaker.
+        `Ses01F_impro01_M003` is spoken by `Ses01M`: the first F is the person who wears the motion capture markers.
         """
         base = _base(root, self.sessions)
         rows = []

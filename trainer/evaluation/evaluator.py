@@ -18,6 +18,7 @@ from modeling_smoothclap.encoding_smoothclap import unit_rows
 
 from ..files import Record, write_text
 from ..plotting import check_matplotlib
+from ..templating import zero_shot_reason
 from .corpora import zero_shot_status
 from .corpus_readers import listed
 from .intervals import metrics_with_intervals
@@ -216,7 +217,8 @@ def judge(
     )
     zero_shot = zero_shot_status(encoder.training_corpora, protocol.corpus)
     if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
-        logger.warning(f"{encoder.name} in {protocol.title}: {zero_shot.status}. {zero_shot.why}")
+        why = zero_shot_reason(zero_shot, encoder.training_corpora, protocol.corpus)
+        logger.warning(f"{encoder.name} in {protocol.title}: {zero_shot.status}. {why}")
     return ModelResult(
         model=encoder.name,
         zero_shot=zero_shot,

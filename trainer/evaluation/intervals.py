@@ -23,7 +23,7 @@ LEVEL = 0.95
 FEWEST_SPEAKERS = 5
 """With fewer, draws hardly differ, and clips are drawn instead (ours)."""
 ENOUGH_UNITS = 20
-"""With fewer, an interval is noted to be rough (ours)."""
+"""With fewer, an interval is rough (ours)."""
 
 
 class AgainstChance(StrEnum):
@@ -62,13 +62,23 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """How intervals were made: their level, what is drawn and how many there are of it, and what to bear in mind."""
+    """
+    How intervals were made: their level, and what was drawn how often.
+
+    `unit` is "speakers", "clips" or what groups are by. `alone` counts clips of unknown speakers, which are drawn by
+    themselves and are not among the `units`; 0 in files of versions that did not count them.
+    """
 
     level: float
     unit: str
     units: int
     samples: int
-    note: str | None
+    alone: int = 0
+
+    @property
+    def is_rough(self) -> bool:
+        """Whether there are so few speakers or groups that the interval is rather too narrow."""
+        return self.unit != "clips" and self.units < ENOUGH_UNITS
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,6 @@ class Units:
         numbers (`np.ndarray` of shape `(kinds,)`): Of units of each kind.
         averaged (`bool`): The metric of a sample is the mean over its units' metrics, not that of their sum.
         alone (`int`): How many units are single clips among speakers, and so not counted as speakers.
-        note (`str`, *optional*): What to bear in mind about the interval.
     """
 
     name: str
@@ -93,7 +102,6 @@ class Units:
     numbers: np.ndarray
     averaged: bool = False
     alone: int = 0
-    note: str | None = None
 
     def draw(self, samples: int, seed: int) -> np.ndarray:
         """Draw as many units as there are, with replacement: the numbers of each kind, of shape `(samples, kinds)`."""
@@ -113,7 +121,7 @@ class Units:
     def interval(self, samples: int) -> Interval:
         """Describe what is drawn."""
         units = int(self.numbers.sum()) - self.alone
-        return Interval(level=LEVEL, unit=self.name, units=units, samples=samples, note=self.note)
+        return Interval(level=LEVEL, unit=self.name, units=units, samples=samples, alone=self.alone)
 
 
 @dataclass(frozen=True)
@@ -140,6 +148,7 @@ def metrics_with_intervals(
     samples: int = 2000,
     seed: int = 0,
     grouped_by: str = "session",
+    ids: Sequence[str] | None = None,
 ) -> MetricsWithIntervals:
     """
     Compute UAR, accuracy, macro F1 and the classes' recalls, with 95% intervals from the same draws.
@@ -157,6 +166,8 @@ def metrics_with_intervals(
         samples (`int`, defaults to 2000): Number of draws.
         seed (`int`, defaults to 0): Of the draws.
         grouped_by (`str`, defaults to `"session"`): What the groups are, in the singular.
+        ids (`Sequence[str]`, *optional*): Of each clip. With them single clips are drawn as units with these names, and
+            count as units: the same distribution, but other draws.
 
     Raises:
         ValueError: if classes, speakers or groups do not fit the clips, or `samples` is below 1.
@@ -165,7 +176,7 @@ def metrics_with_intervals(
     if samples < 1:
         raise ValueError(f"`samples` must be at least 1, got {samples}; 2000 give a steady interval.")
     cells = np.asarray(true, int) * n_classes + np.asarray(predicted, int)
-    units, by_group = _units_by_speaker(cells, speakers, n_classes), None
+    units, by_group = _units_by_speaker(cells, speakers, n_classes, ids), None
     if groups is not None:
         grouped, by_group = _units_by_group(cells, groups, n_classes, grouped_by)
         units = grouped if len(by_group) > 1 else units
@@ -214,40 +225,28 @@ def _units_by_group(
         )
     confusions = _confusions(cells, members, len(names), n_classes)
     by_group = dict(zip(names, unweighted_average_recall_of(confusions).tolist(), strict=True))
-    note = (
-        f"UAR, accuracy and macro F1 are means over {len(names)} groups by {grouped_by}, and whole groups are drawn; "
-        f"the recalls and the confusion matrix are those of all clips.{_rough(len(names))}"
-    )
-    return Units(grouped_by, confusions, np.ones(len(names), int), averaged=True, note=note), by_group
+    return Units(grouped_by, confusions, np.ones(len(names), int), averaged=True), by_group
 
 
-def _units_by_speaker(cells: np.ndarray, speakers: Sequence[str | None] | None, n_classes: int) -> Units:
-    of_clips = [None] * len(cells) if speakers is None else speakers
-    members, names = _members("speakers", of_clips, len(cells))
-    if len(names) < FEWEST_SPEAKERS:
-        few = "1 speaker is" if len(names) == 1 else f"{len(names)} speakers are"
-        reason = f"{few} too few to draw" if names else "no speakers are known"
-        note = (
-            f"Clips are drawn, as {reason}; clips from one speaker are correlated, so the interval is too narrow for "
-            "what other speakers would give."
-        )
-        return Units("clips", *_single_clips(cells, n_classes), note=note)
-    known = members >= 0
+def _units_by_speaker(
+    cells: np.ndarray, speakers: Sequence[str | None] | None, n_classes: int, ids: Sequence[str] | None
+) -> Units:
+    members, names = _members("speakers", [None] * len(cells) if speakers is None else speakers, len(cells))
+    known, drawn = members >= 0, "speakers" if len(names) >= FEWEST_SPEAKERS else "clips"
+    if ids is not None and len(cells) >= FEWEST_SPEAKERS:
+        by_speaker = drawn == "speakers"
+        named = [names[member] if by_speaker and member >= 0 else own for own, member in zip(ids, members, strict=True)]
+        members, names = _members("ids", named, len(cells))
+        return Units(drawn, _confusions(cells, members, len(names), n_classes), np.ones(len(names), int))
+    if drawn == "clips":
+        return Units(drawn, *_single_clips(cells, n_classes))
     spoken = _confusions(cells[known], members[known], len(names), n_classes)
     alone, numbers = _single_clips(cells[~known], n_classes)  # clips of unknown speakers
-    clips = int(numbers.sum())
-    note = f"The speakers of {clips} clips are unknown; each of these is drawn by itself." if clips else ""
-    note = "The speaker of 1 clip is unknown; it is drawn by itself." if clips == 1 else note
-    note = f"{note}{_rough(len(names))}".strip()
-    numbers = np.concatenate([np.ones(len(names), int), numbers])
-    return Units("speakers", np.concatenate([spoken, alone]), numbers, alone=clips, note=note or None)
+    counts = np.concatenate([np.ones(len(names), int), numbers])
+    return Units(drawn, np.concatenate([spoken, alone]), counts, alone=int(numbers.sum()))
 
 
 def _single_clips(cells: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Clips as units: the confusion matrix of one clip for each cell that has any, and how many it has."""
     occupied, numbers = np.unique(cells, return_counts=True)
     return np.eye(n_classes**2, dtype=int)[occupied].reshape(-1, n_classes, n_classes), numbers
-
-
-def _rough(units: int) -> str:
-    return f" {units} units make a rough interval, rather too narrow." if units < ENOUGH_UNITS else ""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import comb
 
 import numpy as np
 
@@ -165,14 +164,6 @@ def recall_at_k(
         ranks = _ranks(queries, candidates, np.asarray(caption_ids))
         recalls |= {f"{name}_r@{k}": float((ranks <= k).mean()) for k in usable}
     return recalls
-
-
-def chance_recall(caption_ids: np.ndarray, ks: Sequence[int] = (1, 5, 10)) -> dict[int, float]:
-    """Return the expected R@k, by k, of candidates ranked at random."""
-    n = len(caption_ids)
-    _, members = np.unique(caption_ids, return_counts=True)
-    # A caption of m clips is asked m times, and has m hits each time.
-    return {k: sum(int(m) * (1 - comb(n - int(m), k) / comb(n, k)) for m in members) / n for k in _usable(ks, n)}
 
 
 def _usable(ks: Sequence[int], n: int) -> list[int]:

@@ -7,7 +7,7 @@ from ..files import Record, write_text
 from ..templating import footnotes, render
 from .plots import Plot, draw_plots, file_stems
 from .protocols import SYSTEMS
-from .results import EvaluationResults, Metric, ModelResult
+from .results import EvaluationResults, Metric, ModelResult, TaskResults
 from .valence_arousal import ENOUGH_PAIRS
 
 
@@ -20,11 +20,12 @@ def _summary(results: EvaluationResults, shown: Sequence[Metric]) -> str:
     published = dict.fromkeys(system for task in results.tasks for system in task.protocol.published)
     systems = sorted(published, key=lambda name: SYSTEMS.index(name) if name in SYSTEMS else len(SYSTEMS))
     named = [
-        (f"`{result.model}` in {results.titles[task.protocol.name]}", result)
+        (f"`{result.model}` in {results.titles[task.protocol.name]}", task, result)
         for task in results.tasks
         for result in task.results
     ]
-    return render("evaluation_summary.md.jinja", results=results, systems=systems, notes=_notes(named, shown))
+    notes = _notes(results, named, shown)
+    return render("evaluation_summary.md.jinja", results=results, systems=systems, notes=notes)
 
 
 def card_table(results: EvaluationResults, model: str) -> str:
@@ -32,15 +33,17 @@ def card_table(results: EvaluationResults, model: str) -> str:
     Write the results of one model, for its card, as a table with notes; a `ValueError` if there is no such model.
     """
     tasks, titles = results.of_model(model), results.titles
-    named = [(titles[task.protocol.name], result) for task, result in tasks]
-    notes = _notes(named, [result.uar for _, result in tasks])
+    named = [(titles[task.protocol.name], task, result) for task, result in tasks]
+    notes = _notes(results, named, [result.uar for _, result in tasks])
     return render("evaluation_card.md.jinja", tasks=tasks, titles=titles, notes=notes)
 
 
-def _notes(named: Sequence[tuple[str, ModelResult]], shown: Sequence[Metric]) -> str:
+def _notes(
+    results: EvaluationResults, named: Sequence[tuple[str, TaskResults, ModelResult]], shown: Sequence[Metric]
+) -> str:
     """Explain the marks and words of results, each with what the result is called."""
-    zero_shot = [(name, result.zero_shot) for name, result in named]
-    return footnotes(zero_shot, {result.place for _, result in named}, shown)
+    marked = [(name, result.zero_shot.status, results.why(task, result)) for name, task, result in named]
+    return footnotes(marked, {result.place for *_, result in named}, shown)
 
 
 def write_report(results: EvaluationResults, folder: str | Path, plots: bool = True) -> list[Path]:

@@ -22,7 +22,7 @@ from modeling_smoothclap.audio_smoothclap import PROBLEMS
 from modeling_smoothclap.batching_smoothclap import map_ahead
 
 from ..files import file_sha256, write_json
-from ..templating import code
+from ..templating import code, zero_shot_reason
 from .intervals import AgainstChance, Interval, Metric
 from .metrics import Calibration
 from .protocols import Prompt, Protocol
@@ -45,10 +45,10 @@ class ZeroShotStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """Whether a result is zero-shot, and why, in a sentence."""
+    """Whether a result is zero-shot; `seen` are the names of its corpus in the checkpoint's record."""
 
     status: ZeroShotStatus
-    why: str
+    seen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,11 @@ class EvaluationResults:
         if model not in (names := [each.name for each in self.models]):
             raise ValueError(f"There are no results of {model!r}; these are of {names}.")
         return [(task, next(each for each in task.results if each.model == model)) for task in self.tasks]
+
+    def why(self, task: TaskResults, result: ModelResult) -> str:
+        """Say why a result has its zero-shot status."""
+        recorded = next(each.training_corpora for each in self.models if each.name == result.model)
+        return zero_shot_reason(result.zero_shot, recorded, task.protocol.corpus)
 
     def to_json(self) -> dict[str, Any]:
         """Return what the file holds: dictionaries and lists, with floats rounded to [`DECIMALS`]."""

@@ -7,20 +7,23 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
-from datasets import DatasetDict
 from pydantic import AfterValidator, Field
 
-from ..config import FileName, LanguageTag, Settings, Several, Split, Text, did_you_mean, read_yaml
-from ..data.captions.labels import CLASSLESS
-from ..data.manifest import load_manifest
-from ..data.manifest_reading import as_text, read_source
-from .corpora import EMOTION_CORPORA, read_corpus, zero_shot_status
+from ..config import FileName, LanguageTag, Several, Text, did_you_mean, read_yaml
+from .corpora import EMOTION_CORPORA, read_corpus
+from .labelled_clips import (
+    LABEL_COLUMN,
+    ManifestClips,
+    alternatives,
+    as_texts,
+    faults_of_clips,
+    labels_of,
+    read_clips,
+    with_labels,
+)
 from .protocols import PROTOCOLS, Protocol
-from .results import ZeroShotStatus
 
 
-SHOWN = 10
-"""An error shows at most this many values of a column."""
 YAML_SUFFIXES = (".yaml", ".yml")
 
 
@@ -125,12 +128,8 @@ def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
     """
     Read the clips of a protocol on one of the known corpora, whose folder is `root`.
 
-    Returns:
-        `pd.DataFrame`: One row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and
-        `group` (text, or `None` where there is none); `attrs["left_out"]` has reasons and counts.
-
-    Raises:
-        ValueError: if the folder does not hold the corpus, or a class has no clip.
+    There is one row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and `group` (text or
+    `None`); `attrs["left_out"]` has reasons and counts. A `ValueError`: it is another folder, or a class has no clip.
     """
     corpus = EMOTION_CORPORA[protocol.corpus]
     rows = read_corpus(corpus, root, protocol.labels)
@@ -159,8 +158,8 @@ def _template(value: str) -> str:
 Template = Annotated[str, AfterValidator(_template)]
 
 
-class OwnTask(Settings):
-    """What the YAML file of one's own task may say. Relative paths start at the current folder, as in training."""
+class OwnTask(ManifestClips):
+    """What the YAML file of one's own task may say."""
 
     name: FileName = Field(description="Short name; it starts the names of plots.")
     title: Text = Field(description="Name for people.")
@@ -174,17 +173,6 @@ class OwnTask(Settings):
     words: dict[str, str] = Field(
         description="Class to what the text query calls it. Classes are labels of the manifest."
     )
-    columns: dict[str, str] = Field(default_factory=dict, description="As in training: our column to the manifest's.")
-    audio_root: Text | None = Field(default=None, description="As in training: where relative paths start.")
-    split: Split = Field(default="test", description="train, validation, test, or all.")
-    where: dict[str, str | list[str]] = Field(
-        default_factory=dict, description="Column to the value, or the list of values, that clips must have there."
-    )
-    label_column: Text = Field(
-        default="emotion",
-        description="Column of the labels. Without one, a clip is left out; so is one labelled 'no agreement' or "
-        "'other', unless `words` has that.",
-    )
     template: Template = Field(default="{}", description="What the words are put into.")
     other_words: Several[dict[str, str]] = Field(
         default_factory=list, description="Further wordings of all classes, for prompt sensitivity."
@@ -196,12 +184,11 @@ class OwnTask(Settings):
         default=None, description="BCP-47 tag of words and templates; default: `language`."
     )
     grouped_by: Text | None = Field(default=None, description="Column of groups; results are means over them.")
-    synthetic: bool = Field(default=False, description="The speech is synthetic; the title will say so.")
 
     def protocol(self) -> Protocol:
         """Return the protocol, which may refuse its words and templates with a `ValueError`."""
         marked = self.synthetic and "synthetic" not in self.title.lower()
-        wanted = [f"{column} {_alternatives(value)}" for column, value in self.where.items()]
+        wanted = [f"{column} {alternatives(value)}" for column, value in self.where.items()]
         manifest = Path(self.manifest)
         called = manifest.resolve().name if manifest.exists() else self.manifest  # else it is an id on the Hub
         return Protocol(
@@ -232,67 +219,36 @@ def read_own_task(path: str | Path) -> Task:
     settings = read_yaml(path, OwnTask)
     rows, unworded = None, {}
     try:
-        rows, corpora = _rows(settings)
+        rows = _rows(settings)
         unworded = dict(sorted(Counter(label for label in rows["label"] if label not in settings.words).items()))
-        faults = _faults(rows, unworded, settings) + misnamed_corpora(corpora, settings.corpus, "corpus")
+        faults = _faults(rows, unworded, settings) + faults_of_clips(rows, settings.corpus, "corpus")
     except ValueError as error:
         faults = [str(error)]
     faults = _protocol_faults(settings, unworded) + faults
     if faults or rows is None:
         lines = "\n  ".join(dict.fromkeys(faults))
         raise ValueError(f"{str(path)!r} cannot be used:\n  {lines}")
-    return Task(settings.protocol(), rows, settings.licence)
+    return Task(settings.protocol(), rows.drop(columns="corpus"), settings.licence)
 
 
-def _rows(settings: OwnTask) -> tuple[pd.DataFrame, pd.Series]:
-    """The clips as [`read_task`] has them, and their corpora by the manifest."""
-    splits = _splits(settings)
-    chosen = list(splits) if settings.split == "all" else [settings.split]
-    if not set(chosen) <= set(splits):
-        cure = cure_of_split(settings.manifest, settings.columns)
-        raise ValueError(f"there is no split {settings.split!r}; the manifest has {[*splits, 'all']}{cure}")
-    names = next(iter(splits.values())).column_names
-    needed = [settings.label_column, *settings.where, *([settings.grouped_by] if settings.grouped_by else [])]
-    if absent := [name for name in dict.fromkeys(["path", *needed]) if name not in names]:
-        cure = "; clips must be files, and `path` says where they are" if "path" in absent else ""
-        raise ValueError(f"the manifest has no columns {absent}, only {names}{cure}")
-    wanted = list(dict.fromkeys(["id", "path", *needed, *(name for name in ("speaker", "corpus") if name in names)]))
-    table = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
-    cells = pd.DataFrame({name: as_texts(table[name]) for name in wanted}, dtype=object)
-    left_out = {"another split": sum(len(part) for name, part in splits.items() if name not in chosen)}
-    cells, others = clips_where(cells, settings.where)
-    labels = cells[settings.label_column]
-    classless = labels.isna() | labels.isin(set(CLASSLESS) - set(settings.words))
-    left_out |= others | {"no class": int(classless.sum())}
-    cells = cells[~classless]
-    rows = cells[["id", "path"]].assign(label=cells[settings.label_column])
-    unknown = pd.Series([None] * len(rows), index=rows.index, dtype=object)
-    rows["speaker"], rows["group"] = cells.get("speaker", unknown), cells.get(settings.grouped_by, unknown)
-    rows = rows.sort_values("id", ignore_index=True)
-    rows.attrs["left_out"] = {reason: count for reason, count in left_out.items() if count}
-    return rows, cells.get("corpus", unknown)
-
-
-def _splits(settings: OwnTask) -> DatasetDict:
-    try:
-        return load_manifest(settings.manifest, settings.columns, settings.audio_root)
-    except ValueError as error:
-        if Path(settings.manifest).is_absolute() or Path(settings.manifest).exists():
-            raise
-        hint = f"`manifest` starts at the current folder, which is {str(Path.cwd())!r}"
-        raise ValueError(f"{error}\n  {hint}") from error
+def _rows(settings: OwnTask) -> pd.DataFrame:
+    """The clips as [`read_task`] has them, and their `corpus` by the manifest."""
+    column, groups = settings.label_column or LABEL_COLUMN, settings.grouped_by
+    cells, left_out = read_clips(settings, column, [groups] if groups else [])
+    labels = labels_of(cells[column], settings.words)
+    cells["group"] = as_texts(cells[groups]) if groups else None
+    rows = with_labels(cells, labels, left_out | {"no class": int(labels.isna().sum())})
+    return rows[["id", "path", "label", "speaker", "group", "corpus"]]
 
 
 def _faults(rows: pd.DataFrame, unworded: Mapping[str, int], settings: OwnTask) -> list[str]:
-    """What is wrong with clips that are to be judged; `unworded` counts those whose label has no text."""
+    """What is wrong with the labels and groups of clips; `unworded` counts those whose label has no text."""
     faults = []
     found, words = set(rows["label"]), set(settings.words)
     if unworded:
         faults.append(f"`words` has no text for these labels and their clips: {unworded}; add it, or filter by `where`")
     if words - found:
         faults.append(f"these classes have no clip: {sorted(words - found)}; the labels are {sorted(found)}")
-    if rows["path"].isna().any():
-        faults.append(f"{int(rows['path'].isna().sum())} clips are bytes in the manifest: write them to files")
     if settings.grouped_by and rows["group"].isna().any():
         faults.append(f"{int(rows['group'].isna().sum())} clips have no {settings.grouped_by!r} to group them by")
     return faults
@@ -307,64 +263,3 @@ def _protocol_faults(settings: OwnTask, unworded: Iterable[str]) -> list[str]:
     except ValueError as error:
         return str(error).splitlines()
     return []
-
-
-def clips_where(cells: pd.DataFrame, where: Mapping[str, str | list[str]]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """
-    Choose the clips that have the value, or one of the values, that `where` gives for each column.
-
-    Returns the clips, and for each column how many have others. A `ValueError` says that no clip is left.
-    """
-    left_out = {}
-    for column, value in where.items():
-        found = as_texts(cells[column])
-        values = [value] if isinstance(value, str) else value
-        fits = found.isin(values)
-        if not fits.any():
-            known = sorted(found.dropna().unique())
-            more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-            raise ValueError(
-                f"`where` keeps no clip: {column!r} must be one of {values}, but the {len(cells)} clips it chooses "
-                f"from have {f'{known[:SHOWN]}{more}' if known else 'nothing'} there"
-            )
-        left_out[f"not {column} {_alternatives(value)}"] = int((~fits).sum())
-        cells = cells[fits]
-    return cells, left_out
-
-
-def _alternatives(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else " or ".join(value)
-
-
-def as_texts(column: pd.Series) -> pd.Series:
-    """Return a column as text, where 1.0 is 1 and a missing cell `None`; lists and the like are a `ValueError`."""
-    try:
-        cells = [None if pd.api.types.is_scalar(cell) and pd.isna(cell) else as_text(cell) for cell in column]
-    except ValueError as error:
-        raise ValueError(f"the column {column.name!r} must be text or numbers: {error}") from None
-    return pd.Series(cells, index=column.index, dtype=object, name=column.name)
-
-
-def cure_of_split(manifest: str, columns: Mapping[str, str]) -> str:
-    """Return what to add to the message that a manifest lacks a split: nothing if it says which clip is in which."""
-    found = read_source(manifest)
-    if found.parts is not None or columns.get("split", "split") in found.rows.column_names:
-        return ""
-    return "; it has no column `split`, so write `split: all`"
-
-
-def misnamed_corpora(corpora: pd.Series, corpus: str, key: str) -> list[str]:
-    """
-    Check whether clips are of other corpora than `corpus`, as which they are judged, and return what is wrong.
-
-    Training records the manifest's names: what was trained on under another name would pass for unseen. `corpora` has
-    the names of the clips, or `None`; they may have more after `corpus`. `key` is the setting that is to be changed.
-    """
-    unseen = ZeroShotStatus.ZERO_SHOT
-    others = [name for name in corpora.dropna().unique() if zero_shot_status([name], corpus).status == unseen]
-    if not others:
-        return []
-    return [
-        f"clips are of the corpora {others} by the manifest, not of {corpus!r}: a checkpoint that was trained "
-        f"on them would pass for zero-shot; write `{key}` as there, or choose one by `where`"
-    ]

@@ -77,11 +77,7 @@ DECIMALS = 9
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """
-    Compute Spearman's rank correlation of two arrays `(n,)`; equal values share their mean rank.
-
-    NaN if all of one are equal. A `ValueError` says that the numbers differ, or there are fewer than two.
-    """
+    """Compute Spearman's rank correlation of two arrays `(n,)`, which is NaN if all values of one are equal."""
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"A rank correlation needs two values or more on each side, got {len(x)} and {len(y)}.")
     ranks = [pd.Series(values).rank().to_numpy() for values in (x, y)]
@@ -114,12 +110,7 @@ def class_pairs(embeds: np.ndarray, classes: Sequence[str]) -> list[Pair]:
 
 
 def pair_correlation(pairs: Sequence[Pair]) -> float | None:
-    """
-    Compute Spearman's correlation of cosine with minus distance.
-
-    0 where cosines are all equal, since then nothing of the distances is kept. None of fewer than three pairs, or where
-    distances are all equal.
-    """
+    """Correlate cosine with minus distance: 0 if cosines are all equal; None of under three pairs, or one distance."""
     distances = np.round([pair.distance for pair in pairs], DECIMALS)
     cosines = np.array([pair.cosine for pair in pairs])
     if len(pairs) < MIN_PAIRS or not np.ptp(distances):

@@ -1,5 +1,6 @@
 """The figures of one trained model that objectives are compared by."""
 
+from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,7 @@ from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPPr
 from smoothclap_trainer.data.cache import cached_embeddings
 from smoothclap_trainer.data.captions import full_caption, phrases, row_levels
 from smoothclap_trainer.data.captions.thresholds import Thresholds
-from smoothclap_trainer.evaluation.metrics import (
-    chance_recall,
-    recall_at_k,
-    unweighted_average_recall,
-    zero_shot_predictions,
-)
+from smoothclap_trainer.evaluation.metrics import recall_at_k, unweighted_average_recall, zero_shot_predictions
 from smoothclap_trainer.files import Record
 
 from .graded import graded_correlations
@@ -75,6 +71,14 @@ def _retrieval(
     text_embeds = SmoothCLAPEncoder(model, processor).encode_text(list(distinct))[caption_ids]
     chance = {f"chance_r@{k}": found for k, found in chance_recall(caption_ids).items()}
     return recall_at_k(embeds, text_embeds, caption_ids) | chance | {"captions": len(distinct)}
+
+
+def chance_recall(caption_ids: np.ndarray) -> dict[int, float]:
+    """Return the expected R@k, by k, of candidates ranked at random."""
+    n = len(caption_ids)
+    _, members = np.unique(caption_ids, return_counts=True)
+    # A caption of m clips is asked m times, and has m hits each time.
+    return {k: sum(int(m) * (1 - comb(n - int(m), k) / comb(n, k)) for m in members) / n for k in (1, 5, 10) if k <= n}
 
 
 def _clips(rows: pd.DataFrame) -> Dataset:

@@ -1,9 +1,11 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from comparison.graded import graded_correlations
-from comparison.scores import score_checkpoint
+from comparison.scores import chance_recall, score_checkpoint
 from transformers.audio_utils import load_audio
 
 from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPProcessor
@@ -71,3 +73,10 @@ def test_scores_are_the_figures_of_their_definitions(tmp_path, sets):
     assert scores["chance_uar"] == pytest.approx(1 / 3)
     assert 1 / 12 < scores["chance_r@1"] < scores["chance_r@5"] < scores["chance_r@10"] <= 1
     assert scores["train_clips"] == 20
+
+
+def test_chance_is_the_mean_over_all_orders():
+    ids = np.array([4, 4, 9, 2])
+    orders = list(itertools.permutations(range(4)))
+    found = [ids[query] in ids[list(order[:1])] for query in range(4) for order in orders]
+    assert chance_recall(ids) == pytest.approx({1: np.mean(found)})  # the others are more than there are

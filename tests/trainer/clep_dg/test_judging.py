@@ -7,20 +7,22 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_scor
 
 from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_classifier
 from smoothclap_trainer.clep_dg.judging import (
+    Clips,
+    NoFolds,
     generalisation,
     over_seeds,
     speaker_folds,
     supervised,
     trained_on_others,
-    units_of,
 )
-from smoothclap_trainer.clep_dg.results import AUDIO_OF_SPEAKERS, Refusal
+from smoothclap_trainer.clep_dg.results import AUDIO_OF_SPEAKERS, Refusal, RefusalReason
 from smoothclap_trainer.evaluation.results import ZeroShot, ZeroShotStatus
 from tests.trainer.clep_dg.made_up_corpora import CLASSES, corpus, embeddings
 
 
-STATUS = ZeroShot(ZeroShotStatus.ZERO_SHOT, "")
+STATUS = ZeroShot(ZeroShotStatus.ZERO_SHOT)
 SETTINGS = ClassifierSettings(epochs=5, batch_size=16)
+IDS = [f"clip-{index:02}" for index in range(60)]
 WEIGHTS = {
     "fixed": {None: np.eye(3, 8, dtype=np.float32)},
     "drawn": {seed: np.random.default_rng(seed).normal(size=(3, 8)).astype(np.float32) for seed in (0, 1)},
@@ -40,7 +42,7 @@ def answers():
 
 def test_means_and_deviations_are_those_of_scikit_learn_and_numpy(answers):
     true, predicted = answers
-    found = over_seeds("it", predicted, true, CLASSES, [str(index % 12) for index in range(60)])
+    found = over_seeds("it", predicted, Clips(true, IDS, [str(index % 12) for index in range(60)]), CLASSES)[0]
     for name, score in (("uar", balanced_accuracy_score), ("accuracy", accuracy_score)):
         values = [score(true, each) for each in predicted.values()]
         metric = found.metrics[name]
@@ -55,21 +57,12 @@ def test_means_and_deviations_are_those_of_scikit_learn_and_numpy(answers):
 
 def test_the_interval_spans_those_of_all_seeds_and_one_seed_has_no_deviation(answers):
     true, predicted = answers
-    units = [str(index) for index in range(60)]
-    single = [over_seeds("it", {None: each}, true, CLASSES, units).uar for each in predicted.values()]
-    found = over_seeds("it", predicted, true, CLASSES, units).uar
+    clips = Clips(true, IDS, [None] * 60)
+    single = [over_seeds("it", {None: each}, clips, CLASSES)[0].uar for each in predicted.values()]
+    found = over_seeds("it", predicted, clips, CLASSES)[0].uar
     assert found.low == min(each.low for each in single) < max(each.low for each in single)
     assert found.high == max(each.high for each in single) > min(each.high for each in single)
     assert single[0].sd is None
-
-
-def test_speakers_are_drawn_where_five_are_known_and_otherwise_clips():
-    ids = [f"clip-{index}" for index in range(8)]
-    units, interval = units_of(ids, ["a", "b", "c", "d", "e", "a", None, "a"])
-    assert (interval.unit, interval.units, interval.level) == ("speakers", 6, 0.95)
-    assert units[0] == units[5] == units[7] and len(set(units)) == 6
-    units, interval = units_of(ids, ["a", "b", "c", "d"] * 2)
-    assert (interval.unit, interval.units) == ("clips", 8) and len(set(units)) == 8
 
 
 # Folds
@@ -101,10 +94,10 @@ def test_speakers_are_dealt_by_classes_and_falling_number_of_clips():
 
 
 def test_too_few_speakers_and_classes_of_one_fold():
-    with pytest.raises(ValueError, match="3 speakers"):
+    with pytest.raises(NoFolds, match="few"):
         speaker_folds(["a", "b", "c"], [0, 1, 0])
     for names in ([0, 1, 2], ["glad", "mad", "sad"]):
-        with pytest.raises(ValueError, match=f"{names[2]}"):  # a's alone
+        with pytest.raises(NoFolds, match=f"{names[2]}"):  # a's alone
             speaker_folds(list("aabbccdd"), [names[index] for index in (0, 2, 1, 1, 0, 1, 0, 1)])
 
 
@@ -175,8 +168,13 @@ def test_supervised_trains_on_clean_clips_of_other_speakers(unknown):
             assert by_seed(entry.methods, "drawn")[seed] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("speakers", "clips", "unknown", "value"), [(3, 60, 0, "3 speakers"), (6, 18, 6, "'a'")])
-def test_supervised_is_refused_where_speakers_make_no_folds(speakers, clips, unknown, value):
+@pytest.mark.parametrize(
+    ("speakers", "clips", "unknown", "reason"),
+    [
+        (3, 60, 0, Refusal("made-up", STATUS, RefusalReason.FEW_SPEAKERS)),
+        (6, 18, 6, Refusal("made-up", STATUS, RefusalReason.NOBODY_SPEAKS, ("a",))),
+    ],
+)
+def test_supervised_is_refused_where_speakers_make_no_folds(speakers, clips, unknown, reason):
     target = corpus(speakers, clips, unknown)
-    (found,) = supervised(target, STATUS, {"clean": embeddings(target)}, WEIGHTS, [0], SETTINGS)
-    assert isinstance(found, Refusal) and found.corpus == target.name and value in found.reason
+    assert supervised(target, STATUS, {"clean": embeddings(target)}, WEIGHTS, [0], SETTINGS) == [reason]

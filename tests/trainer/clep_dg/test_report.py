@@ -9,7 +9,7 @@ import torch
 
 from smoothclap_trainer.clep_dg.methods import METHODS, Contexts, TextStages
 from smoothclap_trainer.clep_dg.report import MAPPED, draw_contexts, generalisation_table, write_report
-from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, ConditionSummary, TextMeasures
+from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, ConditionSummary, Refusal, RefusalReason, TextMeasures
 from smoothclap_trainer.evaluation.results import ZeroShot, ZeroShotStatus
 from tests.trainer.clep_dg import written_before
 
@@ -64,24 +64,30 @@ def test_tables_hold_the_numbers_of_the_results(results):
 def test_a_cell_has_the_spread_the_place_and_the_mark(results):
     one = with_metric(results.generalisation[0], "clep-dg", value=0.5, sd=0.25, low=0.3, high=0.6)
     two = with_metric(results.generalisation[1], "clep-dg", value=0.1, sd=None, low=0.0, high=0.1)
-    two = replace(two, zero_shot=ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, "It was."))
-    one = replace(one, zero_shot=ZeroShot(ZeroShotStatus.ZERO_SHOT, ""))
+    two = replace(two, zero_shot=ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT))
+    one = replace(one, zero_shot=ZeroShot(ZeroShotStatus.ZERO_SHOT))
     found = cells(generalisation_table(replace(results, generalisation=(one, two))))
     assert found["CLEP-DG"] == ["0.500 ± 0.250", "0.100, below chance †"]
 
 
 def test_synthetic_speech_is_named_first(results, tmp_path):
-    assert "Not people's speech" not in report(results, tmp_path)
+    assert "Synthetic speech" not in report(results, tmp_path)
     corpora = [results.settings["corpora"][0], results.settings["corpora"][1] | {"synthetic": True}]
     text = report(replace(results, settings=results.settings | {"corpora": corpora}), tmp_path)
-    assert "**Not people's speech: TESS.**" in text.split("\n## ")[0]
+    assert "**Synthetic speech: TESS.**" in text.split("\n## ")[0]
 
 
 def test_a_protocol_without_results_has_no_section(results, tmp_path):
     text = report(replace(results, generalisation=()), tmp_path)
     assert "## Leave one corpus out" not in text and "## Supervised" in text and "## Acoustic" not in text
     text = report(replace(results, supervised=tuple(results.refused)), tmp_path)
-    assert results.refused[0].reason in part(text, "Supervised, inside a corpus")
+    assert results.refused[0].reason in part(text, "Supervised, inside a corpus")  # the words of an earlier version
+    few = Refusal("tess", results.refused[0].zero_shot, RefusalReason.FEW_SPEAKERS)
+    assert part(report(replace(results, supervised=(few,)), tmp_path), "Supervised, inside a corpus") == part(
+        text, "Supervised, inside a corpus"
+    )
+    none = replace(few, reason=RefusalReason.NOBODY_SPEAKS, classes=("sad", "bored"))
+    assert "sad, bored" in report(replace(results, supervised=(none,)), tmp_path)
     assert "| method |" not in part(text, "Supervised, inside a corpus")
     assert "## Supervised" not in report(replace(results, supervised=()), tmp_path)
 

@@ -68,12 +68,12 @@ SYNTHETIC = protocol(
     split="test",
     labels={"a": "intoxicated", "na": "not intoxicated"},
 )
-UNSEEN = ZeroShot(ZeroShotStatus.ZERO_SHOT, "It records other corpora.")
+UNSEEN = ZeroShot(ZeroShotStatus.ZERO_SHOT)
 GIVEN = {
     ("sessions-4", "user/name"): (UNSEEN, Metric(0.5, 0.41, 0.62)),
-    ("sessions-4", "/a/b"): (ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, "It records sessions."), Metric(0.26, 0.2, 0.31)),
+    ("sessions-4", "/a/b"): (ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT), Metric(0.26, 0.2, 0.31)),
     ("Made up/2", "user/name"): (UNSEEN, Metric(0.38, 0.3, 0.45)),
-    ("Made up/2", "/a/b"): (ZeroShot(ZeroShotStatus.UNKNOWN, "It records nothing."), Metric(0.7, 0.61, 0.8)),
+    ("Made up/2", "/a/b"): (ZeroShot(ZeroShotStatus.UNKNOWN), Metric(0.7, 0.61, 0.8)),
 }
 """Status and UAR of each task and model."""
 
@@ -150,7 +150,7 @@ def _result(protocol: Protocol, model: str) -> ModelResult:
     confusion = np.zeros((size, size), dtype=int)
     np.add.at(confusion, (answers.true, answers.predicted), 1)
     zero_shot, uar = GIVEN[pair]
-    unit, units, note = ("session", 5, "5 units make a rough interval.") if protocol.grouped_by else ("clips", 40, None)
+    unit, units = ("session", 5) if protocol.grouped_by else ("clips", 40)
     return ModelResult(
         model=model,
         zero_shot=zero_shot,
@@ -159,7 +159,7 @@ def _result(protocol: Protocol, model: str) -> ModelResult:
         confusion=confusion.tolist(),
         groups={f"Session{number}": number / 10 for number in range(1, 6)} if protocol.grouped_by else None,
         chance=1 / size,
-        interval=Interval(level=0.95, unit=unit, units=units, samples=2000, note=note),
+        interval=Interval(level=0.95, unit=unit, units=units, samples=2000),
         calibration=reliability(answers.probabilities, answers.true),
         valence_arousal=valence_arousal(answers.audio_embeds, answers.true, answers.class_embeds, protocol.classes),
         prompts=_prompts(protocol, uar.value or 0.0),

@@ -6,6 +6,7 @@ import pytest
 
 from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA, read_corpus, zero_shot_status
 from smoothclap_trainer.evaluation.results import ZeroShotStatus
+from smoothclap_trainer.templating import zero_shot_reason
 from tests.corpus_trees import BUILDERS, build_tree
 
 
@@ -79,4 +80,7 @@ SEEN, UNSEEN, UNKNOWN = ZeroShotStatus.NOT_ZERO_SHOT, ZeroShotStatus.ZERO_SHOT, 
 def test_whether_a_corpus_was_seen(recorded, corpus, status):
     found = zero_shot_status(recorded, corpus)
     assert found.status is status
-    assert corpus in found.why and all(name in found.why for name in recorded or () if name.lower() != "unrecorded")
+    why = zero_shot_reason(found, recorded, corpus)
+    assert corpus in why and all(name in why for name in found.seen)
+    if not found.seen:
+        assert all((name in why) is (name.lower() != "unrecorded") for name in recorded or ())

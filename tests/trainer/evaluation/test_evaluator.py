@@ -214,7 +214,7 @@ def test_whether_it_is_zero_shot_is_said(tasks, tmp_path, logs):
         found = evaluate(folder, tasks[0], bootstrap_samples=1)
         assert found.models[0].training_corpora == recorded
         assert found.tasks[0].results[0].zero_shot.status == status
-        assert (found.tasks[0].results[0].zero_shot.why in logs.text) == (status == "not zero-shot")
+        assert (found.why(found.tasks[0], found.tasks[0].results[0]) in logs.text) == (status == "not zero-shot")
 
 
 def test_what_cannot_be_evaluated(tasks, models, tmp_path):

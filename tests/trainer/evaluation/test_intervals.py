@@ -41,8 +41,7 @@ def test_everything_that_a_result_holds():
     assert found.per_class_recall[2] == Metric(None, None, None)
     assert found.confusion == [[2, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
     assert found.groups is None
-    note = found.interval.note
-    assert found.interval == Interval(level=0.95, unit="clips", units=6, samples=2000, note=note) and note
+    assert found.interval == Interval(level=0.95, unit="clips", units=6, samples=2000)
 
 
 def test_equal_seeds_give_equal_intervals_whatever_the_order_of_clips():
@@ -119,7 +118,7 @@ def test_sessions_are_averaged_and_drawn():
     assert found.per_class_recall[0].low == 0.5 and found.per_class_recall[0].high == 1.0
     assert found.confusion == [[2, 1], [2, 1]]
     assert found.interval.unit == "session" and found.interval.units == 2
-    assert "2 units" in found.interval.note
+    assert found.interval.is_rough
 
 
 def test_of_one_session_the_speakers_are_drawn():
@@ -133,10 +132,7 @@ def test_four_speakers_are_too_few_to_draw_and_five_are_not():
     predicted, true, speakers = clips_of_speakers(np.random.default_rng(0), speakers=4)
     found, plain = metrics_with_intervals(predicted, true, 2, speakers), metrics_with_intervals(predicted, true, 2)
     assert found.metrics == plain.metrics and found.interval.unit == "clips"
-    assert "4 speakers" in found.interval.note
     assert metrics_with_intervals(predicted, true, 2, [None] * len(true)) == plain
-    one = metrics_with_intervals(*_split(clips_of_speakers(np.random.default_rng(0), speakers=1)))
-    assert "1 speaker " in one.interval.note
     five = metrics_with_intervals(*_split(clips_of_speakers(np.random.default_rng(0), speakers=5)))
     assert five.interval.unit == "speakers" and five.interval.units == 5
 
@@ -152,14 +148,27 @@ def test_clips_of_unknown_speakers_are_drawn_each_by_itself(unknown):
     lacking = [unknown if clip % 4 == 0 else speaker for clip, speaker in enumerate(speakers)]
     found = metrics_with_intervals(predicted, true, 2, lacking)
     assert found.interval.unit == "speakers" and found.interval.units == 25
-    assert "125 clips" in found.interval.note
+    assert found.interval.alone == 125 and not found.interval.is_rough
     one = metrics_with_intervals(predicted, true, 2, [unknown, *speakers[1:]])
-    assert "1 clip " in one.interval.note
+    assert one.interval.alone == 1
     # As if each had a speaker of its own; the draws are others.
     own = [f"own {clip}" if clip % 4 == 0 else speaker for clip, speaker in enumerate(speakers)]
     np.testing.assert_allclose(
         interval(found), interval(metrics_with_intervals(predicted, true, 2, own, samples=8000)), atol=0.01
     )
+
+
+def test_named_clips_are_units_of_their_own():
+    """The draws are those of clips that each have a speaker of their own."""
+    predicted, true, speakers = clips_of_speakers(np.random.default_rng(0), speakers=5)
+    ids = [f"own {clip}" for clip in range(len(true))]
+    lacking = [None if clip == 7 else speaker for clip, speaker in enumerate(speakers)]
+    found = metrics_with_intervals(predicted, true, 2, lacking, ids=ids)
+    own = [speaker or "own 7" for speaker in lacking]
+    assert found == metrics_with_intervals(predicted, true, 2, own) and found.interval.units == 6
+    clips = metrics_with_intervals(predicted, true, 2, [None] * len(true), ids=ids)
+    assert clips.metrics == metrics_with_intervals(predicted, true, 2, ids).metrics
+    assert (clips.interval.unit, clips.interval.units) == ("clips", 100)
 
 
 def test_units_that_are_alike_are_drawn_as_often_as_there_are():

@@ -1,4 +1,3 @@
-import itertools
 import warnings
 
 import numpy as np
@@ -10,7 +9,6 @@ from smoothclap_trainer.evaluation.metrics import (
     CalibrationBin,
     accuracy,
     accuracy_of,
-    chance_recall,
     class_ids,
     confusion_matrix,
     macro_f1_of,
@@ -212,15 +210,6 @@ def test_blocks_do_not_show_and_it_is_what_sorting_gives(monkeypatch):
 
 def test_k_beyond_the_set_is_dropped():
     assert list(recall_at_k(np.eye(3), np.eye(3), np.arange(3))) == ["audio_to_text_r@1", "text_to_audio_r@1"]
-    assert list(chance_recall(np.arange(3))) == [1]
-
-
-def test_chance_is_the_mean_over_all_orders():
-    ids = np.array([4, 4, 9, 2])
-    for k in (1, 2, 3):
-        orders = list(itertools.permutations(range(4)))
-        found = [ids[query] in ids[list(order[:k])] for query in range(4) for order in orders]
-        assert chance_recall(ids, (k,)) == pytest.approx({k: np.mean(found)})
 
 
 def test_faulty_retrieval_is_refused():

@@ -43,11 +43,13 @@ def test_summary_has_ours_next_to_the_published_results():
 
 
 def test_summary_explains_each_mark_once():
+    both = replace(RESULTS, models=tuple(replace(each, training_corpora=["sessions"]) for each in RESULTS.models))
     seen = RESULTS.tasks[0].results[1].zero_shot
-    text = summary_table(with_result(RESULTS, 0, 0, zero_shot=seen))
+    both, why = with_result(both, 0, 0, zero_shot=seen), both.why(both.tasks[0], both.tasks[0].results[1])
+    text = summary_table(both)
     notes = text.split("\n\n")[1]
     assert notes.count("- †") == notes.count("- ‡") == 1
-    assert f"† `user/name` in Sessions 4, `/a/b` in Sessions 4: not zero-shot. {seen.why}\n" in notes
+    assert f"† `user/name` in Sessions 4, `/a/b` in Sessions 4: not zero-shot. {why}\n" in notes
     assert NO_WIDTH not in notes
 
 
@@ -114,7 +116,7 @@ def test_report_gives_the_results_of_a_model(text):
     ):
         assert row in found
     result = RESULTS.tasks[0].results[0]
-    assert result.zero_shot.why in said and "2,000 bootstrap samples of 5 groups by session" in said
+    assert RESULTS.why(RESULTS.tasks[0], result) in said and "2,000 bootstrap samples of 5 groups by session" in said
     for value in (result.prompts.deviation, result.calibration.expected_calibration_error):
         assert f"{value:.3f}" in said
     assert f"texts {result.valence_arousal.texts:.2f}, centres of clips {result.valence_arousal.clips:.2f}" in said

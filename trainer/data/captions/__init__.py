@@ -85,19 +85,6 @@ def phrases(group: str, level: str, language: str = "en") -> tuple[str, ...]:
     return wordings[group][level]
 
 
-def all_phrases(language: str = "en") -> list[str]:
-    """Return every phrase that captions are made from, with every word for the speaker, once, in a fixed order."""
-    data = language_data(language)
-    persons = list(dict.fromkeys(person for words in data.persons.values() for person in words))
-    found: dict[str, None] = {}
-    for levels in data.wordings.values():
-        for wordings in levels.values():
-            for phrase in wordings:
-                spoken = [phrase.format(person=person) for person in persons] if "{person}" in phrase else [phrase]
-                found.update(dict.fromkeys(spoken))
-    return list(found)
-
-
 def _draw(options: Sequence[str], generator: torch.Generator | None) -> str:
     return options[int(torch.randint(len(options), (1,), generator=generator))]
 
