@@ -50,7 +50,7 @@ def parse_model(asked: str) -> NamedCheckpoint:
 
 
 def load_dual_encoder(
-    name_or_dir: str, dtype: torch.dtype | str | None, revision: str | None, trust_remote_code: bool
+    name_or_dir: str, dtype: torch.dtype | str, revision: str | None, trust_remote_code: bool
 ) -> tuple[Any, Any, Path, str | None]:
     """
     Load a dual encoder in evaluation mode, its processor, the folder of its files, and its commit on the Hub.

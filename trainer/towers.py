@@ -33,7 +33,7 @@ NEVER_CALLED = {"wavlm": {"q_proj", "k_proj", "v_proj", "out_proj"}}
 
 def load_checkpoint(name: str) -> tuple[Any, Any]:
     """Load a whole dual encoder to train, and its processor, by Hub id, folder or `"smoothclap-tiny"`."""
-    model, processor, *_ = load_dual_encoder(name, None, None, trust_remote_code=False)
+    model, processor, *_ = load_dual_encoder(name, "auto", None, trust_remote_code=False)
     if lacking := [tower for tower in ("audio_model", "text_model") if not hasattr(model, tower)]:
         raise ValueError(f"{name!r} is a {type(model).__name__}, which lacks {' and '.join(lacking)} and cannot train.")
     return model, processor
