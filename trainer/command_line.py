@@ -93,7 +93,7 @@ def next_step(*words: str) -> None:
 def read_texts(path: Path) -> list[str]:
     """Read descriptions from a text file, one per line; blank lines are left out."""
     try:
-        texts = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        texts = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} cannot be read as a UTF-8 text file of descriptions: {error}") from error
     if not texts:

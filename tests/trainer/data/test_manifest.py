@@ -12,7 +12,8 @@ from datasets import Audio, ClassLabel, Dataset, DatasetDict
 
 from smoothclap_trainer.data import manifest_reading
 from smoothclap_trainer.data.clips import read_clip
-from smoothclap_trainer.data.manifest import SCHEMA, check_across, load_manifest
+from smoothclap_trainer.data.leakage import check_across
+from smoothclap_trainer.data.manifest import SCHEMA, load_manifest
 from smoothclap_trainer.data.manifest_reading import ManifestError
 from tests.examples.recipes.archive_makers import encoded, tone
 
