@@ -5,6 +5,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import partial
 
 from datasets import Dataset, DatasetDict
 from transformers.utils import logging
@@ -173,7 +174,11 @@ def clips_of(rows: Dataset) -> list[Clip]:
     if "audio" not in rows.column_names:
         return list(paths)
     encoded = clip_columns(rows)
-    return [path or (lambda index=index: encoded_bytes(encoded[index])) for index, path in enumerate(paths)]
+    return [path or partial(_bytes, encoded, index) for index, path in enumerate(paths)]
+
+
+def _bytes(rows: Dataset, index: int) -> bytes:
+    return encoded_bytes(rows[index])
 
 
 def _column_or_gaps(rows: Dataset, column: str) -> Sequence[str | None]:

@@ -306,16 +306,15 @@ def _check_segments(
     """Note segments that do not lie in their file, or do not have the duration that is given."""
     lengths = {path: audio_duration(path) for path, span in zip(paths, spans, strict=True) if path and any(span)}
     for index, (path, (start, end), duration) in enumerate(zip(paths, spans, table.column("duration"), strict=True)):
-        begin, length = start or 0.0, lengths.get(path)
+        begin, length = start or 0.0, lengths.get(path or "")
         last = length if end is None else end
         if length is not None and max(begin, end or 0) > length + END_SLACK:
-            column, time = ("start", begin) if begin > length else ("end", end)
-            table.note(index, column, f"{time:g} s is beyond the end of the file, which is {length:g} s long")
+            column = "start" if begin > length else "end"
+            table.note(index, column, f"{max(begin, end or 0):g} s is beyond the end of the file, at {length:g} s")
         elif last is not None and last <= begin:
             table.note(index, "end", f"{last:g} s is not after the start, {begin:g} s")
-        elif last is not None and duration is not None and any((start, end)):
-            if abs(last - begin - duration) > DURATION_SLACK:
-                table.note(index, "duration", f"it is {duration:g}, but the segment is {last - begin:g} s long")
+        elif last is not None and any((start, end)) and abs(last - begin - (duration or last - begin)) > DURATION_SLACK:
+            table.note(index, "duration", f"it is {duration:g}, but the segment is {last - begin:g} s long")
 
 
 def _checked_rows(table: ManifestTable, keep_audio: bool) -> Dataset:

@@ -1,44 +1,14 @@
 """Captions that describe how a clip sounds, and the tag text that soft targets compare."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from . import english, german
 from .labels import category
 from .thresholds import GROUPS, Thresholds
+from .wordings import LANGUAGES, Language
 
-
-@dataclass(frozen=True)
-class Language:
-    """
-    Everything that captions in one language are made from.
-
-    Args:
-        wordings (`dict[str, dict[str, tuple[str, ...]]]`): Group to level to phrases; `{person}` stands for the
-            speaker.
-        persons (`dict[str, tuple[str, ...]]`): Gender, or `"unknown"`, to words for the speaker. If the gender is
-            unknown, "she" and "he" are among them and mean nothing.
-        frames (`tuple[str, ...]`): What any caption is put into; `{}` stands for the phrases.
-        noun_frames (`tuple[str, ...]`): What a caption may also be put into if all its phrases start with an article.
-        articles (`tuple[str, ...]`): Those articles.
-        conjunction (`str`): What joins two phrases when it is not a comma.
-    """
-
-    wordings: dict[str, dict[str, tuple[str, ...]]]
-    persons: dict[str, tuple[str, ...]]
-    frames: tuple[str, ...]
-    noun_frames: tuple[str, ...]
-    articles: tuple[str, ...]
-    conjunction: str
-
-
-LANGUAGES = {
-    name: Language(words.WORDINGS, words.PERSONS, words.FRAMES, words.NOUN_FRAMES, words.ARTICLES, words.AND)
-    for name, words in (("en", english), ("de", german))
-}
 
 CAPTION_GROUPS = ("emotion", "gender", *GROUPS)
 """All that captions may mention, in the order of tags and of full captions: ParaCLAP's groups and `rate`, ours."""
@@ -83,19 +53,6 @@ def phrases(group: str, level: str, language: str = "en") -> tuple[str, ...]:
         known = sorted(wordings[group]) if group in wordings else sorted(wordings)
         raise ValueError(f"no {language} wordings for {group!r} = {level!r}; known are {known}")
     return wordings[group][level]
-
-
-def all_phrases(language: str = "en") -> list[str]:
-    """Return every phrase that captions are made from, with every word for the speaker, once, in a fixed order."""
-    data = language_data(language)
-    persons = list(dict.fromkeys(person for words in data.persons.values() for person in words))
-    found: dict[str, None] = {}
-    for levels in data.wordings.values():
-        for wordings in levels.values():
-            for phrase in wordings:
-                spoken = [phrase.format(person=person) for person in persons] if "{person}" in phrase else [phrase]
-                found.update(dict.fromkeys(spoken))
-    return list(found)
 
 
 def _draw(options: Sequence[str], generator: torch.Generator | None) -> str:

@@ -1,6 +1,6 @@
 """Labels of emotion and gender as data sets write them, and the categories that captions have wordings for."""
 
-from .english import WORDINGS
+from .wordings import LANGUAGES
 
 
 EMOTION_ALIASES = {
@@ -24,6 +24,7 @@ EMOTION_ALIASES = {
 }
 GENDER_ALIASES = {"f": "female", "m": "male", "nonbinary": "non-binary"}
 ALIASES = {"emotion": EMOTION_ALIASES, "gender": GENDER_ALIASES}
+WORDINGS = LANGUAGES["en"].wordings
 CLASSLESS = ("no agreement", "other")
 """Emotions that captions may mention but that are not a class: clips with them have no known emotion in common."""
 
