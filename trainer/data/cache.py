@@ -2,8 +2,8 @@
 
 import copy
 import hashlib
+import io
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,6 +22,7 @@ from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel
 from modeling_smoothclap.batching_smoothclap import batches_by_length
 from modeling_smoothclap.towers_smoothclap import load_audio_tower, run_audio_tower, without_training_noise
 
+from ..files import whole_file
 from .clips import Crops, clip_columns, encoded_bytes, read_clip
 
 
@@ -233,10 +234,11 @@ def _keys(clips: Dataset, blocks: Sequence[range], fingerprint: str, crops: Crop
     return [hashlib.sha256(json.dumps(each).encode()).hexdigest() for each in named]
 
 
-def _content(clips: Dataset, index: int) -> tuple[str, str]:
-    """Return a clip's id and the SHA-256 of its encoded audio."""
+def _content(clips: Dataset, index: int) -> tuple[Any, ...]:
+    """Return a clip's id, the SHA-256 of its encoded audio and, of a segment, where it starts and ends."""
     row = clips[index]
-    return row["id"], hashlib.sha256(encoded_bytes(row)).hexdigest()
+    span = (row.get("start"), row.get("end"))
+    return row["id"], hashlib.sha256(encoded_bytes(row)).hexdigest(), *(() if span == (None, None) else span)
 
 
 def _encoded(
@@ -267,15 +269,17 @@ def _pieces(row: Mapping[str, Any], rate: int, crops: Crops) -> list[np.ndarray]
 
 
 def _write(folder: Path, key: str, features: Iterator[np.ndarray]) -> Path:
-    """Write a file, whole or not at all. Its name ends with the CRC-32 of its bytes."""
+    """Write a file. Its name ends with the CRC-32 of its bytes."""
     table = np.stack(list(features))  # (clips, crops, width)
-    columns = Features(features=Array2D(table.shape[1:], "float32"))
-    with tempfile.TemporaryDirectory(dir=folder, prefix="unfinished-") as scratch:
-        unfinished = Path(scratch) / "shard"
-        with ArrowWriter(path=str(unfinished), features=columns) as writer:
-            writer.write_batch({"features": table})
-            writer.finalize()
-        return unfinished.replace(folder / f"{key}-{crc32(unfinished.read_bytes()):08x}.arrow")
+    stream = io.BytesIO()
+    with ArrowWriter(stream=stream, features=Features(features=Array2D(table.shape[1:], "float32"))) as writer:
+        writer.write_batch({"features": table})
+        writer.finalize(close_stream=False)
+        content = stream.getvalue()
+    shard = folder / f"{key}-{crc32(content):08x}.arrow"
+    with whole_file(shard) as unfinished:
+        unfinished.write_bytes(content)
+    return shard
 
 
 def _intact(folder: Path, key: str) -> Path | None:

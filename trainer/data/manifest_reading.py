@@ -273,8 +273,8 @@ def _of_datasets(source: str, loaded: Dataset | DatasetDict, folder: Path | None
 
 def _of_parquet(path: Path) -> ManifestTable:
     try:
-        if repeated := _repeated(pq.read_schema(path).names):
-            raise ManifestError(str(path), repeated)
+        if faulty := _faulty_names(pq.read_schema(path).names):
+            raise ManifestError(str(path), faulty)
         rows = with_encoded_audio(cast(Dataset, Dataset.from_parquet(str(path))))
         rows.data.table.validate(full=True)
     except ManifestError:
@@ -284,9 +284,10 @@ def _of_parquet(path: Path) -> ManifestTable:
     return ManifestTable(rows, range(len(rows)), BY_INDEX, path.parent)
 
 
-def _repeated(names: Sequence[str]) -> list[Fault]:
+def _faulty_names(names: Sequence[str]) -> list[Fault]:
     counts = Counter(names).items()
-    return [Fault(None, name, f"the file has {count} columns of this name") for name, count in counts if count > 1]
+    faults = [Fault(None, name, f"there are {count} columns of this name") for name, count in counts if count > 1]
+    return faults + [Fault(None, name, "a NUL is not text") for name, _ in counts if NOT_TEXT.search(name)]
 
 
 def _not_utf8(error: UnicodeDecodeError) -> str:
@@ -320,12 +321,12 @@ def _of_csv(path: Path, delimiter: str) -> ManifestTable:
             number = reader.line_num + 1
     except csv.Error as error:
         faults.append(Fault(number, None, f"the file cannot be read from here on: {error}"))
-    faults = [*_repeated(names), *faults]
+    faults = [*_faulty_names(names), *faults]
     if "" in names:
         fix = "write the table with `index=False` if that is pandas' index, else name it"
         faults.append(Fault(1, None, f"column {names.index('') + 1} of the header has no name; {fix}"))
     # An empty cell is a missing value. Of two columns of one name the last stays: there is a fault already.
-    columns = {name: [cells[index] or None for cells in lines] for index, name in enumerate(names)}
+    columns = {name: [row[at] or None for row in lines] for at, name in enumerate(names) if not NOT_TEXT.search(name)}
     rows = _dataset({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
     return ManifestTable(rows, numbers, BY_HEADED_LINE, path.parent, faults=faults, is_text=True)
 
@@ -352,8 +353,8 @@ def _of_jsonl(path: Path) -> ManifestTable:
 
 def _json_object(line: bytes) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if repeated := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
-            raise ValueError(f"the name {repeated[0]!r} is repeated")
+        if faults := _faulty_names([name for name, _ in pairs]):
+            raise ValueError(str(faults[0]))
         return dict(pairs)
 
     found = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique)
