@@ -59,8 +59,7 @@ class ManifestError(ValueError):
     """
     A manifest that cannot be used, with all its faults.
 
-    Rows of CSV, TSV and JSON lines are lines of the file, counted from 1, a header included. Rows of parquet and of
-    `datasets` are indices, counted from 0. `counting` says so in words.
+    Rows of CSV, TSV and JSON lines are lines of the file, from 1, a header included; others are indices, from 0.
     """
 
     def __init__(self, source: str, faults: Sequence[Fault], counting: str = ""):
@@ -83,15 +82,10 @@ class ManifestTable:
     """
     A manifest as it was found, with what was read of its cells so far.
 
-    Args:
-        rows (`Dataset`): All rows that could be read, under the source's column names; audio is not decoded.
-        numbers (`Sequence[int]`): Each row's number as the user sees it.
-        counting (`str`): How rows are numbered, in words.
-        folder (`Path`, *optional*): Where relative paths start.
-        parts (`Sequence[str]`, *optional*): The split that the source keeps each row in, if it has splits.
-        faults (`list[Fault]`): What was found so far.
-        is_text (`bool`): Whether the format knows only text.
-        cells (`dict[str, list]`): Column to one text, number or `None` per row: the columns that were read.
+    `rows` have the source's column names; audio is not decoded. `cells` are the columns that were read: one text,
+    number or `None` per row. `numbers` are the rows' as the user sees them, `counting` says how they are counted.
+    Relative paths start at `folder`; `parts` is the split that the source keeps each row in. `is_text`: the format has
+    only text.
     """
 
     rows: Dataset
@@ -105,16 +99,16 @@ class ManifestTable:
 
     def note(self, index: int | None, column: str | None, problem: str) -> None:
         """Note a fault of the row at an index, or of no single row."""
-        self.faults.append(self._fault(index, column, problem))
+        number, part = (None, None) if index is None else self._number(index)
+        self.faults.append(Fault(number, column, problem, part))
 
     def place(self, index: int) -> str:
         """Return the name of the row at an index."""
-        return self._fault(index, None, "").place
+        number, part = self._number(index)
+        return Fault(number, None, "", part).place
 
-    def _fault(self, index: int | None, column: str | None, problem: str) -> Fault:
-        if index is None:
-            return Fault(None, column, problem)
-        return Fault(self.numbers[index], column, problem, self.parts[index] if self.parts else None)
+    def _number(self, index: int) -> tuple[int, str | None]:
+        return self.numbers[index], self.parts[index] if self.parts else None
 
     def column(self, name: str) -> list[Any]:
         """Return the cells of a column that was read; gaps if there is none."""
@@ -218,11 +212,9 @@ SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 
 def read_source(source: str | Path) -> ManifestTable:
     """
-    Read a manifest: a .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets` wrote, or the id
-    of a data set on the Hub.
+    Read a manifest from one of the sources of [`~smoothclap_trainer.data.manifest.load_manifest`].
 
-    Returns its rows and the faults of the format. A `ManifestError` if there is no such source, or nothing of it can be
-    read.
+    Returns its rows and the faults of the format. A `ManifestError` if nothing of it can be read.
     """
     if not isinstance(source, str | Path):
         raise _whole(str(source), f"it is a {type(source).__name__}; give a file, a folder or the id of a data set")

@@ -79,8 +79,7 @@ def caption(
     """
     Draw a caption: 1 to `max_phrases` of the clip's groups, each in one of its wordings, in random order.
 
-    The emotion is always mentioned if it is known (ParaCLAP). All randomness is torch's, so that a seeded or resumed
-    `Trainer` makes the same captions again.
+    The emotion is always mentioned if it is known (ParaCLAP).
 
     Args:
         levels (`Mapping[str, str]`): From [`row_levels`].
@@ -90,18 +89,6 @@ def caption(
 
     Raises:
         ValueError: `levels` is empty, a level has no wordings, or `max_phrases` is below 1.
-
-    Example:
-
-    ```python
-    >>> import torch
-    >>> from smoothclap_trainer.data.captions import caption
-    >>> generator = torch.Generator().manual_seed(0)
-    >>> one = caption({"pitch": "low", "rate": "high"}, generator=generator)
-    >>> one == caption({"pitch": "low", "rate": "high"}, generator=generator.manual_seed(0))
-    True
-
-    ```
     """
     data = language_data(language)
     if not levels:
@@ -122,11 +109,10 @@ def caption(
 
 def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
     """
-    Return the one fixed caption of a clip: all its groups in the order of [`CAPTION_GROUPS`], each in its first
-    wording.
+    Return the one fixed caption of a clip, such as "a sad voice, a woman speaking, a low voice, fast speech".
 
-    For instance "a sad voice, a woman speaking, a low voice, fast speech". How wordings are joined is ParaCLAP's; order
-    and first wording are this project's choice. A `ValueError` if `levels` is empty or a level has no wordings.
+    It has all groups in the order of [`CAPTION_GROUPS`], each in its first wording (our choice). A `ValueError` if
+    `levels` is empty or a level has no wordings.
     """
     if not levels:
         raise ValueError("a caption needs at least one level; got none")
@@ -137,10 +123,9 @@ def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
 
 def tag_text(levels: Mapping[str, str]) -> str:
     """
-    Write a clip's levels, in any order, as the one English tag text that soft targets compare.
+    Return the tag text that soft targets compare, such as "happy, female, low pitch, normal intensity".
 
-    For instance "happy, female, low pitch, normal intensity". A `ValueError` if `levels` is empty or has an unknown
-    group.
+    A `ValueError` if `levels` is empty or has an unknown group.
     """
     if not levels or set(levels) - set(CAPTION_GROUPS):
         raise ValueError(f"cannot word tags of {dict(levels)}; known groups are {list(CAPTION_GROUPS)}")

@@ -11,15 +11,9 @@ class Language:
     """
     Everything that captions in one language are made from.
 
-    Args:
-        wordings (`dict[str, dict[str, tuple[str, ...]]]`): Group to level to phrases; `{person}` stands for the
-            speaker.
-        persons (`dict[str, tuple[str, ...]]`): Gender, or `"unknown"`, to words for the speaker. If the gender is
-            unknown, "she" and "he" are among them and mean nothing.
-        frames (`tuple[str, ...]`): What any caption is put into; `{}` stands for the phrases.
-        noun_frames (`tuple[str, ...]`): What a caption may also be put into if all its phrases start with an article.
-        articles (`tuple[str, ...]`): Those articles.
-        conjunction (`str`): What joins two phrases when it is not a comma.
+    `wordings` are group to level to phrases; `persons` gender, or `"unknown"`, to words for the speaker, which replace
+    `{person}`. A caption is put into one of `frames`, or of `noun_frames` if all its phrases start with one of
+    `articles`. `conjunction` joins two phrases where no comma does.
     """
 
     wordings: dict[str, dict[str, tuple[str, ...]]]
