@@ -10,7 +10,7 @@ from functools import partial
 from datasets import Dataset, DatasetDict
 from transformers.utils import logging
 
-from modeling_smoothclap.batching_smoothclap import first_lines
+from modeling_smoothclap.batching_smoothclap import first_lines, map_ahead
 
 from ..files import file_sha256
 from .clips import clip_columns, encoded_bytes
@@ -112,6 +112,19 @@ def _sample(clip: Clip) -> bytes:
 
 def _hash(clip: Clip) -> str:
     return file_sha256(clip) if isinstance(clip, str) else hashlib.sha256(clip() if clip else b"").hexdigest()
+
+
+def recording_hashes(rows: Dataset) -> list[str]:
+    """Return the SHA-256 of the recordings of rows; clips that cannot be read have none."""
+    found = map_ahead(_hash_or_none, [clip for clip in clips_of(rows) if clip is not None], num_workers=2)
+    return [each for each in found if each is not None]
+
+
+def _hash_or_none(clip: Clip) -> str | None:
+    try:
+        return _hash(clip)
+    except (OSError, ValueError):
+        return None
 
 
 def lookalikes(names: Iterable[str | None]) -> set[tuple[str, ...]]:

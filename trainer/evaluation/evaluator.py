@@ -17,6 +17,7 @@ from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_mod
 from modeling_smoothclap.encoding_smoothclap import unit_rows
 
 from ..files import write_text
+from ..hub.provenance import trained_recordings
 from ..plotting import check_matplotlib
 from .corpora import zero_shot_status
 from .corpus_readers import listed
@@ -33,6 +34,7 @@ from .results import (
     PromptSensitivity,
     PromptVariant,
     TaskResults,
+    ZeroShot,
     ZeroShotStatus,
     describe_clips,
     file_hashes,
@@ -223,6 +225,10 @@ def judge(
         grouped_by=protocol.grouped_by or "session",
     )
     zero_shot = zero_shot_status(encoder.training_corpora, protocol.corpus)
+    known = trained_recordings(encoder._folder)
+    if shared := known.intersection(file_hashes(task.rows["path"]).values() if known else ()):
+        why = f"The checkpoint was trained on {len(shared)} of the recordings."
+        zero_shot = ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, why)
     if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
         logger.warning(f"{encoder.name} in {protocol.title}: {zero_shot.status}. {zero_shot.why}")
     return ModelResult(

@@ -44,6 +44,7 @@ RECORDS = {
     "zero_shot.json": "results",
     "training_config.yaml": "training settings",
     "training_log.yaml": "training log",
+    "training_recordings.txt": "training data",
 }
 LINKED_KINDS = (".csv", ".json", ".md", ".png", ".svg", ".txt", ".yaml")
 """Files that are uploaded if the card shows or links to them."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,19 @@ from accelerate.utils import extract_model_from_parallel
 from datasets import Dataset
 from huggingface_hub import try_to_load_from_cache
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.utils import CONFIG_NAME
+from transformers.utils import CONFIG_NAME, logging
 from transformers.utils.hub import extract_commit_hash
 
 from ..data.collator import SmoothCLAPCollator
+from ..data.leakage import recording_hashes
 from ..evaluation.results import versions
 from ..files import write_json, write_text
 
+
+logger = logging.get_logger(__name__)
+
+RECORDINGS = "training_recordings.txt"
+"""The SHA-256 of every audio file that a checkpoint was trained or validated on, one a line."""
 
 UNRECORDED = "unrecorded"
 """The name in `training_corpora` of speech whose corpus is not known."""
@@ -75,9 +82,14 @@ class CorporaCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Write them in alphabetical order, with those of the model's start."""
+        if UNRECORDED in (corpora := self.corpora()):
+            logger.warning(
+                "Some clips have no `corpus`: results of this model will not be called zero-shot. Add the column, so "
+                "that evaluation knows what the model was trained on."
+            )
         model = extract_model_from_parallel(kwargs["model"])
         config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config
-        config.training_corpora = sorted(corpora_of_start(config) | self.corpora())
+        config.training_corpora = sorted(corpora_of_start(config) | corpora)
 
 
 PROVENANCE_FILE = "provenance.json"
@@ -97,13 +109,26 @@ class TrainingSources:
     hub_datasets: list[str] = field(default_factory=list)
     feature_encoder: str | None = None
 
+    @cached_property
+    def recordings(self) -> set[str]:
+        """The hashes of the recordings of training and validation."""
+        rows = [self.splits[name] for name in ("train", "validation") if isinstance(self.splits.get(name), Dataset)]
+        return {each for one in rows for each in recording_hashes(one)}
+
+
+def trained_recordings(folder: str | Path | None) -> set[str]:
+    """Return the hashes of the recordings that the checkpoint in a folder was trained on, as far as it has them."""
+    path = None if folder is None else Path(folder) / RECORDINGS
+    return set(path.read_text(encoding="utf-8").split()) if path and path.is_file() else set()
+
 
 def record_training(trainer: Any, folder: str | Path) -> None:
     """
     Write what was trained, on which data, and how it went.
 
     `folder` gets `objective.json`, the loss; `data.json`; `origin.json`, what training started from; `versions.json`;
-    `training_log.yaml`; and `thresholds.json` and `standardisation.json` if captions or targets used them.
+    `training_log.yaml`; [`RECORDINGS`]; and `thresholds.json` and `standardisation.json` if captions or targets used
+    them.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +145,8 @@ def record_training(trainer: Any, folder: str | Path) -> None:
     write_json(folder / "origin.json", describe_origin(config, trainer.sources.hub_datasets))
     write_json(folder / "versions.json", versions())
     write_text(folder / "training_log.yaml", yaml.safe_dump(trainer.state.log_history))
+    recordings = trainer.sources.recordings | trained_recordings(getattr(config, "_name_or_path", None))
+    write_text(folder / RECORDINGS, "".join(f"{each}\n" for each in sorted(recordings)))
 
 
 def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:
