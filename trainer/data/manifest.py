@@ -76,6 +76,8 @@ SPLITS = tuple(SPLIT_NAMES)
 EVALUATION_NAMES = ("eval", "evaluation")
 """Validation to some and test to others: they mean the one of the two that the manifest does not name otherwise."""
 WINDOWS_PATH = "paths have backslashes, as on Windows, and there are no such files; write / between folders"
+TIMES = ("starttime", "endtime", "begin", "onset", "offset", "timestart", "timeend")
+"""Names that times of segments often have, without underscores."""
 END_SLACK = 0.1
 """A segment may end so many seconds after its file, because times are rounded and headers of MP3 estimate."""
 DURATION_SLACK = 0.5
@@ -108,7 +110,7 @@ def load_manifest(
 
     Raises:
         ManifestError: Something is wrong with the manifest; a `ValueError` that lists all faults.
-        ValueError: `audio_root` is not a folder.
+        ValueError: `audio_root` is not a folder, or `columns` are not names.
 
     Example:
 
@@ -128,16 +130,15 @@ def load_manifest(
     """
     if audio_root is not None and not (isinstance(audio_root, str | Path) and os.path.isdir(audio_root)):
         raise ValueError(f"audio_root {str(audio_root)!r} is not a folder")
-    if not isinstance(columns or {}, Mapping) or not all(
-        isinstance(name, str) for pair in (columns or {}).items() for name in pair
-    ):
+    columns = {} if columns is None else columns
+    if not isinstance(columns, Mapping) or not all(isinstance(name, str) for pair in columns.items() for name in pair):
         raise ValueError(f"columns is {columns!r}; give our names and the source's, such as {{'path': 'FileName'}}")
     table = read_source(source)
     if audio_root is not None:
         table.folder = Path(audio_root).absolute()
-    table.rows = _renamed(table, columns or {})
+    table.rows = _renamed(table, columns)
     _check_names(table)
-    has_bytes = _check(table, columns or {}) if _has_clips(table) else []
+    has_bytes = _check(table, columns) if _has_clips(table) else []
     if table.faults:
         raise table.error(source)
     rows = _checked_rows(table, keep_audio=any(has_bytes))
@@ -176,6 +177,11 @@ def _check_names(table: ManifestTable) -> None:
             if name not in CELLS and (cut_short or SequenceMatcher(None, plain, ours).ratio() >= ALIKE):
                 fix = f"rename it or give columns: {{{ours}: {name}}}; else give it a less similar name"
                 table.note(None, name, f"it is not read; if it is `{ours}` ({SCHEMA[ours].meaning}), {fix}")
+    times = [name for name in names if name.lower().replace("_", "") in TIMES]
+    if times and not {"start", "end"} & set(names):
+        logger.warning(
+            f"{times} are not read: clips are whole files. For segments, give columns: {{start: ..., end: ...}}"
+        )
 
 
 def _has_clips(table: ManifestTable) -> bool:

@@ -367,3 +367,8 @@ def test_paths_of_windows(folder):
     with pytest.raises(ManifestError, match="backslash") as caught:
         load_manifest(folder / "x.csv")
     assert places(caught.value) == [(2, "path")]
+
+
+def test_times_under_other_names_are_reported(folder, logs):
+    load_manifest(table(folder, StartTime=["00:16:16,059"]))
+    assert "StartTime" in logs.text
