@@ -236,11 +236,6 @@ class Augmentation:
 
     def try_out(self, sampling_rate: int) -> None:
         """Try all conditions at a rate in Hz, so that errors come before training and not from a worker after hours."""
-        if sampling_rate < LOWEST_RATE:
-            raise ValueError(
-                f"The model takes audio at {sampling_rate} Hz, but acoustic conditions need at least {LOWEST_RATE} Hz: "
-                "train without them."
-            )
         tone = np.sin(np.arange(round(2 * MIN_SECONDS * sampling_rate))).astype(np.float32)
         for name in self.conditions:
             apply_condition(CONDITIONS[name], tone, sampling_rate, "a tone")

@@ -42,26 +42,12 @@ RATED_GROUPS: dict[str, tuple[str, ...]] = {
 """Dimensions that people rated: used if the rows have them, and a row may lack its rating."""
 
 GROUPS = {**ACOUSTIC_GROUPS, **RATED_GROUPS}
+COLUMNS = sorted(column for columns in GROUPS.values() for column in columns)
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """
-    Lower and upper threshold of each column: at or below `low` a value is low, at or above `high` it is high.
-
-    Example:
-
-    ```python
-    >>> import pandas as pd
-    >>> from smoothclap_trainer.data.captions.thresholds import Thresholds
-    >>> thresholds = Thresholds.fit(pd.DataFrame({"duration": [float(n) for n in range(11)]}))
-    >>> thresholds.low, thresholds.high
-    ({'duration': 3.0}, {'duration': 7.0})
-    >>> thresholds.levels({"duration": 7.0})
-    {'duration': 'high'}
-
-    ```
-    """
+    """Bounds of each column: at or below `low` a value is low, at or above `high` it is high."""
 
     low: dict[str, float]
     high: dict[str, float]
@@ -71,16 +57,11 @@ class Thresholds:
     def __post_init__(self) -> None:
         if not 0 < self.quantiles[0] < self.quantiles[1] < 1:
             raise ValueError(f"quantiles must rise between 0 and 1, got {self.quantiles}")
-        known = {column for columns in GROUPS.values() for column in columns}
-        if self.low.keys() != self.high.keys() or self.low.keys() - known:
-            raise ValueError(
-                f"columns are {sorted({*self.low, *self.high})}; give low and high of some of {sorted(known)}"
-            )
+        if self.low.keys() != self.high.keys() or self.low.keys() - {*COLUMNS}:
+            raise ValueError(f"columns are {sorted({*self.low, *self.high})}; give low and high of some of {COLUMNS}")
         for column, low in self.low.items():
-            if not -np.inf < low <= self.high[column] < np.inf:
-                raise ValueError(
-                    f"column {column!r} is low up to {low} and high from {self.high[column]}; fit them again"
-                )
+            if not -np.inf < low <= (high := self.high[column]) < np.inf:
+                raise ValueError(f"column {column!r} is low up to {low} and high from {high}; fit them again")
 
     @classmethod
     def fit(cls, rows: "Dataset | pd.DataFrame", quantiles: tuple[float, float] = QUANTILES) -> "Thresholds":
@@ -96,11 +77,10 @@ class Thresholds:
         Raises:
             ValueError: No group's columns are there, none varies, or a column of acoustic values has gaps.
         """
-        known = [column for columns in GROUPS.values() for column in columns]
-        table = as_table(rows, known)
+        table = as_table(rows, COLUMNS)
         groups = [group for group, columns in GROUPS.items() if set(columns) <= set(table.columns)]
         if not groups:
-            raise ValueError(f"the rows have none of the columns that thresholds are fitted on: {sorted(known)}")
+            raise ValueError(f"the rows have none of the columns that thresholds are fitted on: {COLUMNS}")
         low: dict[str, float] = {}
         high: dict[str, float] = {}
         for group in groups:
