@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 from datasets import Dataset, DatasetDict
 from transformers.utils import logging
@@ -19,7 +20,7 @@ from .manifest_reading import BY_INDEX, ManifestTable
 
 logger = logging.get_logger(__name__)
 
-Clip = str | Callable[[], bytes] | None
+Clip = str | Callable[[], bytes]
 """Where a clip's bytes are: a file, or a function that returns them."""
 
 NAMES = ("label", "speaker", "corpus", "language")
@@ -42,7 +43,7 @@ def check_ids(table: ManifestTable) -> None:
             table.note(index, "id", f"{value!r} is also the id of {table.place(first[value])}; ids must be unique")
 
 
-def check_splits(table: ManifestTable, people: Sequence[Hashable | None], clips: Sequence[Clip]) -> None:
+def check_splits(table: ManifestTable, people: Sequence[Hashable | None], clips: Sequence[Clip | None]) -> None:
     """Note speakers and recordings that are in two splits; warn of recordings that are in two corpora."""
     _check_one_split(table, "speaker", people)
     recordings: list[Hashable] = [os.path.normpath(clip) if isinstance(clip, str) else None for clip in clips]
@@ -76,7 +77,7 @@ def _check_one_split(table: ManifestTable, column: str, keys: Sequence[Hashable 
         found.add(split)
 
 
-def same_bytes(clips: Sequence[Clip], places: Sequence[Hashable]) -> list[list[int]]:
+def same_bytes(clips: Sequence[Clip | None], places: Sequence[Hashable]) -> list[list[int]]:
     """
     Group the indices of clips that have the same bytes and are not all in one place, such as a split.
 
@@ -89,42 +90,40 @@ def same_bytes(clips: Sequence[Clip], places: Sequence[Hashable]) -> list[list[i
             members: dict[Hashable, list[int]] = {}
             if len({places[index] for index in group}) > 1:
                 for index in group:
-                    members.setdefault(key(clips[index]), []).append(index)
+                    members.setdefault(_readable(key, clips[index], index), []).append(index)
             members.pop(0, None)  # empty files are no recordings
             refined += [each for each in members.values() if len({places[index] for index in each}) > 1]
         groups = refined
     return groups
 
 
+def _readable(key: Callable[[Clip], Hashable], clip: Any, otherwise: Hashable = None) -> Hashable:
+    try:
+        return key(clip)
+    except (OSError, ValueError):  # a bad clip, which is reported elsewhere
+        return ("cannot be read", otherwise)
+
+
 def _size(clip: Clip) -> int:
-    if not isinstance(clip, str):
-        return len(clip()) if clip else 0
-    return os.path.getsize(clip) if os.path.isfile(clip) else 0
+    return os.path.getsize(clip) if isinstance(clip, str) else len(clip())
 
 
 def _sample(clip: Clip) -> bytes:
     if not isinstance(clip, str):
-        return clip()[:SAMPLE_BYTES] if clip else b""
+        return clip()[:SAMPLE_BYTES]
     with open(clip, "rb") as file:
         file.seek(os.path.getsize(clip) // 2)
         return file.read(SAMPLE_BYTES)
 
 
 def _hash(clip: Clip) -> str:
-    return file_sha256(clip) if isinstance(clip, str) else hashlib.sha256(clip() if clip else b"").hexdigest()
+    return file_sha256(clip) if isinstance(clip, str) else hashlib.sha256(clip()).hexdigest()
 
 
-def recording_hashes(rows: Dataset) -> list[str]:
+def recording_hashes(rows: Dataset) -> set[str]:
     """Return the SHA-256 of the recordings of rows; clips that cannot be read have none."""
-    found = map_ahead(_hash_or_none, [clip for clip in clips_of(rows) if clip is not None], num_workers=2)
-    return [each for each in found if each is not None]
-
-
-def _hash_or_none(clip: Clip) -> str | None:
-    try:
-        return _hash(clip)
-    except (OSError, ValueError):
-        return None
+    found = map_ahead(partial(_readable, _hash), [clip for clip in clips_of(rows) if clip], num_workers=2)
+    return {each for each in found if isinstance(each, str)}
 
 
 def lookalikes(names: Iterable[str | None]) -> set[tuple[str, ...]]:
@@ -140,7 +139,10 @@ def lookalikes(names: Iterable[str | None]) -> set[tuple[str, ...]]:
 def warn_of_lookalikes(table: ManifestTable, known: Iterable[tuple[str, ...]] = ()) -> None:
     """Warn of names of a column that may mean the same, but for those that are `known`."""
     for column in NAMES:
-        if found := sorted(lookalikes(table.column(column)) - {*known}):
+        names: dict[str | None, list[str | None]] = {}
+        for corpus, name in zip(table.column("corpus"), table.column(column), strict=True):
+            names.setdefault(corpus if column == "speaker" else None, []).append(name)
+        if found := sorted({group for each in names.values() for group in lookalikes(each)} - {*known}):
             lines = first_lines([" and ".join(map(repr, group)) for group in found], SHOWN)
             logger.warning(f"these names in `{column}` may mean the same; if so, write them in one way:\n  {lines}")
 
@@ -181,7 +183,7 @@ def check_across(sources: Sequence[DatasetDict]) -> None:
         raise table.error("all manifests joined")
 
 
-def clips_of(rows: Dataset) -> list[Clip]:
+def clips_of(rows: Dataset) -> list[Clip | None]:
     """Return where the bytes of each row's clip are."""
     paths = _column_or_gaps(rows, "path")
     if "audio" not in rows.column_names:

@@ -63,7 +63,7 @@ def test_names_that_look_alike(other, tmp_path, logs):
 
 def test_other_names_do_not_look_alike(tmp_path, logs):
     assert lookalikes(["1_12", "11_2", "01F", "01M", "angry", "anger", "10", "1", "0", "00001x2"]) == set()
-    load_manifest(write(tmp_path, [b"1", b"2"], speaker=["ann", "bob"], label=["happy", "sad"]))
+    load_manifest(write(tmp_path, [b"1", b"2"], speaker=["f01", "F1"], corpus=["x", "y"], label=["happy", "sad"]))
     assert logs.text == ""
 
 

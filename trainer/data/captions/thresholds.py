@@ -60,7 +60,8 @@ class Thresholds:
         if self.low.keys() != self.high.keys() or self.low.keys() - {*COLUMNS}:
             raise ValueError(f"columns are {sorted({*self.low, *self.high})}; give low and high of some of {COLUMNS}")
         for column, low in self.low.items():
-            if not -np.inf < low <= (high := self.high[column]) < np.inf:
+            high = self.high[column]
+            if not -np.inf < low <= high < np.inf:
                 raise ValueError(f"column {column!r} is low up to {low} and high from {high}; fit them again")
 
     @classmethod
