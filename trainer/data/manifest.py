@@ -252,17 +252,16 @@ def _check_splits(table: ManifestTable) -> None:
     unused = [name for name in ("validation", "test") if name not in {known.get(each or "") for each in names}]
     if unused:
         known.update(dict.fromkeys(EVALUATION_NAMES, unused[0]))
-    reported: set[str] = set()
+    problems: dict[str, list[int]] = {}
     for index, name in enumerate(names):
         if name is None:
-            table.note(index, "split", "it is empty")
-        elif name not in known and written[index] not in reported:
+            problems.setdefault("it is empty", []).append(index)
+        elif name not in known:
             fix = f"give one of {list(SPLITS)}"
             if name in EVALUATION_NAMES:
                 fix = "the manifest has validation and test rows besides: rename the split to the one that is meant"
-            table.note(index, "split", f"unknown split {written[index]!r}; {fix}")
-            if table.parts and written[index] == table.parts[index]:
-                reported.add(written[index])  # the source's own split: once is enough
+            problems.setdefault(f"unknown split {written[index]!r}; {fix}", []).append(index)
+    table.note_groups("split", problems)
     table.cells["split"] = [known.get(name or "") for name in names]
 
 
