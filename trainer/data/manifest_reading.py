@@ -59,8 +59,8 @@ class ManifestError(ValueError):
     """
     A manifest that cannot be used, with all its faults.
 
-    Rows of CSV, TSV and JSON lines are lines of the file, from 1, a header included; others are indices, from 0. What is
-    wrong in several rows alike is one fault, at the first of them.
+    Rows of CSV, TSV and JSON lines are lines of the file, from 1, a header included; others are indices, from 0. What
+    is wrong in several rows alike is one fault, at the first of them.
     """
 
     def __init__(self, source: str, faults: Sequence[Fault], counting: str = ""):
