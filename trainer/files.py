@@ -22,6 +22,9 @@ class Record(StrEnum):
     ORIGIN = "origin.json"
     PLOTS = "pictures"
     PROVENANCE = "provenance.json"
+    RECORDINGS = "training_recordings.txt"
+    """The SHA-256 of every audio file that a checkpoint was trained or validated on, one a line."""
+
     RESULTS = "results.json"
     SETTINGS = "training_config.yaml"
     STANDARDISATION = "standardisation.json"

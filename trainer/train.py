@@ -17,7 +17,8 @@ from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 from . import checkpoints
 from .config import read_yaml
 from .data.cache import cached_embeddings
-from .data.manifest import check_across, load_manifest
+from .data.leakage import check_across
+from .data.manifest import load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .files import Record, write_json, write_text
 from .hub.plan import forget_earlier_run

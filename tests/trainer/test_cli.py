@@ -321,3 +321,8 @@ def test_a_model_is_evaluated_on_a_corpus(checkpoint):
     assert PROTOCOLS["alc-2"].title in printed and Path("out/report.md").is_file()
     assert f"Next: smoothclap rank --model {checkpoint}" in printed
     assert "alc-3" in error("evaluate", *models, "--tasks", "alc-3")
+
+
+def test_a_list_of_descriptions_loses_its_byte_order_mark(tmp_path):
+    (tmp_path / "texts.txt").write_text("a calm voice\n\nan angry voice\n", encoding="utf-8-sig")
+    assert command_line.read_texts(tmp_path / "texts.txt") == ["a calm voice", "an angry voice"]

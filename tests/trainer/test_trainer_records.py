@@ -7,7 +7,8 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from modeling_smoothclap import SmoothCLAPConfig
-from smoothclap_trainer.hub.provenance import TrainingSources
+from smoothclap_trainer.files import file_sha256
+from smoothclap_trainer.hub.provenance import TrainingSources, recordings_of_checkpoint
 from tests import tiny
 from tests.trainer import rows
 from tests.trainer.test_trainer import trainer
@@ -29,6 +30,7 @@ def test_checkpoints_and_the_saved_model_record_training_and_validation_corpora(
     the_trainer.train()
     the_trainer.save_model()
     assert corpora(tmp_path / "out" / "checkpoint-1") == corpora(tmp_path / "out") == ["noise", "unrecorded"]
+    assert recordings_of_checkpoint(None, tmp_path / "out") == {file_sha256(path) for path in data["path"]}
 
 
 def test_the_encoder_behind_the_targets_has_heard_its_corpora_too(tmp_path, data):

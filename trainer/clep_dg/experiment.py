@@ -20,6 +20,7 @@ from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
 from ..files import Record, write_json
+from ..hub.provenance import recordings_of_checkpoint
 from ..plotting import check_matplotlib
 from ..templating import zero_shot_reason
 from .cards import write_cards
@@ -166,8 +167,10 @@ class _Run:
         described["class_name"] = described.pop("class")
         names = [corpus.name for corpus in corpora]
         self.encoders.append(EncoderSummary(**described, corpora=names, texts=tuple(texts)))
+        known = recordings_of_checkpoint(encoder.model.config, encoder._folder)
         for corpus in corpora:
-            zero_shot = zero_shot_status(encoder.training_corpora, corpus.name)
+            shared = len(known.intersection(file_hashes(corpus.rows["path"]).values())) if known else 0
+            zero_shot = zero_shot_status(encoder.training_corpora, corpus.name, shared)
             if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
                 why = zero_shot_reason(zero_shot, encoder.training_corpora, corpus.name)
                 logger.warning(f"{encoder.name} on {corpus.title}: {zero_shot.status}. {why}")

@@ -1,9 +1,8 @@
 """
 Acoustic conditions: the same clips in noise, in a room, by telephone, so that results can be compared.
 
-The result depends only on the clip, its id, the condition and the seed: no global random state is used, so the order of
-clips and the number of workers make no difference. Results are equal to the last bit for the same versions of the
-libraries on the same kind of processor.
+The result depends only on the clip, its id, the condition and the seed. It is equal to the last bit for the same
+versions of the libraries on the same kind of processor.
 """
 
 import hashlib
@@ -84,13 +83,9 @@ def apply_condition(
     """
     Apply a condition to a clip.
 
-    Noise leaves the voice's level as it is; a room keeps the clip's root mean square; telephone and codec keep the
-    level of what they let through; clipping lowers the peak. Samples beyond full scale are not clipped. A room and
-    clipping remove a constant offset, which is not sound.
-
     Args:
         condition ([`Condition`]): One of [`CONDITIONS`], or your own.
-        clip (`np.ndarray` of shape `(samples,)`): float32 mono waveform.
+        clip (`np.ndarray` of shape `(samples,)`): float32 mono waveform. Samples beyond full scale are not clipped.
         sampling_rate (`int`): Its rate in Hz, at least 8000.
         clip_id (`str`): Another id gives other noise. At every SNR a clip gets the same noise, only louder.
         seed (`int`, defaults to 0): Another seed gives other noise.
@@ -102,18 +97,6 @@ def apply_condition(
         ValueError: The clip is not a float32 mono waveform, shorter than 60 ms, not finite, or silent (all samples
             equal), or its rate is too low.
         ImportError: The extra `acoustics` is needed and not installed.
-
-    Example:
-
-    ```python
-    >>> import numpy as np
-    >>> from smoothclap_trainer.data.acoustic_conditions import CONDITIONS, apply_condition
-    >>> voice = np.sin(np.arange(16000) * 0.05).astype(np.float32)
-    >>> noisy = apply_condition(CONDITIONS["noise-10db"], voice, 16000, "clip-7")
-    >>> print(f"{10 * np.log10(np.mean(voice**2) / np.mean((noisy - voice) ** 2)):.1f} dB")
-    10.0 dB
-
-    ```
     """
     _check(clip, sampling_rate, clip_id)
     if condition.effect is None:
@@ -123,7 +106,7 @@ def apply_condition(
 
 
 def _cannot_be_degraded(clip: np.ndarray, sampling_rate: int) -> bool:
-    """Whether a clip is shorter than 60 ms or silent (all samples equal), but sound in every other way."""
+    """Return whether a clip is shorter than 60 ms or silent (all samples equal)."""
     return len(clip) < MIN_SECONDS * sampling_rate or bool(clip.min() == clip.max())
 
 
@@ -133,11 +116,10 @@ def degrade(
     """
     Write the clips of rows with `id` and `path` as they are under a condition, and return the rows with the new paths.
 
-    Files that are there are used again: a name is made from the bytes of the source, the clip's id, the condition's
-    parameters, the seed and the versions of the libraries. A file appears whole or not at all, and always with the same
-    bytes: mono WAV at the clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale. Clips
-    that are silent (all samples equal) or shorter than 60 ms, as some of published corpora are, keep their path, with a
-    warning that names them. So do all rows under a condition without an effect.
+    Files that are there are used again: a name is made from all that the samples depend on. Files are mono WAV at the
+    clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale. Clips that are silent (all
+    samples equal) or shorter than 60 ms, as some of published corpora are, keep their path, with a warning. So do all
+    rows under a condition without an effect.
 
     Raises:
         ValueError: There is no column `id` or `path`, or clips cannot be read, are empty or not finite, or have too low
@@ -210,15 +192,12 @@ def _degraded_file(
             samples, rate = decode_audio(data, clip_id)
             if len(samples) and np.isfinite(samples).all() and _cannot_be_degraded(samples, rate):
                 return path
-            _write(file, apply_condition(condition, samples, rate, clip_id, seed), rate)
+            degraded = apply_condition(condition, samples, rate, clip_id, seed)
+            with whole_file(file) as unfinished:
+                acoustics_module(WAV_WRITER).write(unfinished, rate, degraded)
     except ValueError as error:
         return error
     return str(file)
-
-
-def _write(file: Path, samples: np.ndarray, sampling_rate: int) -> None:
-    with whole_file(file) as unfinished:
-        acoustics_module(WAV_WRITER).write(unfinished, sampling_rate, samples)
 
 
 @dataclass(frozen=True)
@@ -226,13 +205,8 @@ class Augmentation:
     """
     Acoustic conditions for training clips (this project's choice).
 
-    In every epoch a clip gets one of them, each equally likely, and new noise. What is drawn depends only on `seed`,
-    the clip's id and the epoch, not on the crop, so that a crop that is used again gets another condition.
-
-    Args:
-        conditions (`tuple[str, ...]`): Names of [`CONDITIONS`], each once. `"clean"` leaves its share of the crops as
-            recorded.
-        seed (`int`, defaults to 0): Another seed gives other conditions and other noise.
+    In every epoch a clip gets one of `conditions`, names of [`CONDITIONS`], each equally likely, and new noise. What is
+    drawn depends only on `seed`, the clip's id and the epoch, not on the crop.
     """
 
     conditions: tuple[str, ...]
@@ -248,10 +222,9 @@ class Augmentation:
 
     def apply(self, crop: np.ndarray, sampling_rate: int, row_id: str, epoch: int) -> np.ndarray:
         """
-        Apply the condition that a clip gets in an epoch to its crop, see [`apply_condition`].
+        Apply the condition that a clip gets in an epoch to its crop, relative to the crop's own level.
 
-        A crop that is silent (all samples equal), as a pause of a good clip may be, or shorter than 60 ms stays as it
-        is: it must not end a training of hours. Levels are relative to the crop, not to the whole clip.
+        A crop that is silent, as a pause of a good clip may be, or shorter than 60 ms stays as it is.
         """
         if _cannot_be_degraded(crop, sampling_rate):
             return crop
@@ -262,16 +235,7 @@ class Augmentation:
         return apply_condition(CONDITIONS[name], crop, sampling_rate, row_id, noise_seed)
 
     def try_out(self, sampling_rate: int) -> None:
-        """
-        Try all conditions at a rate in Hz, so that errors come before training and not from a worker after hours.
-
-        Rooms are simulated here, too: workers that are forked from this process need not do it again.
-        """
-        if sampling_rate < LOWEST_RATE:
-            raise ValueError(
-                f"The model takes audio at {sampling_rate} Hz, but acoustic conditions need at least {LOWEST_RATE} Hz: "
-                "train without them."
-            )
+        """Try all conditions at a rate in Hz, so that errors come before training and not from a worker after hours."""
         tone = np.sin(np.arange(round(2 * MIN_SECONDS * sampling_rate))).astype(np.float32)
         for name in self.conditions:
             apply_condition(CONDITIONS[name], tone, sampling_rate, "a tone")

@@ -1,10 +1,8 @@
 """
 Effects on a voice between mouth and recording: noise, a room, a telephone, a codec, a clipping amplifier.
 
-Maintained libraries do the work: pyroomacoustics simulates rooms, libsndfile codes (Opus, mu-law), soxr resamples,
-SciPy filters. audiomentations is not used: it draws from global random states, so the noise of a clip would depend on
-what was drawn before. The codec is Opus, because MP3 shifts a clip in time. The choice of effects and of their default
-strength is this project's.
+audiomentations is not used: it draws from global random states, so the noise of a clip would depend on what was drawn
+before. The codec is Opus, because MP3 shifts a clip in time. Which effects, and how strong, is this project's choice.
 """
 
 import io
@@ -39,12 +37,7 @@ _ONE_ROOM_AT_A_TIME = Lock()
 
 
 def _speech_power(clip: np.ndarray, sampling_rate: int) -> float:
-    """
-    Return the mean square of the voice about its mean, over the 50 ms frames within 30 dB of the loudest (our
-    threshold).
-
-    So pauses in a clip do not change how much noise it gets.
-    """
+    """Return the mean square about the mean, over the frames within 30 dB of the loudest: without pauses."""
     window = round(FRAME_SECONDS * sampling_rate)
     frames = len(clip) // window
     power = np.mean(_centred(clip)[: frames * window].reshape(frames, window) ** 2, axis=1)  # (frames,)
@@ -75,16 +68,10 @@ class Noise:
 @dataclass(frozen=True)
 class Room:
     """
-    An empty room with six equal walls.
+    An empty room with six equal walls; `size_m` is length, width and height, `distance_m` that from the mouth.
 
-    The direct sound keeps its place in time, and the tail ends with the clip. Without a constant offset, the clip keeps
-    its root mean square.
-
-    Args:
-        size_m (`tuple[float, float, float]`): Length, width and height in metres.
-        rt60_s (`float`): Reverberation time in seconds: how long sound takes to fall by 60 dB. It sets the walls'
-            absorption by Sabine's formula, which is exact to 10 % in rooms that are not very long or flat.
-        distance_m (`float`): From mouth to microphone, in metres.
+    The reverberation time sets the walls' absorption by Sabine's formula, which is exact to 10 % in rooms that are not
+    very long or flat. Direct sound keeps its place in time. A constant offset is removed; the root mean square stays.
     """
 
     size_m: tuple[float, float, float]
@@ -114,11 +101,7 @@ class Room:
 
 @lru_cache(maxsize=16)
 def _impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
-    """
-    Simulate a room by the image-source method (Allen and Berkley, 1979), with pyroomacoustics.
-
-    Returns float64 samples at `sampling_rate` in Hz, read-only, and the index at which the direct sound arrives.
-    """
+    """Simulate a room by image sources (Allen and Berkley, 1979); also return the index of the direct sound."""
     pra = acoustics_module("pyroomacoustics")
     try:
         absorption, order = pra.inverse_sabine(room.rt60_s, room.size_m)
@@ -146,10 +129,9 @@ def _impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
 @dataclass(frozen=True)
 class Telephone:
     """
-    A fixed-line call: 8 kHz, the telephone's band, and mu-law (ITU-T G.711).
+    A fixed-line call: 8 kHz, a band at whose edges the level is down by 6 dB, and mu-law (ITU-T G.711).
 
-    What is in the band keeps its level; at its edges, `low_hz` and `high_hz`, the level is down by 6 dB. A voice whose
-    peak is below about -85 dB full scale becomes zeros.
+    A voice whose peak is below about -85 dB full scale becomes zeros.
     """
 
     low_hz: float = 300.0
@@ -173,8 +155,7 @@ class Telephone:
 @dataclass(frozen=True)
 class Codec:
     """
-    Opus at 16 kHz, which internet calls and voice messages use; `bitrate_kbps` is an average, from 6, Opus's lowest, to
-    256.
+    Opus at 16 kHz, as internet calls use it; `bitrate_kbps` is an average.
 
     Of a voice whose peak is below about -90 dB full scale, only the codec's own noise is left.
     """
@@ -196,11 +177,7 @@ class Codec:
 
 @dataclass(frozen=True)
 class Clipping:
-    """
-    An overdriven amplifier without gain: samples beyond a share of the peak are cut off, after any constant offset.
-
-    The default cuts off about a tenth of a voice's samples.
-    """
+    """An overdriven amplifier: samples beyond a share of the peak are cut off; by default a tenth of a voice's."""
 
     share_of_peak: float = 0.2
 

@@ -2,8 +2,8 @@
 
 import copy
 import hashlib
+import io
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,6 +22,7 @@ from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel
 from modeling_smoothclap.batching_smoothclap import batches_by_length
 from modeling_smoothclap.towers_smoothclap import load_audio_tower, run_audio_tower, without_training_noise
 
+from ..files import whole_file
 from .clips import Crops, clip_columns, encoded_bytes, read_clip
 
 
@@ -45,16 +46,14 @@ class FrozenSpeechEncoder:
     """
     A pretrained speech encoder whose last hidden states, averaged over time and not projected, describe a clip.
 
-    Loaded by itself it gives the local features behind the audio half of soft targets (time-average without projection:
-    stated by the paper). [`~FrozenSpeechEncoder.from_model`] gives the output of a model's own tower.
+    The paper shapes the audio half of soft targets by these features.
 
     Args:
         name_or_path (`str`): Hub id or directory of any encoder that can be an audio tower.
         max_frequency (`int`, *optional*): For log-mel encoders, in Hz; see [`SmoothCLAPFeatureExtractor`].
         device (`str`, defaults to `"cpu"`): Where to run.
         normalize (`bool`, *optional*): Whether each waveform is brought to zero mean and unit variance. By default
-            (ours) as the encoder was pretrained: `do_normalize` of its preprocessor's configuration, and not without
-            one. The audio tower of a model never gets it, whatever that configuration says.
+            (ours) as the encoder was pretrained: `do_normalize` of its preprocessor's configuration.
     """
 
     def __init__(
@@ -70,12 +69,7 @@ class FrozenSpeechEncoder:
 
     @classmethod
     def from_model(cls, model: SmoothCLAPModel, extractor: SmoothCLAPFeatureExtractor) -> "FrozenSpeechEncoder":
-        """
-        Return the audio tower of a model in evaluation mode, neither copied nor moved: it gives the model's
-        `pooled_audio`.
-
-        A `ValueError` if the extractor is for another kind of tower.
-        """
+        """Return the audio tower of a model, not copied: it gives the `pooled_audio` of a model in evaluation mode."""
         if extractor.model_input_names[0] != model.audio_input_name:
             raise ValueError(
                 f"The feature extractor gives `{extractor.model_input_names[0]}`, but the model's audio tower takes "
@@ -87,11 +81,7 @@ class FrozenSpeechEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """
-        SHA-256 of weights, configuration and extractor settings, in hexadecimal; all weights are read each time.
-
-        It is the same in every process and wherever the encoder was loaded from.
-        """
+        """SHA-256 of weights, configuration and extractor settings, the same wherever the encoder was loaded from."""
         digest = hashlib.sha256(POOLING.encode())
         config = without_training_noise(copy.deepcopy(self.tower.config)).to_dict()
         for settings, origins in ((config, CONFIG_ORIGINS), (self.extractor.to_dict(), EXTRACTOR_ORIGINS)):
@@ -107,8 +97,7 @@ class FrozenSpeechEncoder:
         """
         Encode mono clips at the encoder's rate: float32 `(clips, width)`, in order.
 
-        Clips of similar length share a batch; for a tower with group norm only those of equal length. With
-        `batch_size=1` a clip gives bit for bit what it gives alone; in a padded batch it may differ by 1e-5.
+        With `batch_size=1` a clip gives bit for bit what it gives alone; in a padded batch it may differ by 1e-5.
         """
         if self.tower.training:
             raise ValueError(
@@ -143,17 +132,15 @@ def cached_features(
     """
     Compute the features of each row's clip, or take them from the cache.
 
-    A cache file holds the features of up to 512 consecutive rows. Its name is made from the encoder's weights and
-    settings, the crops, and the ids and audio bytes of those rows, so that nothing outdated is ever read and several
-    runs may share a folder. It is written whole or not at all: a run that was killed continues where it was.
+    A cache file holds the features of up to 512 consecutive rows. Its name is made from all that they depend on, so
+    nothing outdated is ever read and several runs may share a folder. A run that was killed continues where it was.
 
     Args:
-        rows (`Dataset`): With `id`, and `path` or `audio` as [`~smoothclap_trainer.data.clips.read_clip`] reads them.
+        rows (`Dataset`): With `id`, and `path` or `audio`.
         encoder ([`FrozenSpeechEncoder`]): What gives the features.
         crops ([`Crops`], *optional*): Each clip's `per_clip` crops are encoded; `None` encodes clips whole.
         cache_dir (`str` or `Path`): Folder of the cache; it is created if needed.
         process_index, num_processes (`int`): Which of several processes this is; each computes its share of the files.
-            All see the same rows and the same folder.
         wait (`Callable[[], None]`, *optional*): Returns when all processes have called it, for instance
             `accelerator.wait_for_everyone`. Needed with more than one process.
 
@@ -188,11 +175,7 @@ def cached_features(
 
 
 def add_features(rows: Dataset, features: Dataset, column: str) -> Dataset:
-    """
-    Add the features of [`cached_features`] to the same rows, as the column `column`.
-
-    It is memory-mapped and read as numpy arrays of shape `(per_clip, width)`; other columns are read as before.
-    """
+    """Add the features of [`cached_features`] to the same rows, as numpy arrays; other columns are read as before."""
     arrays = rows.format["columns"] if rows.format["type"] == "numpy" else []
     joined = concatenate_datasets(
         [rows.with_format(None), features.with_format(None).rename_column("features", column)], axis=1
@@ -233,10 +216,11 @@ def _keys(clips: Dataset, blocks: Sequence[range], fingerprint: str, crops: Crop
     return [hashlib.sha256(json.dumps(each).encode()).hexdigest() for each in named]
 
 
-def _content(clips: Dataset, index: int) -> tuple[str, str]:
-    """Return a clip's id and the SHA-256 of its encoded audio."""
+def _content(clips: Dataset, index: int) -> tuple[Any, ...]:
+    """Return a clip's id, the SHA-256 of its encoded audio and, of a segment, where it starts and ends."""
     row = clips[index]
-    return row["id"], hashlib.sha256(encoded_bytes(row)).hexdigest()
+    span = (row.get("start"), row.get("end"))
+    return row["id"], hashlib.sha256(encoded_bytes(row)).hexdigest(), *(() if span == (None, None) else span)
 
 
 def _encoded(
@@ -267,15 +251,17 @@ def _pieces(row: Mapping[str, Any], rate: int, crops: Crops) -> list[np.ndarray]
 
 
 def _write(folder: Path, key: str, features: Iterator[np.ndarray]) -> Path:
-    """Write a file, whole or not at all. Its name ends with the CRC-32 of its bytes."""
+    """Write a file. Its name ends with the CRC-32 of its bytes."""
     table = np.stack(list(features))  # (clips, crops, width)
-    columns = Features(features=Array2D(table.shape[1:], "float32"))
-    with tempfile.TemporaryDirectory(dir=folder, prefix="unfinished-") as scratch:
-        unfinished = Path(scratch) / "shard"
-        with ArrowWriter(path=str(unfinished), features=columns) as writer:
-            writer.write_batch({"features": table})
-            writer.finalize()
-        return unfinished.replace(folder / f"{key}-{crc32(unfinished.read_bytes()):08x}.arrow")
+    stream = io.BytesIO()
+    with ArrowWriter(stream=stream, features=Features(features=Array2D(table.shape[1:], "float32"))) as writer:
+        writer.write_batch({"features": table})
+        writer.finalize(close_stream=False)
+        content = stream.getvalue()
+    shard = folder / f"{key}-{crc32(content):08x}.arrow"
+    with whole_file(shard) as unfinished:
+        unfinished.write_bytes(content)
+    return shard
 
 
 def _intact(folder: Path, key: str) -> Path | None:

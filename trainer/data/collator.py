@@ -33,23 +33,19 @@ class SmoothCLAPCollator:
     Make training or evaluation batches from rows with `id` and `path` (or encoded `audio`).
 
     In training each clip gives one of its crops and gets a new caption in every epoch. What is drawn depends only on
-    `seed`, `epoch` and the row's `id`, so a resumed run, another batch size or another number of workers draws the
-    same. In evaluation clips are whole and as recorded, and captions are the same in all epochs.
+    `seed`, `epoch` and the row's `id`. In evaluation clips are whole and as recorded, and captions always the same.
 
     Args:
         processor (`ProcessorMixin`): The model's; it has a `feature_extractor` and a `tokenizer`.
-        thresholds ([`Thresholds`], *optional*): Fitted on the training rows. Without them captions must be the rows'
-            own, and there are no tag texts.
+        thresholds ([`Thresholds`], *optional*): Fitted on the training rows, for captions and tag texts.
         languages (`tuple[str, ...]`, defaults to `("en",)`): Captions are drawn evenly from these.
         captions (`str`, defaults to `"sampled"`): One of [`CAPTION_KINDS`].
-        caption_groups (`tuple[str, ...]`, *optional*): What captions may mention, for instance `("emotion", "pitch")`;
-            everything by default. Tag texts always name everything.
+        caption_groups (`tuple[str, ...]`, *optional*): What captions may mention; by default, as in tag texts, all.
         crops ([`Crops`], defaults to new crops of 5 s in every epoch): How training clips are cut.
         label_names (`tuple[str, ...]`, defaults to none): Classes; a row's `label` becomes its index among them.
         functionals ([`Standardisation`], *optional*): Fitted on the training rows, for targets by functionals.
-        augmentation ([`Augmentation`], *optional*): Acoustic conditions for training clips; by default clips stay as
-            recorded. Captions, tags, `local_features` and functionals describe the clip as recorded in any case,
-            because they describe the voice, which no channel changes (our choice).
+        augmentation ([`Augmentation`], *optional*): Acoustic conditions for training clips. Captions, tags,
+            `local_features` and functionals describe the clip as recorded in any case (our choice).
         training (`bool`, defaults to `True`): Whether to crop and to augment, and to draw anew in every epoch.
         seed (`int`, defaults to 0): Another seed gives other captions.
         epoch (`int`, defaults to 0): Kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
@@ -58,8 +54,7 @@ class SmoothCLAPCollator:
         `dict[str, torch.Tensor]`: The model's inputs; `caption_ids` (batch,), equal for equal captions; `labels`
         (batch,), -1 where unknown; with thresholds `tag_input_ids` and `tag_attention_mask` (batch, tokens); if the
         rows have them `local_features` (batch, width); if asked for `functionals` (batch, columns). Rows with
-        `pooled_audio`, the output of a frozen tower, are not decoded: the model takes it in place of the audio. Both
-        kinds of features may hold one vector per clip or one per crop.
+        `pooled_audio`, the output of a frozen tower, are not decoded. Features are one vector per clip or per crop.
     """
 
     processor: Any
@@ -136,25 +131,20 @@ class SmoothCLAPCollator:
         label = row.get("label")
         return self.label_names.index(label) if label in self.label_names else -1
 
-    def _number(self, row: Mapping[str, Any]) -> int:
-        return self.crops.number(row["id"], self.epoch) if self.training else 0
-
     def _features(self, rows: Sequence[Mapping[str, Any]], column: str) -> torch.Tensor:
         vectors = [np.asarray(row[column], dtype=np.float32) for row in rows]
         if spoilt := [row["id"] for row, one in zip(rows, vectors, strict=True) if not np.isfinite(one).all()]:
             raise ValueError(f"The `{column}` of {spoilt} are not finite: leave these clips out, or compute them anew.")
-        chosen = [
-            one if one.ndim == 1 else one[self._number(row) % len(one)] for row, one in zip(rows, vectors, strict=True)
-        ]
+        chosen = []
+        for row, one in zip(rows, vectors, strict=True):
+            number = self.crops.number(row["id"], self.epoch) if self.training else 0
+            chosen.append(one if one.ndim == 1 else one[number % len(one)])
         return torch.tensor(np.stack(chosen))  # (batch, width)
 
     def _clips(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         if "pooled_audio" in rows[0]:
             if self.training and self.augmentation is not None:
-                raise ValueError(
-                    "Rows have `pooled_audio`, which was computed from clips as recorded: leave out that column or the "
-                    "augmentation."
-                )
+                raise ValueError("`pooled_audio` is of clips as recorded: leave out that column or the augmentation.")
             return {"pooled_audio": self._features(rows, "pooled_audio")}
         extractor = self.processor.feature_extractor
         rate = extractor.sampling_rate
@@ -177,11 +167,10 @@ class JointBatchSampler(Sampler[list[int]]):
     """
     Shuffle clips into joint batches of `batch_size` clips per process and yield one process's share of each.
 
-    The order depends only on `seed` and `epoch`, which [`~smoothclap_trainer.SmoothCLAPTrainer`] keeps up to date, and
-    a joint batch is the same however many processes share it, so several processes train as one would. Shares differ by
-    at most one clip, none is empty, and every process gets the same number of them: an uneven end of an epoch neither
-    repeats clips nor leaves a process waiting. A rest that is too small for a batch (fewer clips than processes, or a
-    single clip, which has no negatives) joins the last batch; with `drop_last` every incomplete batch is left out.
+    The order depends only on `seed` and `epoch`, and a joint batch is the same however many processes share it, so
+    several processes train as one would. Every process gets the same number of shares; none is empty. A rest that is
+    too small for a batch (fewer clips than processes, or a single clip, which has no negatives) joins the last batch;
+    with `drop_last` every incomplete batch is left out.
 
     Raises:
         ValueError: There are fewer clips than processes, or, with `drop_last`, than a batch takes.

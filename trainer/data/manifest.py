@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,13 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
-from .captions.labels import category, emotion_class
+from modeling_smoothclap.audio_smoothclap import audio_duration
+
+from ..config import did_you_mean
+from .captions.labels import ALIASES, category, emotion_class, known_names
 from .clips import with_column
-from .manifest_reading import BY_INDEX, ManifestTable, as_number, as_seconds, as_text, read_source
+from .leakage import check_ids, check_splits, clips_of, warn_of_lookalikes
+from .manifest_reading import ManifestTable, as_name, as_number, as_seconds, as_text, as_time, read_source
 
 
 logger = logging.get_logger(__name__)
@@ -28,20 +32,30 @@ class Column(NamedTuple):
 
 
 def _category(group: str) -> Callable[[Any], str | None]:
-    return lambda value: None if (text := as_text(value)) is None else category(text, group)
+    def read(value: Any) -> str | None:
+        text = as_name(value)
+        try:
+            return None if text is None else category(text, group)
+        except ValueError:
+            guess = did_you_mean(str(text), known_names(group))
+            raise ValueError(f"unknown {group} {text!r}" + (f", {guess}" if guess else "")) from None
+
+    return read
 
 
 SCHEMA = {
     "id": Column(as_text, "unique name; by default the path as written, else split and row number"),
     "path": Column(as_text, "audio file; relative paths start at the manifest's folder or `audio_root`"),
-    "label": Column(as_text, "class for evaluation, of any task, as written; by default `emotion` if it is a class"),
+    "start": Column(as_time, "where the clip begins in its file, in seconds; by default the file's beginning"),
+    "end": Column(as_time, "where the clip ends in its file, in seconds; by default the file's end"),
+    "label": Column(as_name, "class for evaluation, of any task, as written; by default `emotion` if it is a class"),
     "emotion": Column(_category("emotion"), "emotion that captions have words for, or one of its aliases"),
     "caption": Column(as_text, "description of the clip"),
-    "speaker": Column(as_text, "who speaks; a speaker of a corpus is in one split only"),
-    "corpus": Column(as_text, "name of the corpus that the clip is from"),
-    "language": Column(as_text, "language of the speech"),
+    "speaker": Column(as_name, "who speaks; a speaker of a corpus is in one split only"),
+    "corpus": Column(as_name, "name of the corpus that the clip is from"),
+    "language": Column(as_name, "language of the speech"),
     "gender": Column(_category("gender"), "gender of the speaker: female, male or non-binary, or one of its aliases"),
-    "split": Column(as_text, "train, validation, test or a common name of one; by default the source's, else train"),
+    "split": Column(as_name, "train, validation, test or a common name of one; by default the source's, else train"),
     "arousal": Column(as_number, "rating, on any scale"),
     "dominance": Column(as_number, "rating, on any scale"),
     "valence": Column(as_number, "rating, on any scale"),
@@ -51,7 +65,7 @@ SCHEMA = {
 """All columns that are read, in the order in which they are kept. Any others are kept as they are."""
 
 CELLS = tuple(name for name, column in SCHEMA.items() if column.read)
-TEXTS = tuple(name for name in CELLS if SCHEMA[name].read not in (as_number, as_seconds))
+TEXTS = tuple(name for name in CELLS if SCHEMA[name].read not in (as_number, as_seconds, as_time))
 
 SPLIT_NAMES = {
     "train": ("train", "training"),
@@ -61,6 +75,13 @@ SPLIT_NAMES = {
 SPLITS = tuple(SPLIT_NAMES)
 EVALUATION_NAMES = ("eval", "evaluation")
 """Validation to some and test to others: they mean the one of the two that the manifest does not name otherwise."""
+WINDOWS_PATH = "paths have backslashes, as on Windows, and there are no such files; write / between folders"
+TIMES = ("starttime", "endtime", "begin", "onset", "offset", "timestart", "timeend")
+"""Names that times of segments often have, without underscores."""
+END_SLACK = 0.1
+"""A segment may end so many seconds after its file, because times are rounded and headers of MP3 estimate."""
+DURATION_SLACK = 0.5
+"""Given durations of segments may be rounded to whole seconds."""
 ALIKE = 0.85
 """Column names that are at least so similar, on difflib's scale, are probably typing errors."""
 
@@ -73,8 +94,9 @@ def load_manifest(
 
     A row has either `path` or `audio`. No other column is required, any cell except those of `id` and `split` may be
     empty, and further columns are kept. A clip whose emotion is "no agreement" or "other" has no class by default. A
-    file and a speaker of a corpus may be in one split only. In CSV and TSV an empty cell is a missing value, and a
-    further column holds numbers if all its cells are numbers (and none starts with an extra 0).
+    recording and a speaker of a corpus may be in one split only. Files that are equal byte for byte are one recording;
+    names that look alike, and recordings in two corpora, are reported. In CSV and TSV an empty cell is a missing value,
+    and a further column holds numbers if all its cells are numbers (and none starts with an extra 0).
 
     Args:
         source (`str` or `Path`): A .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets`
@@ -88,7 +110,7 @@ def load_manifest(
 
     Raises:
         ManifestError: Something is wrong with the manifest; a `ValueError` that lists all faults.
-        ValueError: `audio_root` is not a folder.
+        ValueError: `audio_root` is not a folder, or `columns` are not names.
 
     Example:
 
@@ -106,14 +128,17 @@ def load_manifest(
 
     ```
     """
-    if audio_root is not None and not Path(audio_root).is_dir():
+    if audio_root is not None and not (isinstance(audio_root, str | Path) and os.path.isdir(audio_root)):
         raise ValueError(f"audio_root {str(audio_root)!r} is not a folder")
+    columns = {} if columns is None else columns
+    if not isinstance(columns, Mapping) or not all(isinstance(name, str) for pair in columns.items() for name in pair):
+        raise ValueError(f"columns is {columns!r}; give our names and the source's, such as {{'path': 'FileName'}}")
     table = read_source(source)
     if audio_root is not None:
         table.folder = Path(audio_root).absolute()
-    table.rows = _renamed(table, columns or {})
+    table.rows = _renamed(table, columns)
     _check_names(table)
-    has_bytes = _check(table) if _has_clips(table) else []
+    has_bytes = _check(table, columns) if _has_clips(table) else []
     if table.faults:
         raise table.error(source)
     rows = _checked_rows(table, keep_audio=any(has_bytes))
@@ -152,6 +177,11 @@ def _check_names(table: ManifestTable) -> None:
             if name not in CELLS and (cut_short or SequenceMatcher(None, plain, ours).ratio() >= ALIKE):
                 fix = f"rename it or give columns: {{{ours}: {name}}}; else give it a less similar name"
                 table.note(None, name, f"it is not read; if it is `{ours}` ({SCHEMA[ours].meaning}), {fix}")
+    times = [name for name in names if name.lower().replace("_", "") in TIMES]
+    if times and not {"start", "end"} & set(names):
+        logger.warning(
+            f"{times} are not read: clips are whole files. For segments, give columns: {{start: ..., end: ...}}"
+        )
 
 
 def _has_clips(table: ManifestTable) -> bool:
@@ -169,28 +199,41 @@ def _has_clips(table: ManifestTable) -> bool:
     return True
 
 
-def _check(table: ManifestTable) -> list[bool]:
+def _check(table: ManifestTable, columns: Mapping[str, str]) -> list[bool]:
     """Read the cells of all columns of the schema, note every fault, and return which rows have audio bytes."""
     for name, column in SCHEMA.items():
         if column.read and name in table.rows.column_names:
-            table.read(name, _values(table.rows, name), column.read)
+            fix = _known(name, columns.get(name, name)) if name in ALIASES else ""
+            table.read(name, _values(table.rows, name), column.read, fix)
     cells, count = table.cells, len(table.rows)
     cells.setdefault("split", list(table.parts) if table.parts else ["train"] * count)
     _check_splits(table)
     has_bytes = _audio(table)
-    paths = cells.get("path", [None] * count)
+    paths = table.column("path")
+    spans = list(zip(table.column("start"), table.column("end"), strict=True))
     if "id" not in cells:
-        cells["id"] = [path or f"{cells['split'][row]}/{table.numbers[row]}" for row, path in enumerate(paths)]
-    _check_ids(table)
+        names = [path and path + _suffix(*span) for path, span in zip(paths, spans, strict=True)]
+        cells["id"] = [name or f"{cells['split'][row]}/{table.numbers[row]}" for row, name in enumerate(names)]
+    if not {fault.column for fault in table.faults} & {"start", "end"}:
+        check_ids(table)
     _check_audio(table, paths, has_bytes)
-    corpora, speakers = (cells.get(name, [None] * count) for name in ("corpus", "speaker"))
-    _check_one_split(
-        table, "speaker", [name and (corpus, name) for corpus, name in zip(corpora, speakers, strict=True)]
-    )
-    _check_one_split(table, "path", [path and os.path.normpath(path) for path in paths])
+    _check_segments(table, paths, spans)
+    clips = [
+        path or (clip if held else None)
+        for path, clip, held in zip(paths, clips_of(table.rows), has_bytes, strict=True)
+    ]
+    people = zip(table.column("corpus"), table.column("speaker"), strict=True)
+    check_splits(table, [name and (corpus, name) for corpus, name in people], clips)
+    warn_of_lookalikes(table)
     if "emotion" in cells:
         cells.setdefault("label", [emotion_class(emotion) for emotion in cells["emotion"]])
     return has_bytes
+
+
+def _known(group: str, theirs: str) -> str:
+    """Say what can be done about unknown names of a group, which the source has in the column `theirs`."""
+    fix = f"; known are {known_names(group)}"
+    return fix + (f"; for classes that are not these, give columns: {{label: {theirs}}}" if group == "emotion" else "")
 
 
 def _values(rows: Dataset, name: str) -> list[Any]:
@@ -209,17 +252,16 @@ def _check_splits(table: ManifestTable) -> None:
     unused = [name for name in ("validation", "test") if name not in {known.get(each or "") for each in names}]
     if unused:
         known.update(dict.fromkeys(EVALUATION_NAMES, unused[0]))
-    reported: set[str] = set()
+    problems: dict[str, list[int]] = {}
     for index, name in enumerate(names):
         if name is None:
-            table.note(index, "split", "it is empty")
-        elif name not in known and written[index] not in reported:
+            problems.setdefault("it is empty", []).append(index)
+        elif name not in known:
             fix = f"give one of {list(SPLITS)}"
             if name in EVALUATION_NAMES:
                 fix = "the manifest has validation and test rows besides: rename the split to the one that is meant"
-            table.note(index, "split", f"unknown split {written[index]!r}; {fix}")
-            if table.parts and written[index] == table.parts[index]:
-                reported.add(written[index])  # the source's own split: once is enough
+            problems.setdefault(f"unknown split {written[index]!r}; {fix}", []).append(index)
+    table.note_groups("split", problems)
     table.cells["split"] = [known.get(name or "") for name in names]
 
 
@@ -245,44 +287,45 @@ def _audio(table: ManifestTable) -> list[bool]:
     return [False] * count
 
 
-def _check_ids(table: ManifestTable) -> None:
-    first: dict[str, int] = {}
-    for index, value in enumerate(table.cells["id"]):
-        if value is None:
-            table.note(index, "id", "it is empty")
-        elif first.setdefault(value, index) != index:
-            table.note(index, "id", f"{value!r} is also the id of {table.place(first[value])}; ids must be unique")
-
-
 def _check_audio(table: ManifestTable, paths: list[str | None], has_bytes: Sequence[bool]) -> None:
     """Make paths absolute; note missing files, and rows that have both or neither of a path and audio bytes."""
+    problems: dict[str, list[int]] = {}
     for index, (path, held) in enumerate(zip(paths, has_bytes, strict=True)):
         if path is not None and held:
             table.note(index, "path", f"there are audio bytes besides the path {path!r}; give one of the two")
         elif path is None and not held:
-            table.note(index, "path", "there is neither a path nor audio bytes")
+            problems.setdefault("there is neither a path nor audio bytes", []).append(index)
         elif path is not None and table.folder is None and not Path(path).is_absolute():
             table.note(index, "path", f"{path!r} is a relative path without a folder to start from; give `audio_root`")
         elif path is not None:
             paths[index] = absolute = str((table.folder or Path()) / path)
-            if not Path(absolute).is_file():
+            if "\\" in path and not os.path.isfile(absolute):
+                problems.setdefault(WINDOWS_PATH, []).append(index)
+            elif not os.path.isfile(absolute):
                 table.note(index, "path", f"there is no file {absolute!r}")
+    table.note_groups("path", problems)
 
 
-def _check_one_split(table: ManifestTable, column: str, keys: Sequence[Hashable | None]) -> None:
-    """Note rows whose key is in another split as well, once for each further split of a key."""
-    splits = table.cells["split"]
-    first: dict[Hashable, int] = {}
-    seen: dict[Hashable, set[str]] = {}
-    for index, (key, split) in enumerate(zip(keys, splits, strict=True)):
-        if key is None or split is None:
-            continue
-        found = seen.setdefault(key, set())
-        if found and split not in found:
-            where = f"in {split!r} and, {table.place(first[key])}, in {splits[first[key]]!r}"
-            table.note(index, column, f"{table.cells[column][index]!r} is {where}; keep it in one split")
-        first.setdefault(key, index)
-        found.add(split)
+def _suffix(start: float | None, end: float | None) -> str:
+    """Return what an id says of a segment; nothing for a whole file."""
+    return f"#t={start or 0.0},{'' if end is None else end}" if start or end is not None else ""
+
+
+def _check_segments(
+    table: ManifestTable, paths: Sequence[str | None], spans: Sequence[tuple[float | None, float | None]]
+) -> None:
+    """Note segments that do not lie in their file, or do not have the duration that is given."""
+    lengths = {path: audio_duration(path) for path, span in zip(paths, spans, strict=True) if path and any(span)}
+    for index, (path, (start, end), duration) in enumerate(zip(paths, spans, table.column("duration"), strict=True)):
+        begin, length = start or 0.0, lengths.get(path or "")
+        last = length if end is None else end
+        if length is not None and max(begin, end or 0) > length + END_SLACK:
+            column = "start" if begin > length else "end"
+            table.note(index, column, f"{max(begin, end or 0):g} s is beyond the end of the file, at {length:g} s")
+        elif last is not None and last <= begin:
+            table.note(index, "end", f"{last:g} s is not after the start, {begin:g} s")
+        elif last is not None and any((start, end)) and abs(last - begin - (duration or last - begin)) > DURATION_SLACK:
+            table.note(index, "duration", f"it is {duration:g}, but the segment is {last - begin:g} s long")
 
 
 def _checked_rows(table: ManifestTable, keep_audio: bool) -> Dataset:
@@ -315,38 +358,3 @@ def _number(cell: str) -> float | None:
         return float(cell)
     except ValueError:
         return None
-
-
-def check_across(sources: Sequence[DatasetDict]) -> None:
-    """
-    Check manifests from [`load_manifest`] that are to be joined against each other.
-
-    A speaker is recognised only where both manifests name the corpus: elsewhere, speaker 1 of one manifest and speaker
-    1 of another may be two people.
-
-    Raises:
-        ManifestError: An id is repeated, or a speaker of a corpus or a file is in two splits. Rows are counted within a
-            split of a manifest, manifests from 1.
-    """
-    parts = [
-        (f"{split} of manifest {n}", split, rows) for n, one in enumerate(sources, 1) for split, rows in one.items()
-    ]
-    table = ManifestTable(
-        rows=Dataset.from_dict({}),
-        numbers=[number for _, _, rows in parts for number in range(len(rows))],
-        counting=BY_INDEX,
-        parts=[name for name, _, rows in parts for _ in range(len(rows))],
-    )
-    table.cells["split"] = [split for _, split, rows in parts for _ in range(len(rows))]
-    for column in ("id", "path", "corpus", "speaker"):
-        table.cells[column] = [cell for _, _, rows in parts for cell in _column_or_gaps(rows, column)]
-    people = zip(table.cells["corpus"], table.cells["speaker"], strict=True)
-    _check_ids(table)
-    _check_one_split(table, "speaker", [None if None in person else person for person in people])
-    _check_one_split(table, "path", [path and os.path.normpath(path) for path in table.cells["path"]])
-    if table.faults:
-        raise table.error("all manifests joined")
-
-
-def _column_or_gaps(rows: Dataset, column: str) -> Iterator[str | None]:
-    return iter(rows[column] if column in rows.column_names else [None] * len(rows))

@@ -1,15 +1,19 @@
 """Read any source of a manifest as one table that knows where each row comes from, with the faults found in it."""
 
 import csv
+import io
 import json
 import math
+import os
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, load_from_disk
@@ -22,6 +26,11 @@ from .clips import with_encoded_audio
 
 SHOWN = 50
 """An error's message lists at most this many faults; `ManifestError.faults` holds all."""
+SHOWN_ROWS = 5
+"""A fault names at most this many further rows that have it."""
+MAX_DEPTH = 20
+"""Values of JSON are nested at most so deep."""
+NOT_TEXT = re.compile("[\\0\\ud800-\\udfff]")
 
 
 @dataclass(frozen=True)
@@ -50,8 +59,8 @@ class ManifestError(ValueError):
     """
     A manifest that cannot be used, with all its faults.
 
-    Rows of CSV, TSV and JSON lines are lines of the file, counted from 1, a header included. Rows of parquet and of
-    `datasets` are indices, counted from 0. `counting` says so in words.
+    Rows of CSV, TSV and JSON lines are lines of the file, from 1, a header included; others are indices, from 0. What
+    is wrong in several rows alike is one fault, at the first of them.
     """
 
     def __init__(self, source: str, faults: Sequence[Fault], counting: str = ""):
@@ -74,15 +83,10 @@ class ManifestTable:
     """
     A manifest as it was found, with what was read of its cells so far.
 
-    Args:
-        rows (`Dataset`): All rows that could be read, under the source's column names; audio is not decoded.
-        numbers (`Sequence[int]`): Each row's number as the user sees it.
-        counting (`str`): How rows are numbered, in words.
-        folder (`Path`, *optional*): Where relative paths start.
-        parts (`Sequence[str]`, *optional*): The split that the source keeps each row in, if it has splits.
-        faults (`list[Fault]`): What was found so far.
-        is_text (`bool`): Whether the format knows only text.
-        cells (`dict[str, list]`): Column to one text, number or `None` per row: the columns that were read.
+    `rows` have the source's column names; audio is not decoded. `cells` are the columns that were read: one text,
+    number or `None` per row. `numbers` are the rows' as the user sees them, `counting` says how they are counted.
+    Relative paths start at `folder`; `parts` is the split that the source keeps each row in. `is_text`: the format has
+    only text.
     """
 
     rows: Dataset
@@ -96,26 +100,46 @@ class ManifestTable:
 
     def note(self, index: int | None, column: str | None, problem: str) -> None:
         """Note a fault of the row at an index, or of no single row."""
-        self.faults.append(self._fault(index, column, problem))
+        number, part = (None, None) if index is None else self._number(index)
+        self.faults.append(Fault(number, column, problem, part))
 
     def place(self, index: int) -> str:
         """Return the name of the row at an index."""
-        return self._fault(index, None, "").place
+        number, part = self._number(index)
+        return Fault(number, None, "", part).place
 
-    def _fault(self, index: int | None, column: str | None, problem: str) -> Fault:
-        if index is None:
-            return Fault(None, column, problem)
-        return Fault(self.numbers[index], column, problem, self.parts[index] if self.parts else None)
+    def _number(self, index: int) -> tuple[int, str | None]:
+        return self.numbers[index], self.parts[index] if self.parts else None
 
-    def read(self, column: str, values: Sequence[Any], convert: Callable[[Any], Any]) -> None:
-        """Read a column's cells; where `convert` raises a `ValueError`, note a fault and keep `None`."""
+    def column(self, name: str) -> list[Any]:
+        """Return the cells of a column that was read; gaps if there is none."""
+        return self.cells.get(name, [None] * len(self.numbers))
+
+    def read(self, column: str, values: Sequence[Any], convert: Callable[[Any], Any], fix: str = "") -> None:
+        """
+        Read a column's cells; where `convert` raises a `ValueError`, keep `None`.
+
+        A problem is one fault, however many rows have it; the first of the column ends with `fix`.
+        """
         cells = self.cells[column] = [None] * len(values)
+        problems: dict[str, list[int]] = {}
         for index, value in enumerate(values):
             if value is not None:
                 try:
                     cells[index] = convert(value)
                 except ValueError as error:
-                    self.note(index, column, str(error))
+                    problems.setdefault(str(error), []).append(index)
+        self.note_groups(column, problems, fix)
+
+    def note_groups(self, column: str, problems: Mapping[str, Sequence[int]], fix: str = "") -> None:
+        """Note each problem once, at the first of the rows that have it."""
+        for problem, (first, *others) in problems.items():
+            if others:
+                shown = ", ".join(str(self.numbers[index]) for index in others[:SHOWN_ROWS])
+                more = f" and {len(others) - SHOWN_ROWS} more" if len(others) > SHOWN_ROWS else ""
+                problem += f" (also in row {shown}{more})"
+            self.note(first, column, problem + fix)
+            fix = ""
 
     def error(self, source: str | Path) -> ManifestError:
         """Return the error that lists all faults, in the order of the rows."""
@@ -132,14 +156,23 @@ def as_text(value: Any) -> str | None:
         value = int(value)  # pandas makes 12.0 of 12 where other rows have nothing
     if not isinstance(value, str | int | float):
         raise ValueError(f"a {type(value).__name__} is not text")
-    return str(value) if str(value).strip() else None
+    text = str(value)
+    if NOT_TEXT.search(text):
+        raise ValueError(f"{text[:80]!r} holds a NUL or a lone surrogate, which are not text")
+    return text if text.strip() else None
+
+
+def as_name(value: Any) -> str | None:
+    """Return a cell's text as [`as_text`] does, without spaces around it and with Unicode's composed letters (NFC)."""
+    text = as_text(value)
+    return None if text is None else unicodedata.normalize("NFC", text).strip()
 
 
 def as_number(value: Any) -> float:
     """Return a cell's number, which may be written as text; a `ValueError` if it is not a finite number."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{value!r} is not a number") from None
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
@@ -154,23 +187,43 @@ def as_seconds(value: Any) -> float:
     return number
 
 
+def as_time(value: Any) -> float | None:
+    """
+    Return a place in a file in seconds, given as a number or as a time difference such as "0 days 00:00:01.5".
+
+    `None` for NaN and NaT; a `ValueError` if it is neither, or negative.
+    """
+    if value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
+        return None
+    try:
+        seconds = as_number(value)
+    except ValueError:
+        try:
+            seconds = pd.Timedelta(value).total_seconds()
+        except (TypeError, ValueError):
+            seconds = math.nan
+    if not seconds >= 0:
+        raise ValueError(f"{value!r} is not a time from 0 on; give seconds")
+    return seconds
+
+
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 
 
 def read_source(source: str | Path) -> ManifestTable:
     """
-    Read a manifest: a .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets` wrote, or the id
-    of a data set on the Hub.
+    Read a manifest from one of the sources of [`~smoothclap_trainer.data.manifest.load_manifest`].
 
-    Returns its rows and the faults of the format. A `ManifestError` if there is no such source, or nothing of it can be
-    read.
+    Returns its rows and the faults of the format. A `ManifestError` if nothing of it can be read.
     """
+    if not isinstance(source, str | Path):
+        raise _whole(str(source), f"it is a {type(source).__name__}; give a file, a folder or the id of a data set")
     path = Path(source).absolute()
     suffix = path.suffix.lower()
-    if path.is_dir():
+    if os.path.isdir(path):
         return _of_datasets(str(source), _saved(path), path)
-    if path.is_file():
+    if os.path.isfile(path):
         if suffix in DELIMITERS:
             return _of_csv(path, DELIMITERS[suffix])
         if suffix == ".jsonl":
@@ -199,6 +252,7 @@ def _saved(folder: Path) -> Dataset | DatasetDict:
 
 
 def _of_datasets(source: str, loaded: Dataset | DatasetDict, folder: Path | None) -> ManifestTable:
+    loaded = loaded.with_format(None)
     if isinstance(loaded, Dataset):
         return ManifestTable(with_encoded_audio(loaded), range(len(loaded)), BY_INDEX, folder)
     numbers = [number for part in loaded.values() for number in range(len(part))]
@@ -212,18 +266,27 @@ def _of_datasets(source: str, loaded: Dataset | DatasetDict, folder: Path | None
 
 def _of_parquet(path: Path) -> ManifestTable:
     try:
-        names = pq.read_schema(path).names
-    except (pa.ArrowException, OSError) as error:
-        raise _whole(path, f"this is not a parquet file: {error}") from error
-    if repeated := _repeated(names):
-        raise ManifestError(str(path), repeated)
-    rows = with_encoded_audio(cast(Dataset, Dataset.from_parquet(str(path))))
+        if faulty := _faulty_names(pq.read_schema(path).names):
+            raise ManifestError(str(path), faulty)
+        rows = with_encoded_audio(cast(Dataset, Dataset.from_parquet(str(path))))
+        rows.data.table.validate(full=True)
+    except ManifestError:
+        raise
+    except Exception as error:  # damaged bytes raise a different class for every kind of damage
+        raise _whole(path, f"this is not a parquet file that can be read: {error.__cause__ or error}") from error
     return ManifestTable(rows, range(len(rows)), BY_INDEX, path.parent)
 
 
-def _repeated(names: Sequence[str]) -> list[Fault]:
+def _faulty_names(names: Sequence[str]) -> list[Fault]:
     counts = Counter(names).items()
-    return [Fault(None, name, f"the file has {count} columns of this name") for name, count in counts if count > 1]
+    faults = [Fault(None, name, f"there are {count} columns of this name") for name, count in counts if count > 1]
+    return faults + [Fault(None, name, "a NUL is not text") for name, _ in counts if NOT_TEXT.search(name)]
+
+
+def _not_utf8(error: UnicodeDecodeError) -> str:
+    """Say where bytes are not UTF-8, by the line that they are in."""
+    line = error.object[error.object.rfind(b"\n", 0, error.start) + 1 :].partition(b"\n")[0]
+    return f"{line[:80].decode('utf-8', 'backslashreplace')!r} is not UTF-8; save the file with the encoding UTF-8"
 
 
 def _of_csv(path: Path, delimiter: str) -> ManifestTable:
@@ -232,25 +295,31 @@ def _of_csv(path: Path, delimiter: str) -> ManifestTable:
     numbers: list[int] = []
     names: list[str] = []
     number = 1
+    content = path.read_bytes()
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, delimiter=delimiter, strict=True)
-            names = next(reader, [])
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise ManifestError(str(path), [Fault(number, None, _not_utf8(error))], BY_HEADED_LINE) from error
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        names = next(reader, [])
+        number = reader.line_num + 1
+        for cells in reader:
+            if len(cells) == len(names):
+                lines.append(cells)
+                numbers.append(number)
+            elif cells:  # else a blank line
+                faults.append(Fault(number, None, f"{len(cells)} cells, but the header has {len(names)}"))
             number = reader.line_num + 1
-            for cells in reader:
-                if len(cells) == len(names):
-                    lines.append(cells)
-                    numbers.append(number)
-                elif cells:  # else a blank line
-                    faults.append(Fault(number, None, f"{len(cells)} cells, but the header has {len(names)}"))
-                number = reader.line_num + 1
-    except (csv.Error, UnicodeDecodeError) as error:
+    except csv.Error as error:
         faults.append(Fault(number, None, f"the file cannot be read from here on: {error}"))
-    faults = [*_repeated(names), *faults]
+    faults = [*_faulty_names(names), *faults]
     if "" in names:
-        faults.append(Fault(1, None, f"column {names.index('') + 1} of the header has no name"))
+        fix = "write the table with `index=False` if that is pandas' index, else name it"
+        faults.append(Fault(1, None, f"column {names.index('') + 1} of the header has no name; {fix}"))
     # An empty cell is a missing value. Of two columns of one name the last stays: there is a fault already.
-    columns = {name: [cells[index] or None for cells in lines] for index, name in enumerate(names)}
+    columns = {name: [row[at] or None for row in lines] for at, name in enumerate(names) if not NOT_TEXT.search(name)}
     rows = _dataset({name: pa.array(cells, pa.string()) for name, cells in columns.items()})
     return ManifestTable(rows, numbers, BY_HEADED_LINE, path.parent, faults=faults, is_text=True)
 
@@ -265,8 +334,10 @@ def _of_jsonl(path: Path) -> ManifestTable:
         try:
             objects.append(_json_object(line))
             numbers.append(number)
-        except ValueError as error:
-            faults.append(Fault(number, None, f"this is not a JSON object: {error}"))
+        except UnicodeDecodeError as error:
+            faults.append(Fault(number, None, _not_utf8(error)))
+        except (ValueError, RecursionError) as error:
+            faults.append(Fault(number, None, f"this is not a JSON object that can be read: {error}"))
     columns: dict[str, pa.Array] = {}
     for name in dict.fromkeys(name for each in objects for name in each):
         columns[name] = _column(name, [each.get(name) for each in objects], numbers, faults)
@@ -275,14 +346,26 @@ def _of_jsonl(path: Path) -> ManifestTable:
 
 def _json_object(line: bytes) -> dict[str, Any]:
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if repeated := [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]:
-            raise ValueError(f"the name {repeated[0]!r} is repeated")
+        if faults := _faulty_names([name for name, _ in pairs]):
+            raise ValueError(str(faults[0]))
         return dict(pairs)
 
     found = json.loads(line.decode("utf-8-sig"), object_pairs_hook=unique)
     if not isinstance(found, dict):
         raise ValueError(f"it is a {type(found).__name__}")
+    if _depth(found) > MAX_DEPTH:
+        raise ValueError(f"its values are nested more than {MAX_DEPTH} deep")
+    if b"\\ud" in line.lower() and NOT_TEXT.search(json.dumps(found, ensure_ascii=False)):
+        raise ValueError("it holds a lone surrogate, such as \\ud800, which is not text")
     return found
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+        depth += 1
+    return depth
 
 
 def _column(name: str, values: list[Any], numbers: Sequence[int], faults: list[Fault]) -> pa.Array:
@@ -291,7 +374,7 @@ def _column(name: str, values: list[Any], numbers: Sequence[int], faults: list[F
     usual = Counter(kind for kind in kinds if kind).most_common(1)
     for index, kind in enumerate(kinds):
         if kind and kind != usual[0][0]:
-            problem = f"{values[index]!r} is {kind}, but most rows have {usual[0][0]}"
+            problem = f"{str(values[index])[:80]!r} is {kind}, but most rows have {usual[0][0]}"
             faults.append(Fault(numbers[index], name, problem))
             values[index] = None
     try:

@@ -259,9 +259,10 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
 }
 
 
-def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> ZeroShot:
+def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str, recordings: int = 0) -> ZeroShot:
     """
-    Check whether a model may have been trained on the corpus that it is judged on, by its record, which may be missing.
+    Check whether a model may have been trained on the corpus that it is judged on, by its record, which may be missing,
+    and by how many `recordings` of the corpus it was trained on, under whatever name.
 
     Names are compared by their letters and digits only, whatever the case, and a recorded name counts in which that of
     the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`.
@@ -269,8 +270,9 @@ def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str) -> Zer
     # The letters of the name, with anything between them that is not a letter or digit, at the start of a word.
     pattern = r"(?<![^\W_])" + r"[\W_]*".join(re.escape(each) for each in corpus.casefold() if each.isalnum())
     recorded = training_corpora or ()
-    if seen := tuple(name for name in recorded if re.search(pattern, name.casefold())):
-        return ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, seen)
+    seen = tuple(name for name in recorded if re.search(pattern, name.casefold()))
+    if seen or recordings:
+        return ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, seen, recordings)
     if not recorded or any(name.casefold() == UNRECORDED for name in recorded):
         return ZeroShot(ZeroShotStatus.UNKNOWN)
     return ZeroShot(ZeroShotStatus.ZERO_SHOT)

@@ -54,7 +54,7 @@ class FileNames:
             raise ValueError(f"no .wav file is named as expected{others}")
         absent = sorted(set(self.speakers) - {row[3] for row in rows})
         if absent:
-            raise ValueError(f"of {len(self.speakers)} speakers, {listed(absent)} have no clip")
+            raise ValueError(f"of {len(self.speakers)} speakers, these have no clip: {listed(absent)}")
         return _checked(rows, self.labels, left_out)
 
 

@@ -17,6 +17,7 @@ from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_mod
 from modeling_smoothclap.encoding_smoothclap import unit_rows
 
 from ..files import Record, write_text
+from ..hub.provenance import recordings_of_checkpoint
 from ..plotting import check_matplotlib
 from ..templating import zero_shot_reason
 from .corpora import zero_shot_status
@@ -215,7 +216,9 @@ def judge(
         seed,
         grouped_by=protocol.grouped_by or "session",
     )
-    zero_shot = zero_shot_status(encoder.training_corpora, protocol.corpus)
+    known = recordings_of_checkpoint(encoder.model.config, encoder._folder)
+    shared = len(known.intersection(file_hashes(task.rows["path"]).values())) if known else 0
+    zero_shot = zero_shot_status(encoder.training_corpora, protocol.corpus, shared)
     if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
         why = zero_shot_reason(zero_shot, encoder.training_corpora, protocol.corpus)
         logger.warning(f"{encoder.name} in {protocol.title}: {zero_shot.status}. {why}")

@@ -45,10 +45,15 @@ class ZeroShotStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """Whether a result is zero-shot; `seen` are the names of its corpus in the checkpoint's record."""
+    """
+    Whether a result is zero-shot.
+
+    `seen` are the names of its corpus in the checkpoint's record, `recordings` counts its clips that were trained on.
+    """
 
     status: ZeroShotStatus
     seen: tuple[str, ...] = ()
+    recordings: int = 0
 
 
 @dataclass(frozen=True)

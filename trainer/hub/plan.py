@@ -42,6 +42,7 @@ RECORDS = {
     Record.STANDARDISATION: "standardisation of the functionals",
     Record.OBJECTIVE: "objective",
     Record.DATA: "training data",
+    Record.RECORDINGS: "training data",
     Record.PROVENANCE: "training data",
     Record.ORIGIN: "starting point of training",
     Record.VERSIONS: "versions of the software",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from accelerate.utils import extract_model_from_parallel
 from datasets import Dataset
 from huggingface_hub import try_to_load_from_cache
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.utils import CONFIG_NAME
+from transformers.utils import CONFIG_NAME, cached_file, logging
 from transformers.utils.hub import extract_commit_hash
 
 from ..data.collator import SmoothCLAPCollator
+from ..data.leakage import recording_hashes
 from ..evaluation.results import versions
 from ..files import Record, write_json, write_text
 
+
+logger = logging.get_logger(__name__)
 
 UNRECORDED = "unrecorded"
 """The name in `training_corpora` of speech whose corpus is not known."""
@@ -80,9 +84,14 @@ class ProvenanceCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Write them in alphabetical order, with those of the model's start."""
+        if UNRECORDED in (corpora := self.corpora()):
+            logger.warning(
+                "Some clips have no `corpus`: results of this model will not be called zero-shot. Add the column, so "
+                "that evaluation knows what the model was trained on."
+            )
         model = extract_model_from_parallel(kwargs["model"])
         config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config
-        config.training_corpora = sorted(corpora_of_start(config) | self.corpora())
+        config.training_corpora = sorted(corpora_of_start(config) | corpora)
         self.first_step = state.global_step
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -102,6 +111,26 @@ class TrainingSources:
     hub_datasets: list[str] = field(default_factory=list)
     feature_encoder: str | None = None
 
+    @cached_property
+    def recordings(self) -> set[str]:
+        """The hashes of the recordings of training and validation."""
+        rows = [self.splits[name] for name in ("train", "validation") if isinstance(self.splits.get(name), Dataset)]
+        return {each for one in rows for each in recording_hashes(one)}
+
+
+def recordings_of_checkpoint(config: Any, folder: Path | None = None) -> set[str]:
+    """
+    Return the SHA-256 of the recordings that a model was trained on, as far as its checkpoint lists them.
+
+    `config` names the folder or Hub id that the model was loaded from; `folder` is that of adapters.
+    """
+    absent = ("gated_repo", "missing_entries", "connection_errors")
+    options: dict[str, Any] = {f"_raise_exceptions_for_{each}": False for each in absent}
+    options["revision"] = getattr(config, "_commit_hash", None)
+    places = {str(place) for place in (getattr(config, "_name_or_path", None), folder) if place}
+    found = [cached_file(place, Record.RECORDINGS, **options) for place in places]
+    return {line for path in found if path for line in Path(path).read_text(encoding="utf-8").split()}
+
 
 def record_training(trainer: Any, folder: str | Path) -> None:
     """Write what was trained, on which data, and how it went: the [`~files.Record`]s that a trainer knows."""
@@ -120,6 +149,8 @@ def record_training(trainer: Any, folder: str | Path) -> None:
     write_json(folder / Record.ORIGIN, describe_origin(config, trainer.sources.hub_datasets))
     write_json(folder / Record.VERSIONS, versions())
     write_text(folder / Record.LOG, yaml.safe_dump(trainer.state.log_history))
+    recordings = trainer.sources.recordings | recordings_of_checkpoint(config)
+    write_text(folder / Record.RECORDINGS, "".join(f"{each}\n" for each in sorted(recordings)))
 
 
 def describe_data(splits: Mapping[str, Any]) -> dict[str, Any]:

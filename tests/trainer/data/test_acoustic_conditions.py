@@ -32,8 +32,8 @@ def rows(tmp_path):
 @pytest.fixture
 def writes(monkeypatch):
     """The files that are written."""
-    written, write = [], acoustic_conditions._write
-    monkeypatch.setattr(acoustic_conditions, "_write", lambda file, *args: (written.append(file), write(file, *args)))
+    written, whole = [], acoustic_conditions.whole_file
+    monkeypatch.setattr(acoustic_conditions, "whole_file", lambda file: written.append(file) or whole(file))
     return written
 
 

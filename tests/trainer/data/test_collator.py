@@ -57,6 +57,15 @@ def test_each_epoch_and_seed_draws_anew_whatever_else_is_in_the_batch(data):
         assert not torch.equal(first["input_values"], other["input_values"])
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_rows_may_hold_a_waveform(data, wrapped):
+    samples = load_audio(data[3]["path"], sampling_rate=16000)
+    waveform = {"array": samples.tolist() if wrapped else samples, "sampling_rate": 16000}
+    row = {name: value for name, value in data[3].items() if name != "path"}
+    made = rows.collator(data, training=False)([row | ({"audio": waveform} if wrapped else waveform)])
+    np.testing.assert_array_equal(made["input_values"][0].numpy(), samples)
+
+
 def test_crops_are_pieces_of_the_clip(data):
     made = batch(rows.collator(data, crops=Crops(0.05)), data, 3)["input_values"][0].numpy()
     whole = load_audio(data[3]["path"], sampling_rate=16000)

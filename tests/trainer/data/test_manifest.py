@@ -1,4 +1,4 @@
-"""Manifests of one's own, from file to checked splits, and manifests that are joined."""
+"""Manifests of one's own, from file to checked splits."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from datasets import Audio, ClassLabel, Dataset, DatasetDict
 
 from smoothclap_trainer.data import manifest_reading
 from smoothclap_trainer.data.clips import read_clip
-from smoothclap_trainer.data.manifest import SCHEMA, check_across, load_manifest
+from smoothclap_trainer.data.manifest import SCHEMA, load_manifest
 from smoothclap_trainer.data.manifest_reading import ManifestError
 from tests.examples.recipes.archive_makers import encoded, tone
 
@@ -181,7 +181,7 @@ def _splits(folder, names):
 
 def test_unknown_splits(folder):
     found = faults(_splits(folder, "train||held out|dev|test|eval|held out"))
-    assert found == [(3, "split"), (4, "split"), (7, "split"), (8, "split")]
+    assert found == [(3, "split"), (4, "split"), (7, "split")]  # that of row 8 is that of row 4
 
 
 def test_a_speaker_of_a_corpus_is_in_one_split(folder):
@@ -295,37 +295,80 @@ def test_a_column_that_looks_like_one_of_ours_is_not_ignored(folder, wrong, righ
     assert places(caught.value) == [(None, wrong)]
 
 
-def manifest(**splits):
-    return DatasetDict({name: Dataset.from_dict(columns) for name, columns in splits.items()})
+def segments(folder, rows, **columns):
+    """A CSV manifest with segments of `wav/0.wav`, which is 0.5 s long."""
+    lines = [",".join(["path", "start", "end", *columns]), *(f"wav/0.wav,{row}" for row in rows)]
+    (folder / "segments.csv").write_text("\n".join(lines))
+    return folder / "segments.csv"
 
 
-def test_manifests_that_can_be_joined():
-    first = manifest(
-        train={"id": ["a", "b"], "path": ["/a", "/a"], "corpus": ["x", None], "speaker": ["1", "2"]},
-        test={"id": ["c"], "path": ["/c"], "corpus": ["x"], "speaker": ["3"]},
+def test_segments_of_one_file(folder):
+    spans = ["0,0.2", "0.2,0.45", "0.3,", ",0.1", ",", "0 days 00:00:00.25,0 days 00:00:00.500"]
+    rows = load_manifest(segments(folder, spans))["train"]
+    assert rows["start"][:] == [0.0, 0.2, 0.3, None, None, 0.25]
+    assert rows["end"][:] == [0.2, 0.45, None, 0.1, None, 0.5]
+    ids = ["#t=0.0,0.2", "#t=0.2,0.45", "#t=0.3,", "#t=0.0,0.1", "", "#t=0.25,0.5"]
+    assert rows["id"][:] == [f"wav/0.wav{name}" for name in ids]
+    assert set(rows["path"]) == {str(folder / "wav/0.wav")}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_segmented_tables_of_audformat(folder, kind):
+    table = pd.DataFrame(
+        {
+            "file": ["wav/0.wav", "wav/0.wav", "wav/1.wav"],
+            "start": pd.to_timedelta([0, 0.25, 0], unit="s"),
+            "end": pd.to_timedelta([0.25, 0.5, None], unit="s"),
+        }
     )
-    nameless = manifest(test={"id": ["d", "e"], "path": [None, "/e"], "speaker": ["1", "2"]})
-    other = manifest(test={"id": ["f", "g"], "corpus": ["y", "x"], "speaker": ["1", None]})
-    check_across([first, nameless, other, manifest(train={"id": ["h"], "path": ["/a"]})])
-    check_across([])
+    path = folder / f"db.segments.{kind}"
+    table.to_csv(path, index=False) if kind == "csv" else table.set_index(list(table)).assign(x=1).to_parquet(path)
+    rows = load_manifest(path, columns={"path": "file"})["train"]
+    assert (rows["start"][:], rows["end"][:]) == ([0.0, 0.25, 0.0], [0.25, 0.5, None])
+    assert rows["id"][2] == "wav/1.wav"
 
 
-def test_what_keeps_manifests_from_being_joined():
-    first = manifest(
-        train={"id": ["a", "b"], "path": ["/x/a", "/x/b"], "corpus": ["x", "x"], "speaker": ["1", "2"]},
-        test={"id": ["c"], "path": ["/x/c"], "corpus": ["x"], "speaker": ["3"]},
-    )
-    second = manifest(
-        validation={"id": ["a", "d"], "path": ["/y/../x/b", "/x/d"], "corpus": ["x", "x"], "speaker": ["1", "1"]},
-        test={"id": ["c"], "path": ["/x/c"], "corpus": ["x"], "speaker": ["3"]},
-    )
+def test_impossible_segments(folder):
+    spans = ["-0.1,0.2", "0.3,0.2", "0.2,0.2", "0.1,0.7", "0.7,", "half,0.2", "0.1,nan", "0.1,0.45"]
+    found = faults(segments(folder, spans))
+    assert found == [(2, "start"), (3, "end"), (4, "end"), (5, "end"), (6, "start"), (7, "start"), (8, "end")]
+    assert faults(segments(folder, ["0.1,0.3,10"], duration=0)) == [(2, "duration")]  # that of another recording
+    load_manifest(segments(folder, ["0.1,0.3,0.2", "0.2,,0.3"], duration=0))
+
+
+def test_names_are_stripped_and_composed(folder):
+    columns = {
+        "label": ["happy", "happy ", " happy", "sad"],
+        "speaker": ["Ju\u0308rgen", "Jürgen", "s1", "s1 "],
+        "corpus": ["x ", "x", "x", " x"],
+        "split": ["train ", "train", "train", " train"],
+    }
+    rows = load_manifest(table(folder, **columns))["train"]
+    assert rows["label"][:] == ["happy", "happy", "happy", "sad"]
+    assert rows["speaker"][:] == ["Jürgen", "Jürgen", "s1", "s1"]
+    assert rows["corpus"][:] == ["x"] * 4
+    assert faults(table(folder, speaker=["s1", "s1 "], split=["train", "test"])) == [(3, "speaker")]
+
+
+def test_an_unknown_label_is_one_fault_that_names_the_cure(folder):
+    calm = table(folder, EmoClass=["calm down", "calm down", "happy", "calm down"])
+    with pytest.raises(ManifestError, match=re.escape("{label: EmoClass}")) as caught:
+        load_manifest(calm, columns={"emotion": "EmoClass"})
+    assert places(caught.value) == [(2, "emotion")]
+    assert "row 3, 5" in caught.value.faults[0].problem
     with pytest.raises(ManifestError) as caught:
-        check_across([first, second])
-    found = [(fault.part, fault.row, fault.column) for fault in caught.value.faults]
-    assert found == [
-        ("validation of manifest 2", 0, "id"),
-        ("validation of manifest 2", 0, "speaker"),
-        ("validation of manifest 2", 0, "path"),
-        ("test of manifest 2", 0, "id"),
-    ]
-    assert "row 0 of split 'train of manifest 1'" in caught.value.faults[0].problem
+        load_manifest(table(folder, emotion=["x", "y", "x", "y"]))
+    assert places(caught.value) == [(2, "emotion"), (3, "emotion")]
+    assert str(caught.value).count("'surprised'") == 1  # the known ones are listed once
+
+
+def test_paths_of_windows(folder):
+    (folder / "x.csv").write_text("path\nwav\\0.wav\nwav\\1.wav\n")
+    with pytest.raises(ManifestError, match="backslash") as caught:
+        load_manifest(folder / "x.csv")
+    assert places(caught.value) == [(2, "path")]
+
+
+def test_times_under_other_names_are_reported(folder, logs):
+    load_manifest(table(folder, StartTime=["00:16:16,059"]))
+    assert "StartTime" in logs.text

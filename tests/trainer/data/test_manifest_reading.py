@@ -61,11 +61,20 @@ def test_malformed_tables(tmp_path, text, faults, rows):
 
 
 def test_text_in_another_encoding(tmp_path):
-    (tmp_path / "x.csv").write_bytes("path\ngrün.wav\n".encode("latin-1"))
-    assert len(read_source(tmp_path / "x.csv").faults) == 1
+    (tmp_path / "x.csv").write_bytes("path,text\na.wav,a\n\nb.wav,b\ngrün.wav,c\n".encode("latin-1"))
+    with pytest.raises(ManifestError, match="UTF-8") as caught:
+        read_source(tmp_path / "x.csv")
+    assert places(caught.value) == [(5, None)]
     (tmp_path / "x.jsonl").write_bytes('{"path": "grün.wav"}\n{"path": "b.wav"}\n'.encode("latin-1"))
     found = read_source(tmp_path / "x.jsonl")
     assert (places(found), found.rows["path"][:]) == ([(1, None)], ["b.wav"])
+    assert "UTF-8" in found.faults[0].problem
+
+
+def test_the_index_of_pandas(tmp_path):
+    pd.DataFrame({"path": ["a.wav"]}).to_csv(tmp_path / "x.csv")
+    (fault,) = read_source(tmp_path / "x.csv").faults
+    assert (fault.row, "index=False" in fault.problem) == (1, True)
 
 
 def test_json_lines(tmp_path):

@@ -58,7 +58,7 @@ def test_file_names_that_are_not_there(tmp_path):
     with pytest.raises(ValueError, match="another form: 2"):
         NAMES.read(tmp_path)
     touch(tmp_path, "ajoy.wav")
-    with pytest.raises(ValueError, match="2 speakers, B "):
+    with pytest.raises(ValueError, match=r"2 speakers.*: B$"):
         NAMES.read(tmp_path)
 
 
@@ -70,7 +70,7 @@ def test_a_clip_in_two_folders_is_a_fault(tmp_path):
 
 def test_long_lists_are_cut(tmp_path):
     reader = FileNames(NAMES.pattern, NAMES.labels, tuple("ABCDEFGHI"))
-    with pytest.raises(ValueError, match="9 speakers, B, C, D, E, F and 3 more"):
+    with pytest.raises(ValueError, match=r"9 speakers.*: B, C, D, E, F and 3 more"):
         reader.read(touch(tmp_path, "ajoy.wav"))
 
 
@@ -164,7 +164,7 @@ def test_ravdess_unpacks_in_two_ways_and_songs_are_left_out(tree):
     assert len(whole) == 24
     assert (whole.attrs["left_out"], speech.attrs["left_out"]) == ({"song": 1}, {})
     assert cells(whole, "id", "label", "speaker")[0] == ["03-01-01-01-01-01-01", "01", "01"]
-    with pytest.raises(ValueError, match="24 speakers, 01, 03, 04, 05, 06 and 18 more"):
+    with pytest.raises(ValueError, match=r"24 speakers.*: 01, 03, 04, 05, 06 and 18 more"):
         read("ravdess", folder / "Audio_Speech_Actors_01-24/Actor_02")
 
 

@@ -19,6 +19,7 @@ from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sen
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
 from smoothclap_trainer.evaluation.tasks import Task, read_task
+from smoothclap_trainer.files import Record, file_sha256
 from tests import tiny
 from tests.corpus_trees import build_tree
 from tests.trainer.evaluation.made_up_results import made_up_results, protocol
@@ -215,6 +216,16 @@ def test_whether_it_is_zero_shot_is_said(tasks, tmp_path, logs):
         assert found.models[0].training_corpora == recorded
         assert found.tasks[0].results[0].zero_shot.status == status
         assert (found.why(found.tasks[0], found.tasks[0].results[0]) in logs.text) == (status == "not zero-shot")
+
+
+def test_a_recording_of_training_is_not_zero_shot_under_any_name_of_its_corpus(tasks, tmp_path):
+    folder = tiny.checkpoint(tmp_path / "seen", "whisper")
+    config = json.loads((folder / "config.json").read_text())
+    for corpora in (["others"], ["unrecorded"]):
+        (folder / "config.json").write_text(json.dumps(config | {"training_corpora": corpora}))
+        (folder / Record.RECORDINGS).write_text(f"{file_sha256(tasks[0].rows['path'][1])}\n")
+        found = evaluate(folder, tasks[0], bootstrap_samples=1).tasks[0].results[0].zero_shot
+        assert found.status == "not zero-shot"
 
 
 def test_what_cannot_be_evaluated(tasks, models, tmp_path):

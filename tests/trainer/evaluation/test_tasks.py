@@ -10,8 +10,7 @@ import yaml
 from datasets import DatasetDict
 
 from smoothclap_trainer.config import SettingsError
-from smoothclap_trainer.data.captions.english import WORDINGS as ENGLISH
-from smoothclap_trainer.data.captions.german import WORDINGS as GERMAN
+from smoothclap_trainer.data.captions import LANGUAGES
 from smoothclap_trainer.data.manifest import load_manifest
 from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
 from smoothclap_trainer.evaluation.tasks import (
@@ -390,7 +389,9 @@ def test_clips_must_be_files(folder):
     assert "1 clips are bytes" in problem(write(folder, manifest="clips.parquet"))
 
 
-@pytest.mark.parametrize(("name", "wordings"), [("own_task", ENGLISH), ("own_task_de", GERMAN)])
+@pytest.mark.parametrize(
+    ("name", "wordings"), [("own_task", LANGUAGES["en"].wordings), ("own_task_de", LANGUAGES["de"].wordings)]
+)
 def test_the_examples(folder, name, wordings):
     text = (CONFIGS / f"{name}.yaml").read_text()
     language = yaml.safe_load(text)["language"]

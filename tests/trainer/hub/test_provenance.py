@@ -144,6 +144,13 @@ def begin(model, corpora):
     ProvenanceCallback(lambda: set(corpora)).on_train_begin(None, TrainerState(), None, model=model)
 
 
+def test_clips_without_a_corpus_are_reported_when_training_begins(logs):
+    begin(tiny.model(), ["queen"])
+    assert logs.text == ""
+    begin(tiny.model(), [UNRECORDED, "queen"])
+    assert "`corpus`" in logs.text
+
+
 def test_the_record_survives_saving_loading_and_training_on(tmp_path):
     model = tiny.model()
     begin(model, ["queen", "drascula"])

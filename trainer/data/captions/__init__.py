@@ -1,44 +1,14 @@
 """Captions that describe how a clip sounds, and the tag text that soft targets compare."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from . import english, german
 from .labels import category
 from .thresholds import GROUPS, Thresholds
+from .wordings import LANGUAGES, Language
 
-
-@dataclass(frozen=True)
-class Language:
-    """
-    Everything that captions in one language are made from.
-
-    Args:
-        wordings (`dict[str, dict[str, tuple[str, ...]]]`): Group to level to phrases; `{person}` stands for the
-            speaker.
-        persons (`dict[str, tuple[str, ...]]`): Gender, or `"unknown"`, to words for the speaker. If the gender is
-            unknown, "she" and "he" are among them and mean nothing.
-        frames (`tuple[str, ...]`): What any caption is put into; `{}` stands for the phrases.
-        noun_frames (`tuple[str, ...]`): What a caption may also be put into if all its phrases start with an article.
-        articles (`tuple[str, ...]`): Those articles.
-        conjunction (`str`): What joins two phrases when it is not a comma.
-    """
-
-    wordings: dict[str, dict[str, tuple[str, ...]]]
-    persons: dict[str, tuple[str, ...]]
-    frames: tuple[str, ...]
-    noun_frames: tuple[str, ...]
-    articles: tuple[str, ...]
-    conjunction: str
-
-
-LANGUAGES = {
-    name: Language(words.WORDINGS, words.PERSONS, words.FRAMES, words.NOUN_FRAMES, words.ARTICLES, words.AND)
-    for name, words in (("en", english), ("de", german))
-}
 
 CAPTION_GROUPS = ("emotion", "gender", *GROUPS)
 """All that captions may mention, in the order of tags and of full captions: ParaCLAP's groups and `rate`, ours."""
@@ -109,8 +79,7 @@ def caption(
     """
     Draw a caption: 1 to `max_phrases` of the clip's groups, each in one of its wordings, in random order.
 
-    The emotion is always mentioned if it is known (ParaCLAP). All randomness is torch's, so that a seeded or resumed
-    `Trainer` makes the same captions again.
+    The emotion is always mentioned if it is known (ParaCLAP).
 
     Args:
         levels (`Mapping[str, str]`): From [`row_levels`].
@@ -120,18 +89,6 @@ def caption(
 
     Raises:
         ValueError: `levels` is empty, a level has no wordings, or `max_phrases` is below 1.
-
-    Example:
-
-    ```python
-    >>> import torch
-    >>> from smoothclap_trainer.data.captions import caption
-    >>> generator = torch.Generator().manual_seed(0)
-    >>> one = caption({"pitch": "low", "rate": "high"}, generator=generator)
-    >>> one == caption({"pitch": "low", "rate": "high"}, generator=generator.manual_seed(0))
-    True
-
-    ```
     """
     data = language_data(language)
     if not levels:
@@ -152,11 +109,10 @@ def caption(
 
 def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
     """
-    Return the one fixed caption of a clip: all its groups in the order of [`CAPTION_GROUPS`], each in its first
-    wording.
+    Return the one fixed caption of a clip, such as "a sad voice, a woman speaking, a low voice, fast speech".
 
-    For instance "a sad voice, a woman speaking, a low voice, fast speech". How wordings are joined is ParaCLAP's; order
-    and first wording are this project's choice. A `ValueError` if `levels` is empty or a level has no wordings.
+    It has all groups in the order of [`CAPTION_GROUPS`], each in its first wording (our choice). A `ValueError` if
+    `levels` is empty or a level has no wordings.
     """
     if not levels:
         raise ValueError("a caption needs at least one level; got none")
@@ -167,10 +123,9 @@ def full_caption(levels: Mapping[str, str], language: str = "en") -> str:
 
 def tag_text(levels: Mapping[str, str]) -> str:
     """
-    Write a clip's levels, in any order, as the one English tag text that soft targets compare.
+    Return the tag text that soft targets compare, such as "happy, female, low pitch, normal intensity".
 
-    For instance "happy, female, low pitch, normal intensity". A `ValueError` if `levels` is empty or has an unknown
-    group.
+    A `ValueError` if `levels` is empty or has an unknown group.
     """
     if not levels or set(levels) - set(CAPTION_GROUPS):
         raise ValueError(f"cannot word tags of {dict(levels)}; known groups are {list(CAPTION_GROUPS)}")

@@ -1,6 +1,6 @@
 """Labels of emotion and gender as data sets write them, and the categories that captions have wordings for."""
 
-from .english import WORDINGS
+from .wordings import LANGUAGES
 
 
 EMOTION_ALIASES = {
@@ -23,8 +23,15 @@ EMOTION_ALIASES = {
     "no_agreement": "no agreement",
 }
 GENDER_ALIASES = {"f": "female", "m": "male", "nonbinary": "non-binary"}
+ALIASES = {"emotion": EMOTION_ALIASES, "gender": GENDER_ALIASES}
+WORDINGS = LANGUAGES["en"].wordings
 CLASSLESS = ("no agreement", "other")
 """Emotions that captions may mention but that are not a class: clips with them have no known emotion in common."""
+
+
+def known_names(group: str) -> list[str]:
+    """List the categories of `"emotion"` or `"gender"` and their other names, in alphabetical order."""
+    return sorted({*WORDINGS[group], *ALIASES[group]})
 
 
 def category(label: str, group: str) -> str:
@@ -33,13 +40,11 @@ def category(label: str, group: str) -> str:
 
     `label` is as a data set has it, or a common other name; case does not matter. A `ValueError` if it is unknown.
     """
-    aliases = EMOTION_ALIASES if group == "emotion" else GENDER_ALIASES
     plain = label.strip().lower()
-    plain = aliases.get(plain, plain)
-    known = WORDINGS[group]
-    if plain not in known:
+    plain = ALIASES[group].get(plain, plain)
+    if plain not in WORDINGS[group]:
         raise ValueError(
-            f"unknown {group} {label!r}; known are {sorted({*known, *aliases})}; map the label to one of them, or add "
+            f"unknown {group} {label!r}; known are {known_names(group)}; map the label to one of them, or add "
             f"wordings for it to LANGUAGES[...].wordings[{group!r}]"
         )
     return plain

@@ -42,60 +42,55 @@ RATED_GROUPS: dict[str, tuple[str, ...]] = {
 """Dimensions that people rated: used if the rows have them, and a row may lack its rating."""
 
 GROUPS = {**ACOUSTIC_GROUPS, **RATED_GROUPS}
+COLUMNS = sorted(column for columns in GROUPS.values() for column in columns)
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """
-    Lower and upper threshold of each column: at or below `low` a value is low, at or above `high` it is high.
-
-    Example:
-
-    ```python
-    >>> import pandas as pd
-    >>> from smoothclap_trainer.data.captions.thresholds import Thresholds
-    >>> thresholds = Thresholds.fit(pd.DataFrame({"duration": [float(n) for n in range(11)]}))
-    >>> thresholds.low, thresholds.high
-    ({'duration': 3.0}, {'duration': 7.0})
-    >>> thresholds.levels({"duration": 7.0})
-    {'duration': 'high'}
-
-    ```
-    """
+    """Bounds of each column: at or below `low` a value is low, at or above `high` it is high."""
 
     low: dict[str, float]
     high: dict[str, float]
     num_rows: int
     quantiles: tuple[float, float] = QUANTILES
 
+    def __post_init__(self) -> None:
+        if not 0 < self.quantiles[0] < self.quantiles[1] < 1:
+            raise ValueError(f"quantiles must rise between 0 and 1, got {self.quantiles}")
+        if self.low.keys() != self.high.keys() or self.low.keys() - {*COLUMNS}:
+            raise ValueError(f"columns are {sorted({*self.low, *self.high})}; give low and high of some of {COLUMNS}")
+        for column, low in self.low.items():
+            high = self.high[column]
+            if not -np.inf < low <= high < np.inf:
+                raise ValueError(f"column {column!r} is low up to {low} and high from {high}; fit them again")
+
     @classmethod
     def fit(cls, rows: "Dataset | pd.DataFrame", quantiles: tuple[float, float] = QUANTILES) -> "Thresholds":
         """
         Fit thresholds on TRAINING rows, for every group whose columns are there and vary.
 
-        A group with a column whose lower and upper threshold are equal, such as `duration` of clips that all have one
-        length, means nothing: it is left out, with a warning, and captions and tags do not mention it. Quantiles are
-        interpolated linearly.
+        A value is low or high by its rank among the rows, from 0 to 1, as in ParaCLAP, which ranks with scikit-learn's
+        `QuantileTransformer`: equal values have the mean of their ranks, except that the smallest is 0 and the largest
+        1. Between values, ranks are interpolated. A group with a column that does not vary is left out, with a warning;
+        so is (our choice) an acoustic one whose smallest or largest value is that of most rows, such as the `duration`
+        of clips that were cut to one length.
 
         Raises:
             ValueError: No group's columns are there, none varies, or a column of acoustic values has gaps.
         """
-        if not 0 < quantiles[0] < quantiles[1] < 1:
-            raise ValueError(f"quantiles must rise between 0 and 1, got {quantiles}")
-        known = [column for columns in GROUPS.values() for column in columns]
-        table = as_table(rows, known)
+        table = as_table(rows, COLUMNS)
         groups = [group for group, columns in GROUPS.items() if set(columns) <= set(table.columns)]
         if not groups:
-            raise ValueError(f"the rows have none of the columns that thresholds are fitted on: {sorted(known)}")
+            raise ValueError(f"the rows have none of the columns that thresholds are fitted on: {COLUMNS}")
         low: dict[str, float] = {}
         high: dict[str, float] = {}
         for group in groups:
-            found = {column: _quantiles(table[column], quantiles, group in RATED_GROUPS) for column in GROUPS[group]}
-            if alike := [column for column, (lower, upper) in found.items() if not lower < upper]:
+            found = {column: _bounds(table[column], quantiles, group in RATED_GROUPS) for column in GROUPS[group]}
+            if alike := [column for column, pair in found.items() if pair is None]:
                 logger.warning(f"{group} is left out of captions and tags: column {alike[0]!r} hardly varies.")
                 continue
-            low |= {column: lower for column, (lower, _) in found.items()}
-            high |= {column: upper for column, (_, upper) in found.items()}
+            low |= {column: pair[0] for column, pair in found.items() if pair}
+            high |= {column: pair[1] for column, pair in found.items() if pair}
         if not low:
             raise ValueError(f"no column varies enough to be binned over {len(table)} rows; give more, or other, clips")
         return cls(low=low, high=high, num_rows=len(table), quantiles=quantiles)
@@ -152,8 +147,8 @@ class Thresholds:
             raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error
 
 
-def _quantiles(column: "pd.Series", quantiles: tuple[float, float], rated: bool) -> tuple[float, float]:
-    """Return two quantiles of a column; of ratings, those that are there, and NaN if there is none."""
+def _bounds(column: "pd.Series", quantiles: tuple[float, float], rated: bool) -> tuple[float, float] | None:
+    """Return the largest low and the smallest high value of a column, of ratings those that are there."""
     values = column.astype("float64")
     if rated:
         values = values.dropna()
@@ -162,4 +157,20 @@ def _quantiles(column: "pd.Series", quantiles: tuple[float, float], rated: bool)
             f"column {column.name!r} has missing or infinite values in {int((~np.isfinite(values)).sum())} of "
             f"{len(values)} rows; leave those rows out"
         )
-    return float(values.quantile(quantiles[0])), float(values.quantile(quantiles[1]))
+    smallest, largest = values.min(), values.max()
+    lower, upper = (float(values.quantile(quantile)) for quantile in quantiles)
+    if not smallest < largest or (not rated and lower == upper in (smallest, largest)):
+        return None
+    if _rank(values, lower, quantiles[0]) > quantiles[0]:
+        lower = float(np.nextafter(lower, -np.inf))
+    if _rank(values, upper, quantiles[1]) < quantiles[1]:
+        upper = float(np.nextafter(upper, np.inf))
+    return lower, upper
+
+
+def _rank(values: "pd.Series", value: float, quantile: float) -> float:
+    """Return the rank of a value, which is at a quantile: that, unless several of the values are equal to it."""
+    if value in (values.min(), values.max()):
+        return float(value == values.max())
+    below, equal = int((values < value).sum()), int((values == value).sum())
+    return quantile if equal < 2 else (below + (equal - 1) / 2) / (len(values) - 1)

@@ -2,8 +2,14 @@
 
 import pytest
 
-from smoothclap_trainer.data.captions.english import WORDINGS
-from smoothclap_trainer.data.captions.labels import CLASSLESS, EMOTION_ALIASES, GENDER_ALIASES, category, emotion_class
+from smoothclap_trainer.data.captions.labels import (
+    CLASSLESS,
+    EMOTION_ALIASES,
+    GENDER_ALIASES,
+    WORDINGS,
+    category,
+    emotion_class,
+)
 
 
 @pytest.mark.parametrize(

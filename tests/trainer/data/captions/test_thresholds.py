@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from datasets import Dataset
+from sklearn.preprocessing import QuantileTransformer
 
 from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS, Thresholds
 
@@ -68,6 +69,53 @@ def test_rated_dimensions_may_have_gaps_and_acoustic_values_may_not():
         Thresholds.fit(rows.assign(duration=[1.0, 2, None, 4, 5, 6]))
 
 
+def paraclap(values):
+    """ParaCLAP's rule: the ranks of scikit-learn's transformer, binned."""
+    transformer = QuantileTransformer(n_quantiles=len(values), subsample=None)
+    ranks = transformer.fit_transform(np.array(values, dtype=float)[:, None])[:, 0]
+    return ["low" if rank <= 0.3 else "high" if rank >= 0.7 else "normal" for rank in ranks]
+
+
+def binned(values, column="arousal"):
+    thresholds = Thresholds.fit(pd.DataFrame({column: np.array(values, dtype=float)}))
+    return [thresholds.levels({column: float(value)})[column] for value in values]
+
+
+@pytest.mark.parametrize(
+    ("scale", "counts", "expected"),
+    [
+        ([1, 4, 7], [10, 60, 30], ["low", "normal", "high"]),
+        ([1, 4, 7], [35, 40, 25], ["low", "normal", "high"]),
+        ([1, 2, 3, 4, 5], [5, 15, 55, 20, 5], ["low", "low", "normal", "high", "high"]),
+        ([1, 7], [80, 20], ["low", "high"]),
+        ([1, 2, 7], [2, 96, 2], ["low", "normal", "high"]),
+        ([1, 2, 3, 4, 5], [30, 20, 20, 20, 10], ["low", "normal", "normal", "high", "high"]),
+    ],
+)
+def test_ratings_on_coarse_scales_are_binned_as_in_paraclap(scale, counts, expected):
+    ratings = np.repeat(scale, counts)
+    assert [binned(ratings)[np.flatnonzero(ratings == value)[0]] for value in scale] == expected
+    assert binned(ratings) == paraclap(ratings)
+
+
+def test_random_scales_and_continuous_ratings_are_binned_as_in_paraclap():
+    generator = np.random.default_rng(0)
+    for points in (3, 5, 7, 9):
+        ratings = generator.choice(points, size=203, p=generator.dirichlet(np.ones(points)))
+        assert binned(ratings) == paraclap(ratings)
+    ratings = generator.normal(size=400)
+    assert binned(ratings) == paraclap(ratings)
+    low, high = np.quantile(ratings, [0.3, 0.7])
+    assert binned(ratings) == ["low" if value <= low else "high" if value >= high else "normal" for value in ratings]
+
+
+def test_clips_of_one_length_have_no_long_and_short_ones(logs):
+    durations = pd.DataFrame({"duration": [3.0] * 9 + [1.0], "valence": range(10)})
+    assert set(Thresholds.fit(durations).low) == {"valence"}
+    assert "duration" in logs.text
+    assert set(binned([1.0, *[2.0] * 8, 3.0], "duration")) == {"low", "normal", "high"}
+
+
 def test_saved_and_loaded_thresholds_are_equal(tmp_path):
     generator = np.random.default_rng(0)
     columns = [column for columns in ACOUSTIC_GROUPS.values() for column in columns]
@@ -76,10 +124,30 @@ def test_saved_and_loaded_thresholds_are_equal(tmp_path):
     assert Thresholds.load(tmp_path / "thresholds.json") == thresholds
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", '{"columns": {"duration": 3}}', '{"num_rows": 3}'])
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "[]", '{"columns": {"duration": 3}}', '{"num_rows": 3}'],
+)
 def test_other_files_are_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "thresholds.json").write_text(content)
+    with pytest.raises(ValueError, match=r"thresholds\.json"):
+        Thresholds.load(tmp_path / "thresholds.json")
+
+
+@pytest.mark.parametrize(
+    ("column", "low", "high", "quantiles"),
+    [
+        ("duration", math.nan, 2.0, [0.3, 0.7]),
+        ("duration", 1.0, math.inf, [0.3, 0.7]),
+        ("duration", 3.0, 2.0, [0.3, 0.7]),
+        ("duration", 1.0, 2.0, [0.7, 0.3]),
+        ("length", 1.0, 2.0, [0.3, 0.7]),
+    ],
+)
+def test_impossible_thresholds_are_refused(tmp_path, column, low, high, quantiles):
+    content = {"num_rows": 3, "quantiles": quantiles, "columns": {column: {"low": low, "high": high}}}
+    (tmp_path / "thresholds.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"thresholds\.json"):
         Thresholds.load(tmp_path / "thresholds.json")
 
