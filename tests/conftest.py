@@ -1,14 +1,17 @@
-"""What every test has: no network, one thread, a fixed seed; and the fixtures `logs` and `ffmpeg`."""
+"""What every test has: no network, no files of a model hub, one thread, a fixed seed; and the fixtures `logs` and `ffmpeg`."""
 
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 
 # Read when the libraries are imported, so they are set before.
+HUB = tempfile.TemporaryDirectory(prefix="smoothclap-hub-", ignore_cleanup_errors=True)
+os.environ["HF_HOME"] = HUB.name
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")

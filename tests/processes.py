@@ -82,9 +82,17 @@ class Script:
 
 @contextmanager
 def script(
-    path: Path | str, arguments: Sequence[str], folder: Path, world_size: int = 1, **environment: str
+    path: Path | str,
+    arguments: Sequence[str],
+    folder: Path,
+    world_size: int = 1,
+    work: Path | None = None,
+    **environment: str,
 ) -> Iterator[Script]:
-    """Run a script (`python path`) or a module (`python -m path`), or several as torchrun does; kill what is left."""
+    """Run a script (`python path`) or a module (`python -m path`), or several as torchrun does; kill what is left.
+
+    What they print goes to `folder`; they run in the folder `work`, or where this process does.
+    """
     context = _forkserver()
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
@@ -94,7 +102,7 @@ def script(
         places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size}
         places |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         set_here = environment | ({name: str(value) for name, value in places.items()} if world_size > 1 else {})
-        processes.append(context.Process(target=_script, args=(path, arguments, log, set_here)))
+        processes.append(context.Process(target=_script, args=(path, arguments, log, work, set_here)))
     try:
         for process in processes:
             process.start()
@@ -111,11 +119,15 @@ def _forkserver() -> Any:
     return context
 
 
-def _script(path: Path | str, arguments: Sequence[str], log: Path, environment: dict[str, str]) -> None:
+def _script(
+    path: Path | str, arguments: Sequence[str], log: Path, work: Path | None, environment: dict[str, str]
+) -> None:
     with log.open("w") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     os.environ.update(environment)
+    if work is not None:
+        os.chdir(work)
     torch.set_num_threads(1)
     sys.argv = [str(path), *arguments]
     try:
