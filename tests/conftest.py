@@ -1,5 +1,6 @@
-"""What every test has: no network, no files of a model hub, one thread, a fixed seed; and the fixtures `logs` and `ffmpeg`."""
+"""What every test has: no network, an empty cache of the hub, one thread, a fixed seed; and two fixtures."""
 
+import atexit
 import os
 import shutil
 import sys
@@ -10,8 +11,8 @@ import pytest
 
 
 # Read when the libraries are imported, so they are set before.
-HUB = tempfile.TemporaryDirectory(prefix="smoothclap-hub-", ignore_cleanup_errors=True)
-os.environ["HF_HOME"] = HUB.name
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="smoothclap-hub-")
+atexit.register(shutil.rmtree, os.environ["HF_HOME"], ignore_errors=True)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")

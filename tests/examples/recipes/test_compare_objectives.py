@@ -100,7 +100,7 @@ def test_what_is_wrong_is_said_without_a_traceback(script, given, tmp_path, monk
     config, arguments = given
     (tmp_path / "train.py").write_text("raise SystemExit('out of paper')")
     monkeypatch.setattr(script, "TRAINING", [str(tmp_path / "train.py")])
-    with pytest.raises(SystemExit, match="(?s)-seed0.*out of paper"):
+    with pytest.raises(SystemExit, match=r"(?s)-seed0.*out of paper"):
         script.main(config, replace(arguments, output=str(tmp_path / "out")))
     with pytest.raises(SystemExit, match=str(tmp_path)):
         script.main(config, replace(arguments, speech=str(tmp_path)))
