@@ -3,9 +3,6 @@
 import os
 import pickle
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +25,6 @@ from tests.modeling_smoothclap.paraclap import (
 )
 
 
-REPOSITORY = Path(__file__).parents[2]
 LABELS = ["a low voice", "a high voice", "eine leise, traurige Stimme"]
 MARKER = "audio_projection.linear1.weight"
 
@@ -300,18 +296,14 @@ def test_output_that_is_a_file(refusal, tmp_path, original):
     assert message == "Cannot write to TMP/out (File exists); choose another directory."
 
 
-# The command itself, in processes of its own.
+# The command itself
 
 
-def test_command_writes_a_directory_that_carries_its_code(original, folders, tmp_path):
+def test_command_writes_a_directory_that_carries_its_code(original, folders, tmp_path, logs):
     path, (audio, text) = save_checkpoint(tmp_path, original.state_dict(), old_weight_norm, wrapped), folders
     output = tmp_path / "new" / "out"
-    command = [sys.executable, "-m", "modeling_smoothclap.convert_to_hf", path, output]
-    command += ["--audio-config", audio, "--text-config", text]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "Left out on purpose: text_branch.base.pooler.dense.weight" in done.stderr
-    assert done.stderr.endswith(f"Wrote the model and its processor to {output}.\n")
+    assert main(list(map(str, [path, output, "--audio-config", audio, "--text-config", text]))) == 0
+    assert "text_branch.base.pooler.dense.weight" in logs.text
     written = {file.name for file in output.iterdir()}
     assert {"config.json", "model.safetensors", "processor_config.json", "tokenizer.json"} <= written
     modules = ["configuration", "modeling", "towers", "loss", "feature_extraction", "processing"]
