@@ -124,7 +124,7 @@ def faulty(row, value):
 
 
 def test_the_wrong_audio_is_refused():
-    with pytest.raises(ValueError, match="A wav2vec2 tower takes `input_values`"):
+    with pytest.raises(ValueError, match="`input_values`"):
         classifier()(input_features=torch.zeros(1, 40, 20))
 
 
@@ -153,7 +153,7 @@ def test_transformers_own_clap_is_refused():
     clap = ClapModel.__new__(ClapModel)
     torch.nn.Module.__init__(clap)
     clap.config = ClapConfig()
-    with pytest.raises(ValueError, match="audio half of a ClapModel does not fit here: pass a SmoothCLAPModel"):
+    with pytest.raises(ValueError, match="ClapModel"):
         SmoothCLAPForAudioClassification.from_dual_encoder(clap, weights(), NAMES)
 
 
