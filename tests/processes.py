@@ -25,14 +25,14 @@ import torch.multiprocessing as mp
 def run(function: Callable, folder: Any, *args: Any, world_size: int = 2, seconds: float = 120) -> None:
     """Calls `function(rank, *args)` in every process. Fails with a process's traceback, or when time is up."""
     store = f"file://{folder}/store-{function.__name__}"
-    _forkserver()
-    context = mp.start_processes(
+    context()
+    running = mp.start_processes(
         _main, (function, store, world_size, args), nprocs=world_size, join=False, start_method="forkserver"
     )
     deadline = time.monotonic() + seconds
-    while not context.join(timeout=1):  # which returns whenever one process has ended
+    while not running.join(timeout=1):  # which returns whenever one process has ended
         if time.monotonic() > deadline:
-            for process in context.processes:
+            for process in running.processes:
                 process.kill()
             raise TimeoutError(f"{function.__name__} hung for {seconds} s in {world_size} processes")
 
@@ -82,10 +82,18 @@ class Script:
 
 @contextmanager
 def script(
-    path: Path | str, arguments: Sequence[str], folder: Path, world_size: int = 1, **environment: str
+    path: Path | str,
+    arguments: Sequence[str],
+    folder: Path,
+    world_size: int = 1,
+    work: Path | None = None,
+    **environment: str,
 ) -> Iterator[Script]:
-    """Run a script (`python path`) or a module (`python -m path`), or several as torchrun does; kill what is left."""
-    context = _forkserver()
+    """Run a script (`python path`) or a module (`python -m path`), or several as torchrun does; kill what is left.
+
+    What they print goes to `folder`; they run in the folder `work`, or where this process does.
+    """
+    forks = context()
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
     logs = [folder / f"rank-{rank}.txt" for rank in range(world_size)]
@@ -94,7 +102,7 @@ def script(
         places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size}
         places |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         set_here = environment | ({name: str(value) for name, value in places.items()} if world_size > 1 else {})
-        processes.append(context.Process(target=_script, args=(path, arguments, log, set_here)))
+        processes.append(forks.Process(target=_script, args=(path, arguments, log, work, set_here)))
     try:
         for process in processes:
             process.start()
@@ -105,17 +113,22 @@ def script(
             process.join()
 
 
-def _forkserver() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["smoothclap_trainer.train"])
-    return context
+def context() -> Any:
+    """What starts processes as forks of one that has imported the libraries."""
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["smoothclap_trainer.train"])
+    return forks
 
 
-def _script(path: Path | str, arguments: Sequence[str], log: Path, environment: dict[str, str]) -> None:
+def _script(
+    path: Path | str, arguments: Sequence[str], log: Path, work: Path | None, environment: dict[str, str]
+) -> None:
     with log.open("w") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     os.environ.update(environment)
+    if work is not None:
+        os.chdir(work)
     torch.set_num_threads(1)
     sys.argv = [str(path), *arguments]
     try:

@@ -29,12 +29,17 @@ FILES = {
 def hub_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A Hub that this process's client talks to, as Ann."""
     with hub() as server:
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", server.url)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)
-        monkeypatch.setenv("HF_TOKEN", ANN)
+        talk_to(server.url, monkeypatch)
         yield server
+
+
+def talk_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process's client talk to a Hub, as Ann."""
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)
+    monkeypatch.setenv("HF_TOKEN", ANN)
 
 
 def whole_checkpoint(folder: Path) -> Path:

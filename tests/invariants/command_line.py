@@ -1,13 +1,9 @@
 """A tiny run of `smoothclap train`: encoders, clips and settings on disk, and ways to start it and read its results.
 
 A process of its own costs seconds, so [`train`] makes the calls of the command in this one. Where the process matters,
-because it is killed or there are two, [`start`] and [`torchrun`] run the command itself.
+because it is killed or there are two, [`start`] runs the command itself.
 """
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,9 +27,6 @@ from tests.processes import Script
 
 
 MODULE = "smoothclap_trainer.cli"
-SECONDS = 120
-"""A run that takes longer hangs, and the test fails."""
-
 NO_DROPOUT = {"hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0, "feat_proj_dropout": 0.0}
 NO_TEXT_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 SPEC_AUGMENT = {
@@ -128,25 +121,6 @@ def start(
     return processes.script(
         MODULE, ["train", str(file), *overrides], file.parent / "printed", world_size, **environment
     )
-
-
-def torchrun(config: dict[str, Any], *overrides: str) -> tuple[int, str]:
-    """Runs it in two processes by the command that users type. Returns its exit status and what it printed."""
-    launch = ["torch.distributed.run", "--nproc_per_node", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", *launch, "localhost:0", "-m", MODULE, "train", str(written(config)), *overrides],
-        cwd=Path(config["output_dir"]).parent,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        printed, _ = process.communicate(timeout=SECONDS)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    return process.returncode, printed
 
 
 def weights(config: dict[str, Any]) -> dict[str, torch.Tensor]:

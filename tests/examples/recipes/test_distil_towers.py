@@ -128,11 +128,11 @@ def test_audio_tower_loads_without_a_missing_or_unexpected_key(tiny_whisper, tmp
 
 
 def test_cut_refuses_more_than_there_is(tiny_whisper, tmp_path):
-    with pytest.raises(ValueError, match="encoder_layers=5 must be between 1 and 4"):
+    with pytest.raises(ValueError, match="encoder_layers=5"):
         write_audio_tower(tiny_whisper, tmp_path, layers=5, max_source_positions=6)
-    with pytest.raises(ValueError, match="max_source_positions=11 must be between 1 and 10"):
+    with pytest.raises(ValueError, match="max_source_positions=11"):
         write_audio_tower(tiny_whisper, tmp_path, layers=2, max_source_positions=11)
-    with pytest.raises(SystemExit, match="could not be loaded as a Whisper"):
+    with pytest.raises(SystemExit, match="Whisper"):
         distil_towers.main(["--only", "audio", "--speech-encoder", str(tmp_path / "none"), "--threads", "1"])
 
 
@@ -392,7 +392,7 @@ def test_distillation_learns_from_a_tiny_teacher(tiny_teacher, packages):
 
 
 def test_distillation_needs_sentences_of_both_sorts():
-    with pytest.raises(ValueError, match="1 sentences to train on and 0 held out"):
+    with pytest.raises(ValueError, match=r"1 .*0 "):
         distil([Sentence("a", "en", "gloss")], functional.normalize(torch.ones(1, 4)), DistillationSettings())
 
 

@@ -187,14 +187,14 @@ def test_clips_that_cannot_serve_are_refused(tmp_path, monkeypatch, peak, reason
     write_espeak(tmp_path, peak=peak)
     monkeypatch.setenv("PATH", str(tmp_path))
     clip = ExpressiveClip("en", "m2", 0, "angry", 3)
-    with pytest.raises(ValueError, match=f"'{clip.id}' came out {reason} with espeak-ng 1.51 at .*'pitch'.*; use an"):
+    with pytest.raises(ValueError, match=f"'{clip.id}'.* {reason} .*'pitch'"):
         render(find_espeak(tmp_path), clip)
 
 
 def test_missing_voices_are_refused(tmp_path, monkeypatch):
     write_espeak(tmp_path, voices=tuple(VOICES)[1:])
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ValueError, match=r"has no voice variants \['m2'\]"):
+    with pytest.raises(ValueError, match="'m2'"):
         build_expressive(find_espeak(tmp_path), tmp_path / "speech", tmp_path / "cache")
 
 
@@ -210,7 +210,7 @@ def test_clips_without_functionals_are_refused(built, scene, monkeypatch, column
         return table
 
     monkeypatch.setattr(expressive, "extract_table", faulty)
-    with pytest.raises(ValueError, match=rf"1 clips have .*first '.*/m2/en01-angry-1' \({reason}\); use another"):
+    with pytest.raises(ValueError, match=rf"m2/en01-angry-1' \({reason}\)"):
         make(scene)
 
 

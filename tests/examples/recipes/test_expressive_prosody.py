@@ -36,11 +36,11 @@ def test_neutral_has_one_intensity_and_the_others_three():
 
 
 def test_unknown_emotions_and_intensities_are_refused():
-    with pytest.raises(ValueError, match=r"unknown emotion 'disgusted'; there are \['neutral', 'happy'"):
+    with pytest.raises(ValueError, match="'disgusted'"):
         prosody_of("disgusted", 1)
-    with pytest.raises(ValueError, match=r"'sad' has no intensity 0; it has \[1, 2, 3\]"):
+    with pytest.raises(ValueError, match=r"'sad'.*0.*\[1, 2, 3\]"):
         prosody_of("sad", 0)
-    with pytest.raises(ValueError, match=r"'neutral' has no intensity 1; it has \[0\]"):
+    with pytest.raises(ValueError, match=r"'neutral'.*1.*\[0\]"):
         prosody_of("neutral", 1)
 
 

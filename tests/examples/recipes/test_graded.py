@@ -48,9 +48,9 @@ def test_spearman_without_order_is_undefined():
 
 
 def test_spearman_needs_pairs():
-    with pytest.raises(ValueError, match="got 2 and 3"):
+    with pytest.raises(ValueError, match="2 and 3"):
         spearman(np.ones(2), np.ones(3))
-    with pytest.raises(ValueError, match="two values or more on each side, got 1 and 1"):
+    with pytest.raises(ValueError, match="1 and 1"):
         spearman(np.ones(1), np.ones(1))
 
 
@@ -160,12 +160,12 @@ def test_embeddings_that_fall_together_keep_nothing_and_are_not_left_out():
 
 
 def test_faulty_rows_are_named():
-    with pytest.raises(ValueError, match="3 rows but 2 embeddings"):
+    with pytest.raises(ValueError, match=r"3 .*2 "):
         graded_correlations(np.ones((2, 2)), table(3))
     lacking = table(3).drop(columns=["speaker", "circumplex_valence", functional_names()[7]])
-    with pytest.raises(ValueError, match=r"lack: \['speaker', 'circumplex_valence', '.+'\]\. The expressive"):
+    with pytest.raises(ValueError, match="'speaker', 'circumplex_valence'"):
         graded_correlations(np.ones((3, 2)), lacking)
-    with pytest.raises(ValueError, match="'emotion_intensity' has no finite value in 2 of 3 rows"):
+    with pytest.raises(ValueError, match=r"'emotion_intensity'.* 2 of 3"):
         graded_correlations(np.ones((3, 2)), table(3, emotion_intensity=[1, np.nan, np.inf]))
-    with pytest.raises(ValueError, match="1 of 3 rows of embeds are not finite"):
+    with pytest.raises(ValueError, match="1 of 3"):
         graded_correlations(np.array([[1, 0], [0, np.nan], [1, 1]]), table(3))

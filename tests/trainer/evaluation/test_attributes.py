@@ -23,7 +23,7 @@ def test_auc_counts_won_pairs():
 
 
 def test_auc_needs_both_sides():
-    with pytest.raises(ValueError, match="got 0 and 2"):
+    with pytest.raises(ValueError, match="0 and 2"):
         auc(np.array([]), np.ones(2))
 
 
@@ -60,5 +60,5 @@ def test_table_finds_a_planted_attribute_within_each_corpus():
     assert table.loc["one", "auc"] == 1.0
     assert table.loc["two", "auc"] == 0.0
     assert table["positives"].tolist() == [3, 3]
-    with pytest.raises(ValueError, match="18 rows but 17 embeddings"):
+    with pytest.raises(ValueError, match=r"18 .*17 "):
         attribute_table(rows, embeds[1:], model, processor, (query,))

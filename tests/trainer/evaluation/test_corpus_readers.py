@@ -55,7 +55,7 @@ def test_file_names_that_are_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"\.wav"):
         NAMES.read(tmp_path)
     touch(tmp_path, "x.wav", "y.wav")
-    with pytest.raises(ValueError, match="another form: 2"):
+    with pytest.raises(ValueError, match="2"):
         NAMES.read(tmp_path)
     touch(tmp_path, "ajoy.wav")
     with pytest.raises(ValueError, match=r"2 speakers.*: B$"):

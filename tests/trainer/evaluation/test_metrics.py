@@ -114,7 +114,7 @@ def test_the_class_at_the_smallest_angle_wins_whatever_the_lengths():
 
 
 def test_predictions_need_finite_embeddings():
-    with pytest.raises(ValueError, match="1 of 2 rows of audio_embeds are not finite"):
+    with pytest.raises(ValueError, match=r"1 of 2 .*audio_embeds"):
         zero_shot_predictions(np.array([[1.0, 0.0], [np.nan, 0.0]]), np.eye(2))
 
 
@@ -213,11 +213,11 @@ def test_k_beyond_the_set_is_dropped():
 
 
 def test_faulty_retrieval_is_refused():
-    with pytest.raises(ValueError, match="3 clips, 2 texts and 3"):
+    with pytest.raises(ValueError, match=r"3 .*2 .*3"):
         recall_at_k(np.eye(3), np.eye(3)[:2], np.arange(3))
     with pytest.raises(ValueError, match="0 clips"):
         recall_at_k(np.ones((0, 2)), np.ones((0, 2)), np.arange(0))
     with pytest.raises(ValueError, match="got 0"):
         recall_at_k(np.eye(3), np.eye(3), np.arange(3), ks=(1, 0))
-    with pytest.raises(ValueError, match="1 of 3 rows of text_embeds are not finite"):
+    with pytest.raises(ValueError, match=r"1 of 3 .*text_embeds"):
         recall_at_k(np.eye(3), np.diag([1.0, 1.0, np.inf]), np.arange(3))
