@@ -1,6 +1,7 @@
 """A whole training run, from settings to a checkpoint with its records, metrics and card."""
 
 import json
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from .config import read_yaml
 from .data.cache import cached_embeddings
 from .data.manifest import check_across, load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
-from .files import write_json, write_text
+from .files import held, write_json, write_text
 from .hub.card import write_model_card
 from .hub.facts import forget_earlier_run
 from .hub.provenance import PROVENANCE_FILE, record_training
@@ -51,10 +52,15 @@ def run_training(run: TrainingRun | str | Path) -> SmoothCLAPTrainer:
         saved, and nothing else was written.
 
     Raises:
-        ValueError: A setting, a manifest, a clip or a checkpoint is faulty.
+        ValueError: A setting, a manifest, a clip or a checkpoint is faulty, or another run is at work in `output_dir`.
     """
     if not isinstance(run, TrainingRun):
         run = read_yaml(run, TrainingRun)
+    with held(str(run.arguments.output_dir)) if run.arguments.should_save else nullcontext():
+        return _run(run)
+
+
+def _run(run: TrainingRun) -> SmoothCLAPTrainer:
     lora, arguments = run.lora, run.arguments
     output = Path(str(arguments.output_dir))
     resume_from = _resume_from(arguments.resume_from_checkpoint, output)

@@ -1,7 +1,7 @@
 """Trainer for contrastive language-audio models with soft targets."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from transformers.utils.hub import hf_api
 from . import checkpoints, towers
 from .arguments import SmoothCLAPTrainingArguments
 from .data.collator import METADATA_INPUTS, SmoothCLAPCollator, joint_loader
+from .files import held
 from .hub.card import write_model_card
 from .hub.facts import forget_earlier_run
 from .hub.provenance import CorporaCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
@@ -284,12 +285,14 @@ class SmoothCLAPTrainer(Trainer):
         return optimizer
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
-        """As in [`~transformers.Trainer`]; a `ValueError` if there is no whole checkpoint to resume from."""
+        """As in [`~transformers.Trainer`]; a `ValueError` if another run trains into `output_dir`, or there is no whole
+        checkpoint to resume from."""
         if resume_from_checkpoint:
             resume_from_checkpoint = checkpoints.checked(resume_from_checkpoint, str(self.args.output_dir))
             self.args.eval_on_start = False  # that evaluation was made, and counted by early stopping, at the start
         try:
-            return super().train(resume_from_checkpoint, *args, **kwargs)
+            with held(str(self.args.output_dir)) if self.args.should_save else nullcontext():
+                return super().train(resume_from_checkpoint, *args, **kwargs)
         finally:
             self.stop.restore()
 

@@ -19,7 +19,7 @@ from ..config import read_yaml
 from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
-from ..files import write_json
+from ..files import held, write_json
 from ..plotting import check_matplotlib
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
@@ -66,12 +66,18 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
 
     Raises:
         ValueError: if the settings are wrong, a corpus cannot be read, `words` do not fit the classes, a model cannot
-            be loaded, a prompt is too long, the output folder holds contexts of another fit, or clips cannot be read.
-            All this is found before anything is fitted, except for clips whose only condition is the clean one.
+            be loaded, a prompt is too long, the output folder is in use by another run or holds contexts of another
+            fit, or clips cannot be read. All this is found before anything is fitted, except for clips whose only
+            condition is the clean one.
         ImportError: if matplotlib, or a library that an acoustic condition needs, is not installed.
     """
     if not isinstance(settings, ExperimentSettings):
         settings = read_yaml(settings, ExperimentSettings)
+    with held(settings.output):
+        return _fit(settings)
+
+
+def _fit(settings: ExperimentSettings) -> ExperimentResults:
     started = time.monotonic()
     check_matplotlib()
     run = _Run(settings)
