@@ -1,13 +1,52 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Files that appear whole or not at all, their hashes, and folders that one run has for itself."""
 
 import hashlib
 import json
+import os
+import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def held(folder: str | Path, by_this_process: bool = True) -> Iterator[None]:
+    """
+    Keep a folder, which is made if missing, for this run until the block ends; blocks of one thread may be nested.
+
+    The lock belongs to the process: when that ends, however it ends, the folder is free. Of a run of several processes
+    one holds the folder. A `ValueError` if another run does.
+    """
+    if not by_this_process:
+        yield
+        return
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE, timeout=0, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        holder = (folder / LOCK_FILE).read_text(encoding="utf-8").strip()
+        raise ValueError(
+            f"{str(folder)!r} is in use by another run{holder and f' ({holder})'}: wait for its end, or choose another "
+            "folder."
+        ) from None
+    try:
+        (folder / LOCK_FILE).write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        if lock.lock_counter == 1:
+            with suppress(OSError):  # some systems keep files that are open
+                (folder / LOCK_FILE).unlink()  # still held: FileLock never takes a file that was removed
+        lock.release()
 
 
 class Record(StrEnum):

@@ -20,7 +20,7 @@ from .data.cache import cached_embeddings
 from .data.leakage import check_across
 from .data.manifest import load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
-from .files import Record, write_json, write_text
+from .files import Record, held, write_json, write_text
 from .hub.plan import forget_earlier_run
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
@@ -50,10 +50,15 @@ def run_training(run: TrainingRun | str | Path) -> SmoothCLAPTrainer:
         saved, and nothing else was written.
 
     Raises:
-        ValueError: A setting, a manifest, a clip or a checkpoint is faulty.
+        ValueError: A setting, a manifest, a clip or a checkpoint is faulty, or another run is at work in `output_dir`.
     """
     if not isinstance(run, TrainingRun):
         run = read_yaml(run, TrainingRun)
+    with held(str(run.arguments.output_dir), run.arguments.should_save):
+        return _run(run)
+
+
+def _run(run: TrainingRun) -> SmoothCLAPTrainer:
     lora, arguments = run.lora, run.arguments
     output = Path(str(arguments.output_dir))
     resume_from = _resume_from(arguments.resume_from_checkpoint, output)

@@ -20,6 +20,7 @@ from transformers.utils.hub import hf_api
 from . import checkpoints, towers
 from .arguments import SmoothCLAPTrainingArguments, check_options
 from .data.collator import METADATA_INPUTS, EpochCallback, SmoothCLAPCollator, evaluation_loader, joint_loader
+from .files import held
 from .hub.card import write_model_card
 from .hub.plan import forget_earlier_run
 from .hub.provenance import ProvenanceCallback, TrainingSources, corpora_of_encoder, corpora_of_rows, record_training
@@ -279,12 +280,13 @@ class SmoothCLAPTrainer(Trainer):
         return optimizer
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
-        """As in [`~transformers.Trainer`]; a `ValueError` if there is no whole checkpoint to resume from."""
+        """As in [`~transformers.Trainer`]; a `ValueError` without a checkpoint to resume, or in a folder in use."""
         if resume_from_checkpoint:
             resume_from_checkpoint = checkpoints.checked(resume_from_checkpoint, self.args)
             self.args.eval_on_start = False  # that evaluation was made, and counted by early stopping, at the start
         try:
-            return super().train(resume_from_checkpoint, *args, **kwargs)
+            with held(str(self.args.output_dir), self.args.should_save):
+                return super().train(resume_from_checkpoint, *args, **kwargs)
         finally:
             self.stop.restore()
 
@@ -369,14 +371,9 @@ class SmoothCLAPTrainer(Trainer):
         self, folder: str | Path, commit_message: str | None = None, token: str | None = None, revision: Any = None
     ) -> Any:
         """Push a checkpoint as it is to the run's repository, in the first process. Arguments are `push_to_hub`'s."""
-        result = push(
-            folder,
-            str(self.hub_model_id),
-            revision=revision or self.args.hub_revision,
-            overwrite=True,
-            token=token or self.args.hub_token,
-            message=commit_message,
-        )
+        revision, token = revision or self.args.hub_revision, token or self.args.hub_token
+        name = str(self.hub_model_id)
+        result = push(folder, name, revision=revision, overwrite=True, token=token, message=commit_message)
         return CommitInfo(str(result.url), commit_message or "", "", str(result.commit))
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:

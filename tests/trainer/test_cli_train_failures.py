@@ -1,6 +1,8 @@
 """What fails in a training run is reported in a few words: no traceback, no half-made checkpoint, and no hanging."""
 
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import soundfile as sf
 
 from smoothclap_trainer import checkpoints
+from smoothclap_trainer.files import held
 from tests import tiny
 from tests.invariants import command_line
 from tests.smoothclap import error
@@ -39,6 +42,17 @@ def assert_nothing_saved(config):
     """Only work in progress is there, so that the run can be started again as it was."""
     output = Path(config["output_dir"])
     assert not output.exists() or {path.name for path in output.iterdir()} <= {"work"}
+
+
+def test_two_runs_do_not_share_a_folder(make):
+    """The second one is refused before it reads a clip."""
+    config = make()
+    with ThreadPoolExecutor() as pool:  # each thread counts as a run
+        first = held(config["output_dir"])
+        pool.submit(first.__enter__).result()
+        assert f"process {os.getpid()}" in failed(config)
+        pool.submit(first.__exit__, None, None, None).result()
+    assert_nothing_saved(config)
 
 
 def change(config, edit):

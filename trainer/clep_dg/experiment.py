@@ -19,7 +19,7 @@ from ..config import read_yaml
 from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
-from ..files import Record, write_json
+from ..files import Record, held, write_json
 from ..hub.provenance import recordings_of_checkpoint
 from ..plotting import check_matplotlib
 from ..templating import zero_shot_reason
@@ -65,12 +65,18 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
         [`ExperimentResults`]: As `results.json` has them, with rounded numbers.
 
     Raises:
-        ValueError: if settings, corpora, models, prompts or clips cannot be used, or the output folder holds contexts
-            of another fit; before anything is fitted, except for clips whose only condition is the clean one.
+        ValueError: if settings, corpora, models, prompts or clips cannot be used, or the output folder is in use by
+            another run or holds contexts of another fit; before anything is fitted, except for clips whose only
+            condition is the clean one.
         ImportError: if matplotlib, or a library that an acoustic condition needs, is not installed.
     """
     if not isinstance(settings, ExperimentSettings):
         settings = read_yaml(settings, ExperimentSettings)
+    with held(settings.output):
+        return _fit(settings)
+
+
+def _fit(settings: ExperimentSettings) -> ExperimentResults:
     started = time.monotonic()
     check_matplotlib()
     run = _Run(settings)

@@ -1,7 +1,9 @@
 """A whole experiment on tiny encoders and corpora: metrics by hand, and what they do and do not depend on."""
 
 import json
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +24,7 @@ from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKER
 from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.tasks import read_task
+from smoothclap_trainer.files import held
 from tests import tiny
 from tests.trainer.clep_dg.encoders import SHORT
 from tests.trainer.clep_dg.made_up_corpora import experiment, write
@@ -206,3 +209,13 @@ def test_contexts_of_another_fit_are_found_before_anything_is_done(results, fold
         assert not (folder / "mixed" / "contexts" / kept).exists() and not (folder / "mixed" / "conditions").exists()
     with pytest.raises(ValueError, match="seed-0/both-losses"):
         run(folder, **other, output=str(folder / "mixed"))
+
+
+def test_two_fits_do_not_share_a_folder(tmp_path):
+    content = experiment(tmp_path)
+    with ThreadPoolExecutor() as pool:
+        other = held(content["output"])
+        pool.submit(other.__enter__).result()
+        with pytest.raises(ValueError, match=f"process {os.getpid()}"):
+            fit_clep_dg(write(content, tmp_path / "it.yaml"))
+        pool.submit(other.__exit__, None, None, None).result()
