@@ -1,9 +1,10 @@
 """Configuration of a SmoothCLAP dual encoder."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, Wav2Vec2Config
 
 
@@ -25,7 +26,6 @@ def _paper_audio_config() -> Wav2Vec2Config:
     )
 
 
-@strict
 class SmoothCLAPConfig(PreTrainedConfig):
     r"""
     Configuration of a [`SmoothCLAPModel`]: two encoders and the space they share.
@@ -71,10 +71,35 @@ class SmoothCLAPConfig(PreTrainedConfig):
     logit_scale_init_value: float | int = math.log(1 / 0.07)
     training_corpora: list[str] | None = None
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        _check(name, value)
+        try:
+            super().__setattr__(name, value)
+        except (StrictDataclassError, TypeError) as error:
+            raise ValueError(f"`{name}` of a SmoothCLAP configuration cannot be {value!r}: {error}") from error
+
     def __post_init__(self, **kwargs):
         self.audio_config = _as_config(self.audio_config, "audio_config", _paper_audio_config)
         self.text_config = _as_config(self.text_config, "text_config", BertConfig)
         super().__post_init__(**kwargs)
+
+
+def _check(name: str, value: Any) -> None:
+    """Refuse a value of one of this configuration's own fields that makes no sense."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if name in ("projection_dim", "num_labels"):
+        fits, wanted = type(value) is int and value > 0, "a positive integer"
+    elif name == "projection_dropout":
+        fits, wanted = number and 0 <= value <= 1, "a probability between 0 and 1"
+    elif name == "logit_scale_init_value":
+        fits, wanted = number and abs(value) <= 10, "the logarithm of a factor, between -10 and 10"
+    elif name == "training_corpora":
+        names = isinstance(value, list | tuple) and all(isinstance(corpus, str) for corpus in value)
+        fits, wanted = value is None or names, "a list of names, or None"
+    else:
+        return
+    if not fits:
+        raise ValueError(f"`{name}` is {value!r}; give {wanted}.")
 
 
 def _as_config(value, name, default) -> PreTrainedConfig:
@@ -82,13 +107,19 @@ def _as_config(value, name, default) -> PreTrainedConfig:
         return default()
     if isinstance(value, PreTrainedConfig):
         return value
+    if not isinstance(value, Mapping):
+        raise ValueError(f"`{name}` is {value!r}; give a configuration object or a dict.")
     fields = dict(value)
     if "model_type" not in fields:
         raise ValueError(
             f"`{name}` is a dict without `model_type`, so its architecture is unknown. Add it, e.g. "
             f'{{"model_type": "{default().model_type}", ...}}, or pass a configuration object.'
         )
-    return AutoConfig.for_model(fields.pop("model_type"), **fields)
+    family = fields.pop("model_type")
+    try:
+        return AutoConfig.for_model(family, **fields)
+    except (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"`{name}` is not a configuration of {family!r}: {error}") from error
 
 
 __all__ = ["SmoothCLAPConfig"]

@@ -344,7 +344,7 @@ class SmoothCLAPEncoder:
         else:
             return
         try:
-            check_text_length(text_config, torch.empty(1, length))
+            check_text_length(text_config, length)
         except ValueError as error:
             raise ValueError(f"{self.name!r} cannot read {text!r}: {error}") from error
 

@@ -5,6 +5,7 @@ Notation of the paper: `p` is the softmax of the scaled cosines between clips an
 paper leaves open is an argument here; its default is this project's choice.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -12,6 +13,9 @@ import torch.nn.functional as F
 
 
 KLReading = Literal["symmetric", "forward"]
+
+MIN_TEMPERATURE = 1e-6
+"""Cosines divided by less than this are no longer finite in half precision, and one-hot long before."""
 
 TARGET_FLOOR = 1e-8
 """Smallest target probability inside a logarithm; it bounds the reverse divergence where a target is zero."""
@@ -50,8 +54,10 @@ def similarity_distribution(features: torch.Tensor, temperature: float) -> torch
     Returns:
         `torch.Tensor` of shape `(batch, batch)` in float32; rows sum to one.
     """
-    if temperature <= 0:
-        raise ValueError(f"A temperature must be positive, got {temperature}; the usual value is 0.07.")
+    if not MIN_TEMPERATURE <= temperature < math.inf:
+        raise ValueError(
+            f"A temperature must be finite and at least {MIN_TEMPERATURE}, got {temperature}; the usual value is 0.07."
+        )
     unit = F.normalize(features.float(), dim=-1)
     return torch.softmax(cosines(unit, unit) / temperature, dim=-1)
 
