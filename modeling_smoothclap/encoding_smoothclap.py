@@ -242,7 +242,7 @@ class SmoothCLAPEncoder:
         listed = [texts] if isinstance(texts, str) else list(texts)
         if not listed:
             raise ValueError("There are no texts to encode: give at least one.")
-        lengths = [len(ids) for ids in self.processor.tokenizer(listed)["input_ids"]]
+        lengths = [len(ids) for ids in self.processor(text=listed, padding=False)["input_ids"]]
         longest = int(np.argmax(lengths))
         self._check_length(listed[longest], lengths[longest])
         embeds: list[np.ndarray] = [np.empty(0)] * len(listed)

@@ -178,7 +178,6 @@ class SmoothCLAPPreTrainedModel(PreTrainedModel):
                 "input. Use the processor or feature extractor that was saved with this model."
             )
         check_audio_input(self.config.audio_config, audio, audio_attention_mask)
-        kwargs["return_dict"] = True
         audio = matching(audio, self.audio_model)
         output, pooled = run_audio_tower(self.audio_model, audio, audio_attention_mask, **kwargs)
         return _with_embedding(output, self.audio_projection(pooled))
@@ -281,9 +280,9 @@ class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
         check_text_input(self.config.text_config, input_ids, inputs_embeds, attention_mask, given)
         if inputs_embeds is not None:
             inputs_embeds = matching(inputs_embeds, self.text_model)
-        kwargs["return_dict"] = True
+        given |= kwargs | {"return_dict": True}
         output = self.text_model(
-            input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **given, **kwargs
+            input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **given
         )
         return _with_embedding(output, self.text_projection(output.last_hidden_state[:, 0]))
 

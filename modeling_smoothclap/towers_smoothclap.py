@@ -359,7 +359,7 @@ def run_audio_tower(
 
     `audio` is `(batch, samples)` or `(batch, frames, mels)`; `mask` is 1 for samples or frames of audio, else 0.
     """
-    output = tower(audio, attention_mask=mask, **kwargs)
+    output = tower(audio, attention_mask=mask, **kwargs | {"return_dict": True})
     hidden = output.last_hidden_state  # (batch, tower frames, hidden)
     if mask is None:
         return output, hidden.float().mean(dim=1).to(hidden.dtype)

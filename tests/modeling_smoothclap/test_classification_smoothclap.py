@@ -224,7 +224,7 @@ pipe.feature_extractor.save_pretrained(target)
 """
 FILES = {
     f"{name}_smoothclap.py"
-    for name in ("classification", "configuration", "feature_extraction", "loss", "modeling", "towers")
+    for name in ("audio", "classification", "configuration", "feature_extraction", "loss", "modeling", "towers")
 }
 
 

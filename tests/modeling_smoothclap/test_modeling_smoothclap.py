@@ -209,9 +209,9 @@ def test_no_text_is_refused():
     model, inputs = tiny.model(), batch()
     for name in ("input_ids", "attention_mask"):
         del inputs[name]
-    with pytest.raises(ValueError, match="There is no text: pass `input_ids`"):
+    with pytest.raises(ValueError, match="`input_ids`"):
         model(**inputs)
-    with pytest.raises(ValueError, match="There is no text"):
+    with pytest.raises(ValueError, match="`input_ids`"):
         model.get_text_features()
 
 
