@@ -2,10 +2,16 @@
 
 import math
 from collections.abc import Mapping
+from reprlib import repr
+from textwrap import shorten
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, Wav2Vec2Config
+
+
+LARGEST = 1_000_000
+"""More dimensions or labels than any model has; a slip beyond it would fill the memory."""
 
 
 def _paper_audio_config() -> Wav2Vec2Config:
@@ -76,19 +82,24 @@ class SmoothCLAPConfig(PreTrainedConfig):
         try:
             super().__setattr__(name, value)
         except (StrictDataclassError, TypeError) as error:
-            raise ValueError(f"`{name}` of a SmoothCLAP configuration cannot be {value!r}: {error}") from error
+            raise ValueError(
+                f"`{name}` of a SmoothCLAP configuration cannot be {repr(value)}: {shorten(str(error), 300)}"
+            ) from error
 
     def __post_init__(self, **kwargs):
         self.audio_config = _as_config(self.audio_config, "audio_config", _paper_audio_config)
         self.text_config = _as_config(self.text_config, "text_config", BertConfig)
-        super().__post_init__(**kwargs)
+        try:
+            super().__post_init__(**kwargs)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise ValueError(f"The configuration has a value of a wrong type: {error}") from error
 
 
 def _check(name: str, value: Any) -> None:
     """Refuse a value of one of this configuration's own fields that makes no sense."""
     number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if name in ("projection_dim", "num_labels"):
-        fits, wanted = type(value) is int and value > 0, "a positive integer"
+        fits, wanted = type(value) is int and 0 < value <= LARGEST, f"an integer from 1 to {LARGEST}"
     elif name == "projection_dropout":
         fits, wanted = number and 0 <= value <= 1, "a probability between 0 and 1"
     elif name == "logit_scale_init_value":
@@ -99,7 +110,7 @@ def _check(name: str, value: Any) -> None:
     else:
         return
     if not fits:
-        raise ValueError(f"`{name}` is {value!r}; give {wanted}.")
+        raise ValueError(f"`{name}` is {repr(value)}; give {wanted}.")
 
 
 def _as_config(value, name, default) -> PreTrainedConfig:
@@ -108,18 +119,20 @@ def _as_config(value, name, default) -> PreTrainedConfig:
     if isinstance(value, PreTrainedConfig):
         return value
     if not isinstance(value, Mapping):
-        raise ValueError(f"`{name}` is {value!r}; give a configuration object or a dict.")
+        raise ValueError(f"`{name}` is {repr(value)}; give a configuration object or a dict.")
     fields = dict(value)
     if "model_type" not in fields:
         raise ValueError(
             f"`{name}` is a dict without `model_type`, so its architecture is unknown. Add it, e.g. "
             f'{{"model_type": "{default().model_type}", ...}}, or pass a configuration object.'
         )
+    if fields.get("num_labels") is not None:
+        _check("num_labels", fields["num_labels"])
     family = fields.pop("model_type")
     try:
         return AutoConfig.for_model(family, **fields)
-    except (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
-        raise ValueError(f"`{name}` is not a configuration of {family!r}: {error}") from error
+    except (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"`{name}` is not a configuration of {repr(family)}: {shorten(str(error), 300)}") from error
 
 
 __all__ = ["SmoothCLAPConfig"]

@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,9 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         sizes = {"sampling_rate": sampling_rate, "minimum_samples": minimum_samples, "n_fft": n_fft}
         check_sizes(**sizes, hop_length=hop_length, num_mel_bins=num_mel_bins, max_frequency=max_frequency)
         if not isinstance(padding_value, int | float) or not math.isfinite(padding_value):
-            raise ValueError(f"`padding_value` is {padding_value!r}; give a finite number, usually 0.")
+            raise ValueError(f"`padding_value` is {repr(padding_value)}; give a finite number, usually 0.")
+        if not isinstance(do_normalize, bool):
+            raise ValueError(f"`do_normalize` is {repr(do_normalize)}; give True or False.")
         shortest = max(n_fft // 2 + 1, hop_length)
         if num_mel_bins is not None and minimum_samples < shortest:
             raise ValueError(
@@ -189,23 +192,19 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         Without padding and without `return_tensors` each feature is a list of arrays, which `datasets` can store.
         """
         check_sizes(max_length=max_length, pad_to_multiple_of=pad_to_multiple_of)
-        if isinstance(processed_features, (list, tuple)):
-            rows = processed_features
-            if not rows or any(row.keys() != rows[0].keys() for row in rows):
-                raise ValueError(f"{len(rows)} rows cannot be padded together; give at least one, all with equal keys.")
-            processed_features = {name: [row[name] for row in rows] for name in rows[0]}
-        if "audio_attention_mask" in processed_features:
-            processed_features = BatchFeature(dict(processed_features))
-            processed_features["attention_mask"] = processed_features.pop("audio_attention_mask")
-        batch = super().pad(
-            processed_features,
-            padding,
-            max_length,
-            truncation,
-            pad_to_multiple_of,
-            return_attention_mask,
-            return_tensors,
-        )
+        options = (padding, max_length, truncation, pad_to_multiple_of, return_attention_mask, return_tensors)
+        try:
+            if isinstance(processed_features, (list, tuple)):
+                processed_features = {name: [row[name] for row in processed_features] for name in processed_features[0]}
+            if "audio_attention_mask" in processed_features:
+                processed_features = BatchFeature(dict(processed_features))
+                processed_features["attention_mask"] = processed_features.pop("audio_attention_mask")
+            batch = super().pad(processed_features, *options)
+        except (AttributeError, LookupError, RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"These features cannot be padded together: {error}. Give one or more rows of equal keys, as this "
+                "extractor returns them."
+            ) from error
         if "attention_mask" in batch:
             batch["audio_attention_mask"] = batch.pop("attention_mask")
         if return_tensors is None and self._get_padding_strategies(padding, max_length) == PaddingStrategy.DO_NOT_PAD:
@@ -224,8 +223,8 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
             )
         if not isinstance(sampling_rate, int | float | np.number) or sampling_rate != self.sampling_rate:
             raise ValueError(
-                f"The clips are sampled at {sampling_rate!r} Hz but this model takes {self.sampling_rate} Hz. Resample "
-                f"them first, e.g. `transformers.audio_utils.load_audio(path, sampling_rate={self.sampling_rate})`; "
+                f"The clips are sampled at {repr(sampling_rate)} Hz but this model takes {self.sampling_rate} Hz. "
+                f"Resample them first, e.g. `load_audio(path, sampling_rate={self.sampling_rate})` of transformers; "
                 "or pass the paths of their files, which are read at the right rate."
             )
 
@@ -281,7 +280,7 @@ def check_sizes(**sizes: Any) -> None:
     """Raise a ValueError unless each of these arguments is `None` or a positive integer."""
     for name, value in sizes.items():
         if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1):
-            raise ValueError(f"`{name}` is {value!r}; give a positive integer.")
+            raise ValueError(f"`{name}` is {repr(value)}; give a positive integer.")
 
 
 def _check_clip(clip, index: int) -> np.ndarray:

@@ -355,6 +355,9 @@ def _check_kwargs(kwargs: Mapping[str, Any], meant: dict[str, str]) -> None:
     for name in kwargs.keys() - TransformersKwargs.__annotations__.keys() - {"return_dict"}:
         cure = f"pass `{meant[name]}`" if name in meant else "leave it out"
         raise ValueError(f"`{name}` is not an input of this tower; {cure}.")
+    for name in ("output_hidden_states", "output_attentions"):
+        if not isinstance(kwargs.get(name), bool | None):
+            raise ValueError(f"`{name}` is of type {type(kwargs[name]).__name__}; give True or False.")
 
 
 def _with_embedding(output: Any, projected: torch.Tensor) -> BaseModelOutputWithPooling:

@@ -1,6 +1,7 @@
 """Processor of SmoothCLAP: clips and texts in, one batch out."""
 
 import threading
+from reprlib import repr
 from typing import Any
 
 from transformers import AutoConfig, AutoTokenizer, BatchEncoding, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
@@ -46,7 +47,7 @@ class SmoothCLAPProcessor(ProcessorMixin):
             )
         super().__init__(feature_extractor, tokenizer, **kwargs)
 
-    def __call__(self, text: Any = None, audio: Any = None, **kwargs: Any) -> BatchFeature:  # type: ignore[override]
+    def __call__(self, text: Any = None, audio: Any = None, **kwargs: Any) -> BatchFeature:
         r"""
         Prepare texts, clips or both.
 
@@ -64,14 +65,17 @@ class SmoothCLAPProcessor(ProcessorMixin):
         """
         if (text is None and audio is None) or kwargs.keys() & {"images", "videos"}:
             raise ValueError("Give at least one input, `text` or `audio`; this processor takes nothing else.")
-        options = self._merge_kwargs(
-            SmoothCLAPProcessorKwargs,  # type: ignore[arg-type]
-            tokenizer_init_kwargs=self.tokenizer.init_kwargs,
-            **kwargs,
-        )
         batch = BatchFeature()
-        if text is not None:
-            batch.update(self._tokenize(text, options["text_kwargs"]))
+        try:
+            options = self._merge_kwargs(
+                SmoothCLAPProcessorKwargs,  # type: ignore[arg-type]
+                tokenizer_init_kwargs=self.tokenizer.init_kwargs,
+                **kwargs,
+            )
+            if text is not None:
+                batch.update(self._tokenize(text, options["text_kwargs"]))
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+            raise ValueError(f"The tokenizer does not take these options, {repr(kwargs)}: {error}") from error
         if audio is not None:
             batch.update(self.feature_extractor(audio, **options["audio_kwargs"]))
         return batch
@@ -79,11 +83,8 @@ class SmoothCLAPProcessor(ProcessorMixin):
     def _tokenize(self, text: Any, options: dict[str, Any]) -> BatchEncoding:
         _check_texts(text)
         check_sizes(max_length=options.get("max_length"), pad_to_multiple_of=options.get("pad_to_multiple_of"))
-        try:
-            with _TOKENIZING:
-                return self.tokenizer(text, **options)
-        except (ArithmeticError, AttributeError, TypeError) as error:
-            raise ValueError(f"The tokenizer does not take these options, {options}: {error}") from error
+        with _TOKENIZING:
+            return self.tokenizer(text, **options)
 
     @classmethod
     def from_audio_text_pretrained(cls, audio: str, text: str, **kwargs) -> "SmoothCLAPProcessor":
@@ -106,11 +107,13 @@ def _check_texts(text: Any) -> None:
     texts = text if isinstance(text, list) and text else [text]
     for index, each in enumerate(texts):
         if not isinstance(each, str):
-            raise ValueError(f"Text {index} is {each!r}; give a string, or a list of at least one string.")
+            raise ValueError(f"Text {index} is {repr(each)}; give a string, or a list of at least one string.")
         try:
             each.encode()
         except UnicodeEncodeError as error:
-            raise ValueError(f"Text {index}, {each!r}, is not valid Unicode ({error.reason}); correct it.") from error
+            raise ValueError(
+                f"Text {index}, {repr(each)}, is not valid Unicode ({error.reason}); correct it."
+            ) from error
 
 
 __all__ = ["SmoothCLAPProcessor"]

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from reprlib import repr
 from typing import Any
 
 import torch
@@ -242,7 +243,9 @@ def _check_values(config: PreTrainedConfig) -> None:
     for name, value in config.to_dict().items():
         if name in SIZES:
             sizes = value if isinstance(value, (list, tuple)) else [value]
-            wrong, wanted = not all(type(size) is int and size > 0 for size in sizes), "positive integers"
+            most = 1_000 if "layers" in name else 1_000_000  # a slip beyond it would fill the memory
+            wrong = not all(type(size) is int and 0 < size <= most for size in sizes)
+            wanted = f"between 1 and {most}"
         elif name.endswith(("dropout", "dropout_prob", "layerdrop")):
             number = isinstance(value, int | float)
             wrong = value is not None and not (number and 0 <= value <= 1)
@@ -250,7 +253,7 @@ def _check_values(config: PreTrainedConfig) -> None:
         else:
             wrong, wanted = isinstance(value, float) and not math.isfinite(value), "a finite number"
         if wrong:
-            raise ValueError(f"`{name}` of a {config.model_type} tower is {value!r}; it must be {wanted}.")
+            raise ValueError(f"`{name}` of a {config.model_type} tower is {repr(value)}; it must be {wanted}.")
 
 
 @contextmanager
