@@ -6,9 +6,12 @@ from reprlib import repr
 from textwrap import shorten
 from typing import Any
 
+from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, Wav2Vec2Config
 
+
+PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
 LARGEST = 1_000_000
 """More dimensions or labels than any model has; a slip beyond it would fill the memory."""
@@ -32,6 +35,23 @@ def _paper_audio_config() -> Wav2Vec2Config:
     )
 
 
+def _with_value_errors(cls: Any) -> Any:
+    """Check the values of a strict configuration class, and report those of a wrong type as ValueErrors, too."""
+    assign = cls.__setattr__
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        _check(name, value)
+        try:
+            assign(self, name, value)
+        except (StrictDataclassError, TypeError) as error:
+            raise ValueError(f"`{name}` cannot be {repr(value)}: {shorten(str(error), 300)}") from error
+
+    cls.__setattr__ = __setattr__
+    return cls
+
+
+@_with_value_errors
+@strict
 class SmoothCLAPConfig(PreTrainedConfig):
     r"""
     Configuration of a [`SmoothCLAPModel`]: two encoders and the space they share.
@@ -77,15 +97,6 @@ class SmoothCLAPConfig(PreTrainedConfig):
     logit_scale_init_value: float | int = math.log(1 / 0.07)
     training_corpora: list[str] | None = None
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        _check(name, value)
-        try:
-            super().__setattr__(name, value)
-        except (StrictDataclassError, TypeError) as error:
-            raise ValueError(
-                f"`{name}` of a SmoothCLAP configuration cannot be {repr(value)}: {shorten(str(error), 300)}"
-            ) from error
-
     def __post_init__(self, **kwargs):
         self.audio_config = _as_config(self.audio_config, "audio_config", _paper_audio_config)
         self.text_config = _as_config(self.text_config, "text_config", BertConfig)
@@ -104,6 +115,8 @@ def _check(name: str, value: Any) -> None:
         fits, wanted = number and 0 <= value <= 1, "a probability between 0 and 1"
     elif name == "logit_scale_init_value":
         fits, wanted = number and abs(value) <= 10, "the logarithm of a factor, between -10 and 10"
+    elif name == "problem_type":
+        fits, wanted = value is None or (isinstance(value, str) and value in PROBLEM_TYPES), f"{PROBLEM_TYPES} or None"
     elif name == "training_corpora":
         names = isinstance(value, list | tuple) and all(isinstance(corpus, str) for corpus in value)
         fits, wanted = value is None or names, "a list of names, or None"
@@ -126,10 +139,10 @@ def _as_config(value, name, default) -> PreTrainedConfig:
             f"`{name}` is a dict without `model_type`, so its architecture is unknown. Add it, e.g. "
             f'{{"model_type": "{default().model_type}", ...}}, or pass a configuration object.'
         )
-    if fields.get("num_labels") is not None:
-        _check("num_labels", fields["num_labels"])
     family = fields.pop("model_type")
     try:
+        if fields.get("num_labels") is not None:
+            _check("num_labels", fields["num_labels"])
         return AutoConfig.for_model(family, **fields)
     except (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"`{name}` is not a configuration of {repr(family)}: {shorten(str(error), 300)}") from error
