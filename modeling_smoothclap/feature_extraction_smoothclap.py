@@ -80,8 +80,9 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         padding_value: float = 0.0,
         **kwargs,
     ):
-        sizes = {"sampling_rate": sampling_rate, "minimum_samples": minimum_samples, "n_fft": n_fft}
-        check_sizes(**sizes, hop_length=hop_length, num_mel_bins=num_mel_bins, max_frequency=max_frequency)
+        check_sizes(num_mel_bins=num_mel_bins, max_frequency=max_frequency)
+        sizes = {"sampling_rate": sampling_rate, "minimum_samples": minimum_samples}
+        check_sizes(optional=False, n_fft=n_fft, hop_length=hop_length, **sizes)
         if not isinstance(padding_value, int | float) or not math.isfinite(padding_value):
             raise ValueError(f"`padding_value` is {repr(padding_value)}; give a finite number, usually 0.")
         if not isinstance(do_normalize, bool):
@@ -276,10 +277,12 @@ def _as_list(audio: Any) -> list:
     return [audio]
 
 
-def check_sizes(**sizes: Any) -> None:
-    """Raise a ValueError unless each of these arguments is `None` or a positive integer."""
+def check_sizes(optional: bool = True, **sizes: Any) -> None:
+    """Raise a ValueError unless each of these arguments is a positive integer, or `None` if they are optional."""
     for name, value in sizes.items():
-        if value is not None and (not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1):
+        if value is None and optional:
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
             raise ValueError(f"`{name}` is {repr(value)}; give a positive integer.")
 
 

@@ -261,7 +261,7 @@ def _building(config: PreTrainedConfig) -> Iterator[None]:
     """Report the many errors of a configuration whose values do not fit together as one kind."""
     try:
         yield
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"A {config.model_type} tower cannot be built from its configuration ({type(error).__name__}: {error}). "
             "Compare it with the one of a published checkpoint."

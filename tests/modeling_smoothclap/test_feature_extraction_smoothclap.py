@@ -444,7 +444,7 @@ def test_a_rate_that_is_no_rate_is_refused(rate):
 @both
 @pytest.mark.parametrize("rows", [[], [{}], [5], ["a"], 5, [{"input_values": GOOD}, {"input_features": GOOD}]])
 def test_what_cannot_be_padded_together_is_refused(extractor, rows):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"padded together|input_"):
         extractor.pad(rows)
     for name in ("max_length", "pad_to_multiple_of"):
         with pytest.raises(ValueError, match=name):

@@ -151,7 +151,7 @@ def test_among_files_a_waveform_still_needs_its_rate(files):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(ValueError, match="nowhere.wav"):
+    with pytest.raises(ValueError, match=r"nowhere\.wav"):
         tiny.processor()(audio=[str(tmp_path / "nowhere.wav")])
 
 
@@ -176,7 +176,7 @@ def test_threads_with_different_options_share_one_processor(tmp_path):
         return dict(processor(text=texts, **options[number % 8])) == expected[number % 8]
 
     with ThreadPoolExecutor(8) as pool:
-        assert all(pool.map(call, range(800)))
+        assert all(pool.map(call, range(400)))
 
 
 @pytest.mark.parametrize("text", [5, [], [None], ["a", b"b"], ("a",), "\ud800", ["a", "b\udfff"], np.array(["a"])])
