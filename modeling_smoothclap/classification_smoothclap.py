@@ -27,13 +27,10 @@ class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
     r"""
     The audio half of a [`SmoothCLAPModel`] with a cosine classifier, for `pipeline("audio-classification")`.
 
-    The logit of a class is the scale times the cosine between the clip's embedding and the class's weights. There is no
-    bias, and the length of the weights has no effect: they are brought to unit length in every forward pass. Weights
-    that were trained on embeddings of texts serve clips as they are, which is what
-    [`~SmoothCLAPForAudioClassification.from_dual_encoder`] is for (the third stage of CLEP-DG, after PromptStyler).
-
-    The parameters of the audio half have the names that they have in a dual encoder, so `from_pretrained` takes a dual
-    encoder's checkpoint, too, with a new classifier, which is then to be trained.
+    The logit of a class is the scale times the cosine between the clip's embedding and the class's weights, without
+    bias. So weights that were trained on embeddings of texts serve clips as they are (the third stage of CLEP-DG, after
+    PromptStyler; see [`~SmoothCLAPForAudioClassification.from_dual_encoder`]). `from_pretrained` takes a dual encoder's
+    checkpoint, too, with a new classifier, which is then to be trained.
 
     The loss depends on `config.problem_type`:
 
@@ -202,8 +199,8 @@ def _wrong_labels(labels: torch.Tensor, problem_type: str, wanted: str) -> Value
 def _check(model: SmoothCLAPModel, class_weights: torch.Tensor, id2label: Mapping[int, str], scale: float) -> None:
     if model.config.model_type != SmoothCLAPConfig.model_type:
         raise ValueError(
-            f"The audio half of a {type(model).__name__} does not fit here: pass a SmoothCLAPModel. The weights of "
-            "another dual encoder's classifier are to be compared with its audio embeddings, by cosine."
+            f"The audio half of a {type(model).__name__} does not fit here: pass a SmoothCLAPModel, or compare the "
+            "weights with the audio embeddings yourself."
         )
     if class_weights.ndim != 2 or class_weights.shape[1] != model.config.projection_dim:
         raise ValueError(

@@ -155,8 +155,8 @@ class SmoothCLAPPreTrainedModel(PreTrainedModel):
                 Whisper towers.
             audio_attention_mask (`torch.Tensor` of shape `(batch, samples)` or `(batch, frames)`, *optional*): 1 for
                 audio, 0 for padding.
-            pooled_audio (`torch.Tensor` of shape `(batch, hidden)`, *optional*): The tower's time-averaged output,
-                computed earlier, in place of the audio itself: the output of a frozen tower does not change.
+            pooled_audio (`torch.Tensor` of shape `(batch, hidden)`, *optional*): The time-averaged output of a frozen
+                tower, computed earlier, in place of the audio.
 
         Returns:
             [`BaseModelOutputWithPooling`]: `pooler_output` of shape `(batch, projection_dim)` holds the unit-length

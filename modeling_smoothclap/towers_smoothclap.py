@@ -5,6 +5,7 @@ Nothing outside this file knows one encoder family from another.
 
 import inspect
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from reprlib import repr
@@ -31,14 +32,11 @@ TEXT_TOWERS = ("bert", "roberta", "xlm-roberta", "mpnet", "distilbert")
 INEXACT_SETTINGS = ("add_adapter", "conv_pos_batch_norm")
 """Their convolutions read padded frames as if they were audio."""
 
-# fmt: off
-SIZES = (
-    "hidden_size", "d_model", "dim", "num_hidden_layers", "encoder_layers", "n_layers", "num_attention_heads",
-    "encoder_attention_heads", "n_heads", "intermediate_size", "encoder_ffn_dim", "hidden_dim", "conv_dim",
-    "conv_kernel", "conv_stride", "num_conv_pos_embeddings", "num_conv_pos_embedding_groups", "num_mel_bins",
-    "max_source_positions", "vocab_size", "max_position_embeddings",
+SIZES = re.compile(
+    r"hidden_(size|dim)|d_model|dim|(num_hidden|encoder|n)_(layers|heads|attention_heads)|num_attention_heads|"
+    r"intermediate_size|encoder_ffn_dim|conv_(dim|kernel|stride)|num_conv_pos_embedding(s|_groups)|num_mel_bins|"
+    r"max_source_positions|vocab_size|max_position_embeddings"
 )
-# fmt: on
 """What the families call the sizes of a tower."""
 
 
@@ -241,7 +239,7 @@ def _check_text_tower(text_config: PreTrainedConfig) -> None:
 def _check_values(config: PreTrainedConfig) -> None:
     """Refuse sizes that are not positive, probabilities outside [0, 1], and numbers that are not finite."""
     for name, value in config.to_dict().items():
-        if name in SIZES:
+        if SIZES.fullmatch(name):
             sizes = value if isinstance(value, (list, tuple)) else [value]
             most = 1_000 if "layers" in name else 1_000_000  # a slip beyond it would fill the memory
             wrong = not all(type(size) is int and 0 < size <= most for size in sizes)

@@ -15,7 +15,7 @@ from tests.clean_process import run_without_packages
 LABELS = ["a low voice", "a high voice", "низкий голос"]
 FILES = {
     f"{name}_smoothclap.py"
-    for name in ("configuration", "feature_extraction", "loss", "modeling", "processing", "towers")
+    for name in ("audio", "configuration", "feature_extraction", "loss", "modeling", "processing", "towers")
 }
 
 CLASSIFY = f"""
