@@ -356,8 +356,10 @@ def _check_kwargs(kwargs: Mapping[str, Any], meant: dict[str, str]) -> None:
         cure = f"pass `{meant[name]}`" if name in meant else "leave it out"
         raise ValueError(f"`{name}` is not an input of this tower; {cure}.")
     for name in ("output_hidden_states", "output_attentions"):
-        if not isinstance(kwargs.get(name), bool | None):
-            raise ValueError(f"`{name}` is of type {type(kwargs[name]).__name__}; give True or False.")
+        wanted = kwargs.get(name)
+        numbers = isinstance(wanted, list | tuple) and all(isinstance(layer, int) for layer in wanted)
+        if not isinstance(wanted, bool | None) and not numbers:
+            raise ValueError(f"`{name}` is of type {type(wanted).__name__}; give True, False or numbers of layers.")
 
 
 def _with_embedding(output: Any, projected: torch.Tensor) -> BaseModelOutputWithPooling:
