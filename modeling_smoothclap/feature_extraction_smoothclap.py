@@ -13,12 +13,9 @@ from transformers import BatchFeature, PreTrainedConfig, SequenceFeatureExtracto
 from transformers.audio_utils import mel_filter_bank
 from transformers.utils import PaddingStrategy, TensorType
 
-from .audio_smoothclap import clip_source, read_audio
+from .audio_smoothclap import LOUDEST_PEAK, clip_source, read_audio
 from .towers_smoothclap import audio_input_name, receptive_field
 
-
-LOUDEST_PEAK = 100.0
-"""No float recording comes near this; 16-bit PCM that was only cast to float is far above."""
 
 FILES = (str, Path, bytes, Mapping)
 """How an audio file is given; its rate is its own."""
