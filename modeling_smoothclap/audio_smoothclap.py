@@ -53,6 +53,9 @@ SILENCE_DBFS = -50.0
 MIN_SECONDS = 0.06
 """The shortest clip that is not "too short": openSMILE's longest window."""
 
+LOUDEST_PEAK = 100.0
+"""No float recording comes near this; 16-bit PCM that was only cast to float is far above."""
+
 PROBLEMS = ("missing", "unreadable", "truncated", "empty", "not finite", "too short", "silent")
 """What may be wrong with a clip. A clip with one of the last two can still be read."""
 

@@ -20,20 +20,27 @@ from .modeling_smoothclap import (
     SmoothCLAPPreTrainedModel,
     SmoothCLAPProjection,
 )
-from .towers_smoothclap import audio_input_name, build_audio_tower
+from .towers_smoothclap import audio_input_name, build_audio_tower, freeze_feature_encoder
 
 
 class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
     r"""
     The audio half of a [`SmoothCLAPModel`] with a cosine classifier, for `pipeline("audio-classification")`.
 
-    The logit of a class is the scale times the cosine between the clip's embedding and the class's weights. There is no
-    bias, and the length of the weights has no effect: they are brought to unit length in every forward pass. Weights
-    that were trained on embeddings of texts serve clips as they are, which is what
-    [`~SmoothCLAPForAudioClassification.from_dual_encoder`] is for (the third stage of CLEP-DG, after PromptStyler).
+    The logit of a class is the scale times the cosine between the clip's embedding and the class's weights, without
+    bias. So weights that were trained on embeddings of texts serve clips as they are (the third stage of CLEP-DG, after
+    PromptStyler; see [`~SmoothCLAPForAudioClassification.from_dual_encoder`]). `from_pretrained` takes a dual encoder's
+    checkpoint, too, with a new classifier, which is then to be trained.
 
-    The parameters of the audio half have the names that they have in a dual encoder, so `from_pretrained` takes a dual
-    encoder's checkpoint, too, with a new classifier, which is then to be trained.
+    The loss depends on `config.problem_type`:
+
+    - `"single_label_classification"`: cross-entropy with class ids of shape `(batch,)`;
+    - `"multi_label_classification"`: binary cross-entropy with targets in [0, 1] of shape `(batch, classes)`;
+    - `"regression"`, e.g. of arousal and valence: mean squared error with finite targets of shape `(batch, outputs)`,
+      or `(batch,)` for one output. Outputs lie between minus and plus the scale; centre the targets at 0.
+
+    If it is `None`, one output means regression, labels of integers mean single, and others several labels, as in
+    transformers.
 
     Args:
         config ([`SmoothCLAPConfig`]): Architecture; `num_labels` or `id2label` say how many classes there are. Its
@@ -60,13 +67,15 @@ class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
 
     def __init__(self, config: SmoothCLAPConfig):
         super().__init__(config)
+        if not config.num_labels:
+            raise ValueError("The configuration names no class; set `num_labels` or `id2label`.")
         self.audio_input_name = self.main_input_name = audio_input_name(config.audio_config)
         self.audio_model = build_audio_tower(config.audio_config)
         self.audio_projection = SmoothCLAPProjection(
             config.audio_config.hidden_size, config.projection_dim, config.projection_dropout
         )
         self.logit_scale = SmoothCLAPLogitScale(config.logit_scale_init_value)
-        self.classifier = nn.Linear(config.projection_dim, config.num_labels or 0, bias=False)
+        self.classifier = nn.Linear(config.projection_dim, config.num_labels, bias=False)
         self.post_init()
 
     @classmethod
@@ -111,6 +120,15 @@ class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
             classifier.classifier.weight.copy_(class_weights)
         return classifier.eval()
 
+    def freeze_feature_encoder(self) -> None:
+        """Freeze the convolutions through which the audio tower reads its input."""
+        freeze_feature_encoder(self.audio_model)
+
+    def freeze_base_model(self) -> None:
+        """Freeze the audio tower and its projection head, so that only the classifier and the scale are trained."""
+        self.audio_model.requires_grad_(False)
+        self.audio_projection.requires_grad_(False)
+
     @can_return_tuple
     def forward(
         self,
@@ -127,13 +145,13 @@ class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
         Args:
             input_values, input_features, audio_attention_mask, pooled_audio: See
                 [`~SmoothCLAPPreTrainedModel.get_audio_features`].
-            labels (`torch.Tensor` of shape `(batch,)`, *optional*): Class ids, for the loss: cross-entropy in nats.
+            labels (`torch.Tensor`, *optional*): Class ids or targets, for the loss; see the class.
 
         Returns:
             [`SequenceClassifierOutput`]: `logits` of shape `(batch, classes)`, and `loss` if there are labels.
 
         Raises:
-            ValueError: if the audio is not what the tower takes.
+            ValueError: if the audio is not what the tower takes, or the labels are not what the problem takes.
         """
         kwargs["return_dict"] = True
         output = self.get_audio_features(input_values, input_features, audio_attention_mask, pooled_audio, **kwargs)
@@ -141,18 +159,48 @@ class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
         weights = F.normalize(self.classifier.weight, dim=-1)
         logits = cosines(embeds, weights) * self.logit_scale().to(embeds.dtype)  # (batch, classes)
         return SequenceClassifierOutput(
-            loss=None if labels is None else F.cross_entropy(logits.float(), labels),
+            loss=None if labels is None else _loss(logits.float(), labels, self.config.problem_type),
             logits=logits,
             hidden_states=output.hidden_states,
             attentions=output.attentions,
         )
 
 
+def _loss(logits: torch.Tensor, labels: torch.Tensor, problem_type: str | None) -> torch.Tensor:
+    """Return the loss of a problem, given logits (batch, classes); see the class."""
+    if not isinstance(labels, torch.Tensor) or labels.is_complex():
+        raise ValueError(f"`labels` are of type {type(labels).__name__}; give a tensor of real numbers.")
+    batch, classes = logits.shape
+    integers = not labels.is_floating_point() and labels.dtype != torch.bool
+    if problem_type is None:
+        problem_type = "regression" if classes == 1 else f"{'single' if integers else 'multi'}_label_classification"
+    if problem_type == "single_label_classification":
+        if labels.shape != (batch,) or not integers or not ((labels >= 0) & (labels < classes)).all():
+            raise _wrong_labels(labels, problem_type, f"class ids from 0 to {classes - 1} of shape ({batch},)")
+        return F.cross_entropy(logits, labels.long())
+    targets = labels.float().unsqueeze(1) if labels.shape == (batch,) and classes == 1 else labels.float()
+    if problem_type == "regression":
+        if targets.shape != logits.shape or not targets.isfinite().all():
+            raise _wrong_labels(labels, problem_type, f"finite targets of shape ({batch}, {classes})")
+        return F.mse_loss(logits, targets)
+    if targets.shape != logits.shape or not ((targets >= 0) & (targets <= 1)).all():
+        raise _wrong_labels(labels, problem_type, f"targets between 0 and 1 of shape ({batch}, {classes})")
+    return F.binary_cross_entropy_with_logits(logits, targets)
+
+
+def _wrong_labels(labels: torch.Tensor, problem_type: str, wanted: str) -> ValueError:
+    found = f"{labels.dtype} from {labels.min()} to {labels.max()}" if labels.numel() else f"no {labels.dtype}"
+    return ValueError(
+        f"`labels` hold {found}, of shape {tuple(labels.shape)}, but `problem_type={problem_type!r}` takes {wanted}. "
+        "Change the labels, or `problem_type` of the configuration."
+    )
+
+
 def _check(model: SmoothCLAPModel, class_weights: torch.Tensor, id2label: Mapping[int, str], scale: float) -> None:
     if model.config.model_type != SmoothCLAPConfig.model_type:
         raise ValueError(
-            f"The audio half of a {type(model).__name__} does not fit here: pass a SmoothCLAPModel. The weights of "
-            "another dual encoder's classifier are to be compared with its audio embeddings, by cosine."
+            f"The audio half of a {type(model).__name__} does not fit here: pass a SmoothCLAPModel, or compare the "
+            "weights with the audio embeddings yourself."
         )
     if class_weights.ndim != 2 or class_weights.shape[1] != model.config.projection_dim:
         raise ValueError(

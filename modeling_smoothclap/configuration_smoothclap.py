@@ -1,10 +1,20 @@
 """Configuration of a SmoothCLAP dual encoder."""
 
 import math
+from collections.abc import Mapping
+from reprlib import repr
+from textwrap import shorten
 from typing import Any
 
 from huggingface_hub.dataclasses import strict
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, Wav2Vec2Config
+
+
+PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+
+LARGEST = 1_000_000
+"""More dimensions or labels than any model has; a slip beyond it would fill the memory."""
 
 
 def _paper_audio_config() -> Wav2Vec2Config:
@@ -25,6 +35,22 @@ def _paper_audio_config() -> Wav2Vec2Config:
     )
 
 
+def _with_value_errors(cls: Any) -> Any:
+    """Check the values of a strict configuration class, and report those of a wrong type as ValueErrors, too."""
+    assign = cls.__setattr__
+
+    def __setattr__(self: Any, name: str, value: Any) -> None:
+        _check(name, value)
+        try:
+            assign(self, name, value)
+        except (StrictDataclassError, TypeError) as error:
+            raise ValueError(f"`{name}` cannot be {repr(value)}: {shorten(str(error), 300)}") from error
+
+    cls.__setattr__ = __setattr__
+    return cls
+
+
+@_with_value_errors
 @strict
 class SmoothCLAPConfig(PreTrainedConfig):
     r"""
@@ -74,7 +100,30 @@ class SmoothCLAPConfig(PreTrainedConfig):
     def __post_init__(self, **kwargs):
         self.audio_config = _as_config(self.audio_config, "audio_config", _paper_audio_config)
         self.text_config = _as_config(self.text_config, "text_config", BertConfig)
-        super().__post_init__(**kwargs)
+        try:
+            super().__post_init__(**kwargs)
+        except (AttributeError, LookupError, TypeError) as error:
+            raise ValueError(f"The configuration has a value of a wrong type: {error}") from error
+
+
+def _check(name: str, value: Any) -> None:
+    """Refuse a value of one of this configuration's own fields that makes no sense."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if name in ("projection_dim", "num_labels"):
+        fits, wanted = type(value) is int and 0 < value <= LARGEST, f"an integer from 1 to {LARGEST}"
+    elif name == "projection_dropout":
+        fits, wanted = number and 0 <= value <= 1, "a probability between 0 and 1"
+    elif name == "logit_scale_init_value":
+        fits, wanted = number and abs(value) <= 10, "the logarithm of a factor, between -10 and 10"
+    elif name == "problem_type":
+        fits, wanted = value is None or (isinstance(value, str) and value in PROBLEM_TYPES), f"{PROBLEM_TYPES} or None"
+    elif name == "training_corpora":
+        names = isinstance(value, list | tuple) and all(isinstance(corpus, str) for corpus in value)
+        fits, wanted = value is None or names, "a list of names, or None"
+    else:
+        return
+    if not fits:
+        raise ValueError(f"`{name}` is {repr(value)}; give {wanted}.")
 
 
 def _as_config(value, name, default) -> PreTrainedConfig:
@@ -82,13 +131,21 @@ def _as_config(value, name, default) -> PreTrainedConfig:
         return default()
     if isinstance(value, PreTrainedConfig):
         return value
+    if not isinstance(value, Mapping):
+        raise ValueError(f"`{name}` is {repr(value)}; give a configuration object or a dict.")
     fields = dict(value)
     if "model_type" not in fields:
         raise ValueError(
             f"`{name}` is a dict without `model_type`, so its architecture is unknown. Add it, e.g. "
             f'{{"model_type": "{default().model_type}", ...}}, or pass a configuration object.'
         )
-    return AutoConfig.for_model(fields.pop("model_type"), **fields)
+    family = fields.pop("model_type")
+    try:
+        if fields.get("num_labels") is not None:
+            _check("num_labels", fields["num_labels"])
+        return AutoConfig.for_model(family, **fields)
+    except (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"`{name}` is not a configuration of {repr(family)}: {shorten(str(error), 300)}") from error
 
 
 __all__ = ["SmoothCLAPConfig"]

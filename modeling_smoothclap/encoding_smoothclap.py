@@ -1,7 +1,7 @@
 """Encode audio and texts: the one place that turns clips and descriptions into embeddings that can be compared."""
 
 import math
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -239,10 +239,10 @@ class SmoothCLAPEncoder:
             ValueError: if there is no text, one is longer than the text tower takes, or an embedding is not finite.
         """
         _check_choice("convert_to", convert_to, ("numpy", "torch"))
-        listed = [texts] if isinstance(texts, str) else list(texts)
+        listed = [texts] if isinstance(texts, str) or not isinstance(texts, Iterable) else list(texts)
         if not listed:
             raise ValueError("There are no texts to encode: give at least one.")
-        lengths = [len(ids) for ids in self.processor.tokenizer(listed)["input_ids"]]
+        lengths = [len(ids) for ids in self.processor(text=listed, padding=False)["input_ids"]]
         longest = int(np.argmax(lengths))
         self._check_length(listed[longest], lengths[longest])
         embeds: list[np.ndarray] = [np.empty(0)] * len(listed)
@@ -344,7 +344,7 @@ class SmoothCLAPEncoder:
         else:
             return
         try:
-            check_text_length(text_config, torch.empty(1, length))
+            check_text_length(text_config, length)
         except ValueError as error:
             raise ValueError(f"{self.name!r} cannot read {text!r}: {error}") from error
 

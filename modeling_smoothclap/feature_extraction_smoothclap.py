@@ -1,6 +1,10 @@
 """From waveforms to what an audio tower takes: checks, minimum length, log-mel spectrogram, padding and mask."""
 
+import math
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from reprlib import repr
 from typing import Any
 
 import numpy as np
@@ -9,11 +13,12 @@ from transformers import BatchFeature, PreTrainedConfig, SequenceFeatureExtracto
 from transformers.audio_utils import mel_filter_bank
 from transformers.utils import PaddingStrategy, TensorType
 
+from .audio_smoothclap import LOUDEST_PEAK, clip_source, read_audio
 from .towers_smoothclap import audio_input_name, receptive_field
 
 
-LOUDEST_PEAK = 100.0
-"""No float recording comes near this; 16-bit PCM that was only cast to float is far above."""
+FILES = (str, Path, bytes, Mapping)
+"""How an audio file is given; its rate is its own."""
 
 
 class ShortClipWarning(UserWarning):
@@ -72,10 +77,18 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         padding_value: float = 0.0,
         **kwargs,
     ):
-        if num_mel_bins is not None and minimum_samples <= n_fft // 2:
+        check_sizes(num_mel_bins=num_mel_bins, max_frequency=max_frequency)
+        sizes = {"sampling_rate": sampling_rate, "minimum_samples": minimum_samples}
+        check_sizes(optional=False, n_fft=n_fft, hop_length=hop_length, **sizes)
+        if not isinstance(padding_value, int | float) or not math.isfinite(padding_value):
+            raise ValueError(f"`padding_value` is {repr(padding_value)}; give a finite number, usually 0.")
+        if not isinstance(do_normalize, bool):
+            raise ValueError(f"`do_normalize` is {repr(do_normalize)}; give True or False.")
+        shortest = max(n_fft // 2 + 1, hop_length)
+        if num_mel_bins is not None and minimum_samples < shortest:
             raise ValueError(
-                f"A spectrogram with `n_fft={n_fft}` needs more than {n_fft // 2} samples, so `minimum_samples` cannot "
-                f"be {minimum_samples}."
+                f"A spectrogram with `n_fft={n_fft}` and `hop_length={hop_length}` needs {shortest} samples, so "
+                f"`minimum_samples` cannot be {minimum_samples}."
             )
         if kwargs.get("padding_side", "right") != "right":
             raise ValueError(
@@ -118,7 +131,7 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
 
     def __call__(
         self,
-        audio: np.ndarray | torch.Tensor | list[float] | list[np.ndarray] | list[torch.Tensor],
+        audio: Any,
         sampling_rate: int | None = None,
         padding: bool | str | PaddingStrategy = True,
         max_length: int | None = None,
@@ -129,8 +142,11 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
     ) -> BatchFeature:
         r"""
         Args:
-            audio: One mono clip of shape `(samples,)`, or a list of them: floats, full scale at 1.
-            sampling_rate (`int`): Rate of all clips, in Hz. It must be given and must equal the extractor's.
+            audio: One clip or a list of clips. A clip is a mono waveform of shape `(samples,)`, floats with full scale
+                at 1; or an audio file, its path or bytes or a row of a data set with `path`, `audio` or `array` and
+                `sampling_rate`, which is brought to the extractor's rate.
+            sampling_rate (`int`, *optional*): Rate of the waveforms, in Hz, which must equal the extractor's. Files
+                need none.
             padding, max_length, truncation, pad_to_multiple_of: As in [`~SequenceFeatureExtractor.pad`]; lengths are
                 in samples, or in spectrogram frames for a log-mel tower.
             return_attention_mask (`bool`, *optional*): Whether to return the mask; by default it is returned.
@@ -138,13 +154,17 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
 
         Returns:
             [`BatchFeature`]: `input_values` of shape `(batch, samples)` or `input_features` of shape
-            `(batch, frames, mels)`, and `audio_attention_mask` of shape `(batch, samples)` or `(batch, frames)`.
+            `(batch, frames, mels)`, and `audio_attention_mask` of shape `(batch, samples)` or `(batch, frames)`. With
+            `padding=False` and no `return_tensors` each is a list of arrays.
 
         Raises:
-            ValueError: if the rate is missing or wrong, or a clip empty, not mono, not float, not finite or too loud.
+            ValueError: if the rate is missing or wrong, or a clip cannot be read, is empty, not mono, not float, not
+                finite or too loud.
         """
-        self._check_rate(sampling_rate)
-        clips = [_check_clip(clip, index) for index, clip in enumerate(_as_list(audio))]
+        listed = _as_list(audio)
+        if sampling_rate is not None or not all(isinstance(clip, FILES) for clip in listed):
+            self._check_rate(sampling_rate)
+        clips = [self._waveform(clip, index) for index, clip in enumerate(listed)]
         short = [index for index, clip in enumerate(clips) if len(clip) < self.minimum_samples]
         if short:
             warnings.warn(ShortClipWarning(short, self.minimum_samples, self.sampling_rate), stacklevel=2)
@@ -159,16 +179,39 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
             return_tensors=return_tensors,
         )
 
-    def pad(self, processed_features: Any, *args, **kwargs) -> BatchFeature:
-        """Pad as [`~SequenceFeatureExtractor.pad`] does, with the mask under the name `audio_attention_mask`."""
-        if isinstance(processed_features, (list, tuple)):
-            processed_features = {name: [row[name] for row in processed_features] for name in processed_features[0]}
-        if "audio_attention_mask" in processed_features:
-            processed_features = BatchFeature(dict(processed_features))
-            processed_features["attention_mask"] = processed_features.pop("audio_attention_mask")
-        batch = super().pad(processed_features, *args, **kwargs)
+    def pad(
+        self,
+        processed_features: Any,
+        padding: bool | str | PaddingStrategy = True,
+        max_length: int | None = None,
+        truncation: bool = False,
+        pad_to_multiple_of: int | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | TensorType | None = None,
+    ) -> BatchFeature:
+        """
+        Pad as [`~SequenceFeatureExtractor.pad`] does, with the mask under the name `audio_attention_mask`.
+
+        Without padding and without `return_tensors` each feature is a list of arrays, which `datasets` can store.
+        """
+        check_sizes(max_length=max_length, pad_to_multiple_of=pad_to_multiple_of)
+        options = (padding, max_length, truncation, pad_to_multiple_of, return_attention_mask, return_tensors)
+        try:
+            if isinstance(processed_features, (list, tuple)):
+                processed_features = {name: [row[name] for row in processed_features] for name in processed_features[0]}
+            if "audio_attention_mask" in processed_features:
+                processed_features = BatchFeature(dict(processed_features))
+                processed_features["attention_mask"] = processed_features.pop("audio_attention_mask")
+            batch = super().pad(processed_features, *options)
+        except (AttributeError, LookupError, RuntimeError, TypeError) as error:
+            raise ValueError(
+                f"These features cannot be padded together: {error}. Give one or more rows of equal keys, as this "
+                "extractor returns them."
+            ) from error
         if "attention_mask" in batch:
             batch["audio_attention_mask"] = batch.pop("attention_mask")
+        if return_tensors is None and self._get_padding_strategies(padding, max_length) == PaddingStrategy.DO_NOT_PAD:
+            batch = BatchFeature({name: list(value) for name, value in batch.items()})
         return batch
 
     def to_dict(self) -> dict:
@@ -178,14 +221,22 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
     def _check_rate(self, sampling_rate: int | None) -> None:
         if sampling_rate is None:
             raise ValueError(
-                f"`sampling_rate` is missing. Say at which rate the clips were sampled; this model takes "
+                f"`sampling_rate` is missing. Say at which rate the waveforms were sampled; this model takes "
                 f"{self.sampling_rate} Hz."
             )
-        if sampling_rate != self.sampling_rate:
+        if not isinstance(sampling_rate, int | float | np.number) or sampling_rate != self.sampling_rate:
             raise ValueError(
-                f"The clips are sampled at {sampling_rate} Hz but this model takes {self.sampling_rate} Hz. Resample "
-                f"them first, e.g. `transformers.audio_utils.load_audio(path, sampling_rate={self.sampling_rate})`."
+                f"The clips are sampled at {repr(sampling_rate)} Hz but this model takes {self.sampling_rate} Hz. "
+                f"Resample them first, e.g. `load_audio(path, sampling_rate={self.sampling_rate})` of transformers; "
+                "or pass the paths of their files, which are read at the right rate."
             )
+
+    def _waveform(self, clip: Any, index: int) -> np.ndarray:
+        """Return a clip as float32 of shape (samples,); a file is read at the extractor's rate."""
+        if isinstance(clip, FILES):
+            source: Any = clip_source(clip) if isinstance(clip, Mapping) else clip
+            clip = read_audio(source, self.sampling_rate, None if isinstance(source, str | Path) else index)
+        return _check_clip(clip, index)
 
     def _featurize(self, clip: np.ndarray) -> np.ndarray:
         if self.do_normalize:
@@ -218,11 +269,23 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
         return torch.from_numpy(filters).float()
 
 
-def _as_list(audio) -> list:
+def _as_list(audio: Any) -> list:
+    if isinstance(audio, np.ndarray) and audio.ndim == 1 and audio.dtype.kind in "OSU":  # of paths or arrays
+        return list(audio)
     if isinstance(audio, (list, tuple)):
         # A list of numbers is one clip; so is, for want of anything else it could be, an empty list.
-        return [audio] if not len(audio) or np.isscalar(audio[0]) else list(audio)
+        one = not len(audio) or (np.isscalar(audio[0]) and not isinstance(audio[0], FILES))
+        return [audio] if one else list(audio)
     return [audio]
+
+
+def check_sizes(optional: bool = True, **sizes: Any) -> None:
+    """Raise a ValueError unless each of these arguments is a positive integer, or `None` if they are optional."""
+    for name, value in sizes.items():
+        if value is None and optional:
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"`{name}` is {repr(value)}; give a positive integer.")
 
 
 def _check_clip(clip, index: int) -> np.ndarray:
@@ -230,7 +293,10 @@ def _check_clip(clip, index: int) -> np.ndarray:
     if isinstance(clip, torch.Tensor):
         clip = clip.detach().cpu()
         clip = clip.float() if clip.dtype == torch.bfloat16 else clip  # numpy has no bfloat16
-    array = np.asarray(clip)
+    try:
+        array = np.asarray(clip)
+    except (TypeError, ValueError, RuntimeError) as error:  # of ragged lists, and of objects that are not arrays
+        raise ValueError(f"Clip {index} is not a waveform ({error}). Give floats of shape (samples,).") from error
     if array.ndim != 1:
         raise ValueError(
             f"Clip {index} has shape {array.shape}, but a clip is mono, of shape (samples,). Average the channels of a "

@@ -5,6 +5,7 @@ Notation of the paper: `p` is the softmax of the scaled cosines between clips an
 paper leaves open is an argument here; its default is this project's choice.
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -12,6 +13,9 @@ import torch.nn.functional as F
 
 
 KLReading = Literal["symmetric", "forward"]
+
+MIN_TEMPERATURE = 1e-6
+"""Cosines divided by less than this are no longer finite in half precision, and one-hot long before."""
 
 TARGET_FLOOR = 1e-8
 """Smallest target probability inside a logarithm; it bounds the reverse divergence where a target is zero."""
@@ -27,31 +31,18 @@ def cosines(rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
 
 
 def contrastive_loss(logits_per_audio: torch.Tensor) -> torch.Tensor:
-    """Symmetric InfoNCE, the loss of CLAP: mean cross-entropy against the identity, of rows and of columns.
-
-    Args:
-        logits_per_audio (`torch.Tensor` of shape `(batch, batch)`): Scaled cosines, clip by caption.
-
-    Returns:
-        `torch.Tensor` of shape `()`, in nats.
-    """
+    """Return symmetric InfoNCE, CLAP's loss, in nats, given scaled cosines of clips with captions (batch, batch)."""
     logits = _square(logits_per_audio, "logits_per_audio").float()
     labels = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, labels) + F.cross_entropy(logits.t(), labels)) / 2
 
 
 def similarity_distribution(features: torch.Tensor, temperature: float) -> torch.Tensor:
-    """`q`: softmax over a batch of each item's cosine similarity to every item, itself included.
-
-    Args:
-        features (`torch.Tensor` of shape `(batch, width)`): One feature vector per item.
-        temperature (`float`): Divisor of the cosines; the smaller, the more of the mass stays on the item itself.
-
-    Returns:
-        `torch.Tensor` of shape `(batch, batch)` in float32; rows sum to one.
-    """
-    if temperature <= 0:
-        raise ValueError(f"A temperature must be positive, got {temperature}; the usual value is 0.07.")
+    """Return `q` (batch, batch): softmax of each item's cosine with every item, itself included, over `temperature`."""
+    if not MIN_TEMPERATURE <= temperature < math.inf:
+        raise ValueError(
+            f"A temperature must be finite and at least {MIN_TEMPERATURE}, got {temperature}; the usual value is 0.07."
+        )
     unit = F.normalize(features.float(), dim=-1)
     return torch.softmax(cosines(unit, unit) / temperature, dim=-1)
 
@@ -105,24 +96,20 @@ def soft_targets(
 def soft_target_loss(
     logits_per_audio: torch.Tensor, targets: torch.Tensor, reading: KLReading = "symmetric"
 ) -> torch.Tensor:
-    """Divergence between the targets and the predictions, averaged over both directions.
+    """Return the divergence between targets and predictions, in nats, averaged over both directions.
 
     The paper says "symmetric KL" and leaves two readings open:
 
     - `"symmetric"`: `1/2 mean_i [KL(y||p_a2t) + KL(p_a2t||y) + KL(y||p_t2a) + KL(p_t2a||y)]`;
     - `"forward"`:   `1/2 mean_i [KL(y||p_a2t) + KL(y||p_t2a)]`, which for one-hot targets is [`contrastive_loss`].
 
-    The first takes the words literally and is the default. Predictions enter as log-softmax and need no clamp. Targets
-    inside a logarithm are kept above [`TARGET_FLOOR`]: where a target is zero the reverse divergence would be infinite,
-    so for one-hot targets the symmetric reading measures the floor; use `"forward"` there.
+    Targets inside a logarithm are kept above [`TARGET_FLOOR`]: where a target is zero the reverse divergence would be
+    infinite, so for one-hot targets the symmetric reading measures the floor; use `"forward"` there.
 
     Args:
         logits_per_audio (`torch.Tensor` of shape `(batch, batch)`): Scaled cosines, clip by caption.
         targets (`torch.Tensor` of shape `(batch, batch)`): Rows sum to one; row i serves clip i and caption i alike.
         reading (`"symmetric"` or `"forward"`, defaults to `"symmetric"`): See above.
-
-    Returns:
-        `torch.Tensor` of shape `()`, in nats.
 
     Raises:
         ValueError: if the shapes do not match or `reading` is unknown.
@@ -139,15 +126,9 @@ def soft_target_loss(
 
 
 def divergences(logits: torch.Tensor, targets: torch.Tensor, reading: KLReading) -> tuple[torch.Tensor, ...]:
-    """The divergences of a reading in one direction, one value per row; their sum is the row's loss.
+    """Return `KL(y||p)` and, in the symmetric reading, `KL(p||y)`, each (rows,) in nats: one direction of the loss.
 
-    Args:
-        logits (`torch.Tensor` of shape `(rows, candidates)`): Scaled cosines of anchors with candidates.
-        targets (`torch.Tensor` of shape `(rows, candidates)`): Each anchor's distribution over the candidates.
-        reading (`"symmetric"` or `"forward"`): Whether `KL(p||y)` joins `KL(y||p)`.
-
-    Returns:
-        `tuple` of `torch.Tensor` of shape `(rows,)` in nats: `KL(y||p)` and, in the symmetric reading, `KL(p||y)`.
+    `logits` are scaled cosines (rows, candidates), `targets` each row's distribution over the candidates.
     """
     log_predictions, targets = logits.float().log_softmax(dim=-1), targets.float()
     difference = targets.clamp(min=TARGET_FLOOR).log() - log_predictions  # (rows, candidates)

@@ -1,6 +1,7 @@
 """The SmoothCLAP dual encoder: a speech tower and a text tower that meet in one embedding space."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -19,10 +20,13 @@ from .towers_smoothclap import (
     audio_input_name,
     build_audio_tower,
     build_text_tower,
-    check_text_length,
+    check_audio_input,
+    check_form,
+    check_text_input,
     freeze_constants,
     load_audio_tower,
     load_text_tower,
+    matching,
     run_audio_tower,
     without_training_noise,
 )
@@ -151,8 +155,8 @@ class SmoothCLAPPreTrainedModel(PreTrainedModel):
                 Whisper towers.
             audio_attention_mask (`torch.Tensor` of shape `(batch, samples)` or `(batch, frames)`, *optional*): 1 for
                 audio, 0 for padding.
-            pooled_audio (`torch.Tensor` of shape `(batch, hidden)`, *optional*): The tower's time-averaged output,
-                computed earlier, in place of the audio itself: the output of a frozen tower does not change.
+            pooled_audio (`torch.Tensor` of shape `(batch, hidden)`, *optional*): The time-averaged output of a frozen
+                tower, computed earlier, in place of the audio.
 
         Returns:
             [`BaseModelOutputWithPooling`]: `pooler_output` of shape `(batch, projection_dim)` holds the unit-length
@@ -161,8 +165,11 @@ class SmoothCLAPPreTrainedModel(PreTrainedModel):
         Raises:
             ValueError: if the audio is not what the tower takes.
         """
+        _check_kwargs(kwargs, {"attention_mask": "audio_attention_mask"})
         if pooled_audio is not None:
-            return _with_embedding(BaseModelOutputWithPooling(), self.audio_projection(pooled_audio))
+            check_form("pooled_audio", pooled_audio, ("batch", self.config.audio_config.hidden_size))
+            projected = self.audio_projection(matching(pooled_audio, self.audio_projection))
+            return _with_embedding(BaseModelOutputWithPooling(), projected)
         given = {"input_values": input_values, "input_features": input_features}
         audio = given.pop(self.audio_input_name)
         if audio is None or any(other is not None for other in given.values()):
@@ -170,6 +177,8 @@ class SmoothCLAPPreTrainedModel(PreTrainedModel):
                 f"A {self.config.audio_config.model_type} tower takes `{self.audio_input_name}` and no other audio "
                 "input. Use the processor or feature extractor that was saved with this model."
             )
+        check_audio_input(self.config.audio_config, audio, audio_attention_mask)
+        audio = matching(audio, self.audio_model)
         output, pooled = run_audio_tower(self.audio_model, audio, audio_attention_mask, **kwargs)
         return _with_embedding(output, self.audio_projection(pooled))
 
@@ -265,14 +274,15 @@ class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
         Raises:
             ValueError: if there is no text, or one with more tokens than the tower has positions.
         """
-        tokens = input_ids if inputs_embeds is None else inputs_embeds
-        if tokens is None:
-            raise ValueError("There is no text: pass `input_ids`, as the tokenizer makes them, or `inputs_embeds`.")
-        check_text_length(self.config.text_config, tokens)
+        _check_kwargs(kwargs, {"audio_attention_mask": "attention_mask"})
         optional = {"token_type_ids": token_type_ids, "position_ids": position_ids}
         given = {name: value for name, value in optional.items() if value is not None}
+        check_text_input(self.config.text_config, input_ids, inputs_embeds, attention_mask, given)
+        if inputs_embeds is not None:
+            inputs_embeds = matching(inputs_embeds, self.text_model)
+        given |= kwargs | {"return_dict": True}
         output = self.text_model(
-            input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **given, **kwargs
+            input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **given
         )
         return _with_embedding(output, self.text_projection(output.last_hidden_state[:, 0]))
 
@@ -308,7 +318,7 @@ class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
         Returns:
             [`SmoothCLAPOutput`]
         """
-        kwargs["return_dict"] = True  # of the two calls; forward's own is seen to by its decorator
+        kwargs["return_dict"] = True  # of the two calls; forward's own is left to its decorator
         audio_output = self.get_audio_features(
             input_values, input_features, audio_attention_mask, pooled_audio, **kwargs
         )
@@ -338,6 +348,18 @@ class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
             text_model_output=text_output,
             audio_model_output=audio_output,
         )
+
+
+def _check_kwargs(kwargs: Mapping[str, Any], meant: dict[str, str]) -> None:
+    """Refuse arguments that no tower takes, and name those that are `meant`."""
+    for name in kwargs.keys() - TransformersKwargs.__annotations__.keys() - {"return_dict"}:
+        cure = f"pass `{meant[name]}`" if name in meant else "leave it out"
+        raise ValueError(f"`{name}` is not an input of this tower; {cure}.")
+    for name in ("output_hidden_states", "output_attentions"):
+        wanted = kwargs.get(name)
+        numbers = isinstance(wanted, list | tuple) and all(isinstance(layer, int) for layer in wanted)
+        if not isinstance(wanted, bool | None) and not numbers:
+            raise ValueError(f"`{name}` is of type {type(wanted).__name__}; give True, False or numbers of layers.")
 
 
 def _with_embedding(output: Any, projected: torch.Tensor) -> BaseModelOutputWithPooling:

@@ -1,9 +1,17 @@
 """Processor of SmoothCLAP: clips and texts in, one batch out."""
 
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
+import threading
+from reprlib import repr
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer, BatchEncoding, BatchFeature, PreTrainedTokenizerBase, ProcessorMixin
 from transformers.processing_utils import ProcessingKwargs
 
-from .feature_extraction_smoothclap import SmoothCLAPFeatureExtractor
+from .feature_extraction_smoothclap import SmoothCLAPFeatureExtractor, check_sizes
+
+
+_TOKENIZING = threading.Lock()
+"""Held while texts are tokenized, because a tokenizer keeps the options of a call for padding in shared state."""
 
 
 class SmoothCLAPProcessorKwargs(ProcessingKwargs, total=False):
@@ -15,8 +23,8 @@ class SmoothCLAPProcessorKwargs(ProcessingKwargs, total=False):
 
 class SmoothCLAPProcessor(ProcessorMixin):
     r"""
-    A [`SmoothCLAPFeatureExtractor`] and a tokenizer in one. Call it with `text`, with `audio` and `sampling_rate`, or
-    with all three; what it returns goes into [`SmoothCLAPModel`] as it is.
+    A [`SmoothCLAPFeatureExtractor`] and a tokenizer in one. Call it with `text`, with `audio`, or with both; what it
+    returns goes into [`SmoothCLAPModel`] as it is. Threads may share it; its tokenizer by itself they may not.
 
     Args:
         feature_extractor ([`SmoothCLAPFeatureExtractor`]): For the clips.
@@ -39,6 +47,45 @@ class SmoothCLAPProcessor(ProcessorMixin):
             )
         super().__init__(feature_extractor, tokenizer, **kwargs)
 
+    def __call__(self, text: Any = None, audio: Any = None, **kwargs: Any) -> BatchFeature:
+        r"""
+        Prepare texts, clips or both.
+
+        Args:
+            text (`str` or `list[str]`, *optional*): One text or several.
+            audio (*optional*): One clip or several, waveforms or files, as [`SmoothCLAPFeatureExtractor`] takes them.
+            **kwargs: Options of the tokenizer and the feature extractor, e.g. `sampling_rate` and `return_tensors`.
+
+        Returns:
+            [`BatchFeature`]: `input_ids` and `attention_mask` of the texts, `input_values` or `input_features` and
+            `audio_attention_mask` of the clips.
+
+        Raises:
+            ValueError: if there is neither text nor audio, or one of them is not what it should be.
+        """
+        if (text is None and audio is None) or kwargs.keys() & {"images", "videos"}:
+            raise ValueError("Give at least one input, `text` or `audio`; this processor takes nothing else.")
+        batch = BatchFeature()
+        try:
+            options = self._merge_kwargs(
+                SmoothCLAPProcessorKwargs,  # type: ignore[arg-type]
+                tokenizer_init_kwargs=self.tokenizer.init_kwargs,
+                **kwargs,
+            )
+            if text is not None:
+                batch.update(self._tokenize(text, options["text_kwargs"]))
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+            raise ValueError(f"The tokenizer does not take these options, {repr(kwargs)}: {error}") from error
+        if audio is not None:
+            batch.update(self.feature_extractor(audio, **options["audio_kwargs"]))
+        return batch
+
+    def _tokenize(self, text: Any, options: dict[str, Any]) -> BatchEncoding:
+        _check_texts(text)
+        check_sizes(max_length=options.get("max_length"), pad_to_multiple_of=options.get("pad_to_multiple_of"))
+        with _TOKENIZING:
+            return self.tokenizer(text, **options)
+
     @classmethod
     def from_audio_text_pretrained(cls, audio: str, text: str, **kwargs) -> "SmoothCLAPProcessor":
         r"""
@@ -54,6 +101,19 @@ class SmoothCLAPProcessor(ProcessorMixin):
         audio_config = AutoConfig.from_pretrained(audio)
         extractor = SmoothCLAPFeatureExtractor.from_audio_config(audio_config, **kwargs)
         return cls(extractor, AutoTokenizer.from_pretrained(text))
+
+
+def _check_texts(text: Any) -> None:
+    texts = text if isinstance(text, list) and text else [text]
+    for index, each in enumerate(texts):
+        if not isinstance(each, str):
+            raise ValueError(f"Text {index} is {repr(each)}; give a string, or a list of at least one string.")
+        try:
+            each.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"Text {index}, {repr(each)}, is not valid Unicode ({error.reason}); correct it."
+            ) from error
 
 
 __all__ = ["SmoothCLAPProcessor"]

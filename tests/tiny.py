@@ -13,6 +13,7 @@ from transformers import (
 )
 
 from modeling_smoothclap import SmoothCLAPConfig, SmoothCLAPFeatureExtractor, SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap.towers_smoothclap import without_training_noise
 
 
 SAMPLING_RATE = 16000
@@ -22,7 +23,10 @@ TEXT_FAMILIES = ["bert", "roberta", "xlm-roberta", "mpnet", "distilbert"]
 
 
 def audio_config(family: str = "wav2vec2", **changes) -> PreTrainedConfig:
-    """A two-layer audio tower, 32 wide; waveform towers give one frame per 8 samples."""
+    """A two-layer audio tower, 32 wide; waveform towers give one frame per 8 samples.
+
+    All but its sizes and `changes` are its class's defaults, with the noise turned off as for users.
+    """
     if family == "whisper":
         fields = {
             "d_model": 32,
@@ -51,13 +55,15 @@ def audio_config(family: str = "wav2vec2", **changes) -> PreTrainedConfig:
             "conv_kernel": [8, 4],
             "num_conv_pos_embeddings": 8,
             "num_conv_pos_embedding_groups": 2,
-            "feat_extract_norm": "layer",
-            "layerdrop": 0.0,
-            "apply_spec_augment": False,
         }
     if family == "data2vec-audio":
         fields |= {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 5}
-    return AutoConfig.for_model(family, **fields | changes)
+    elif family != "whisper":
+        fields["feat_extract_norm"] = "layer"
+    config = without_training_noise(AutoConfig.for_model(family, **fields | changes))
+    for name, value in changes.items():
+        setattr(config, name, value)
+    return config
 
 
 def text_config(family: str = "bert", **changes) -> PreTrainedConfig:

@@ -74,10 +74,18 @@ def freeze_towers(model: Any, args: SmoothCLAPTrainingArguments) -> None:
 
 
 def rest_frozen_towers(model: Any) -> None:
-    """Set towers of which nothing is trained to evaluation mode, without dropout and with fixed statistics."""
+    """
+    Set what rests during training to evaluation mode: towers of which nothing is trained, and batch normalisation.
+
+    Statistics of a batch (`ClapModel`'s audio tower) depend on how many processes and chunks share it; with the running
+    ones all of them give the same loss. Its weights are trained like any other.
+    """
     for tower in (model.audio_model, model.text_model):
         if not any(parameter.requires_grad for parameter in tower.parameters()):
             tower.eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
 
 
 def set_learning_rates(optimizer: torch.optim.Optimizer, model: Any, args: SmoothCLAPTrainingArguments) -> None:

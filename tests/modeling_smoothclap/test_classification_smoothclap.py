@@ -6,7 +6,17 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from transformers import AutoModelForAudioClassification, ClapConfig, ClapModel, pipeline
+from datasets import Dataset
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    ClapConfig,
+    ClapModel,
+    Trainer,
+    TrainingArguments,
+    pipeline,
+)
 
 from modeling_smoothclap import SmoothCLAPForAudioClassification, SmoothCLAPModel
 from tests import tiny
@@ -14,6 +24,9 @@ from tests import tiny
 
 NAMES = {0: "sad", 1: "pleasantly surprised", 2: "wütend"}
 each_family = pytest.mark.parametrize("family", ["wav2vec2", "data2vec-audio", "whisper"])
+
+
+CONSTANTS = {"audio_model.embed_positions.weight", "audio_model.masked_spec_embed"}
 
 
 def weights() -> torch.Tensor:
@@ -155,6 +168,157 @@ def test_transformers_own_clap_is_refused():
     clap.config = ClapConfig()
     with pytest.raises(ValueError, match="ClapModel"):
         SmoothCLAPForAudioClassification.from_dual_encoder(clap, weights(), NAMES)
+
+
+# The loss of each problem
+
+
+def with_loss(problem_type, labels, classes=3, seed=1):
+    torch.manual_seed(seed)
+    model = SmoothCLAPForAudioClassification(tiny.config(num_labels=classes, problem_type=problem_type)).eval()
+    return model(pooled_audio=torch.randn(3, 32), labels=labels)
+
+
+@pytest.mark.parametrize("problem_type", ["multi_label_classification", None])
+def test_several_labels_get_a_binary_cross_entropy_each(problem_type):
+    targets = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.3, 1.0, 0.0]])
+    output = with_loss(problem_type, targets)
+    chances = torch.sigmoid(output.logits)
+    expected = -(targets * chances.log() + (1 - targets) * (1 - chances).log()).mean()
+    torch.testing.assert_close(output.loss, expected)
+    if problem_type:  # by their type, integers are class ids
+        assert with_loss(problem_type, targets.round().long()).loss > 0
+    torch.testing.assert_close(
+        with_loss(problem_type, targets > 0.5).loss, with_loss(problem_type, targets.round()).loss
+    )
+
+
+@pytest.mark.parametrize("problem_type", ["regression", None])
+@pytest.mark.parametrize("labels", [torch.tensor([0.5, -1.0, 2.0]), torch.tensor([[3], [1], [2]])])
+def test_one_output_is_regression(problem_type, labels):
+    output = with_loss(problem_type, labels, classes=1)
+    torch.testing.assert_close(output.loss, (output.logits[:, 0] - labels.reshape(3)).square().mean())
+
+
+def test_regression_of_arousal_and_valence_learns_them():
+    torch.manual_seed(0)
+    model = SmoothCLAPForAudioClassification(tiny.config(num_labels=2, problem_type="regression")).eval()
+    pooled, targets = torch.randn(4, 32), torch.rand(4, 2) * 2 - 1
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = model(pooled_audio=pooled, labels=targets).loss
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] > 1 and losses[-1] < 0.01
+
+
+def test_class_ids_of_any_integer_type_give_the_same_loss():
+    ids = torch.tensor([0, 2, 1])
+    expected = with_loss("single_label_classification", ids).loss
+    for dtype in (torch.int32, torch.uint8):
+        assert torch.equal(with_loss(None, ids.to(dtype)).loss, expected)
+
+
+@pytest.mark.parametrize(
+    ("problem_type", "labels"),
+    [
+        ("single_label_classification", torch.tensor([0, 1, 3])),
+        ("single_label_classification", torch.tensor([0, -1, 2])),
+        ("single_label_classification", torch.tensor([0.0, 1.0, 2.0])),
+        ("single_label_classification", torch.tensor([[0], [1], [2]])),
+        ("single_label_classification", torch.tensor([0, 1])),
+        ("multi_label_classification", torch.tensor([0, 1, 2])),
+        ("multi_label_classification", torch.full((3, 3), 1.5)),
+        ("multi_label_classification", torch.full((3, 3), torch.nan)),
+        ("regression", torch.zeros(3)),
+        ("regression", torch.full((3, 3), torch.inf)),
+        ("regression", torch.zeros(3, 3, dtype=torch.complex64)),
+        (None, torch.zeros(3, 2)),
+        (None, [0, 1, 2]),
+    ],
+)
+def test_labels_that_do_not_fit_the_problem_are_refused(problem_type, labels):
+    with pytest.raises(ValueError, match="`labels`"):
+        with_loss(problem_type, labels)
+
+
+def test_one_class_is_no_classification():
+    with pytest.raises(ValueError, match="num_labels"):
+        tiny.config(num_labels=1, problem_type="single_label_classification")
+
+
+# What transformers' examples call
+
+
+@each_family
+def test_its_parts_can_be_frozen(family):
+    model = classifier(family)
+    model.freeze_feature_encoder()
+    frozen = {name for name, parameter in model.train().named_parameters() if not parameter.requires_grad}
+    convolutions = ("audio_model.conv", "audio_model.feature_extractor.")
+    assert any("conv" in name for name in frozen)
+    assert all(name.startswith(convolutions) for name in frozen - CONSTANTS)
+    trained = {name for name in dict(model.named_parameters()) if name.startswith(convolutions)} - frozen
+    assert not trained
+    model.freeze_base_model()
+    names = {name.split(".")[0] for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert names == {"classifier", "logit_scale"}
+    model(**inputs(family), labels=torch.tensor([0, 1, 2])).loss.backward()
+    assert model.classifier.weight.grad.abs().sum() > 0
+
+
+def test_the_steps_of_transformers_audio_classification_example_run(tmp_path):
+    """As `run_audio_classification.py` makes them with its defaults: labels as strings, transforms, stock Trainer."""
+    tiny.checkpoint(tmp_path / "start")
+    extractor = AutoFeatureExtractor.from_pretrained(tmp_path / "start", return_attention_mask=True)
+    name = extractor.model_input_names[0]
+
+    def transform(batch):
+        found = extractor([np.asarray(clip, np.float32) for clip in batch["audio"]], sampling_rate=16000)
+        return {name: found.get(name), "labels": list(batch["label"])}
+
+    rows = {"audio": tiny.clips(*[0.02, 0.03, 0.04, 0.05]), "label": [0, 1, 2, 1]}
+    data = Dataset.from_dict(rows)
+    data.set_transform(transform, output_all_columns=False)
+    config = AutoConfig.from_pretrained(
+        tmp_path / "start",
+        num_labels=3,
+        label2id={"low": "0", "high": "1", "loud": "2"},
+        id2label={"0": "low", "1": "high", "2": "loud"},
+        finetuning_task="audio-classification",
+    )
+    model = AutoModelForAudioClassification.from_pretrained(
+        tmp_path / "start", config=config, ignore_mismatched_sizes=False
+    )
+    model.freeze_feature_encoder()
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path / "run"),
+        remove_unused_columns=False,  # with a transform the example needs it for every model
+        per_device_train_batch_size=2,
+        max_steps=2,
+        report_to="none",
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=data,
+        eval_dataset=data,
+        processing_class=extractor,
+        compute_metrics=lambda predicted: {"n": len(predicted.predictions.argmax(axis=1))},
+    )
+    before = model.classifier.weight.detach().clone()
+    assert math.isfinite(trainer.train().training_loss)
+    assert not torch.equal(model.classifier.weight, before)
+    found = trainer.evaluate()
+    assert found["eval_n"] == 4 and math.isfinite(found["eval_loss"])
+    trainer.save_model()
+    pipe = pipeline("audio-classification", model=str(tmp_path / "run"))
+    assert {each["label"] for each in pipe(tiny.clips(0.1)[0])} == {"low", "high", "loud"}
 
 
 # Saved and loaded

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from transformers import AutoFeatureExtractor, WhisperConfig, WhisperFeatureExtractor
 
 from modeling_smoothclap import ShortClipWarning, SmoothCLAPFeatureExtractor
@@ -65,7 +66,6 @@ FAULTS = {
     "complex": (np.zeros(800, np.complex64), "holds complex64 values"),
     "tensor of ints": (torch.zeros(800, dtype=torch.int32), "holds int32 values"),
     "tensor of two channels": (torch.zeros(2, 800), r"has shape \(2, 800\)"),
-    "a path": ("clip.wav", r"has shape \(\)"),
     "nothing": (None, r"has shape \(\)"),
 }
 
@@ -99,8 +99,9 @@ def test_padding_on_the_left_is_refused():
 
 
 def test_a_minimum_below_what_the_spectrogram_needs_is_refused():
-    with pytest.raises(ValueError, match="200"):
-        SmoothCLAPFeatureExtractor(num_mel_bins=20, minimum_samples=200)
+    for change in ({"minimum_samples": 200}, {"minimum_samples": 400, "hop_length": 401}):
+        with pytest.raises(ValueError, match=str(change["minimum_samples"])):
+            SmoothCLAPFeatureExtractor(num_mel_bins=20, **change)
     shortest = SmoothCLAPFeatureExtractor(num_mel_bins=20, minimum_samples=201)
     assert extract(shortest, np.zeros(201, np.float32))["input_features"].shape == (1, 1, 20)
 
@@ -397,6 +398,57 @@ def test_rows_extracted_apart_can_be_padded_together(extractor, tensors):
     for name, value in expected.items():
         np.testing.assert_array_equal(batch[name], value)
     assert rows[1].keys() == expected.keys(), "the caller's rows were changed"
+
+
+@both
+def test_datasets_store_what_is_not_padded(extractor):
+    clips = tiny.clips(0.1, 0.05, 0.07)
+    data = Dataset.from_dict({"clip": clips})
+
+    def extract_rows(rows):
+        return dict(extractor([np.float32(clip) for clip in rows["clip"]], sampling_rate=16000, padding=False))
+
+    stored = data.map(extract_rows, batched=True, remove_columns="clip")
+    alone = [extract(extractor, clip) for clip in clips]
+    for row, expected in zip(stored, alone, strict=True):
+        for name, value in expected.items():
+            np.testing.assert_array_equal(np.float32(row[name]), value[0])
+    found = extract_rows({"clip": clips})
+    assert all(isinstance(rows, list) and isinstance(rows[0], np.ndarray) for rows in found.values())
+    batch = extractor.pad([dict(row) for row in stored], return_tensors="np")
+    np.testing.assert_array_equal(batch[main_input(extractor)], extract(extractor, clips)[main_input(extractor)])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("sampling_rate", "n_fft", "hop_length") for value in (0, -1, 1.5, "16000", None)),
+        ("num_mel_bins", 0),
+        ("minimum_samples", -1),
+        ("max_frequency", 0),
+        ("padding_value", float("nan")),
+        ("do_normalize", "yes"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(name, value):
+    with pytest.raises(ValueError, match=f"`{name}`"):
+        SmoothCLAPFeatureExtractor(**{name: value})
+
+
+@pytest.mark.parametrize("rate", ["16000", [16000], np.array([16000, 16000]), float("nan"), True, torch.tensor(8000)])
+def test_a_rate_that_is_no_rate_is_refused(rate):
+    with pytest.raises(ValueError, match="this model takes 16000 Hz"):
+        WAVEFORM(GOOD, sampling_rate=rate)
+
+
+@both
+@pytest.mark.parametrize("rows", [[], [{}], [5], ["a"], 5, [{"input_values": GOOD}, {"input_features": GOOD}]])
+def test_what_cannot_be_padded_together_is_refused(extractor, rows):
+    with pytest.raises(ValueError, match=r"padded together|input_"):
+        extractor.pad(rows)
+    for name in ("max_length", "pad_to_multiple_of"):
+        with pytest.raises(ValueError, match=name):
+            extractor(GOOD, sampling_rate=16000, **{name: 0})
 
 
 # Saving and building

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -209,9 +210,9 @@ def test_no_text_is_refused():
     model, inputs = tiny.model(), batch()
     for name in ("input_ids", "attention_mask"):
         del inputs[name]
-    with pytest.raises(ValueError, match="There is no text: pass `input_ids`"):
+    with pytest.raises(ValueError, match="`input_ids`"):
         model(**inputs)
-    with pytest.raises(ValueError, match="There is no text"):
+    with pytest.raises(ValueError, match="`input_ids`"):
         model.get_text_features()
 
 
@@ -265,6 +266,59 @@ def test_the_vocabulary_can_grow(tmp_path):
     with torch.no_grad():
         torch.testing.assert_close(loaded.get_text_features(ids).pooler_output, before)
         assert loaded.get_text_features(torch.tensor([[2, 349, 3]])).pooler_output.isfinite().all()
+
+
+def test_the_other_masks_name_is_refused_with_the_right_one():
+    model, inputs = tiny.model(), batch()
+    mask = inputs["audio_attention_mask"]
+    with pytest.raises(ValueError, match="`audio_attention_mask`") as error:
+        model.get_audio_features(inputs["input_values"], attention_mask=mask)
+    assert len(str(error.value)) < 200
+    with pytest.raises(ValueError, match="pass `attention_mask`"):
+        model.get_text_features(inputs["input_ids"], audio_attention_mask=inputs["attention_mask"])
+    with pytest.raises(ValueError, match="`mask_time_indices` is not an input"):
+        model.get_audio_features(inputs["input_values"], mask_time_indices=mask)
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+@pytest.mark.parametrize(("weights", "given"), [(torch.float32, torch.float64), (torch.bfloat16, torch.float32)])
+@torch.no_grad()
+def test_inputs_take_the_float_type_of_the_weights(family, weights, given):
+    model, inputs = tiny.model(family).to(weights), batch(family)
+    audio, ids = inputs[model.audio_input_name], inputs["input_ids"]
+    embeds, pooled = model.get_input_embeddings()(ids), torch.randn(3, 32).to(weights)
+    for method, name, value in (
+        (model.get_audio_features, model.audio_input_name, audio.to(weights)),
+        (model.get_audio_features, "pooled_audio", pooled),
+        (model.get_text_features, "inputs_embeds", embeds),
+    ):
+        expected = method(**{name: value}).pooler_output
+        found = method(**{name: value.to(given)}).pooler_output
+        assert found.dtype == weights and torch.equal(found, expected), name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("input_values", np.zeros((3, 800), np.float32), "return_tensors"),
+        ("input_values", torch.zeros(3, 800, dtype=torch.int16), "int16"),
+        ("input_values", torch.zeros(3, 19), "19 samples, but this tower needs 20"),
+        ("input_values", torch.zeros(800), r"\(800,\)"),
+        ("audio_attention_mask", torch.ones(3, 799), r"\(3, 799\)"),
+        ("audio_attention_mask", torch.tensor([[1], [1], [0]]).expand(3, 800), r"rows \[2\]"),
+        ("input_ids", torch.full((3, 5), 10**6), "1000000"),
+        ("input_ids", torch.full((3, 5), -1), "-1"),
+        ("input_ids", torch.zeros(3, 5), "float32"),
+        ("attention_mask", torch.ones(3, 4), r"\(3, 4\)"),
+        ("token_type_ids", torch.full((3, 12), 2), "token_type_ids"),
+        ("pooled_audio", torch.zeros(3, 31), r"\(batch, 32\)"),
+        ("output_hidden_states", "yes", "output_hidden_states"),
+    ],
+)
+def test_inputs_of_another_form_are_refused(name, value, wanted):
+    inputs = batch() | {name: value}
+    with pytest.raises(ValueError, match=wanted):
+        tiny.model()(**inputs)
 
 
 # The scale

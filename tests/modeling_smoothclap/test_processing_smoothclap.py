@@ -1,13 +1,16 @@
 """The processor: one call for clips, texts or both, and two masks that never meet."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from transformers import AutoFeatureExtractor, AutoModel, AutoProcessor, AutoTokenizer, BertTokenizer
 
 from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap.audio_smoothclap import read_audio
 from tests import tiny
 
 
@@ -105,6 +108,81 @@ def test_a_tokenizer_that_transformers_made_up_is_refused():
     # Where a directory has no tokenizer files, transformers gives a tokenizer that knows its special tokens only.
     with pytest.raises(ValueError, match=r"tokenizer\.json"):
         SmoothCLAPProcessor(SmoothCLAPFeatureExtractor(), BertTokenizer())
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A clip at 8 kHz as a file, and as the model hears it."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tiny.clips(0.2)[0], 8000, subtype="FLOAT")
+    return path, read_audio(path, 16000)
+
+
+@each_kind
+def test_files_need_no_rate(files, family):
+    path, clip = files
+    processor = tiny.processor(family)
+    expected = processor(audio=[clip, clip], sampling_rate=16000, return_tensors="np")
+    row = {"path": None, "bytes": path.read_bytes()}
+    for given in (
+        [str(path), str(path)],
+        [path, path.read_bytes()],
+        (path, {"audio": row}),
+        np.array([str(path)] * 2),
+        [{"array": tiny.clips(0.2)[0], "sampling_rate": 8000}, path],
+    ):
+        for batch in (processor(audio=given, return_tensors="np"), processor.feature_extractor(given)):
+            for name, value in expected.items():
+                np.testing.assert_array_equal(batch[name], value)
+    one = processor.feature_extractor(str(path), return_tensors="np")
+    np.testing.assert_array_equal(one[names_of(family)[0]], expected[names_of(family)[0]][:1])
+    np.testing.assert_array_equal(
+        processor(audio=path.read_bytes())[names_of(family)[0]][0], one[names_of(family)[0]][0]
+    )
+
+
+def test_among_files_a_waveform_still_needs_its_rate(files):
+    path, clip = files
+    with pytest.raises(ValueError, match="`sampling_rate` is missing"):
+        tiny.processor()(audio=[path, clip])
+    assert tiny.processor()(audio=[path, clip], sampling_rate=16000)["input_values"].shape[0] == 2
+    with pytest.raises(ValueError, match="8000 Hz but this model takes 16000"):
+        tiny.processor()(audio=path, sampling_rate=8000)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere\.wav"):
+        tiny.processor()(audio=[str(tmp_path / "nowhere.wav")])
+
+
+def test_threads_with_different_options_share_one_processor(tmp_path):
+    """A tokenizer keeps padding and truncation of a call in its shared state."""
+    tiny.tokenizer().save_pretrained(tmp_path)
+    processor = SmoothCLAPProcessor(SmoothCLAPFeatureExtractor(), AutoTokenizer.from_pretrained(tmp_path))
+    texts = ["a low voice", "a very high and rather sad voice that goes on for quite some time"] * 8
+    options = [
+        {"padding": False},
+        {"padding": True},
+        {"padding": "max_length", "max_length": 60},
+        {"padding": True, "truncation": True, "max_length": 5},
+        {"padding": "max_length", "truncation": True, "max_length": 9},
+        {"padding": True, "pad_to_multiple_of": 8},
+        {"padding": False, "truncation": True, "max_length": 4},
+        {"padding": True, "pad_to_multiple_of": 64},
+    ]
+    expected = [dict(processor(text=texts, **option)) for option in options]
+
+    def call(number: int) -> bool:
+        return dict(processor(text=texts, **options[number % 8])) == expected[number % 8]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(call, range(400)))
+
+
+@pytest.mark.parametrize("text", [5, [], [None], ["a", b"b"], ("a",), "\ud800", ["a", "b\udfff"], np.array(["a"])])
+def test_what_is_not_text_is_refused(text):
+    with pytest.raises(ValueError, match="Text"):
+        tiny.processor()(text=text)
 
 
 @each_kind

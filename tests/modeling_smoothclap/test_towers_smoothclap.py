@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModel, BertConfig, GPT2Config, Wav2Vec2Config
+from transformers import AutoModel, BertConfig, Data2VecAudioConfig, GPT2Config, Wav2Vec2Config
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 from modeling_smoothclap import SmoothCLAPConfig, SmoothCLAPModel
 from modeling_smoothclap.towers_smoothclap import (
+    INEXACT_SETTINGS,
     MaskedWhisperEncoder,
     audio_input_name,
     build_audio_tower,
     build_text_tower,
+    load_audio_tower,
     receptive_field,
     run_audio_tower,
     without_training_noise,
@@ -324,7 +326,7 @@ def test_pooling_many_frames_in_bfloat16_keeps_its_precision():
     class Constant(nn.Module):
         main_input_name = "input_features"
 
-        def forward(self, audio, attention_mask=None):
+        def forward(self, audio, attention_mask=None, **_):
             hidden = torch.full((1, 2000, 4), 0.5, dtype=torch.bfloat16)
             return type("Output", (), {"last_hidden_state": hidden})
 
@@ -489,6 +491,78 @@ def test_a_tower_does_not_keep_the_dtype_its_config_remembers(audio, text, dtype
     audio_config.dtype = text_config.dtype = dtype
     model = SmoothCLAPModel(tiny.config(audio_config=audio_config, text_config=text_config))
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_data2vec_configurations_lack_the_key_of_spec_augment_and_have_it_off(tmp_path):
+    # As real checkpoints do. Upstream takes a missing key to be on.
+    given = tiny.audio_config("data2vec-audio", mask_time_prob=0.9, mask_time_length=2).to_dict()
+    del given["apply_spec_augment"]
+    for name in ("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout"):
+        given[name] = 0.0
+    tower = build_audio_tower(SmoothCLAPConfig(audio_config=given).audio_config).train()
+    first, second = (run_audio_tower(tower, *padded(audio_items("data2vec-audio", 400, 251)))[1] for _ in range(2))
+    assert torch.equal(first, second)
+    assert not tower.masked_spec_embed.requires_grad
+    assert without_training_noise(Data2VecAudioConfig()).apply_spec_augment is False
+
+
+@pytest.mark.parametrize(
+    ("family", "setting"),
+    [
+        *((family, "add_adapter") for family in ("wav2vec2", "wavlm", "data2vec-audio")),
+        ("hubert", "conv_pos_batch_norm"),
+    ],
+)
+def test_a_setting_that_makes_padding_count_is_refused(family, setting):
+    with pytest.raises(ValueError, match=f"{setting}=True"):
+        SmoothCLAPModel(tiny.config(audio_config=tiny.audio_config(family, **{setting: True})))
+    with pytest.raises(ValueError, match=f"{setting}=True"):
+        load_audio_tower("nowhere", tiny.audio_config(family, **{setting: True}))
+
+
+@each_audio
+def test_no_other_switch_of_a_configuration_makes_padding_count(audio):
+    switches = {
+        name: not value for name, value in tiny.audio_config(audio).to_dict().items() if isinstance(value, bool)
+    }
+    batch, mask = padded(audio_items(audio, *lengths_of(audio)))
+    for name in switches.keys() - {*INEXACT_SETTINGS, "output_attentions", "return_dict"}:
+        tower = build_audio_tower(tiny.audio_config(audio, **{name: switches[name]})).eval()
+        with torch.no_grad():
+            _, together = run_audio_tower(tower, batch, mask)
+            alone = [run_audio_tower(tower, item[None])[1][0] for item in audio_items(audio, *lengths_of(audio))]
+        torch.testing.assert_close(together, torch.stack(alone), atol=1e-5, rtol=0, msg=name)
+
+
+def test_a_text_tower_that_looks_back_only_is_refused():
+    with pytest.raises(ValueError, match="is_decoder=True"):
+        build_text_tower(tiny.text_config(is_decoder=True))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value"),
+    [
+        ("audio", "hidden_size", 0),
+        ("audio", "num_hidden_layers", -1),
+        ("audio", "num_hidden_layers", 10**7),
+        ("audio", "conv_stride", [4, 0]),
+        ("audio", "conv_kernel", [8]),
+        ("audio", "num_conv_pos_embedding_groups", 3),
+        ("audio", "hidden_dropout", 1.5),
+        ("audio", "layerdrop", -0.1),
+        ("audio", "layer_norm_eps", math.nan),
+        ("audio", "hidden_act", "no-such-activation"),
+        ("text", "vocab_size", 0),
+        ("text", "hidden_size", 25),
+        ("text", "hidden_dropout_prob", math.nan),
+        ("text", "initializer_range", -1.0),
+        ("text", "max_position_embeddings", 2**40),
+    ],
+)
+def test_a_configuration_from_which_no_tower_can_be_built_is_refused(part, name, value):
+    given = {"audio": tiny.audio_config(), "text": tiny.text_config()}[part].to_dict()
+    with pytest.raises(ValueError, match=f"{name}|tower cannot be built|{part}_config"):
+        SmoothCLAPModel(tiny.config(**{f"{part}_config": given | {name: value}}))
 
 
 def test_clips_of_silence_have_finite_embeddings():

@@ -291,6 +291,25 @@ def test_accumulation_averages_whatever_a_model_says_of_its_own_loss(tmp_path, d
     torch.testing.assert_close(the_trainer.training_step(clap, clap_batch(), count), whole.detach() / 4)
 
 
+def test_running_statistics_rest_so_that_a_clip_counts_the_same_in_every_batch(tmp_path, data):
+    """Else one process, several processes and gradient caching would each see another loss."""
+    clap, batch = clap_model(), clap_batch()
+    the_trainer = trainer(tmp_path, data, clap, freeze_audio_tower=False)
+    for module in clap.modules():
+        for name in ("p", "drop_prob"):
+            if hasattr(module, name):
+                setattr(module, name, 0.0)
+    statistics = {name: value.clone() for name, value in clap.named_buffers() if "running" in name}
+    assert statistics
+    halves = [{name: value[part] for name, value in batch.items()} for part in (slice(0, 1), slice(1, 3))]
+    whole = the_trainer._forward(clap.train(), batch).audio_embeds
+    apart = [the_trainer._forward(clap.train(), half).audio_embeds for half in halves]
+    torch.testing.assert_close(whole, torch.cat(apart), atol=1e-5, rtol=0)
+    assert all(torch.equal(value, clap.get_buffer(name)) for name, value in statistics.items())
+    whole.sum().backward()
+    assert clap.audio_model.audio_encoder.batch_norm.weight.grad.abs().sum() > 0, "its weights are trained"
+
+
 def test_a_batch_of_a_single_clip_is_refused(tmp_path, data):
     with pytest.raises(ValueError, match="no negatives"):
         trainer(tmp_path, data, per_device_train_batch_size=1).get_train_dataloader()
