@@ -191,8 +191,9 @@ class SmoothCLAPEncoder:
         """
         _check_choice("bad_clips", bad_clips, ("raise", "skip"))
         _check_choice("convert_to", convert_to, ("numpy", "torch"))
-        if batch_size < 1 or num_workers < 1:
-            raise ValueError(f"`batch_size` and `num_workers` must be at least 1, got {batch_size} and {num_workers}.")
+        for count in (batch_size, num_workers):
+            if not isinstance(count, int | np.integer) or count < 1:
+                raise ValueError(f"`batch_size` and `num_workers` are whole numbers of at least 1, not {count!r}.")
         clips, is_one = as_clips(audio)
         if not len(clips):
             raise ValueError("There are no clips to encode: give at least one.")
