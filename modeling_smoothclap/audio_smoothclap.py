@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
-
+from .decoding_smoothclap import PROBLEMS as PROBLEMS
 from .decoding_smoothclap import (
-    PROBLEMS,
     ClipError,
     Decoded,
     check_limits,
@@ -54,7 +53,9 @@ _SUFFIXES = {
 }
 _FORMATS = _SUFFIXES if soundfile is None else soundfile.available_formats()
 
-FFMPEG_SUFFIXES = (".m4a", ".m4b", ".aac", ".webm", ".weba", ".mka", ".amr", ".awb", ".3gp", ".wma", ".ape", ".wv", ".tta")
+FFMPEG_SUFFIXES = (
+    *(".m4a", ".m4b", ".aac", ".webm", ".weba", ".mka", ".amr", ".awb", ".3gp", ".wma", ".ape", ".wv", ".tta"),
+)
 """Endings of audio files that are read by the program ffmpeg."""
 
 AUDIO_SUFFIXES = tuple(suffix for name, suffixes in _SUFFIXES.items() if name in _FORMATS for suffix in suffixes) + (
@@ -222,8 +223,8 @@ def clip_source(row: Mapping[str, Any]) -> Source:
     if (start or 0) < 0 or (end is not None and end <= (start or 0)):
         raise ClipError(
             "impossible segment",
-            f"{_called(source, row.get('id'))} cannot go from {start or 0:g} s to {'its end' if end is None else f'{end:g} s'}; "
-            "correct `start` and `end`",
+            f"{_called(source, row.get('id'))} has start {start} and end {end} in seconds; correct them: neither is "
+            "negative, and `end` is behind `start`",
         )
     return Segment(source, start or 0.0, end)
 
@@ -260,15 +261,14 @@ def _whole_source(row: Mapping[str, Any]) -> Source:
 
 
 def _decoded(source: Source, called: str) -> Decoded:
-    start, end = 0.0, None
-    if isinstance(source, Segment):
-        source, start, end = source.source, source.start, source.end
-    if isinstance(source, tuple):
-        return _from_array(*source, called, start, end)
-    if not isinstance(source, str | Path | bytes):
-        kind = type(source).__name__
+    part = source if isinstance(source, Segment) else Segment(source)
+    if isinstance(part.source, tuple):
+        waveform, rate = part.source
+        return _from_array(waveform, rate, called, part.start, part.end)
+    if not isinstance(part.source, str | Path | bytes):
+        kind = type(part.source).__name__
         raise ClipError("unreadable", f"{called} is a {kind}; give a path, the bytes of an audio file, or a waveform")
-    return decode_file(source, called, start, end)
+    return decode_file(part.source, called, part.start, part.end)
 
 
 def _from_array(waveform: Any, rate: Any, called: str, start: float, end: float | None) -> Decoded:

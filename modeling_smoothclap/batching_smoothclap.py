@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -49,7 +49,9 @@ def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
         return [audio], True
     if not isinstance(audio, Iterable):
         raise ValueError(f"Give clips as paths, bytes, waveforms or rows, not {audio!r}.")
-    return (audio if hasattr(audio, "column_names") or isinstance(audio, list | tuple) else list(audio)), False
+    if hasattr(audio, "column_names") or isinstance(audio, list | tuple):
+        return cast(Sequence[Any], audio), False
+    return list(audio), False
 
 
 def longest_first(clips: Sequence[Any], sampling_rate: int) -> tuple[list[int], list[int]]:

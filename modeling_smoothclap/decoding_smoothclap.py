@@ -16,6 +16,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from .lengths_smoothclap import with_length
+
 
 # Inside `try:`, so that a checkpoint's code loads without it; only reading audio raises an ImportError.
 try:
@@ -26,9 +28,8 @@ except (ImportError, OSError):  # OSError: libsndfile is missing
 
 LIMITS = {"SECONDS": 6 * 3600, "SAMPLES": 500_000_000, "RATE": 384_000, "CHANNELS": 64}
 """
-What a clip may have at most: seconds, samples of one channel (2 GB as they are read), Hz, and channels. The environment
-variables `SMOOTHCLAP_MAX_SECONDS`, `SMOOTHCLAP_MAX_SAMPLES`, `SMOOTHCLAP_MAX_RATE` and `SMOOTHCLAP_MAX_CHANNELS` replace
-them.
+What a clip may have at most: seconds, samples of one channel (2 GB as they are read), Hz, and channels. Environment
+variables replace them: `SMOOTHCLAP_MAX_SECONDS`, and so on.
 """
 
 LOWEST_RATE = 1000
@@ -61,7 +62,6 @@ _SURPLUS_BYTES = 36  # padding, or a header that a program counted among the dat
 _UNKNOWN_BYTES = 0x7FFF0000  # programs that write to a pipe announce this or more: they do not know the length
 _MP3_SLACK_FRAMES = 2304  # an MP3 header gives the length to a block or two, and an estimate for some encoders
 _MP3_SLACK = 0.02
-_MP3_FRAME = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef].", re.DOTALL)
 
 _NOT_AUDIO = {
     b"version https://git-lfs": "a Git LFS pointer, not the audio: fetch that with `git lfs pull`",
@@ -262,41 +262,11 @@ def _libsndfile(source: str | Path | bytes, called: str) -> tuple[Any, int | Non
     frames: int | None = file.frames
     if file.format == "MP3" or not 0 < file.frames < _UNKNOWN_FRAMES:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
-        if (completed := _with_length(data)) is not None:
+        if (completed := with_length(data, file.frames)) is not None:
             file.close()
             file, frames = soundfile.SoundFile(io.BytesIO(completed)), None
     file.seekable = lambda: False  # else soundfile seeks after every block, after which lossy formats differ
     return file, frames
-
-
-def _with_length(data: bytes) -> bytes | None:
-    """Return a file whose header gives no length with one that is at least its own; None for other files."""
-    if data[:4] == b"fLaC":
-        return data[:21] + bytes([data[21] | 0x0F]) + b"\xff" * 4 + data[26:]
-    size = 8 if data[:4] == b".snd" else data.find(b"data") + 4 if data[:4] == b"RIFF" else 0
-    if size > 4:
-        return data[:size] + b"\xff" * 4 + data[size + 4 :] if data[size : size + 4] == bytes(4) else None
-    return _mp3_with_length(data)
-
-
-def _mp3_with_length(data: bytes) -> bytes | None:
-    """Put a Xing header, a frame that is not played, before the frames of an MP3 file without one."""
-    tag = 0
-    if data[:3] == b"ID3":
-        tag = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=False))
-    found = _MP3_FRAME.search(data, tag, tag + 65536)
-    if found is None:
-        return None
-    _, version, coding, mode = found[0]
-    is_mpeg1, is_mono = bool(version & 8), mode >> 6 == 3
-    side = (17 if is_mono else 32) if is_mpeg1 else (9 if is_mono else 17)  # bytes before the header's name
-    given = re.search(rb"(?:Xing|Info)...(.)(....)", data[found.start() : found.start() + side + 20], re.DOTALL)
-    if given and given[1][0] & 1 and given[2] != bytes(4):
-        return None
-    rate = (44100, 48000, 32000)[coding >> 2 & 3] >> (0 if is_mpeg1 else 1 if version & 16 else 2)
-    header = bytes([0xFF, version | 1, (5 if is_mpeg1 else 8) << 4 | coding & 0x0C, mode])  # 64 kbit/s, no checksum
-    xing = header + bytes(side) + b"Xing" + struct.pack(">II", 1, 1 << 24)  # more frames than any file has
-    return xing.ljust((144 if is_mpeg1 else 72) * 64000 // rate, b"\0") + data[found.start() :]
 
 
 @contextmanager
@@ -360,7 +330,7 @@ def _decode(sound: _Sound, called: str, start: float, end: float | None) -> Deco
     samples, cancelled = _averaged(sound, called, wanted)
     if announced is None:
         check_segment(called, start, end, (skipped + len(samples)) / rate)
-    elif skipped + len(samples) < min(until, announced) - sound.slack:
+    elif skipped + len(samples) < min(until or 0, announced) - sound.slack:
         raise ClipError(
             "truncated",
             f"{called} is truncated: its header announces {announced} frames, {first + len(samples)} are there",
@@ -378,7 +348,7 @@ def _averaged(sound: _Sound, called: str, wanted: int | None) -> tuple[np.ndarra
             break
         if count + len(block) > len(samples):
             check_limits(called, sound.rate, sound.channels, count + len(block))
-            samples.resize(len(samples) * 3 // 2, refcheck=False)
+            samples.resize((count + len(block)) * 3 // 2, refcheck=False)
         # As transformers and librosa average, to the last bit.
         mono = block.T.mean(axis=0) if sound.channels > 1 else block[:, 0]
         samples[count : count + len(block)] = mono

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.captions.labels import CLASSLESS
+from ..data.clips import SEGMENT
 from ..data.manifest import load_manifest
 from ..evaluation.attributes import thirds
 from ..evaluation.corpora import EMOTION_CORPORA
@@ -113,7 +114,8 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
     others = labels[classes.isna() & labels.notna()]
     left_out |= {unlabelled: int(labels.isna().sum())}
     left_out |= {f"label {label!r}": int(count) for label, count in others.value_counts().sort_index().items()}
-    rows = cells[["id", "path"]].assign(label=classes, speaker=cells["speaker"], corpus=cells["corpus"])
+    kept = ["id", "path", *(name for name in SEGMENT if name in cells), "speaker", "corpus"]
+    rows = cells[kept].assign(label=classes)
     rows = rows[classes.notna()].sort_values("id", ignore_index=True)
     if rows["path"].isna().any():
         raise ValueError(f"{settings.name!r}: {int(rows['path'].isna().sum())} clips are bytes; write them to files.")
@@ -141,7 +143,7 @@ def _chosen(settings: CorpusSettings, column: str) -> tuple[pd.DataFrame, dict[s
     needed = list(dict.fromkeys(["path", column, *settings.where]))
     if absent := [name for name in needed if name not in names]:
         raise ValueError(f"The manifest of {settings.name!r} has no columns {absent}, only {names}.")
-    wanted = list(dict.fromkeys(["id", *needed, *(name for name in ("speaker", "corpus") if name in names)]))
+    wanted = list(dict.fromkeys(["id", *needed, *(name for name in ("speaker", "corpus", *SEGMENT) if name in names)]))
     cells = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
     left_out = {"another split": sum(len(part) for name, part in splits.items() if name not in chosen)}
     try:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,7 +66,10 @@ ALIKE = 0.85
 
 
 def load_manifest(
-    source: str | Path, columns: Mapping[str, str] | None = None, audio_root: str | Path | None = None
+    source: str | Path,
+    columns: Mapping[str, str] | None = None,
+    audio_root: str | Path | None = None,
+    missing_files: Literal["raise", "keep"] = "raise",
 ) -> DatasetDict:
     """
     Load a table of clips and check all of it. [`SCHEMA`] lists the columns that are read.
@@ -82,6 +85,8 @@ def load_manifest(
         columns (`Mapping[str, str]`, *optional*): Our column to the source's, where they differ: `{"emotion":
             "EmoClass", "path": "FileName"}`.
         audio_root (`str` or `Path`, *optional*): Where relative paths start; by default the manifest's folder.
+        missing_files (`str`, defaults to `"raise"`): `"keep"` keeps rows whose file is not there, for
+            [`~smoothclap_trainer.data.clips.check_clips`] to leave out and report.
 
     Returns:
         `DatasetDict`: The splits that have rows. `path` is absolute, audio bytes are not decoded, `split` is gone.
@@ -113,7 +118,7 @@ def load_manifest(
         table.folder = Path(audio_root).absolute()
     table.rows = _renamed(table, columns or {})
     _check_names(table)
-    has_bytes = _check(table) if _has_clips(table) else []
+    has_bytes = _check(table, missing_files) if _has_clips(table) else []
     if table.faults:
         raise table.error(source)
     rows = _checked_rows(table, keep_audio=any(has_bytes))
@@ -169,7 +174,7 @@ def _has_clips(table: ManifestTable) -> bool:
     return True
 
 
-def _check(table: ManifestTable) -> list[bool]:
+def _check(table: ManifestTable, missing_files: str) -> list[bool]:
     """Read the cells of all columns of the schema, note every fault, and return which rows have audio bytes."""
     for name, column in SCHEMA.items():
         if column.read and name in table.rows.column_names:
@@ -182,7 +187,7 @@ def _check(table: ManifestTable) -> list[bool]:
     if "id" not in cells:
         cells["id"] = [path or f"{cells['split'][row]}/{table.numbers[row]}" for row, path in enumerate(paths)]
     _check_ids(table)
-    _check_audio(table, paths, has_bytes)
+    _check_audio(table, paths, has_bytes, missing_files)
     corpora, speakers = (cells.get(name, [None] * count) for name in ("corpus", "speaker"))
     _check_one_split(
         table, "speaker", [name and (corpus, name) for corpus, name in zip(corpora, speakers, strict=True)]
@@ -254,7 +259,7 @@ def _check_ids(table: ManifestTable) -> None:
             table.note(index, "id", f"{value!r} is also the id of {table.place(first[value])}; ids must be unique")
 
 
-def _check_audio(table: ManifestTable, paths: list[str | None], has_bytes: Sequence[bool]) -> None:
+def _check_audio(table: ManifestTable, paths: list[str | None], has_bytes: Sequence[bool], missing_files: str) -> None:
     """Make paths absolute; note missing files, and rows that have both or neither of a path and audio bytes."""
     for index, (path, held) in enumerate(zip(paths, has_bytes, strict=True)):
         if path is not None and held:
@@ -265,7 +270,7 @@ def _check_audio(table: ManifestTable, paths: list[str | None], has_bytes: Seque
             table.note(index, "path", f"{path!r} is a relative path without a folder to start from; give `audio_root`")
         elif path is not None:
             paths[index] = absolute = str((table.folder or Path()) / path)
-            if not Path(absolute).is_file():
+            if missing_files == "raise" and not Path(absolute).is_file():
                 table.note(index, "path", f"there is no file {absolute!r}")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import operator
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +18,10 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from modeling_smoothclap.audio_smoothclap import PROBLEMS
+from modeling_smoothclap.audio_smoothclap import PROBLEMS, Segment, Source
 from modeling_smoothclap.batching_smoothclap import map_ahead
 
+from ..data.clips import clips_of
 from ..files import file_sha256, write_json
 from ..templating import code
 from .intervals import AgainstChance, Interval, Metric
@@ -114,8 +116,8 @@ class JudgedClips:
     The clips of a task: their number, also by class, and what is known of them.
 
     `left_out` counts clips by reason; `doubtful` counts by problem those that are judged in spite of it, and is None in
-    files of versions that did not check. `sha256` is over ids, labels and the bytes of the files, in the order of the
-    rows.
+    files of versions that did not check; `doubtful_clips` has their ids and problems. `sha256` is over ids, labels, the
+    bytes of the files and the places of segments, in the order of the rows.
     """
 
     clips: int
@@ -123,6 +125,7 @@ class JudgedClips:
     speakers: int | None
     left_out: dict[str, int]
     doubtful: dict[str, int] | None = None
+    doubtful_clips: Annotated[dict[str, str], Field(exclude_if=operator.not_)] = field(default_factory=dict)
     sha256: str
 
 
@@ -268,27 +271,32 @@ def file_hashes(paths: Iterable[str], num_workers: int = 2) -> dict[str, str]:
 
 
 def describe_clips(
-    rows: pd.DataFrame, classes: Sequence[str], hashes: Mapping[str, str], doubtful: Mapping[str, str]
+    rows: pd.DataFrame, classes: Sequence[str], hashes: Mapping[str, str], doubtful: Mapping[Source, str]
 ) -> JudgedClips:
     """
     Describe the clips of a task.
 
     Args:
-        rows (`pd.DataFrame`): With `id`, `path`, `label` and `speaker`, and `left_out` among its `attrs`.
+        rows (`pd.DataFrame`): With `id`, `path`, `label` and `speaker`, maybe `start` and `end`, and `left_out` among
+            its `attrs`.
         classes (`Sequence[str]`): All classes, in their order.
         hashes (`Mapping[str, str]`): From [`file_hashes`], of every `path`.
-        doubtful (`Mapping[str, str]`): Path to problem, of those judged in spite of one.
+        doubtful (`Mapping[Source, str]`): Path or segment to problem, of those judged in spite of one.
     """
     digest = hashlib.sha256()
-    for name, path, label in zip(rows["id"], rows["path"], rows["label"], strict=True):
-        digest.update(json.dumps([name, label, hashes[path]]).encode())
-    problems = Counter(doubtful.get(path) for path in rows["path"])
+    clips = clips_of(rows)
+    for name, path, label, clip in zip(rows["id"], rows["path"], rows["label"], clips, strict=True):
+        where = [clip.start, clip.end] if isinstance(clip, Segment) else []
+        digest.update(json.dumps([name, label, hashes[path], *where]).encode())
+    named = {name: doubtful[clip] for name, clip in zip(rows["id"], clips, strict=True) if clip in doubtful}
+    problems = Counter(named.values())
     return JudgedClips(
         clips=len(rows),
         per_class={name: int((rows["label"] == name).sum()) for name in classes},
         speakers=int(rows["speaker"].nunique()) or None,
         left_out={reason: int(clips) for reason, clips in rows.attrs.get("left_out", {}).items()},
         doubtful={problem: problems[problem] for problem in PROBLEMS if problem in problems},
+        doubtful_clips=named,
         sha256=digest.hexdigest(),
     )
 

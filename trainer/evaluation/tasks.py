@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from ..config import FileName, LanguageTag, Settings, Several, Split, Text, did_you_mean, read_yaml
 from ..data.captions.labels import CLASSLESS
+from ..data.clips import SEGMENT
 from ..data.manifest import load_manifest
 from ..data.manifest_reading import as_text, read_source
 from .corpora import EMOTION_CORPORA, read_corpus, zero_shot_status
@@ -256,7 +257,9 @@ def _rows(settings: OwnTask) -> tuple[pd.DataFrame, pd.Series]:
     if absent := [name for name in dict.fromkeys(["path", *needed]) if name not in names]:
         cure = "; clips must be files, and `path` says where they are" if "path" in absent else ""
         raise ValueError(f"the manifest has no columns {absent}, only {names}{cure}")
-    wanted = list(dict.fromkeys(["id", "path", *needed, *(name for name in ("speaker", "corpus") if name in names)]))
+    wanted = list(
+        dict.fromkeys(["id", "path", *needed, *(name for name in ("speaker", "corpus", *SEGMENT) if name in names)])
+    )
     table = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in chosen], ignore_index=True)
     cells = pd.DataFrame({name: as_texts(table[name]) for name in wanted}, dtype=object)
     left_out = {"another split": sum(len(part) for name, part in splits.items() if name not in chosen)}
@@ -267,6 +270,7 @@ def _rows(settings: OwnTask) -> tuple[pd.DataFrame, pd.Series]:
     cells = cells[~classless]
     rows = cells[["id", "path"]].assign(label=cells[settings.label_column])
     unknown = pd.Series([None] * len(rows), index=rows.index, dtype=object)
+    rows = rows.join(table[[name for name in SEGMENT if name in names]])
     rows["speaker"], rows["group"] = cells.get("speaker", unknown), cells.get(settings.grouped_by, unknown)
     rows = rows.sort_values("id", ignore_index=True)
     rows.attrs["left_out"] = {reason: count for reason, count in left_out.items() if count}

@@ -16,7 +16,6 @@ from smoothclap_trainer.data.clips import (
     as_table,
     check_clips,
     clip_columns,
-    decode_clip_of,
     read_clip,
     with_column,
 )
@@ -39,7 +38,6 @@ def test_a_path_goes_before_audio_and_bytes_before_their_name(tmp_path):
         ({"audio": {"bytes": None, "path": str(tmp_path / "low.wav")}}, 0.25),
     ):
         assert set(read_clip(row, 16000)) == {np.float32(value)}
-        assert set(decode_clip_of(row)[0]) == {np.float32(value)}
 
 
 def test_only_what_reading_needs_is_taken_and_audio_stays_encoded():

@@ -9,8 +9,8 @@ import soundfile
 from datasets import Dataset, Value
 from speech.audio import write_flac
 
+from modeling_smoothclap.audio_smoothclap import decode_audio
 from smoothclap_trainer.data import functionals as opensmile_features
-from smoothclap_trainer.data.clips import decode_clip_of
 from smoothclap_trainer.data.functionals import (
     PITCH_COLUMN,
     Standardisation,
@@ -58,7 +58,7 @@ def functionals_of(samples):
 
 
 def live(paths):
-    return pd.DataFrame([functionals_of(decode_clip_of({"path": path})[0]) for path in paths])
+    return pd.DataFrame([functionals_of(decode_audio(path)[0]) for path in paths])
 
 
 def test_a_tone_has_its_pitch_and_level():
@@ -103,7 +103,7 @@ def test_an_interrupted_run_keeps_what_was_done(tmp_path, clips, computed, monke
 
 
 def test_the_key_is_the_sound(tmp_path, clips, computed):
-    samples, _ = decode_clip_of({"path": clips[0]})
+    samples, _ = decode_audio(clips[0])
     soundfile.write(tmp_path / "same.wav", samples, 16000, subtype="FLOAT")
     table = extract_table([clips[0], tmp_path / "same.wav", clips[0]], tmp_path / "cache")
     assert computed["clips"] == 1

@@ -67,15 +67,21 @@ class Thresholds:
     high: dict[str, float]
     num_rows: int
     quantiles: tuple[float, float] = QUANTILES
+    sampling_rate: int | None = None
 
     @classmethod
-    def fit(cls, rows: "Dataset | pd.DataFrame", quantiles: tuple[float, float] = QUANTILES) -> "Thresholds":
+    def fit(
+        cls,
+        rows: "Dataset | pd.DataFrame",
+        quantiles: tuple[float, float] = QUANTILES,
+        sampling_rate: int | None = None,
+    ) -> "Thresholds":
         """
         Fit thresholds on TRAINING rows, for every group whose columns are there and vary.
 
         A group with a column whose lower and upper threshold are equal, such as `duration` of clips that all have one
         length, means nothing: it is left out, with a warning, and captions and tags do not mention it. Quantiles are
-        interpolated linearly.
+        interpolated linearly. `sampling_rate`, at which functionals were computed, is kept; `None` if it is not known.
 
         Raises:
             ValueError: No group's columns are there, none varies, or a column of acoustic values has gaps.
@@ -98,7 +104,7 @@ class Thresholds:
             high |= {column: upper for column, (_, upper) in found.items()}
         if not low:
             raise ValueError(f"no column varies enough to be binned over {len(table)} rows; give more, or other, clips")
-        return cls(low=low, high=high, num_rows=len(table), quantiles=quantiles)
+        return cls(low=low, high=high, num_rows=len(table), quantiles=quantiles, sampling_rate=sampling_rate)
 
     def levels(self, row: Mapping[str, Any]) -> dict[str, str]:
         """
@@ -132,6 +138,7 @@ class Thresholds:
         content = {
             "quantiles": list(self.quantiles),
             "num_rows": self.num_rows,
+            "sampling_rate": self.sampling_rate,
             "columns": {column: {"low": self.low[column], "high": self.high[column]} for column in self.low},
         }
         write_json(path, content)
@@ -147,6 +154,7 @@ class Thresholds:
                 high={column: float(pair["high"]) for column, pair in columns.items()},
                 num_rows=int(content["num_rows"]),
                 quantiles=(float(content["quantiles"][0]), float(content["quantiles"][1])),
+                sampling_rate=content.get("sampling_rate"),  # earlier files lack it
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error
