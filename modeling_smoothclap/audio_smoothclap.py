@@ -80,7 +80,7 @@ _FAULTS = {
 }
 _UNUSABLE = ("empty", "not finite", "out of scale")
 
-_BLOCK = 1 << 20  # samples that are checked together
+_BLOCK = 1 << 18  # samples that are checked together
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
     """Return one clip or many as a sequence, and whether it is one; the rows of a data set are read later."""
     if isinstance(audio, str | Path | bytes | bytearray | memoryview | Mapping | Segment):
         return [audio], True
-    if isinstance(audio, np.ndarray | torch.Tensor) and getattr(audio.dtype, "kind", "f") not in "OSU":  # not of paths
+    if isinstance(audio, np.ndarray | torch.Tensor) and not _holds_clips(audio):
         if audio.ndim != 1:
             raise ValueError(
                 f"An array of shape {tuple(audio.shape)} may be one clip of several channels or several clips: average "
@@ -52,6 +52,11 @@ def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
     if hasattr(audio, "column_names") or isinstance(audio, list | tuple):
         return cast(Sequence[Any], audio), False
     return list(audio), False
+
+
+def _holds_clips(array: np.ndarray | torch.Tensor) -> bool:
+    """Whether an array is one of paths or other objects."""
+    return isinstance(array, np.ndarray) and array.ndim > 0 and array.dtype.kind in "OSU"
 
 
 def longest_first(clips: Sequence[Any], sampling_rate: int) -> tuple[list[int], list[int]]:
