@@ -135,6 +135,7 @@ class DataSettings(Settings):
     functionals_rate: int = Field(
         default=16000,
         ge=8000,
+        le=48000,
         description="Rate in Hz at which functionals, which depend on it, are computed.",
     )
     cache_dir: Text = Field(

@@ -114,8 +114,8 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
     others = labels[classes.isna() & labels.notna()]
     left_out |= {unlabelled: int(labels.isna().sum())}
     left_out |= {f"label {label!r}": int(count) for label, count in others.value_counts().sort_index().items()}
-    kept = ["id", "path", *(name for name in SEGMENT if name in cells), "speaker", "corpus"]
-    rows = cells[kept].assign(label=classes)
+    rows = cells[["id", "path"]].assign(label=classes, speaker=cells["speaker"], corpus=cells["corpus"])
+    rows = rows.join(cells[[name for name in SEGMENT if name in cells]])
     rows = rows[classes.notna()].sort_values("id", ignore_index=True)
     if rows["path"].isna().any():
         raise ValueError(f"{settings.name!r}: {int(rows['path'].isna().sum())} clips are bytes; write them to files.")
