@@ -1,7 +1,7 @@
 """Encode audio and texts: the one place that turns clips and descriptions into embeddings that can be compared."""
 
 import math
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -240,9 +240,7 @@ class SmoothCLAPEncoder:
             ValueError: if there is no text, one is longer than the text tower takes, or an embedding is not finite.
         """
         _check_choice("convert_to", convert_to, ("numpy", "torch"))
-        listed = [texts] if isinstance(texts, str) else list(texts)
-        if not listed:
-            raise ValueError("There are no texts to encode: give at least one.")
+        listed = _as_texts(texts)
         lengths = [len(ids) for ids in self.processor.tokenizer(listed)["input_ids"]]
         longest = int(np.argmax(lengths))
         self._check_length(listed[longest], lengths[longest])
@@ -276,9 +274,9 @@ class SmoothCLAPEncoder:
             ValueError: if there is no text, one is empty, `template` has no `{}`, or a clip is silent, shorter than
                 60 ms or cannot be read.
         """
-        listed = [texts] if isinstance(texts, str) else list(texts)
-        if not listed or not all(text.strip() for text in listed):
-            raise ValueError(f"There is nothing to rank in {listed!r}: give at least one text, and none that is empty.")
+        listed = _as_texts(texts)
+        if not all(text.strip() for text in listed):
+            raise ValueError(f"There is nothing to rank in {listed!r}: give texts that are not empty.")
         if "{}" not in template:
             raise ValueError(f"The template {template!r} has no place for a text: write {{}} where it belongs.")
         problems: dict[int, ClipError] = {}
@@ -379,6 +377,13 @@ def unit_rows(embeds: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(f"{bad} of {len(embeds)} rows of {name} are not finite; has the training diverged?")
     lengths = np.linalg.norm(embeds, axis=1, keepdims=True)
     return embeds / np.where(lengths > 0, lengths, 1)
+
+
+def _as_texts(texts: Any) -> list[str]:
+    listed = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else []
+    if not listed or not all(isinstance(text, str) for text in listed):
+        raise ValueError(f"These are not texts: {texts!r}. Give one, or a list of at least one.")
+    return listed
 
 
 def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:
