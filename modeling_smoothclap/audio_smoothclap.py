@@ -1,20 +1,28 @@
-"""Read audio: decode files and bytes, average channels, resample, and name every fault."""
+"""Read clips: files, bytes, arrays and segments of them, at the rate that is wanted, and name every fault."""
 
-import io
 import math
-import re
+import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+
+from .decoding_smoothclap import PROBLEMS as PROBLEMS
+from .decoding_smoothclap import (
+    ClipError,
+    Decoded,
+    check_limits,
+    check_segment,
+    decode_file,
+    file_duration,
+    soundfile,
+)
 
 
-# Inside `try:`, so that a checkpoint's code loads without them; only reading audio raises an ImportError.
-try:
-    import soundfile
-except (ImportError, OSError):  # OSError: libsndfile is missing
-    soundfile = None
+# Inside `try:`, so that a checkpoint's code loads without it; only reading audio raises an ImportError.
 try:
     import soxr
 except ImportError:
@@ -44,7 +52,14 @@ _SUFFIXES = {
 }
 _FORMATS = _SUFFIXES if soundfile is None else soundfile.available_formats()
 
-AUDIO_SUFFIXES = tuple(suffix for name, suffixes in _SUFFIXES.items() if name in _FORMATS for suffix in suffixes)
+FFMPEG_SUFFIXES = (
+    *(".m4a", ".m4b", ".aac", ".webm", ".weba", ".mka", ".amr", ".awb", ".3gp", ".wma", ".ape", ".wv", ".tta"),
+)
+"""Endings of audio files that are read by the program ffmpeg."""
+
+AUDIO_SUFFIXES = tuple(suffix for name, suffixes in _SUFFIXES.items() if name in _FORMATS for suffix in suffixes) + (
+    FFMPEG_SUFFIXES if shutil.which("ffmpeg") else ()
+)
 """Endings of the audio files that can be read, in lower case."""
 
 SILENCE_DBFS = -50.0
@@ -56,60 +71,57 @@ MIN_SECONDS = 0.06
 LOUDEST_PEAK = 100.0
 """No float recording comes near this; 16-bit PCM that was only cast to float is far above."""
 
-PROBLEMS = ("missing", "unreadable", "truncated", "empty", "not finite", "too short", "silent")
-"""What may be wrong with a clip. A clip with one of the last two can still be read."""
+_FAULTS = {
+    "empty": "holds no samples",
+    "not finite": "holds samples that are not finite (NaN or infinite)",
+    "out of scale": f"has samples beyond {LOUDEST_PEAK:g}, but full scale is 1; it was scaled wrongly, for instance by "
+    "storing 16-bit values as floats: divide those by 32768",
+    "too short": f"is too short, under {1000 * MIN_SECONDS:g} ms",
+    "channels cancel": "is silent when its channels are averaged, because they cancel each other; keep one of them",
+    "silent": f"is silent: its loudest 50 ms are below {SILENCE_DBFS:g} dB of full scale",
+}
+_UNUSABLE = ("empty", "not finite", "out of scale")
 
-_UNUSABLE = {"empty": "holds no samples", "not finite": "holds samples that are not finite (NaN or infinite)"}
-
-# libsndfile takes the length of PCM from the file's size, and only notes in its log what the header announced.
-_ANNOUNCED = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
-_PADDING_BYTES = 8
-_UNKNOWN_LENGTH = 0x7FFF0000  # programs that write to a pipe announce this or more: they do not know the length
-_MP3_SLACK_FRAMES = 2304  # an MP3 header gives the length to a block or two, and an estimate for some encoders
-_MP3_SLACK = 0.02
-
-
-Source = str | Path | bytes | tuple[Any, int]
-"""Where a clip is: an audio file, the bytes of one, or a waveform with its rate in Hz."""
+_BLOCK = 1 << 18  # samples that are checked together
 
 
-class ClipError(ValueError):
-    """
-    A clip that cannot be read: `problem` is one of [`PROBLEMS`], `detail` the whole message, with the clip's name.
+@dataclass(frozen=True)
+class Segment:
+    """A part of a clip, from `start` to `end` in seconds; by default from its beginning and to its end."""
 
-    A data loader builds the error of a worker again from one text, so `detail` must have a default.
-    """
+    source: Any
+    start: float = 0.0
+    end: float | None = None
 
-    def __init__(self, problem: str, detail: str | None = None):
-        super().__init__(problem, detail)
-        self.problem = problem
-        self.detail = problem if detail is None else detail
 
-    def __str__(self) -> str:
-        return self.detail
+Source = str | Path | bytes | tuple[Any, int] | Segment
+"""Where a clip is: an audio file, the bytes of one, a waveform with its rate in Hz, or a segment of one of these."""
 
 
 def level_dbfs(samples: np.ndarray, sampling_rate: int) -> float:
     """Return the level of the loudest 50 ms: root mean square about the mean in dB full scale, -inf for silence."""
-    window = max(1, sampling_rate // 20)
-    centred = samples - samples.mean()  # a constant offset is not sound
-    frames = len(centred) // window
-    if frames == 0:
-        energy = float(np.mean(centred**2))
-    else:
-        energy = float(np.mean(centred[: frames * window].reshape(frames, window) ** 2, axis=1).max())
+    window, mean = min(max(1, sampling_rate // 20), len(samples)), samples.mean()  # a constant offset is not sound
+    ends = len(samples) - len(samples) % window
+    step = window * max(1, _BLOCK // window)
+    energy = max(
+        float(np.mean((samples[start : min(start + step, ends)] - mean).reshape(-1, window) ** 2, axis=1).max())
+        for start in range(0, ends, step)
+    )
     return 10 * float(np.log10(energy)) if energy > 0 else float("-inf")
 
 
 def clip_problem(samples: np.ndarray, sampling_rate: int) -> str | None:
     """
-    Return what is wrong with mono samples of full scale 1: `"empty"`, `"not finite"`, `"too short"` (under 60 ms),
-    `"silent"` (the loudest 50 ms are below -50 dB full scale), or `None`.
+    Return what is wrong with mono samples of full scale 1: `"empty"`, `"not finite"`, `"out of scale"` (beyond 100),
+    `"too short"` (under 60 ms), `"silent"` (the loudest 50 ms are below -50 dB full scale), or `None`.
     """
     if len(samples) == 0:
         return "empty"
-    if not np.isfinite(samples).all():
+    lowest, highest = float(samples.min()), float(samples.max())  # NaN if one is
+    if not (math.isfinite(lowest) and math.isfinite(highest)):
         return "not finite"
+    if max(-lowest, highest) > LOUDEST_PEAK:
+        return "out of scale"
     if len(samples) < MIN_SECONDS * sampling_rate:
         return "too short"
     if level_dbfs(samples, sampling_rate) < SILENCE_DBFS:
@@ -121,32 +133,32 @@ def decode_audio(source: Source, name: Any = None) -> tuple[np.ndarray, int]:
     """
     Decode a clip at its own rate.
 
+    What libsndfile cannot read (m4a, webm, amr, wma) is read by the program ffmpeg, if it is installed.
+
     Args:
-        source (`str`, `Path`, `bytes` or `tuple`): An audio file, the bytes of one, or a waveform with its rate.
+        source: An audio file, the bytes of one, a waveform with its rate, or a [`Segment`] of one of these.
         name (*optional*): What errors call the clip; by default its path.
 
     Returns:
         `tuple[np.ndarray, int]`: float32 samples of shape `(samples,)`, channels averaged, and their rate in Hz.
 
     Raises:
-        ClipError: The clip is missing, unreadable or truncated. A cut Ogg file is read as a short one, because its
-            header does not give its length.
+        ClipError: The clip is missing, unreadable, truncated or beyond [`~decoding_smoothclap.LIMITS`], or has no such
+            segment. A cut Ogg file is read as a short one, because its header does not give its length.
         ImportError: soundfile is not installed.
     """
+    return _decoded(source, _called(source, name))[:2]
+
+
+def examine(source: Source, name: Any = None) -> tuple[np.ndarray, int, ClipError | None]:
+    """Decode a clip as [`decode_audio`] does, and also return what is wrong with it, see [`clip_problem`]."""
     called = _called(source, name)
-    if isinstance(source, tuple):
-        return _checked(*source, called)
-    _require(soundfile, "soundfile", "Decoding audio")
-    if not isinstance(source, bytes) and not Path(source).is_file():
-        is_folder = Path(source).is_dir()
-        raise ClipError("missing", f"{called}: " + ("a folder, not a file" if is_folder else "there is no such file"))
-    try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
-            return _decode(file, called), file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise ClipError("unreadable", f"{called} cannot be read as audio: {error.error_string}") from error
-    except UnicodeEncodeError as error:
-        raise ClipError("unreadable", f"{called}: the file's name is not UTF-8; rename the file") from error
+    samples, rate, cancelled = _decoded(source, called)
+    problem = clip_problem(samples, rate)
+    if cancelled and problem in (None, "silent"):
+        problem = "channels cancel"
+    fault = f"{called} {_FAULTS[problem]} ({len(samples)} samples at {rate} Hz)" if problem else None
+    return samples, rate, ClipError(problem, fault) if problem else None
 
 
 def read_audio(source: Source, sampling_rate: int, name: Any = None) -> np.ndarray:
@@ -154,44 +166,43 @@ def read_audio(source: Source, sampling_rate: int, name: Any = None) -> np.ndarr
     Read a clip at the rate in Hz that a model takes, as float32 samples of shape `(samples,)`.
 
     A file gives the same samples as `transformers.audio_utils.load_audio` with its soundfile backend: channels
-    averaged, resampled by soxr's high quality. Arguments and errors are those of [`decode_audio`]; a clip that is empty
-    or not finite is a `ClipError` too.
+    averaged, resampled by soxr's high quality. Arguments and errors are those of [`decode_audio`]; a clip that is
+    empty, not finite or out of scale is a `ClipError` too.
     """
     return read_and_check(source, sampling_rate, name)[0]
 
 
-def read_and_check(source: Source, sampling_rate: int, name: Any = None) -> tuple[np.ndarray, str | None]:
+def read_and_check(source: Source, sampling_rate: int, name: Any = None) -> tuple[np.ndarray, ClipError | None]:
     """
-    Read a clip as [`read_audio`] does; return its samples, and `"too short"`, `"silent"` or `None` as its problem.
-
-    The clip is checked at its own rate, see [`clip_problem`].
+    Read a clip as [`read_audio`] does; return its samples and what is wrong with it if it can still be read: it is too
+    short or silent, or its channels cancel each other. The clip is checked at its own rate.
     """
-    samples, rate = decode_audio(source, name)
-    problem = clip_problem(samples, rate)
-    if problem in _UNUSABLE:
-        raise ClipError(problem, f"{_called(source, name)} {_UNUSABLE[problem]}")
-    return resample(samples, rate, sampling_rate), problem
+    samples, rate, fault = examine(source, name)
+    if fault is not None and fault.problem in _UNUSABLE:
+        raise fault
+    return resample(samples, rate, sampling_rate), fault
 
 
 def resample(samples: np.ndarray, rate: int, sampling_rate: int) -> np.ndarray:
     """Bring mono samples from one rate in Hz to another: float32, with the number of samples rounded up."""
-    if rate != sampling_rate:
-        _require(soxr, "soxr", "Resampling audio")
+    if rate != sampling_rate and len(samples):
+        if soxr is None:
+            raise ImportError("Resampling audio needs the package 'soxr': pip install soxr")
         length = math.ceil(len(samples) * sampling_rate / rate)
-        samples = soxr.resample(samples, rate, sampling_rate, quality="soxr_hq")
-        samples = np.pad(samples, (0, max(0, length - len(samples))))[:length]
+        samples = soxr.resample(samples, rate, sampling_rate, quality="soxr_hq")[:length]
+        if len(samples) < length:
+            samples = np.pad(samples, (0, length - len(samples)))
     return np.ascontiguousarray(samples, dtype=np.float32)
 
 
 def audio_duration(source: Source) -> float | None:
     """Return the length of a clip in seconds, for a file from its header; `None` if that cannot be read."""
+    if isinstance(source, Segment):
+        end = audio_duration(source.source) if source.end is None else source.end
+        return None if end is None else end - source.start
     if isinstance(source, tuple):
-        return np.asarray(source[0]).size / source[1]
-    _require(soundfile, "soundfile", "Reading audio")
-    try:
-        return soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else str(source)).duration
-    except (soundfile.LibsndfileError, OSError, UnicodeEncodeError):
-        return None
+        return _array_duration(*source)
+    return file_duration(source)
 
 
 def clip_source(row: Mapping[str, Any]) -> Source:
@@ -201,11 +212,35 @@ def clip_source(row: Mapping[str, Any]) -> Source:
     Args:
         row (`Mapping[str, Any]`): With `path`, an audio file; or `audio`: the bytes of one, its path, or a dictionary
             with `bytes`, `path`, or `array` and `sampling_rate`, as `datasets.Audio` gives it; or `array` and
-            `sampling_rate`. `path` goes first. `id` is what errors call the clip.
+            `sampling_rate`. `path` goes first. `id` is what errors call the clip. `start` and `end`, in seconds, make
+            it a [`Segment`].
 
     Raises:
-        ClipError: There is none of them, or `audio` is something else.
+        ClipError: There is none of them, `audio` is something else, or the segment is impossible.
     """
+    start, end = (_seconds(row, name) for name in ("start", "end"))
+    source = _whole_source(row)
+    if start is None and end is None:
+        return source
+    if (start or 0) < 0 or (end is not None and end <= (start or 0)):
+        raise ClipError(
+            "impossible segment",
+            f"{_called(source, row.get('id'))} has start {start} and end {end} in seconds; correct them: neither is "
+            "negative, and `end` is behind `start`",
+        )
+    return Segment(source, start or 0.0, end)
+
+
+def _seconds(row: Mapping[str, Any], name: str) -> float | None:
+    value = row.get(name)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
+        raise ClipError("impossible segment", f"{_called(None, row.get('id'))} has {name} {value!r}; give seconds")
+    return float(value)
+
+
+def _whole_source(row: Mapping[str, Any]) -> Source:
     if row.get("path"):
         return str(row["path"])
     audio = row if row.get("array") is not None else row.get("audio")
@@ -213,7 +248,7 @@ def clip_source(row: Mapping[str, Any]) -> Source:
     if isinstance(audio, Mapping) and audio.get("array") is not None:
         if not audio.get("sampling_rate"):
             raise ClipError("unreadable", f"{called} has `array` without its `sampling_rate`; add that, in Hz")
-        return audio["array"], int(audio["sampling_rate"])
+        return audio["array"], audio["sampling_rate"]
     if isinstance(audio, Mapping):
         audio = audio.get("bytes") or audio.get("path")
     if isinstance(audio, str | bytes) and audio:
@@ -227,49 +262,56 @@ def clip_source(row: Mapping[str, Any]) -> Source:
     )
 
 
-def _checked(waveform: Any, rate: int, called: str) -> tuple[np.ndarray, int]:
-    samples = np.asarray(waveform)
+def _decoded(source: Source, called: str) -> Decoded:
+    part = source if isinstance(source, Segment) else Segment(source)
+    if isinstance(part.source, tuple):
+        waveform, rate = part.source
+        return _from_array(waveform, rate, called, part.start, part.end)
+    if not isinstance(part.source, str | Path | bytes):
+        kind = type(part.source).__name__
+        raise ClipError("unreadable", f"{called} is a {kind}; give a path, the bytes of an audio file, or a waveform")
+    return decode_file(part.source, called, part.start, part.end)
+
+
+def _from_array(waveform: Any, rate: Any, called: str, start: float, end: float | None) -> Decoded:
+    """Check a waveform and its rate, and cut its segment."""
+    try:
+        is_whole = not isinstance(rate, bool) and rate == int(rate)
+    except (TypeError, ValueError, OverflowError):
+        is_whole = False
+    if not is_whole:
+        raise ClipError("unreadable", f"{called} has the sampling rate {rate!r}; give a whole number of Hz")
+    if isinstance(waveform, torch.Tensor):
+        waveform = waveform.detach().cpu()
+        waveform = waveform.float() if waveform.is_floating_point() else waveform  # numpy has no bfloat16
+    try:
+        samples = np.asarray(waveform)
+    except Exception as error:  # what else has `__array__` raises what it likes
+        raise ClipError("unreadable", f"{called} cannot be made an array: {error!r}") from error
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
         raise ClipError(
             "unreadable",
-            f"{called} has {samples.dtype} samples of shape {samples.shape}; give mono floats of full scale 1",
+            f"{called} has {samples.dtype} samples of shape {samples.shape}; give mono floats of full scale 1, for "
+            "16-bit integers `samples.astype('float32') / 32768`",
         )
-    return samples.astype(np.float32, copy=False), rate
+    check_limits(called, int(rate), 1, len(samples))
+    first, last = round(start * rate), len(samples) if end is None else round(end * rate)
+    check_segment(called, start, end, len(samples) / rate)
+    with np.errstate(over="ignore"):  # a number too large for float32 is caught as infinity
+        return Decoded(samples[first:last].astype(np.float32, copy=False), int(rate), False)
 
 
-def _require(module: Any, package: str, purpose: str) -> None:
-    if module is None:
-        raise ImportError(f"{purpose} needs the package {package!r}: pip install {package}")
+def _array_duration(waveform: Any, rate: Any) -> float | None:
+    try:
+        return float(len(waveform) / rate)
+    except Exception:  # the fault is named where the clip is read
+        return None
 
 
-def _called(source: Source | None, name: Any) -> str:
-    path = str(source) if isinstance(source, str | Path) else None
-    names = list(dict.fromkeys(each for each in (name, path) if each is not None))
+def _called(source: Any, name: Any) -> str:
+    path = source.source if isinstance(source, Segment) else source
+    names = [each for each in (name, str(path) if isinstance(path, str | Path) else None) if each is not None]
     if not names:
         return "a clip without id or path"
-    return f"clip {names[0]!r}" + "".join(f" ({each!r})" for each in names[1:])
-
-
-def _decode(file: Any, called: str) -> np.ndarray:
-    """Decode an open file to mono samples, and check the length that its header announces."""
-    for announced, available in (map(int, pair) for pair in _ANNOUNCED.findall(file.extra_info)):
-        if announced < _UNKNOWN_LENGTH and announced - available > _PADDING_BYTES:
-            raise ClipError(
-                "truncated", f"{called} is truncated: its header announces {announced} bytes, {available} are there"
-            )
-    announced = file.frames
-    try:
-        samples = file.read(dtype="float32", always_2d=True)  # (frames, channels)
-    except soundfile.LibsndfileError as error:
-        raise ClipError(
-            "truncated",
-            f"{called} is truncated or damaged: its header announces {announced} frames, and decoding stops before "
-            f"their end ({error.error_string})",
-        ) from error
-    slack = _MP3_SLACK_FRAMES + _MP3_SLACK * announced if file.format == "MP3" else 0
-    if len(samples) < announced - slack:
-        raise ClipError(
-            "truncated", f"{called} is truncated: its header announces {announced} frames, {len(samples)} are there"
-        )
-    # As transformers and librosa average, to the last bit.
-    return samples.T.mean(axis=0) if samples.shape[1] > 1 else samples[:, 0]
+    called = f"clip {names[0]!r}" + "".join(f" ({each!r})" for each in names[1:] if each != names[0])
+    return called + (f" from {source.start:g} s" if isinstance(source, Segment) else "")

@@ -4,15 +4,14 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
 from transformers.utils import logging
 
-from .audio_smoothclap import ClipError, Source, audio_duration, clip_source, read_and_check
+from .audio_smoothclap import ClipError, Segment, Source, audio_duration, clip_source, read_and_check
 
 
 logger = logging.get_logger(__name__)
@@ -39,16 +38,25 @@ class Clip(NamedTuple):
 
 def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
     """Return one clip or many as a sequence, and whether it is one; the rows of a data set are read later."""
-    if isinstance(audio, str | Path | bytes | Mapping):
+    if isinstance(audio, str | Path | bytes | bytearray | memoryview | Mapping | Segment):
         return [audio], True
-    if isinstance(audio, np.ndarray | torch.Tensor) and getattr(audio.dtype, "kind", "f") not in "OSU":  # not of paths
+    if isinstance(audio, np.ndarray | torch.Tensor) and not _holds_clips(audio):
         if audio.ndim != 1:
             raise ValueError(
                 f"An array of shape {tuple(audio.shape)} may be one clip of several channels or several clips: average "
                 "the channels, or give a list of one-dimensional waveforms."
             )
         return [audio], True
-    return (audio if hasattr(audio, "column_names") or isinstance(audio, list | tuple) else list(audio)), False
+    if not isinstance(audio, Iterable):
+        raise ValueError(f"Give clips as paths, bytes, waveforms or rows, not {audio!r}.")
+    if hasattr(audio, "column_names") or isinstance(audio, list | tuple):
+        return cast(Sequence[Any], audio), False
+    return list(audio), False
+
+
+def _holds_clips(array: np.ndarray | torch.Tensor) -> bool:
+    """Whether an array is one of paths or other objects."""
+    return isinstance(array, np.ndarray) and array.ndim > 0 and array.dtype.kind in "OSU"
 
 
 def longest_first(clips: Sequence[Any], sampling_rate: int) -> tuple[list[int], list[int]]:
@@ -56,14 +64,15 @@ def longest_first(clips: Sequence[Any], sampling_rate: int) -> tuple[list[int], 
     Order clips by their length, which for a file is read from its header.
 
     Returns for each clip its place, which for a repeated path is that of the first one; and the distinct places,
-    longest clip first. A clip that cannot be read comes before all others.
+    longest clip first. A clip whose length is not known comes before all others.
     """
-    first: dict[str, int] = {}
+    first: dict[Any, int] = {}
     seconds: dict[int, float] = {}
     places = []
     for number in range(len(clips)):
         clip = clips[number]
-        place = first.setdefault(str(clip), number) if isinstance(clip, str | Path) else number
+        key = str(clip) if isinstance(clip, Path) else clip
+        place = first.setdefault(key, number) if _is_named(key) else number
         if place == number:
             seconds[place] = _seconds(clip, sampling_rate)
         places.append(place)
@@ -75,19 +84,21 @@ def read_clip(clip: Any, number: int, sampling_rate: int) -> Clip:
     name = clip.get("id") if isinstance(clip, Mapping) else None
     try:
         source = _source(clip, sampling_rate)
-        if name is None:
-            name = str(source) if isinstance(source, str | Path) else number
-        samples, problem = read_and_check(source, sampling_rate, name)
+        return Clip(*read_and_check(source, sampling_rate, number if name is None and not _is_named(source) else name))
     except ClipError as error:
         return Clip(None, error)
-    return Clip(samples, ClipError(problem, f"clip {name!r} is {problem}") if problem else None)
+
+
+def longest_batch(batch_size: int, sampling_rate: int) -> int:
+    """Return how many samples a batch of clips holds at most, padding included."""
+    return SECONDS_PER_CLIP * batch_size * sampling_rate
 
 
 def limited_groups(
     read: Iterable[tuple[int, Clip]], batch_size: int, sampling_rate: int
 ) -> Iterator[list[tuple[int, Clip]]]:
     """Yield clips, in their order, in groups of at most `batch_size` clips and [`SECONDS_PER_CLIP`] for each."""
-    limit = SECONDS_PER_CLIP * batch_size * sampling_rate
+    limit = longest_batch(batch_size, sampling_rate)
     group: list[tuple[int, Clip]] = []
     longest = 0
     for place, clip in read:
@@ -101,17 +112,24 @@ def limited_groups(
         yield group
 
 
-def batches_by_length(lengths: Sequence[int], batch_size: int, only_equal: bool) -> Iterator[list[int]]:
+def batches_by_length(
+    lengths: Sequence[int], batch_size: int, only_equal: bool, limit: float = math.inf
+) -> Iterator[list[int]]:
     """
     Yield indices of clips or texts that go together, shortest first, at most `batch_size`.
 
-    With `only_equal` only equal lengths go together, for a model that padding would disturb.
+    With `only_equal` only equal lengths go together, for a model that padding would disturb. `limit` is how much a
+    batch of several may hold, padding included.
     """
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    for _, alike in groupby(order, key=lambda index: lengths[index] if only_equal else None):
-        members = list(alike)
-        for start in range(0, len(members), batch_size):
-            yield members[start : start + batch_size]
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        is_full = len(batch) == batch_size or lengths[index] * (len(batch) + 1) > limit
+        if batch and (is_full or (only_equal and lengths[index] != lengths[batch[0]])):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def map_ahead(
@@ -158,9 +176,12 @@ def first_lines(lines: Sequence[str], most: int = 20) -> str:
 def _source(clip: Any, sampling_rate: int) -> Source:
     if isinstance(clip, Mapping):
         return clip_source(clip)
-    if isinstance(clip, str | Path | bytes):
-        return clip
-    return (clip.detach().cpu() if isinstance(clip, torch.Tensor) else clip), sampling_rate
+    return clip if isinstance(clip, str | Path | bytes | Segment) else (clip, sampling_rate)
+
+
+def _is_named(source: Any) -> bool:
+    """Whether errors can call a clip by its path, by which it is also recognised when it is repeated."""
+    return isinstance(source.source if isinstance(source, Segment) else source, str | Path)
 
 
 def _seconds(clip: Any, sampling_rate: int) -> float:

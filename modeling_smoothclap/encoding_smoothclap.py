@@ -191,8 +191,9 @@ class SmoothCLAPEncoder:
         """
         _check_choice("bad_clips", bad_clips, ("raise", "skip"))
         _check_choice("convert_to", convert_to, ("numpy", "torch"))
-        if batch_size < 1 or num_workers < 1:
-            raise ValueError(f"`batch_size` and `num_workers` must be at least 1, got {batch_size} and {num_workers}.")
+        for count in (batch_size, num_workers):
+            if not isinstance(count, int | np.integer) or count < 1:
+                raise ValueError(f"`batch_size` and `num_workers` are whole numbers of at least 1, not {count!r}.")
         clips, is_one = as_clips(audio)
         if not len(clips):
             raise ValueError("There are no clips to encode: give at least one.")
@@ -239,9 +240,7 @@ class SmoothCLAPEncoder:
             ValueError: if there is no text, one is longer than the text tower takes, or an embedding is not finite.
         """
         _check_choice("convert_to", convert_to, ("numpy", "torch"))
-        listed = [texts] if isinstance(texts, str) or not isinstance(texts, Iterable) else list(texts)
-        if not listed:
-            raise ValueError("There are no texts to encode: give at least one.")
+        listed = _as_texts(texts)
         lengths = [len(ids) for ids in self.processor(text=listed, padding=False)["input_ids"]]
         longest = int(np.argmax(lengths))
         self._check_length(listed[longest], lengths[longest])
@@ -275,9 +274,9 @@ class SmoothCLAPEncoder:
             ValueError: if there is no text, one is empty, `template` has no `{}`, or a clip is silent, shorter than
                 60 ms or cannot be read.
         """
-        listed = [texts] if isinstance(texts, str) else list(texts)
-        if not listed or not all(text.strip() for text in listed):
-            raise ValueError(f"There is nothing to rank in {listed!r}: give at least one text, and none that is empty.")
+        listed = _as_texts(texts)
+        if not all(text.strip() for text in listed):
+            raise ValueError(f"There is nothing to rank in {listed!r}: give texts that are not empty.")
         if "{}" not in template:
             raise ValueError(f"The template {template!r} has no place for a text: write {{}} where it belongs.")
         problems: dict[int, ClipError] = {}
@@ -378,6 +377,13 @@ def unit_rows(embeds: np.ndarray, name: str) -> np.ndarray:
         raise ValueError(f"{bad} of {len(embeds)} rows of {name} are not finite; has the training diverged?")
     lengths = np.linalg.norm(embeds, axis=1, keepdims=True)
     return embeds / np.where(lengths > 0, lengths, 1)
+
+
+def _as_texts(texts: Any) -> list[str]:
+    listed = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else []
+    if not listed or not all(isinstance(text, str) for text in listed):
+        raise ValueError(f"These are not texts: {texts!r}. Give one, or a list of at least one.")
+    return listed
 
 
 def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:

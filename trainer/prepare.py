@@ -169,7 +169,8 @@ def _with_functionals(
     workers = min(settings.preparation_workers, 1 + len(rows) // CLIPS_PER_WORKER)
     rows = check_clips(rows, settings.bad_clips, workers, work / f"bad_{split}_clips.csv")
     if _needs_functionals(settings, arguments) and not _have_functionals(rows, arguments):
-        rows = add_functionals(rows, Path(settings.cache_dir).expanduser() / "functionals", workers)
+        folder = Path(settings.cache_dir).expanduser() / "functionals"
+        rows = add_functionals(rows, folder, workers, settings.functionals_rate)
         rows = usable_rows(rows, settings.bad_clips, work / f"{split}_clips_without_functionals.csv")
     return rows
 
@@ -204,7 +205,9 @@ def make_batches(
     targets = arguments.target_shares
     train = splits["train"].select_columns([name for name in splits["train"].column_names if name != "audio"])
     table = train.to_pandas()
-    thresholds = Thresholds.fit(table) if _needs_functionals(settings, arguments) else None
+    # `problem` comes with functionals that were computed here; a manifest's own do not say their rate.
+    rate = settings.functionals_rate if "problem" in table.columns else None
+    thresholds = Thresholds.fit(table, sampling_rate=rate) if _needs_functionals(settings, arguments) else None
     functionals = Standardisation.fit(table, functional_names()) if "functionals" in targets else None
     labels = _labels(splits)
     if "labels" in targets and len(_labels({"train": splits["train"]})) < 2:

@@ -115,6 +115,12 @@ class DataSettings(Settings):
     cache_audio_tower: bool = Field(
         default=False, description="Run the frozen audio tower once per crop or whole clip, not in every epoch."
     )
+    functionals_rate: int = Field(
+        default=16000,
+        ge=8000,
+        le=48000,
+        description="Rate in Hz at which functionals, which depend on it, are computed.",
+    )
     cache_dir: Text = Field(
         default="~/.cache/smoothclap", description="Folder for computed features, shared by all runs."
     )

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MARKS = {"zero-shot": "", "not zero-shot": " †", "unknown": " ‡"}
 """What follows a result in a table, by its zero-shot status; [`footnotes`] explains it."""
+NAMED = 20
+"""A report names at most this many clips."""
 NO_WIDTH = "An interval of zero width is not certainty: all samples agree, so the bootstrap shows no spread."
 PLACES = {
     "at chance": "At chance: the interval contains chance, so the result does not differ from guessing.",
@@ -37,6 +39,7 @@ def _environment() -> "Environment":
         "duration": duration,
         "judged": judged,
         "mark": mark,
+        "named": named,
         "number": number,
         "thousands": "{:,}".format,
         "with_interval": with_interval,
@@ -79,6 +82,13 @@ def counts(of: Mapping[str, int]) -> str:
 def duration(minutes: float) -> str:
     """Return minutes as a whole number, or seconds where there are less than two minutes."""
     return f"{60 * minutes:.0f} seconds" if minutes < 2 else f"{minutes:,.0f} minutes"
+
+
+def named(names: Mapping[str, Any]) -> str:
+    """Return the first names, in brackets and after a space; nothing if there is none."""
+    shown = ", ".join(map(code, list(names)[:NAMED]))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f" ({shown}{more})" if names else ""
 
 
 def number(value: float | None) -> str:

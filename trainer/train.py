@@ -3,7 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import torch
@@ -119,7 +119,8 @@ def make_model(settings: ModelSettings) -> tuple[Any, Any]:
 def load_manifests(settings: DataSettings) -> DatasetDict:
     """Load and join the manifests that `settings` name, with every check that needs no audio."""
     maps = zip(settings.dataset, settings.column_maps, strict=True)
-    clips = joined([load_manifest(source, columns, settings.audio_root) for source, columns in maps])
+    missing: Literal["raise", "keep"] = "keep" if settings.bad_clips == "skip" else "raise"
+    clips = joined([load_manifest(source, columns, settings.audio_root, missing) for source, columns in maps])
     if "train" not in clips:
         raise ValueError(f"{settings.dataset} have no training rows, only {sorted(clips)}.")
     return clips

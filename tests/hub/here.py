@@ -19,7 +19,17 @@ FILES = {
     *("processor_config.json", "tokenizer.json", "tokenizer_config.json"),
     *(
         f"{name}_smoothclap.py"
-        for name in ("audio", "configuration", "feature_extraction", "loss", "modeling", "processing", "towers")
+        for name in (
+            "audio",
+            "configuration",
+            "decoding",
+            "feature_extraction",
+            "lengths",
+            "loss",
+            "modeling",
+            "processing",
+            "towers",
+        )
     ),
 }
 """What goes to the Hub of [`whole_checkpoint`]."""

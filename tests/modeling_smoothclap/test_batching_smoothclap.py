@@ -1,6 +1,8 @@
 """Feeding clips to a model: in which order, how many together, and what happens to bad ones."""
 
+import io
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from transformers import BatchFeature
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar
 
 from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
-from modeling_smoothclap.audio_smoothclap import ClipError, read_audio
+from modeling_smoothclap.audio_smoothclap import ClipError, Segment, read_audio
 from modeling_smoothclap.batching_smoothclap import SECONDS_PER_CLIP, batches_by_length
 
 
@@ -222,3 +224,116 @@ def test_lengths_go_together_shortest_first():
     lengths = [3, 1, 3, 2, 1, 3]
     assert list(batches_by_length(lengths, 2, only_equal=False)) == [[1, 4], [3, 0], [2, 5]]
     assert list(batches_by_length(lengths, 2, only_equal=True)) == [[1, 4], [3], [0, 2], [5]]
+
+
+def test_a_long_clip_is_never_padded_for_by_the_batch_of_short_ones():
+    lengths = [100, 5, 5, 5, 90]
+    assert list(batches_by_length(lengths, 4, only_equal=False, limit=40)) == [[1, 2, 3], [4], [0]]
+    assert list(batches_by_length(lengths, 2, only_equal=False)) == [[1, 2], [3, 4], [0]]
+    assert list(batches_by_length(lengths, 9, only_equal=True)) == [[1, 2, 3], [4], [0]]
+
+
+def test_segments_of_one_file_are_clips_of_their_own(tmp_path):
+    sound = np.concatenate([np.full(RATE, level) for level in (0.1, 0.2, 0.3)])
+    sf.write(tmp_path / "a.wav", sound, RATE, subtype="FLOAT")
+    path, encoder = str(tmp_path / "a.wav"), counting()
+    rows = [{"path": path, "start": 1.0, "end": 2.0}, {"path": path, "start": 2.0, "end": float("nan")}, {"path": path}]
+    found = encoder.encode_audio([*rows, Segment(path, 1.0, 2.0), Segment(path, 1.0, 2.0)])
+    np.testing.assert_allclose(means(found), [0.2, 0.3, 0.2, 0.2, 0.2], atol=1e-6)
+    assert sum(rows for rows, _ in encoder.model.shapes) == 4  # what is repeated is encoded once
+    with pytest.raises(ClipError, match="7") as caught:
+        encoder.encode_audio({"path": path, "start": 2.5, "end": 7.0})
+    assert caught.value.problem == "impossible segment"
+
+
+def odd_clips(generator):
+    """Yield things of every kind that someone may take for a clip."""
+    noise = generator.uniform(-0.5, 0.5, 1600).astype(np.float32)
+    shapes = [(), (0,), (1,), (3, 5), (2, 2, 2), (1600,)]
+    types = [
+        "int16",
+        "uint8",
+        "int64",
+        "bool",
+        "complex64",
+        "float16",
+        "float32",
+        "float64",
+        "longdouble",
+        "O",
+        "U3",
+        "M8[s]",
+    ]
+    for kind in types:
+        yield np.zeros(shapes[generator.integers(len(shapes))]).astype(kind)
+    for value in (np.nan, np.inf, -np.inf, 1e29, 1e300, 5e-324):
+        yield np.where(generator.random(1600) < 0.01, value, noise)
+    yield from (
+        noise[::-2],
+        np.ma.masked_array(noise, noise > 0),
+        noise.astype(">f4"),
+        torch.zeros(10, dtype=torch.int8),
+    )
+    yield from (torch.tensor(noise, requires_grad=True), torch.tensor(noise).bfloat16(), torch.zeros(2, 5))
+    yield from (
+        None,
+        5,
+        0.1,
+        True,
+        object(),
+        "",
+        "a\0b",
+        "n" * 5000,
+        "\ud800",
+        Path("."),
+        bytearray(b"RIFF"),
+        memoryview(b""),
+    )
+    yield from (
+        [[0.1, 0.2], [0.3]],
+        [None],
+        {},
+        {"path": 5},
+        {"audio": object()},
+        {"array": [[1], [2, 3]], "sampling_rate": 8000},
+    )
+    for rate in (None, 0, -1, 1, 2.5, np.nan, np.inf, 10**30, "8000", True, [8000], 8000.0, np.int64(8000)):
+        yield {"array": noise, "sampling_rate": rate}
+    for end in (-1, 0, np.nan, np.inf, 1e30, "1", True, None, [1.0]):
+        yield {"array": noise, "sampling_rate": 8000, "start": generator.choice([0.0, 0.1, 5.0, -1.0]), "end": end}
+
+
+def broken_bytes(generator):
+    """Yield audio files with bytes replaced, cut out or put in."""
+    sound = generator.uniform(-0.5, 0.5, (800, 2))
+    for container, subtype in (
+        ("WAV", "PCM_16"),
+        ("FLAC", "PCM_16"),
+        ("OGG", "VORBIS"),
+        ("AIFF", "FLOAT"),
+        ("CAF", "PCM_24"),
+    ):
+        buffer = io.BytesIO()
+        sf.write(buffer, sound, RATE, format=container, subtype=subtype)
+        for _ in range(8):
+            data = bytearray(buffer.getvalue())
+            for place in generator.integers(0, min(len(data), 120), generator.integers(1, 6)):
+                data[place] = generator.integers(256)
+            cut = generator.integers(len(data))
+            yield bytes(data[: cut if generator.random() < 0.3 else None])
+    yield from (generator.bytes(int(size)) for size in (1, 3, 44, 1000))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_is_given_is_encoded_or_refused_in_our_words(seed, monkeypatch):
+    monkeypatch.setenv("PATH", "")  # no ffmpeg
+    generator = np.random.default_rng(seed)
+    encoder = counting()
+    for clip in [*odd_clips(generator), *broken_bytes(generator)]:
+        for given in (clip, [clip, np.ones(1600, np.float32)]):
+            try:
+                found = encoder.encode_audio(given, num_workers=1)
+            except ValueError as error:
+                assert type(error) in (ValueError, ClipError), f"{clip!r}: {error!r}"
+            else:
+                assert np.isfinite(found).all()

@@ -1,6 +1,7 @@
 """SmoothCLAPEncoder with models of every kind, against each model itself."""
 
 import hashlib
+import io
 import re
 import shutil
 from pathlib import Path
@@ -195,7 +196,7 @@ def test_what_cannot_be_embedded(checkpoints):
     encoder = encoder_of(checkpoints / "wav2vec2")
     with pytest.raises(ValueError):
         encoder.encode_audio([])
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"\[\]"):
         encoder.encode_text([])
     encoder.model.audio_projection.linear1.weight.data[:] = np.nan
     with pytest.raises(ValueError, match=r"2 of 2 .*wav2vec2'"):
@@ -349,9 +350,20 @@ def test_nothing_to_rank_is_refused(checkpoints, texts):
         encoder_of(checkpoints / "wav2vec2").rank(noise(0.2, 16000), texts)
 
 
+@pytest.mark.parametrize("texts", [None, 5, [], [5], [None], [["a"]], b"a", {}, np.zeros(2)])
+def test_what_is_not_text_is_refused(texts):
+    encoder = SmoothCLAPEncoder(tiny.model(), tiny.processor())
+    for use in (encoder.encode_text, lambda texts: encoder.rank(noise(0.2, 16000), texts)):
+        with pytest.raises(ValueError, match=re.escape(repr(texts))):
+            use(texts)
+
+
 def test_no_description_of_silence_is_ranked(checkpoints):
     encoder = encoder_of(checkpoints / "wav2vec2")
-    for clip, problem in ((np.zeros(8000, np.float32), "silent"), (noise(0.05, 16000), "too short")):
+    sound, stereo = noise(0.2, 16000), io.BytesIO()
+    soundfile.write(stereo, np.stack([sound, -sound], axis=1), 16000, format="WAV")
+    clips = (np.zeros(8000, np.float32), "silent"), (sound[:800], "too short"), (stereo.getvalue(), "channels cancel")
+    for clip, problem in clips:
         with pytest.raises(ClipError, match="1") as caught:
             encoder.rank([noise(0.2, 16000), clip], ["a low voice"])
         assert caught.value.problem == problem

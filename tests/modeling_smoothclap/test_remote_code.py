@@ -17,7 +17,7 @@ NAMES = {0: "sad", 1: "pleasantly surprised", 2: "wütend"}
 ZERO_SHOT, CLASSES = "zero-shot-audio-classification", "audio-classification"
 GIVEN = {ZERO_SHOT: {"candidate_labels": LABELS, "hypothesis_template": "{}"}, CLASSES: {}}
 KINDS = [(task, family) for task in (ZERO_SHOT, CLASSES) for family in ("wav2vec2", "whisper")]
-SHARED = {"audio", "configuration", "feature_extraction", "loss", "modeling", "towers"}
+SHARED = {"audio", "configuration", "decoding", "feature_extraction", "lengths", "loss", "modeling", "towers"}
 CODE = {
     task: {f"{name}_smoothclap.py" for name in SHARED | own}
     for task, own in ((ZERO_SHOT, {"processing"}), (CLASSES, {"classification"}))

@@ -46,6 +46,7 @@ BAD_VALUES = {
     "acoustic_conditions": ["rain", ["codec", "codec"], ["clean", "noise10db"]],
     "local_feature_encoder": [""], "cache_audio_tower": ["maybe", True], "cache_dir": ["", 3],
     "max_train_clips": [0, -1], "preparation_workers": [0, -1], "report_attributes": [1],
+    "functionals_rate": [0, 7999, 10**6, 16000.5],
     "lora_towers": ["speech", ["audio", "audio"]], "lora_rank": [0], "lora_alpha": [-1],
     "lora_dropout": [1.0, -0.5], "lora_target_modules": ["", [3]], "lora_save": ["both"],
 }  # fmt: skip

@@ -11,7 +11,8 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from smoothclap_trainer import SmoothCLAPTrainer
-from smoothclap_trainer.train import joined
+from smoothclap_trainer.settings import DataSettings
+from smoothclap_trainer.train import joined, load_manifests
 from tests.invariants import command_line
 
 
@@ -28,6 +29,15 @@ def make(tmp_path_factory):
         return command_line.settings(folder / name, dataset, encoders, **{"max_steps": 1} | changes)
 
     return settings
+
+
+def test_missing_files_stay_in_the_rows_where_bad_clips_are_skipped(tmp_path):
+    (tmp_path / "clips.csv").write_text("id,path\na,gone.wav\n")
+    dataset = [str(tmp_path / "clips.csv")]
+    assert load_manifests(DataSettings(dataset=dataset, bad_clips="skip"))["train"]["id"][:] == ["a"]
+    for policy in ("raise", "trust"):
+        with pytest.raises(ValueError, match=r"gone\.wav"):
+            load_manifests(DataSettings(dataset=dataset, bad_clips=policy))
 
 
 def test_manifests_are_joined_by_split_and_may_have_other_columns():

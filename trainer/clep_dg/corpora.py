@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..data.clips import SEGMENT
 from ..evaluation.attributes import thirds
 from ..evaluation.corpora import EMOTION_CORPORA
 from ..evaluation.labelled_clips import LABEL_COLUMN, faults_of_clips, labels_of, read_clips, with_labels
@@ -115,7 +116,8 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
 
 
 def _columns(rows: pd.DataFrame, corpus: str, language: str) -> pd.DataFrame:
-    return rows[["id", "path", "label", "speaker"]].assign(corpus=corpus, language=language)
+    kept = ["id", "path", "label", "speaker", *(name for name in SEGMENT if name in rows)]
+    return rows[kept].assign(corpus=corpus, language=language)
 
 
 def _thirds(column: pd.Series) -> pd.Series:

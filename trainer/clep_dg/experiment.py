@@ -12,11 +12,12 @@ import pandas as pd
 from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPEncoder
-from modeling_smoothclap.audio_smoothclap import ClipError
+from modeling_smoothclap.audio_smoothclap import ClipError, Source
 from modeling_smoothclap.checkpoint_smoothclap import parse_model
 
 from ..config import read_yaml
 from ..data.acoustic_conditions import CONDITIONS, degrade
+from ..data.clips import clips_of
 from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
 from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
 from ..files import Record, held, write_json
@@ -159,14 +160,14 @@ class _Run:
         """Run stages 2 and 3 with one encoder and test the methods on its corpora; afterwards the encoder is freed."""
         encoder, prompts = self._load(checkpoint)
         weights, texts = self._fit(encoder, prompts, checkpoint)
-        doubtful: dict[str, dict[str, str]] = defaultdict(dict)  # corpus to path to problem
+        doubtful: dict[str, dict[Source, str]] = defaultdict(dict)  # corpus to clip to problem
 
         @cache
         def embeddings(corpus: str, condition: str) -> np.ndarray:
-            paths = self.clips[corpus][condition]["path"].tolist()
+            clips = clips_of(self.clips[corpus][condition])
             problems: dict[int, ClipError] = {}
-            embeds = encoder.encode_audio(paths, problems=problems)
-            doubtful[corpus] |= {paths[number]: each.problem for number, each in problems.items()}
+            embeds = encoder.encode_audio(clips, problems=problems)
+            doubtful[corpus] |= {clips[number]: each.problem for number, each in problems.items()}
             return embeds
 
         corpora, described = self.corpora_of(checkpoint), encoder.describe()

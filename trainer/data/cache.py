@@ -19,7 +19,8 @@ from transformers import AutoConfig
 from transformers.utils import cached_file, logging
 
 from modeling_smoothclap import SmoothCLAPFeatureExtractor, SmoothCLAPModel
-from modeling_smoothclap.batching_smoothclap import batches_by_length
+from modeling_smoothclap.audio_smoothclap import Segment, clip_source
+from modeling_smoothclap.batching_smoothclap import batches_by_length, longest_batch
 from modeling_smoothclap.towers_smoothclap import load_audio_tower, run_audio_tower, without_training_noise
 
 from ..files import whole_file
@@ -35,7 +36,7 @@ FORMAT = 1
 SHARD_CLIPS = 512
 """Clips per cache file: at most this many are computed again after an interruption."""
 WINDOW_CLIPS = 64
-"""Clips in memory at a time; those of similar length share a batch."""
+"""Clips in memory at a time, fewer if they are long; those of similar length share a batch."""
 
 # Where a tower came from and what wrapped it do not change what it computes.
 CONFIG_ORIGINS = ("_name_or_path", "architectures", "dtype", "transformers_version")
@@ -97,7 +98,9 @@ class FrozenSpeechEncoder:
         """
         Encode mono clips at the encoder's rate: float32 `(clips, width)`, in order.
 
-        With `batch_size=1` a clip gives bit for bit what it gives alone; in a padded batch it may differ by 1e-5.
+        Clips of similar length share a batch, fewer if they are long; for a tower with group norm only those of equal
+        length. With `batch_size=1` a clip gives bit for bit what it gives alone; in a padded batch it may differ by
+        1e-5.
         """
         if self.tower.training:
             raise ValueError(
@@ -106,8 +109,9 @@ class FrozenSpeechEncoder:
         features = np.empty((len(clips), self.tower.config.hidden_size), dtype=np.float32)
         name, mask_name = self.extractor.model_input_names
         only_equal = getattr(self.tower.config, "feat_extract_norm", "layer") == "group"
-        for chosen in batches_by_length([len(clip) for clip in clips], batch_size, only_equal):
-            together, rate = [clips[index] for index in chosen], self.extractor.sampling_rate
+        lengths, rate = [len(clip) for clip in clips], self.extractor.sampling_rate
+        for chosen in batches_by_length(lengths, batch_size, only_equal, longest_batch(batch_size, rate)):
+            together = [clips[index] for index in chosen]
             batch = self.extractor(together, sampling_rate=rate, return_tensors="pt")
             batch = batch.to(self.tower.device, self.tower.dtype)
             _, pooled = run_audio_tower(self.tower, batch[name], batch[mask_name])
@@ -217,28 +221,42 @@ def _keys(clips: Dataset, blocks: Sequence[range], fingerprint: str, crops: Crop
 
 
 def _content(clips: Dataset, index: int) -> tuple[Any, ...]:
-    """Return a clip's id, the SHA-256 of its encoded audio and, of a segment, where it starts and ends."""
+    """Return a clip's id and the SHA-256 of its encoded audio; and of a segment, where it is."""
     row = clips[index]
-    span = (row.get("start"), row.get("end"))
-    return row["id"], hashlib.sha256(encoded_bytes(row)).hexdigest(), *(() if span == (None, None) else span)
+    source = clip_source(row)
+    where = (source.start, source.end) if isinstance(source, Segment) else ()
+    return row["id"], hashlib.sha256(encoded_bytes(row)).hexdigest(), *where
 
 
 def _encoded(
     clips: Dataset, encoder: FrozenSpeechEncoder, crops: Crops, done: Callable[[int], Any]
 ) -> Iterator[np.ndarray]:
     """Yield the features of each clip, (crops, width)."""
-    for start in range(0, len(clips), WINDOW_CLIPS):
-        window = clips.select(range(start, min(start + WINDOW_CLIPS, len(clips))))
-        ids, pieces = window["id"], [_pieces(row, encoder.extractor.sampling_rate, crops) for row in window]
-        features = encoder([piece for of_clip in pieces for piece in of_clip])
-        ends = np.cumsum([len(of_clip) for of_clip in pieces])
-        for row_id, of_clip in zip(ids, np.split(features, ends[:-1]), strict=True):
+    rate = encoder.extractor.sampling_rate
+    for window in _windows(clips, rate, crops):
+        features = encoder([piece for _, of_clip in window for piece in of_clip])
+        ends = np.cumsum([len(of_clip) for _, of_clip in window])
+        for (row_id, _), of_clip in zip(window, np.split(features, ends[:-1]), strict=True):
             if not np.isfinite(of_clip).all():
                 raise ValueError(
                     f"The encoder's features of clip {row_id!r} are not finite; check the encoder's weights and type."
                 )
             yield np.broadcast_to(of_clip, (crops.per_clip or 1, of_clip.shape[1]))
         done(len(window))
+
+
+def _windows(clips: Dataset, rate: int, crops: Crops) -> Iterator[list[tuple[str, list[np.ndarray]]]]:
+    """Yield the ids and crops of clips that are in memory together."""
+    window: list[tuple[str, list[np.ndarray]]] = []
+    samples = 0
+    for row in clips:
+        window.append((row["id"], _pieces(row, rate, crops)))
+        samples += sum(map(len, window[-1][1]))
+        if len(window) == WINDOW_CLIPS or samples > longest_batch(WINDOW_CLIPS, rate):
+            yield window
+            window, samples = [], 0
+    if window:
+        yield window
 
 
 def _pieces(row: Mapping[str, Any], rate: int, crops: Crops) -> list[np.ndarray]:

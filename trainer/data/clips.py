@@ -17,9 +17,10 @@ from transformers.utils import logging
 from modeling_smoothclap.audio_smoothclap import (
     AUDIO_SUFFIXES,
     ClipError,
-    clip_problem,
+    Segment,
+    Source,
     clip_source,
-    decode_audio,
+    examine,
     read_audio,
 )
 from modeling_smoothclap.batching_smoothclap import first_lines
@@ -36,19 +37,21 @@ if TYPE_CHECKING:
 logger = logging.get_logger(__name__)
 
 
-def decode_clip_of(row: Mapping[str, Any]) -> tuple[np.ndarray, int]:
-    """Return the mono samples of a row's clip, see [`decode_audio`], and their rate in Hz."""
-    return decode_audio(clip_source(row), row.get("id"))
-
-
 def read_clip(row: Mapping[str, Any], sampling_rate: int) -> np.ndarray:
     """Return the mono samples of a row's clip at a rate in Hz, see [`read_audio`]."""
     return read_audio(clip_source(row), sampling_rate, row.get("id"))
 
 
+def clips_of(rows: "pd.DataFrame") -> list[Source]:
+    """Return where the clips of rows with `path` are; of those with `start` or `end`, segments."""
+    columns = [name for name in ("id", "path", "start", "end") if name in rows.columns]
+    return [clip_source(cast(Any, row)) for row in rows[columns].to_dict("records")]
+
+
 def encoded_bytes(row: Mapping[str, Any]) -> bytes:
-    """Return the bytes of the audio file of a row with `id`; a [`ClipError`] if it cannot be read."""
+    """Return the bytes of the audio file of a row with `id`, also of a segment; a [`ClipError`] if there is none."""
     source: Any = clip_source(row)
+    source = source.source if isinstance(source, Segment) else source
     try:
         return source if isinstance(source, bytes) else Path(source).read_bytes()
     except OSError as error:
@@ -84,13 +87,13 @@ def as_table(rows: "Dataset | pd.DataFrame", columns: Sequence[str]) -> "pd.Data
 
 def clip_columns(rows: "Dataset") -> "Dataset":
     """
-    Return `id`, `path` and `audio`, as far as the rows have them, so that other columns do not travel to workers.
+    Return `id`, `path`, `audio`, `start` and `end`, as far as the rows have them: no others travel to workers.
 
     Audio stays encoded. A `ValueError` if there is neither `path` nor `audio`.
     """
     if not {"path", "audio"} & set(rows.column_names):
         raise ValueError(f"rows need `path` or `audio`; they have {rows.column_names}")
-    kept = [column for column in ("id", "path", "audio") if column in rows.column_names]
+    kept = [column for column in ("id", "path", "audio", "start", "end") if column in rows.column_names]
     return with_encoded_audio(rows.select_columns(kept))
 
 
@@ -140,6 +143,9 @@ def _reason_to_leave_out(path: Path) -> str | None:
         return path.suffix.lower() or "without suffix"
     return "not a file" if os.path.exists(path) and not os.path.isfile(path) else None
 
+
+SEGMENT = ("start", "end")
+"""Columns that make a row's clip a part of its file, in seconds."""
 
 POLICIES = ("raise", "skip", "trust")
 """What to do about bad clips: raise an error that lists them; leave them out, with a warning; skip the check."""
@@ -194,20 +200,18 @@ def _write_report(bad: Sequence[BadClip], report: str | Path) -> None:
 def inspect_clip(row: Mapping[str, Any]) -> float | BadClip:
     """Decode the clip of a row with `id`; return its length in seconds, or what is wrong with it."""
     try:
-        samples, rate = decode_clip_of(row)
-        problem = clip_problem(samples, rate)
-        detail = f"{len(samples)} samples at {rate} Hz"
+        samples, rate, fault = examine(clip_source(row), row["id"])
     except ClipError as error:
-        problem, detail = error.problem, error.detail
-    return BadClip(row["id"], problem, detail, row.get("path")) if problem else len(samples) / rate
+        fault = error
+    return BadClip(row["id"], fault.problem, fault.detail, row.get("path")) if fault else len(samples) / rate
 
 
 def check_clips(rows: "Dataset", policy: str, num_workers: int = 1, report: str | Path | None = None) -> "Dataset":
     """
     Decode every clip once, find the bad ones, and measure the length of the good ones.
 
-    A clip is bad if it is missing, unreadable, truncated, empty, not finite, shorter than 60 ms or silent, see
-    [`~modeling_smoothclap.audio_smoothclap.clip_problem`].
+    A clip is bad if it has one of [`~modeling_smoothclap.decoding_smoothclap.PROBLEMS`]: for instance if it is missing,
+    truncated, shorter than 60 ms or silent.
 
     Args:
         rows (`Dataset`): Manifest rows with `path` or `audio`.

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from datasets import Dataset, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
-from modeling_smoothclap.audio_smoothclap import ClipError, clip_problem
+from modeling_smoothclap.audio_smoothclap import ClipError, clip_problem, clip_source, examine, read_and_check, resample
 from modeling_smoothclap.batching_smoothclap import map_ahead
 
 from ..files import whole_file, write_json
-from .clips import BadClip, apply_policy, as_table, clip_columns, decode_clip_of
+from .clips import BadClip, apply_policy, as_table, clip_columns
 from .workers import ordered_map
 
 
@@ -28,6 +28,11 @@ logger = logging.get_logger(__name__)
 NUM_FUNCTIONALS = 88
 LARGEST_SAMPLE = 32767 / 32768
 """openSMILE is given 16 bits: a sample of 1 or more would wrap to the opposite sign."""
+FUNCTIONALS_RATE = 16000
+"""
+Rate in Hz at which functionals are computed unless another is asked for, as openSMILE's maintainers advise. They depend
+on it: loudness adds up bands, and a higher rate has more of them.
+"""
 CHUNK_CLIPS = 128
 """Clips per cache file: at most this many are lost when a run is interrupted."""
 
@@ -77,15 +82,36 @@ def _functionals(samples: np.ndarray, sampling_rate: int) -> tuple[np.ndarray, s
     return (values, None) if np.isfinite(values).all() else (undefined, "undefined functionals")
 
 
-def _key(row: Mapping[str, Any]) -> str | ClipError:
+class _Item(NamedTuple):
+    row: Mapping[str, Any]
+    sampling_rate: int
+
+
+def extract_functionals(samples: np.ndarray, sampling_rate: int, rate: int = FUNCTIONALS_RATE) -> pd.Series:
+    """
+    Compute the 88 functionals of a mono waveform of floats of full scale 1, resampled to `rate`.
+
+    A [`~modeling_smoothclap.audio_smoothclap.ClipError`] if it is not one, or too short or silent.
+    """
+    at_rate, fault = read_and_check((samples, sampling_rate), rate, "given")
+    values, problem = _functionals(at_rate, rate)
+    if fault or problem:
+        raise fault or ClipError(str(problem), f"openSMILE gives no functionals: {problem}")
+    return pd.Series(values, functional_names())
+
+
+def _key(item: _Item) -> tuple[str, int] | ClipError:
+    """Return the key of a clip's sound at the rate of the functionals, and the clip's own rate."""
     try:
-        return _content_key(*decode_clip_of(row))
+        samples, rate, fault = examine(clip_source(item.row), item.row.get("id"))
     except ClipError as error:
         return error
+    return fault or (_content_key(resample(samples, rate, item.sampling_rate), item.sampling_rate), rate)
 
 
-def _compute(row: Mapping[str, Any]) -> tuple[np.ndarray, str | None]:
-    return _functionals(*decode_clip_of(row))
+def _compute(item: _Item) -> tuple[np.ndarray, str | None]:
+    samples, _ = read_and_check(clip_source(item.row), item.sampling_rate, item.row.get("id"))
+    return _functionals(samples, item.sampling_rate)
 
 
 def _load_cache(folder: Path) -> pd.DataFrame:
@@ -110,28 +136,32 @@ def _add_to_cache(folder: Path, rows: list[dict[str, Any]]) -> None:
         pd.DataFrame(rows).astype({"problem": "string"}).to_parquet(unfinished, index=False)
 
 
-def extract_table(paths: Iterable[str | Path], cache_dir: str | Path, num_workers: int = 1) -> pd.DataFrame:
+def extract_table(
+    paths: Iterable[str | Path], cache_dir: str | Path, num_workers: int = 1, sampling_rate: int = FUNCTIONALS_RATE
+) -> pd.DataFrame:
     """
-    Compute the functionals of many files, or take them from the cache, in `num_workers` processes.
+    Compute the functionals of many files at a rate in Hz, or take them from the cache, in `num_workers` processes.
 
     Returns one row per path, in the given order: `path`, `problem` (`None`, or why the functionals are NaN: one of
-    [`~modeling_smoothclap.audio_smoothclap.PROBLEMS`] or `"undefined functionals"`) and 88 float32 columns. A
+    [`~modeling_smoothclap.decoding_smoothclap.PROBLEMS`] or `"undefined functionals"`) and 88 float32 columns. A
     `ValueError` if a cache file is damaged.
     """
     names = [str(path) for path in paths]
-    table = _table([{"path": name} for name in names], cache_dir, num_workers)
+    table = _table([{"path": name} for name in names], cache_dir, num_workers, sampling_rate)
     table.insert(0, "path", names)
     return table
 
 
-def add_functionals(rows: Dataset, cache_dir: str | Path, num_workers: int = 1) -> Dataset:
+def add_functionals(
+    rows: Dataset, cache_dir: str | Path, num_workers: int = 1, sampling_rate: int = FUNCTIONALS_RATE
+) -> Dataset:
     """
     Add `problem` and the 88 functionals, see [`extract_table`], to rows with `path` or `audio`, in order.
 
     They replace columns of the same names. A `ValueError` if there is neither `path` nor `audio`, or a cache file is
     damaged.
     """
-    table = _table(clip_columns(rows), cache_dir, num_workers)
+    table = _table(clip_columns(rows), cache_dir, num_workers, sampling_rate)
     features = Features({name: Value("string" if name == "problem" else "float32") for name in table.columns})
     added = Dataset.from_pandas(table, features=features, preserve_index=False)
     kept = rows.remove_columns([name for name in table.columns if name in rows.column_names])
@@ -151,21 +181,22 @@ def usable_rows(rows: Dataset, policy: str, report: str | Path | None = None) ->
     return rows.select([index for index, (_, problem) in enumerate(named) if not problem]) if bad else rows
 
 
-def _table(rows: Sequence[Mapping[str, Any]] | Dataset, cache_dir: str | Path, num_workers: int) -> pd.DataFrame:
+def _table(
+    rows: Sequence[Mapping[str, Any]] | Dataset, cache_dir: str | Path, num_workers: int, sampling_rate: int
+) -> pd.DataFrame:
     """Return one row per clip: `problem` and the functionals."""
     folder = Path(cache_dir) / _feature_version()  # another version never sees these files
     known = _load_cache(folder)
     # Threads: decoding and hashing leave the interpreter free, and a full cache then starts no process.
-    hashed = map_ahead(_key, rows, num_workers)
+    hashed = map_ahead(_key, (_Item(row, sampling_rate) for row in rows), num_workers)
     found = list(logging.tqdm(hashed, total=len(rows), desc="reading", unit="clip"))
-    keys = [each if isinstance(each, str) else None for each in found]
-    faults = [each for each in found if isinstance(each, ClipError)]
+    keys = [None if isinstance(each, ClipError) else each[0] for each in found]
+    _warn(found, sampling_rate)
     missing = {key: index for index, key in enumerate(keys) if key is not None and key not in known.index}
     logger.info(f"functionals: {len(set(keys)) - len(missing)} clips in the cache, {len(missing)} to compute")
-    if faults:
-        logger.warning(f"{len(faults)} of {len(rows)} clips cannot be read and get no functionals, first {faults[0]}")
     if missing:
-        _fill(folder, missing, rows, num_workers)
+        items = (_Item(rows[index], sampling_rate) for index in missing.values())
+        _fill(folder, list(missing), items, num_workers)
         known = _load_cache(folder)
     names = functional_names()
     table = known.reindex(keys).reset_index(drop=True).astype(dict.fromkeys(names, "float32"))
@@ -177,16 +208,25 @@ def _table(rows: Sequence[Mapping[str, Any]] | Dataset, cache_dir: str | Path, n
     return table
 
 
-def _fill(
-    folder: Path, missing: Mapping[str, int], rows: Sequence[Mapping[str, Any]] | Dataset, num_workers: int
-) -> None:
-    """Compute the functionals of clips, given by key and index, and add them to the cache in chunks."""
+def _warn(found: Sequence[tuple[str, int] | ClipError], sampling_rate: int) -> None:
+    faults = [each for each in found if isinstance(each, ClipError)]
+    if faults:
+        logger.warning(f"{len(faults)} of {len(found)} clips get no functionals; the first: {faults[0]}")
+    if low := [each[1] for each in found if not isinstance(each, ClipError) and each[1] < sampling_rate]:
+        logger.warning(
+            f"{len(low)} of {len(found)} clips are sampled below {sampling_rate} Hz, from {min(low)} Hz: above half "
+            "their rate they hold no sound, which changes their functionals."
+        )
+
+
+def _fill(folder: Path, keys: Sequence[str], items: Iterable[_Item], num_workers: int) -> None:
+    """Compute the functionals of clips, and add them to the cache in chunks."""
     names = functional_names()
-    computed = ordered_map(_compute, (rows[index] for index in missing.values()), num_workers)
-    progress = logging.tqdm(computed, total=len(missing), desc="eGeMAPS", unit="clip")
+    computed = ordered_map(_compute, items, num_workers)
+    progress = logging.tqdm(computed, total=len(keys), desc="eGeMAPS", unit="clip")
     found = (
         {"key": key, "problem": problem, **dict(zip(names, values, strict=True))}
-        for key, (values, problem) in zip(missing, progress, strict=True)
+        for key, (values, problem) in zip(keys, progress, strict=True)
     )
     while chunk := list(islice(found, CHUNK_CLIPS)):
         _add_to_cache(folder, chunk)

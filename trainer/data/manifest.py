@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -86,7 +86,10 @@ ALIKE = 0.85
 
 
 def load_manifest(
-    source: str | Path, columns: Mapping[str, str] | None = None, audio_root: str | Path | None = None
+    source: str | Path,
+    columns: Mapping[str, str] | None = None,
+    audio_root: str | Path | None = None,
+    missing_files: Literal["raise", "keep"] = "raise",
 ) -> DatasetDict:
     """
     Load a table of clips and check all of it. [`SCHEMA`] lists the columns that are read.
@@ -103,6 +106,8 @@ def load_manifest(
         columns (`Mapping[str, str]`, *optional*): Our column to the source's, where they differ: `{"emotion":
             "EmoClass", "path": "FileName"}`.
         audio_root (`str` or `Path`, *optional*): Where relative paths start; by default the manifest's folder.
+        missing_files (`str`, defaults to `"raise"`): `"keep"` keeps rows whose file is not there, for
+            [`~smoothclap_trainer.data.clips.check_clips`] to leave out and report.
 
     Returns:
         `DatasetDict`: The splits that have rows. `path` is absolute, audio bytes are not decoded, `split` is gone.
@@ -137,7 +142,7 @@ def load_manifest(
         table.folder = Path(audio_root).absolute()
     table.rows = _renamed(table, columns)
     _check_names(table)
-    has_bytes = _check(table, columns) if _has_clips(table) else []
+    has_bytes = _check(table, columns, missing_files) if _has_clips(table) else []
     if table.faults:
         raise table.error(source)
     rows = _checked_rows(table, keep_audio=any(has_bytes))
@@ -198,7 +203,7 @@ def _has_clips(table: ManifestTable) -> bool:
     return True
 
 
-def _check(table: ManifestTable, columns: Mapping[str, str]) -> list[bool]:
+def _check(table: ManifestTable, columns: Mapping[str, str], missing_files: str) -> list[bool]:
     """Read the cells of all columns of the schema, note every fault, and return which rows have audio bytes."""
     for name, column in SCHEMA.items():
         if column.read and name in table.rows.column_names:
@@ -215,7 +220,7 @@ def _check(table: ManifestTable, columns: Mapping[str, str]) -> list[bool]:
         cells["id"] = [name or f"{cells['split'][row]}/{table.numbers[row]}" for row, name in enumerate(names)]
     if not {fault.column for fault in table.faults} & {"start", "end"}:
         check_ids(table)
-    _check_audio(table, paths, has_bytes)
+    _check_audio(table, paths, has_bytes, missing_files)
     _check_segments(table, paths, spans)
     clips = [
         path or (clip if held else None)
@@ -286,7 +291,7 @@ def _audio(table: ManifestTable) -> list[bool]:
     return [False] * count
 
 
-def _check_audio(table: ManifestTable, paths: list[str | None], has_bytes: Sequence[bool]) -> None:
+def _check_audio(table: ManifestTable, paths: list[str | None], has_bytes: Sequence[bool], missing_files: str) -> None:
     """Make paths absolute; note missing files, and rows that have both or neither of a path and audio bytes."""
     problems: dict[str, list[int]] = {}
     for index, (path, held) in enumerate(zip(paths, has_bytes, strict=True)):
@@ -300,7 +305,7 @@ def _check_audio(table: ManifestTable, paths: list[str | None], has_bytes: Seque
             paths[index] = absolute = str((table.folder or Path()) / path)
             if "\\" in path and not os.path.isfile(absolute):
                 problems.setdefault(WINDOWS_PATH, []).append(index)
-            elif not os.path.isfile(absolute):
+            elif missing_files == "raise" and not os.path.isfile(absolute):
                 table.note(index, "path", f"there is no file {absolute!r}")
     table.note_groups("path", problems)
 

@@ -12,10 +12,11 @@ import pandas as pd
 from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPEncoder
-from modeling_smoothclap.audio_smoothclap import ClipError
+from modeling_smoothclap.audio_smoothclap import ClipError, Source
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model
 from modeling_smoothclap.encoding_smoothclap import unit_rows
 
+from ..data.clips import clips_of
 from ..files import Record, write_text
 from ..hub.provenance import recordings_of_checkpoint
 from ..plotting import check_matplotlib
@@ -138,8 +139,10 @@ def _evaluate(
 ) -> EvaluationResults:
     texts = sorted({text for task in tasks for prompt in task.protocol.prompts() for text in prompt.texts})
     paths = [path for task in tasks for path in task.rows["path"]]
+    clips = [clip for task in tasks for clip in clips_of(task.rows)]
     described, judged, answers, seconds = [], [], {}, {}
-    doubtful: dict[str, str] = {}
+    doubtful: dict[Source, str] = {}
+    named: dict[str, None] = {}
     for name, load in models:
         started = time.monotonic()
         encoder = load()
@@ -147,8 +150,9 @@ def _evaluate(
         described.append(EvaluatedModel(class_name=facts.pop("class"), **facts))
         text_embeds = dict(zip(texts, encoder.encode_text(texts), strict=True))
         problems: dict[int, ClipError] = {}
-        audio_embeds = encoder.encode_audio(paths, settings["batch_size"], num_workers=num_workers, problems=problems)
-        doubtful |= {paths[place]: each.problem for place, each in problems.items()}
+        audio_embeds = encoder.encode_audio(clips, settings["batch_size"], num_workers=num_workers, problems=problems)
+        doubtful |= {clips[place]: each.problem for place, each in problems.items()}
+        named |= dict.fromkeys(map(str, problems.values()))
         parts = np.split(audio_embeds, np.cumsum([len(task.rows) for task in tasks])[:-1])
         for task, part in zip(tasks, parts, strict=True):
             given = answer(task, encoder.logit_scale, part, text_embeds)
@@ -157,8 +161,7 @@ def _evaluate(
         del encoder  # or it would stay until the next one is loaded
         seconds[name] = time.monotonic() - started
     if doubtful:
-        named = listed(f"{path!r} is {problem}" for path, problem in sorted(doubtful.items()))
-        logger.warning(f"doubtful clips are included: {named}")
+        logger.warning(f"doubtful clips are included: {listed(sorted(named))}")
     hashes = file_hashes(paths, num_workers)
     return EvaluationResults(
         models=tuple(described),

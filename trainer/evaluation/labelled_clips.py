@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ..config import LanguageTag, Settings, Split, Text
 from ..data.captions.labels import CLASSLESS
+from ..data.clips import SEGMENT
 from ..data.manifest import load_manifest
 from ..data.manifest_reading import as_text, read_source
 from .corpora import zero_shot_status
@@ -62,7 +63,7 @@ def read_clips(chosen: ManifestClips, column: str, more: Sequence[str] = ()) -> 
             cures[column] = "write the name of the column with the labels as `label_column`"
         cure = "".join(f"; {cures[name]}" for name in absent if name in cures)
         raise ValueError(f"the manifest has no columns {absent}, only {there}{cure}")
-    wanted = list(dict.fromkeys([*needed, *(name for name in ("speaker", "corpus") if name in there)]))
+    wanted = list(dict.fromkeys([*needed, *(name for name in ("speaker", "corpus", *SEGMENT) if name in there)]))
     cells = pd.concat([splits[name].select_columns(wanted).to_pandas() for name in names], ignore_index=True)
     others = sum(len(part) for name, part in splits.items() if name not in names)
     cells, left_out = clips_where(cells, chosen.where)

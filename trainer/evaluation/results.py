@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import operator
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,9 +19,10 @@ import pandas as pd
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from modeling_smoothclap import __version__
-from modeling_smoothclap.audio_smoothclap import PROBLEMS
+from modeling_smoothclap.audio_smoothclap import PROBLEMS, Segment, Source
 from modeling_smoothclap.batching_smoothclap import map_ahead
 
+from ..data.clips import clips_of
 from ..files import file_sha256, write_json
 from ..templating import code, zero_shot_reason
 from .intervals import AgainstChance, Interval, Metric
@@ -118,7 +120,8 @@ class JudgedClips:
     """
     The clips of a task: how many, how many are left out by reason, and how many have a problem and are judged.
 
-    `doubtful` is None in files of versions that did not check. `sha256` is over ids, labels and the bytes of the files.
+    `doubtful` counts by problem, and `doubtful_clips` has ids and problems; both are None or empty in files of versions
+    that did not check. `sha256` is over ids, labels, the bytes of the files and the places of segments.
     """
 
     clips: int
@@ -126,6 +129,7 @@ class JudgedClips:
     speakers: int | None
     left_out: dict[str, int]
     doubtful: dict[str, int] | None = None
+    doubtful_clips: Annotated[dict[str, str], Field(exclude_if=operator.not_)] = field(default_factory=dict)
     sha256: str
 
 
@@ -253,24 +257,28 @@ def file_hashes(paths: Iterable[str], num_workers: int = 2) -> dict[str, str]:
 
 
 def describe_clips(
-    rows: pd.DataFrame, classes: Sequence[str], hashes: Mapping[str, str], doubtful: Mapping[str, str]
+    rows: pd.DataFrame, classes: Sequence[str], hashes: Mapping[str, str], doubtful: Mapping[Source, str]
 ) -> JudgedClips:
     """
     Describe the clips of a task.
 
-    `rows` have `id`, `path`, `label` and `speaker`, and `left_out` among their `attrs`; `hashes` and `doubtful` are by
-    path.
+    `rows` have `id`, `path`, `label` and `speaker`, maybe `start` and `end`, and `left_out` among their `attrs`;
+    `hashes` are by path, and `doubtful` has the problem of each clip, a path or segment, that is judged in spite of it.
     """
     digest = hashlib.sha256()
-    for name, path, label in zip(rows["id"], rows["path"], rows["label"], strict=True):
-        digest.update(json.dumps([name, label, hashes[path]]).encode())
-    problems = Counter(doubtful.get(path) for path in rows["path"])
+    clips = clips_of(rows)
+    for name, path, label, clip in zip(rows["id"], rows["path"], rows["label"], clips, strict=True):
+        where = [clip.start, clip.end] if isinstance(clip, Segment) else []
+        digest.update(json.dumps([name, label, hashes[path], *where]).encode())
+    named = {name: doubtful[clip] for name, clip in zip(rows["id"], clips, strict=True) if clip in doubtful}
+    problems = Counter(named.values())
     return JudgedClips(
         clips=len(rows),
         per_class={name: int((rows["label"] == name).sum()) for name in classes},
         speakers=int(rows["speaker"].nunique()) or None,
         left_out={reason: int(clips) for reason, clips in rows.attrs.get("left_out", {}).items()},
         doubtful={problem: problems[problem] for problem in PROBLEMS if problem in problems},
+        doubtful_clips=named,
         sha256=digest.hexdigest(),
     )
 

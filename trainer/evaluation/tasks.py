@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import AfterValidator, Field
 
 from ..config import FileName, LanguageTag, Several, Text, did_you_mean, read_yaml
+from ..data.clips import SEGMENT
 from .corpora import EMOTION_CORPORA, read_corpus
 from .labelled_clips import (
     LABEL_COLUMN,
@@ -238,7 +239,7 @@ def _rows(settings: OwnTask) -> pd.DataFrame:
     labels = labels_of(cells[column], settings.words)
     cells["group"] = as_texts(cells[groups]) if groups else None
     rows = with_labels(cells, labels, left_out | {"no class": int(labels.isna().sum())})
-    return rows[["id", "path", "label", "speaker", "group", "corpus"]]
+    return rows[["id", "path", "label", "speaker", "group", "corpus", *(name for name in SEGMENT if name in rows)]]
 
 
 def _faults(rows: pd.DataFrame, unworded: Mapping[str, int], settings: OwnTask) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 import torch
@@ -203,6 +204,31 @@ def test_encoded_audio_in_the_rows_counts_as_the_file_it_came_from(tmp_path, row
     assert again.encoded == 0
     cached_features(Dataset.from_list(held), again, CROPS, tmp_path / "other")
     assert files(tmp_path / "cache") == files(tmp_path / "other")
+
+
+def test_a_segment_has_features_of_its_own(tmp_path, rows):
+    whole = cached_features(rows.select([0]), encoder(), None, tmp_path / "cache")["features"][0]
+    for start, end in ((0.0, 0.1), (0.1, None)):
+        part = rows.select([0]).add_column("start", [start]).add_column("end", pa.array([end], pa.float64()))
+        again = encoder()
+        found = cached_features(part, again, None, tmp_path / "cache")["features"][0]
+        assert again.encoded == 1 and not np.allclose(found, whole)
+        live = encoder(OneAtATime)([read(rows[0])[round(16000 * start) : end and round(16000 * end)]])
+        np.testing.assert_allclose(found, live, atol=1e-5)
+
+
+def test_long_clips_share_no_batch_with_short_ones(monkeypatch):
+    sizes = []
+    run = frozen_cache.run_audio_tower
+
+    def noting(tower, batch, mask):
+        sizes.append(len(batch))
+        return run(tower, batch, mask)
+
+    monkeypatch.setattr(frozen_cache, "run_audio_tower", noting)
+    monkeypatch.setattr(frozen_cache, "longest_batch", lambda batch_size, rate: batch_size * rate // 10)
+    encoder(FrozenSpeechEncoder)(tiny.clips(0.1, 0.1, 2.0, 0.1, 0.1), 4)
+    assert sizes == [4, 1]
 
 
 def test_features_stand_beside_their_rows(tmp_path, rows):

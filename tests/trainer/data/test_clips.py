@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from datasets import Audio, Dataset
 
+from modeling_smoothclap.audio_smoothclap import Segment, decode_audio
 from smoothclap_trainer.data.clips import (
     SHOWN,
     BadClip,
@@ -17,11 +18,12 @@ from smoothclap_trainer.data.clips import (
     as_table,
     check_clips,
     clip_columns,
-    decode_clip_of,
+    clips_of,
     find_audio,
     read_clip,
     with_column,
 )
+from smoothclap_trainer.data.manifest import load_manifest
 from tests.examples.recipes.archive_makers import encoded, tone
 
 
@@ -41,7 +43,6 @@ def test_a_path_goes_before_audio_and_bytes_before_their_name(tmp_path):
         ({"audio": {"bytes": None, "path": str(tmp_path / "low.wav")}}, 0.25),
     ):
         assert set(read_clip(row, 16000)) == {np.float32(value)}
-        assert set(decode_clip_of(row)[0]) == {np.float32(value)}
 
 
 def test_only_what_reading_needs_is_taken_and_audio_stays_encoded():
@@ -135,6 +136,35 @@ def test_clips_may_be_bytes_without_id():
     assert (good["audio"][:], good["duration"][:]) == ([data, data], [0.5, 0.5])
     with pytest.raises(ValueError, match=r"1: unreadable"):
         check_clips(rows, "raise")
+
+
+def test_missing_files_are_left_out_of_a_manifest_where_that_is_asked_for(rows, tmp_path, logs):
+    (tmp_path / "clips.csv").write_text("id,path\na,good.wav\nb,missing.wav\n")
+    with pytest.raises(ValueError, match=r"missing\.wav"):
+        load_manifest(tmp_path / "clips.csv")
+    kept = load_manifest(tmp_path / "clips.csv", missing_files="keep")["train"]
+    assert check_clips(kept, "skip", report=tmp_path / "bad.csv")["id"][:] == ["a"]
+    report = pd.read_csv(tmp_path / "bad.csv")
+    assert report[["id", "problem"]].values.tolist() == [["b", "missing"]]
+    assert "1 of 2" in logs.text
+
+
+def test_segments_are_clips_of_their_own_and_impossible_ones_are_refused_by_row(tmp_path):
+    soundfile.write(tmp_path / "talk.wav", tone(3.0, 16000), 16000)
+    rows = Dataset.from_dict(
+        {"id": list("abcd"), "path": [str(tmp_path / "talk.wav")] * 4}
+        | {"start": [0.0, None, 2.5, 4.0], "end": [1.0, 2.0, None, 5.0]}
+    )
+    with pytest.raises(ValueError, match=r"1 of 4.*\n  d: impossible segment"):
+        check_clips(rows, "raise")
+    good = check_clips(rows, "skip")
+    assert (good["id"][:], good["duration"][:]) == (["a", "b", "c"], [1.0, 2.0, 0.5])
+    whole, _ = decode_audio(tmp_path / "talk.wav")
+    np.testing.assert_array_equal(read_clip(good[2], 16000), whole[40000:])
+    found = clips_of(good.to_pandas())
+    assert found[2] == Segment(str(tmp_path / "talk.wav"), 2.5) and len({*found}) == 3
+    with pytest.raises(ValueError, match="-1"):
+        check_clips(Dataset.from_dict({"path": rows["path"][:1], "start": [-1.0]}), "raise")
 
 
 def bad_clips(count):

@@ -9,12 +9,15 @@ import soundfile
 from datasets import Dataset, Value
 from speech.audio import write_flac
 
+from modeling_smoothclap import DEMO_CLIPS
+from modeling_smoothclap.audio_smoothclap import ClipError, decode_audio, read_audio, resample
 from smoothclap_trainer.data import functionals as opensmile_features
-from smoothclap_trainer.data.clips import decode_clip_of
+from smoothclap_trainer.data.captions.thresholds import Thresholds
 from smoothclap_trainer.data.functionals import (
     PITCH_COLUMN,
     Standardisation,
     add_functionals,
+    extract_functionals,
     extract_table,
     functional_names,
     usable_rows,
@@ -58,7 +61,7 @@ def functionals_of(samples):
 
 
 def live(paths):
-    return pd.DataFrame([functionals_of(decode_clip_of({"path": path})[0]) for path in paths])
+    return pd.DataFrame([functionals_of(decode_audio(path)[0]) for path in paths])
 
 
 def test_a_tone_has_its_pitch_and_level():
@@ -103,7 +106,7 @@ def test_an_interrupted_run_keeps_what_was_done(tmp_path, clips, computed, monke
 
 
 def test_the_key_is_the_sound(tmp_path, clips, computed):
-    samples, _ = decode_clip_of({"path": clips[0]})
+    samples, _ = decode_audio(clips[0])
     soundfile.write(tmp_path / "same.wav", samples, 16000, subtype="FLOAT")
     table = extract_table([clips[0], tmp_path / "same.wav", clips[0]], tmp_path / "cache")
     assert computed["clips"] == 1
@@ -185,6 +188,42 @@ def test_samples_beyond_full_scale_do_not_wrap():
     assert (samples >= 1).any()
     for loud in (samples, 3 * samples):
         np.testing.assert_array_equal(functionals_of(loud), functionals_of(np.clip(loud, -1, 32767 / 32768)))
+
+
+def test_functionals_do_not_follow_the_files_rate(tmp_path, logs):
+    speech = [read_audio(clip, 48000) for clip in DEMO_CLIPS]
+    paths = []
+    for rate in (48000, 16000, 8000):
+        for number, samples in enumerate(speech):
+            paths.append(tmp_path / f"{number}_{rate}.wav")
+            soundfile.write(paths[-1], resample(samples, 48000, rate), rate, subtype="FLOAT")
+    table = extract_table(paths, tmp_path / "cache")[functional_names()]
+    loudness = table["loudness_sma3_amean"].tolist()
+    assert loudness[:2] == pytest.approx(loudness[2:4], rel=0.01)
+    columns = ["F0semitoneFrom27.5Hz_sma3nz_amean", "jitterLocal_sma3nz_amean", "loudness_sma3_amean"]
+    thresholds = Thresholds(dict(zip(columns, (20, 0.01, 0.5), strict=True)), dict.fromkeys(columns, 1e9), 2)
+    levels = [thresholds.levels(row) for row in table.to_dict("records")]
+    assert levels[:2] == levels[2:4]
+    warnings = [record.getMessage() for record in logs.records if "below 16000 Hz" in record.getMessage()]
+    assert len(warnings) == 1 and "2 of 6" in warnings[0] and "8000 Hz" in warnings[0]
+    other = extract_table(paths[:1], tmp_path / "cache", sampling_rate=8000)[functional_names()]
+    assert other["loudness_sma3_amean"][0] < 0.99 * loudness[0]  # of another key
+
+
+def test_a_waveform_has_the_functionals_of_its_file_and_integers_are_refused(tmp_path, clips):
+    samples, rate = decode_audio(clips[0])
+    np.testing.assert_array_equal(extract_functionals(samples, rate), live(clips[:1]).iloc[0])
+    for wrong in ((32767 * samples).astype(np.int16), np.stack([samples] * 2), 32767 * samples, samples[:100]):
+        with pytest.raises(ClipError):
+            extract_functionals(wrong, rate)
+
+
+def test_segments_of_one_file_have_functionals_of_their_own(tmp_path):
+    sound = np.concatenate([tone(0.5, 16000, 110.0), tone(0.5, 16000, 220.0)])
+    soundfile.write(tmp_path / "a.wav", sound, 16000)
+    rows = Dataset.from_dict({"path": [str(tmp_path / "a.wav")] * 2, "start": [0.0, 0.5], "end": [0.5, 1.0]})
+    pitch = add_functionals(rows, tmp_path / "cache")[PITCH][:]
+    assert pitch == pytest.approx([24.0, 36.0], abs=0.3)
 
 
 def test_a_damaged_cache_file_is_named(tmp_path, clips):

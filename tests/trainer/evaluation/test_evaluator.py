@@ -258,9 +258,11 @@ def test_doubtful_clips_are_judged_counted_and_named(tasks, models, tmp_path, lo
         clip = np.sin(np.arange(900)) if index == 3 else np.zeros(2400)
         sf.write(path, clip, 24000)  # a rate of neither model
         rows.loc[index, "path"] = str(path)
+    rows.loc[0, "end"] = 0.05  # of 0.1 s
     others = Task(protocol("others", tasks[0].protocol.words), tasks[0].rows[12:].reset_index(drop=True), "none")
     first, second = evaluate(models, [Task(tasks[0].protocol, rows, "none"), others], bootstrap_samples=1).tasks
-    assert first.data.doubtful == {"too short": 1, "silent": 6} and second.data.doubtful == {}
+    assert first.data.doubtful == {"too short": 2, "silent": 5} and second.data.doubtful == {}
+    assert list(first.data.doubtful_clips) == rows["id"][:7].tolist()
     assert first.data.clips == 12 == np.sum(first.results[1].confusion)
     (told,) = [record.getMessage() for record in logs.records if "doubtful" in record.getMessage()]
     assert all(f"bad-{index}.wav" in told for index in range(5)) and "bad-5.wav" not in told and "2 more" in told

@@ -124,13 +124,15 @@ def test_report_gives_the_results_of_a_model(text):
 
 
 def test_report_of_unusual_results(tmp_path):
-    data = replace(RESULTS.tasks[0].data, doubtful={"silent": 1234})
+    clips = {f"clip-{number}": "silent" for number in range(25)}
+    data = replace(RESULTS.tasks[0].data, doubtful={"silent": 1234}, doubtful_clips=clips)
     found = RESULTS.tasks[0].results[0]
     placed = replace(found.valence_arousal, classes=found.valence_arousal.classes[:3])  # too few pairs
     metrics = found.metrics | {"uar": Metric(0.4, None, None)}
     results = with_result(with_task(RESULTS, 0, data=data), 0, 0, valence_arousal=placed, metrics=metrics)
     text = report_of(results, tmp_path)
-    assert "silent: 1,234" in section(text, "Sessions 4")
+    assert "silent: 1,234 (`clip-0`, `clip-1`" in section(text, "Sessions 4")
+    assert "`clip-19` and 5 more)" in section(text, "Sessions 4")
     said = section(text, "`user/name` in Sessions 4")
     assert ["UAR", "0.400"] in cells(said) and "Spearman" not in said and "sadness." in said
 

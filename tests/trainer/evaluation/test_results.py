@@ -59,6 +59,7 @@ def test_what_was_judged(rows):
         "speakers": 1,
         "left_out": {"label frustrated": 7},
         "doubtful": {},
+        "doubtful_clips": {},
     }
     assert list(found["per_class"]) == ["happy", "sad", "calm"]
     json.dumps(found)
@@ -78,6 +79,7 @@ def test_doubtful_clips_are_counted(rows):
     doubtful = dict(zip(frame["path"], ("silent", "too short", "silent"), strict=True)) | {"another task's": "silent"}
     found = described(frame, doubtful)
     assert list(found.doubtful.items()) == [("too short", 1), ("silent", 2)]
+    assert found.doubtful_clips == dict(zip(frame["id"], ("silent", "too short", "silent"), strict=True))
     assert found.clips == 3 and found.sha256 == described(frame).sha256
 
 

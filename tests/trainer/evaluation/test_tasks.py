@@ -373,6 +373,12 @@ def test_a_label_without_a_text_is_reported_and_not_what_follows_from_it(folder,
     assert all(value in line for value, line in zip([*more, "{'sad': 2}"], lines, strict=True))
 
 
+def test_a_part_of_a_file_is_a_clip(folder):
+    pd.read_csv("clips.csv").assign(start=0.0, end=0.1).to_csv("clips.csv", index=False)
+    rows = read_own_task(write(folder)).rows
+    assert rows[["start", "end"]].to_numpy().tolist() == [[0.0, 0.1]] * len(rows)
+
+
 def test_the_manifests_corpora_are_the_tasks(folder):
     table = pd.read_csv("clips.csv", dtype=str)
     table.assign(corpus=["My-Corpus v2", "", *["my corpus"] * 3, "other"]).to_csv("clips.csv", index=False)

@@ -53,6 +53,7 @@ class Thresholds:
     high: dict[str, float]
     num_rows: int
     quantiles: tuple[float, float] = QUANTILES
+    sampling_rate: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.quantiles[0] < self.quantiles[1] < 1:
@@ -65,7 +66,12 @@ class Thresholds:
                 raise ValueError(f"column {column!r} is low up to {low} and high from {high}; fit them again")
 
     @classmethod
-    def fit(cls, rows: "Dataset | pd.DataFrame", quantiles: tuple[float, float] = QUANTILES) -> "Thresholds":
+    def fit(
+        cls,
+        rows: "Dataset | pd.DataFrame",
+        quantiles: tuple[float, float] = QUANTILES,
+        sampling_rate: int | None = None,
+    ) -> "Thresholds":
         """
         Fit thresholds on TRAINING rows, for every group whose columns are there and vary.
 
@@ -73,7 +79,8 @@ class Thresholds:
         `QuantileTransformer`: equal values have the mean of their ranks, except that the smallest is 0 and the largest
         1. Between values, ranks are interpolated. A group with a column that does not vary is left out, with a warning;
         so is (our choice) an acoustic one whose smallest or largest value is that of most rows, such as the `duration`
-        of clips that were cut to one length.
+        of clips that were cut to one length. `sampling_rate`, at which functionals were computed, is kept; `None` if
+        it is not known.
 
         Raises:
             ValueError: No group's columns are there, none varies, or a column of acoustic values has gaps.
@@ -93,7 +100,7 @@ class Thresholds:
             high |= {column: pair[1] for column, pair in found.items() if pair}
         if not low:
             raise ValueError(f"no column varies enough to be binned over {len(table)} rows; give more, or other, clips")
-        return cls(low=low, high=high, num_rows=len(table), quantiles=quantiles)
+        return cls(low=low, high=high, num_rows=len(table), quantiles=quantiles, sampling_rate=sampling_rate)
 
     def levels(self, row: Mapping[str, Any]) -> dict[str, str]:
         """
@@ -127,6 +134,7 @@ class Thresholds:
         content = {
             "quantiles": list(self.quantiles),
             "num_rows": self.num_rows,
+            "sampling_rate": self.sampling_rate,
             "columns": {column: {"low": self.low[column], "high": self.high[column]} for column in self.low},
         }
         write_json(path, content)
@@ -142,6 +150,7 @@ class Thresholds:
                 high={column: float(pair["high"]) for column, pair in columns.items()},
                 num_rows=int(content["num_rows"]),
                 quantiles=(float(content["quantiles"][0]), float(content["quantiles"][1])),
+                sampling_rate=content.get("sampling_rate"),  # earlier files lack it
             )
         except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error

@@ -124,6 +124,16 @@ def test_saved_and_loaded_thresholds_are_equal(tmp_path):
     assert Thresholds.load(tmp_path / "thresholds.json") == thresholds
 
 
+def test_the_rate_of_the_functionals_is_kept_and_earlier_files_load(tmp_path):
+    fitted = Thresholds.fit(pd.DataFrame({"duration": [1.0, 2.0, 3.0]}), sampling_rate=16000)
+    fitted.save(tmp_path / "t.json")
+    assert Thresholds.load(tmp_path / "t.json").sampling_rate == 16000
+    content = json.loads((tmp_path / "t.json").read_text())
+    del content["sampling_rate"]
+    (tmp_path / "t.json").write_text(json.dumps(content))
+    assert Thresholds.load(tmp_path / "t.json").sampling_rate is None
+
+
 @pytest.mark.parametrize(
     "content",
     [None, "", "[]", '{"columns": {"duration": 3}}', '{"num_rows": 3}'],

@@ -1,0 +1,1 @@
+../../decoding_smoothclap.py

@@ -1,0 +1,1 @@
+../../lengths_smoothclap.py
