@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,6 +29,8 @@ _WEIGHTS = (("model*.safetensors", "adapter_model*.safetensors"), ("pytorch_mode
 _CONFIGURATIONS = (CONFIG_NAME, ADAPTER_CONFIG_NAME, "processor_config.json", "preprocessor_config.json")
 MOST = 10**6
 """No whole number in a configuration is larger, unless the weights are: a clip of CLAP has 480,000 samples."""
+MOST_LAYERS = 1000
+"""There are no more layers where the weights have no header that could be read."""
 
 
 class NamedCheckpoint(NamedTuple):
@@ -151,7 +154,7 @@ def check_sizes(folder: Path) -> None:
     Hold the sizes in a folder's configurations against the header of its weights, before anything is made of them.
 
     There are no more layers than tensors, and other whole numbers are at most [`MOST`] or the largest dimension.
-    Otherwise a `ValueError` names the size. Weights that are pickled have no header, and count as one of [`MOST`].
+    Otherwise a `ValueError` names the size. Weights without a readable header count as [`MOST_LAYERS`] and [`MOST`].
     """
     shapes = [shape for path in _weights(folder) for shape in _shapes(path)]
     largest = max((size for shape in shapes for size in shape), default=MOST)
@@ -160,7 +163,7 @@ def check_sizes(folder: Path) -> None:
             continue
         for key, size in _numbers(read_object(folder / name)):
             is_count, is_width = "layers" in key or "depths" in key, key in ("feature_size", "r")
-            limit = len(shapes) if is_count and shapes else largest if is_width else max(MOST, largest)
+            limit = (len(shapes) or MOST_LAYERS) if is_count else largest if is_width else max(MOST, largest)
             if abs(size) > max(limit, 1):
                 raise ValueError(
                     f"{str(folder / name)!r} says {key}: {size}, which does not fit the weights there ({len(shapes)} "
@@ -203,11 +206,8 @@ def _weights(folder: Path) -> list[Path]:
 
 def _shapes(path: Path) -> Iterator[list[int]]:
     if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, framework="numpy") as weights:
-                yield from (weights.get_slice(name).get_shape() for name in weights.keys())  # noqa: SIM118, no dict
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"The weights {str(path)!r} are damaged: {error}.") from error
+        with suppress(SafetensorError), safe_open(path, framework="numpy") as weights:  # loading tells what is damaged
+            yield from (weights.get_slice(name).get_shape() for name in weights.keys())  # noqa: SIM118, no dict
 
 
 def _numbers(content: dict[str, Any]) -> Iterator[tuple[str, int]]:

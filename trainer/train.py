@@ -22,6 +22,7 @@ from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .files import Record, write_json, write_text
 from .hub.card import write_model_card
 from .hub.plan import forget_earlier_run
+from .hub.privacy import shareable
 from .hub.provenance import record_training
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
@@ -161,7 +162,7 @@ def _store_as(folder: Path, model_class: Any, storage_dtype: str) -> None:
 def _record_run(folder: Path, data: DataSettings, metrics: dict[str, float], said: dict[str, Any]) -> None:
     """Write what the trainer does not know: the settings as the user wrote them, metrics, and where clips are from."""
     write_json(folder / Record.METRICS, metrics)
-    said = {name: value for name, value in said.items() if name != "hub_token"}  # the folder may be published
+    said = {name: shareable(value) for name, value in said.items() if name != "hub_token"}  # it may be published
     write_text(folder / Record.SETTINGS, yaml.safe_dump(said, sort_keys=False))
     sources = [Path(source) / Record.PROVENANCE for source in data.dataset]
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sources if path.is_file()]
