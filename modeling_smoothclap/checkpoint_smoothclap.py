@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,7 +76,7 @@ def load_dual_encoder(
         raise ImportError(f'{name_or_dir!r} holds adapters, which need peft: pip install "smoothclap[train]"')
     # All of one commit, even if the branch moves on meanwhile.
     options = {"revision": commit or "main", "trust_remote_code": trust_remote_code}
-    try:
+    with explained(name_or_dir):
         if commit:  # the weights of a folder are there, those of the Hub may be still to be fetched
             cached_file(path, SAFE_WEIGHTS_NAME, revision=commit, _raise_exceptions_for_missing_entries=False)
             check_sizes(folder)
@@ -91,11 +91,28 @@ def load_dual_encoder(
             )
         processor = AutoProcessor.from_pretrained(path, **options)
         _check_parts(name_or_dir, processor, ("feature_extractor", "tokenizer"))
+    return model.eval(), processor, folder, commit
+
+
+@contextmanager
+def explained(*names: str) -> Iterator[None]:
+    """Turn the many classes of errors that damaged files raise into a `ValueError` that names what was loaded."""
+    try:
+        yield
     except (ValueError, ImportError):
         raise
-    except Exception as error:  # damaged files raise many different classes
-        raise ValueError(f"{name_or_dir!r} could not be loaded as a dual encoder: {error}") from error
-    return model.eval(), processor, folder, commit
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{' and '.join(map(repr, names))} could not be loaded: {reason}") from error
+
+
+@contextmanager
+def loading_encoders(*names: str) -> Iterator[None]:
+    """Load encoders in the block; a `ValueError` says at once that one does not exist, and what cannot be loaded."""
+    for name in names:
+        find_checkpoint(name)
+    with explained(*names):
+        yield
 
 
 def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path, str | None]:

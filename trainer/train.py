@@ -13,6 +13,7 @@ from transformers import AutoModel, AutoProcessor, set_seed
 from transformers.utils import CONFIG_NAME, logging
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap.checkpoint_smoothclap import loading_encoders
 
 from . import checkpoints
 from .config import read_yaml
@@ -112,10 +113,10 @@ def make_model(settings: ModelSettings) -> tuple[Any, Any]:
     if settings.model is not None:
         return load_checkpoint(settings.model)
     towers = (str(settings.audio_encoder), str(settings.text_encoder))
-    model = SmoothCLAPModel.from_audio_text_pretrained(
-        *towers, projection_dim=settings.projection_dim, projection_dropout=settings.projection_dropout
-    )
-    return model, SmoothCLAPProcessor.from_audio_text_pretrained(*towers, max_frequency=settings.max_frequency)
+    heads: dict[str, Any] = {name: getattr(settings, name) for name in ("projection_dim", "projection_dropout")}
+    with loading_encoders(*towers):
+        model = SmoothCLAPModel.from_audio_text_pretrained(*towers, **heads)
+        return model, SmoothCLAPProcessor.from_audio_text_pretrained(*towers, max_frequency=settings.max_frequency)
 
 
 def load_manifests(settings: DataSettings) -> DatasetDict:
