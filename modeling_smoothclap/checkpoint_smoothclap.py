@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub import constants, get_session, try_to_load_from_cache
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModel, AutoProcessor
 from transformers.utils import (
@@ -144,6 +145,7 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
         raise ValueError(f"{name_or_dir!r} is not a checkpoint; did you mean {tiny!r}?")
     for file_name in (CONFIG_NAME, ADAPTER_CONFIG_NAME):
         try:
+            _check_connection(name_or_dir, file_name, revision)
             found = cached_file(
                 name_or_dir, file_name, revision=revision or "main", _raise_exceptions_for_missing_entries=False
             )
@@ -157,6 +159,16 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
         f"{name_or_dir!r} is not a folder, and no checkpoint of that name (revision {revision or 'main'}) was found on "
         "the Hub or, if it cannot be reached, among earlier downloads."
     )
+
+
+def _check_connection(name: str, file_name: str, revision: str | None) -> None:
+    """Ask once whether the Hub can be reached, unless a file is in the cache: its client tries for half a minute."""
+    cached = try_to_load_from_cache(name, file_name, revision=revision)
+    if cached is None and not constants.HF_HUB_OFFLINE:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=5)
+        except Exception as error:  # of the network: classes of the client that huggingface_hub uses
+            raise ValueError(f"it cannot be reached ({error})") from error
 
 
 def check_files(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 from transformers import TrainingArguments
 
@@ -170,3 +171,7 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
             "labels": LabelEquality,
         }
         return SoftTargets([make[name]() for name in self.targets], weights, self.beta)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the token out of `training_args.bin`, which Trainer pickles into every checkpoint."""
+        return self.__dict__ | {"hub_token": None}

@@ -13,7 +13,7 @@ from transformers import AutoModel, AutoProcessor, set_seed
 from transformers.utils import CONFIG_NAME, logging
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
-from modeling_smoothclap.checkpoint_smoothclap import loading_encoders
+from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders
 
 from . import checkpoints
 from .config import read_yaml
@@ -92,6 +92,8 @@ def _make_trainer(run: TrainingRun) -> tuple[SmoothCLAPTrainer, DatasetDict]:
     lora, arguments = run.lora, run.arguments
     set_seed(arguments.seed)
     model, processor = make_model(run.model)  # first, because it may fail at once
+    if run.data.local_feature_encoder is not None:
+        find_checkpoint(run.data.local_feature_encoder)  # which is loaded when the clips have been checked
     if lora.lora_towers:
         model = add_lora(model, lora, arguments.freeze_audio_tower, arguments.freeze_text_tower)
     prepared = prepare(partial(load_manifests, run.data), model, processor, run.data, arguments)

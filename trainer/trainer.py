@@ -59,8 +59,8 @@ class SmoothCLAPTrainer(Trainer):
     The candidates of a clip are the captions of all processes and, with `gradient_cache`, of all accumulation steps.
     Without a `data_collator`, rows are prepared as for a run from a YAML file, see [`~prepare.prepare`], and
     `compute_metrics` is zero-shot classification and retrieval. Checkpoints are sealed when they are whole. SIGTERM
-    saves one and ends training. A push is one commit that replaces what the repository held; it never has
-    `training_args.bin`, from which `hub_token` can be read.
+    saves one and ends training; so does Ctrl-C, as a KeyboardInterrupt. A push is one commit that replaces what the
+    repository held.
 
     Args:
         model (*optional*): [`SmoothCLAPModel`], transformers' `ClapModel` or another dual encoder with `audio_model`,
@@ -289,9 +289,11 @@ class SmoothCLAPTrainer(Trainer):
             resume_from_checkpoint = checkpoints.checked(resume_from_checkpoint, str(self.args.output_dir))
             self.args.eval_on_start = False  # that evaluation was made, and counted by early stopping, at the start
         try:
-            return super().train(resume_from_checkpoint, *args, **kwargs)
+            output = super().train(resume_from_checkpoint, *args, **kwargs)
         finally:
             self.stop.restore()
+        self.stop.raise_interrupt(self.state.global_step)
+        return output
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         # Older checkpoints go only when the new one is known to be whole.

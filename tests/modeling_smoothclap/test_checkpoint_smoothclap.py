@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
@@ -76,6 +77,22 @@ def test_a_mistyped_folder_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
             find_checkpoint(name)
     with pytest.raises(ValueError, match="'build/x'"):
         find_checkpoint("build/x")
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(tmp_path, monkeypatch):
+    asked = []
+
+    def head(*_, **__):
+        asked.append(1)
+        raise OSError("no network")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(checkpoint_smoothclap, "get_session", lambda: SimpleNamespace(head=head))
+    monkeypatch.setattr(checkpoint_smoothclap, "cached_file", None)
+    with pytest.raises(ValueError, match=r"'user/modle'.*no network"):
+        find_checkpoint("user/modle")
+    assert asked == [1]
 
 
 # Hostile and broken folders

@@ -22,6 +22,7 @@ from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
 from ..evaluation.plots import captions
 from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
 from ..files import Record
+from ..settings import LoraSettings
 from .provenance import FIRST_STEP
 
 
@@ -181,7 +182,7 @@ class CardFacts:
     @property
     def adapted_towers(self) -> list[str]:
         """The towers that were trained by adapters."""
-        return list(self.settings.get("lora_towers") or [])
+        return LoraSettings(lora_towers=self.settings.get("lora_towers") or []).lora_towers
 
     @property
     def given_captions(self) -> bool:

@@ -85,6 +85,8 @@ def test_records_are_read_as_they_were_written(whole):
         ({"freeze_audio_tower": False, "freeze_text_tower": True}, ["text"], []),
         ({"freeze_text_tower": True}, ["audio", "text"], []),
         ({"freeze_text_tower": True, "lora_towers": ["audio"]}, ["text"], ["audio"]),
+        ({"lora_towers": "both"}, [], ["audio", "text"]),
+        ({"lora_towers": "text"}, ["audio"], ["text"]),
         ({"seed": 1}, ["audio"], []),
     ],
 )
