@@ -217,6 +217,7 @@ SOFT = ["target_weights", "gamma", "audio_temperature", "tag_temperature", "func
             ["caption_groups", "languages"],
         ),
         ({"lora_towers": "text", "lora_rank": 4, "lora_save": "adapter"}, []),
+        ({"lora_towers": "both", "lora_rank": 4}, []),
         ({"lora_rank": 4, "lora_save": "adapter"}, ["lora_rank", "lora_save"]),
         ({"acoustic_conditions": "clean"}, ["acoustic_conditions"]),
         ({"acoustic_conditions": ["clean", "codec"], "crop_seconds": 0.06}, []),
