@@ -122,6 +122,7 @@ class StopCallback(TrainerCallback):
         self._previous: dict[int, Any] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.requested, self.stopped = 0, False
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread listen
             self._previous = {each: signal.signal(each, self._request) for each in (signal.SIGTERM, signal.SIGINT)}
 
@@ -149,7 +150,9 @@ class StopCallback(TrainerCallback):
     def raise_interrupt(self, step: int) -> None:
         """Raise the KeyboardInterrupt that ended training, with the step of the checkpoint that was saved."""
         if self.stopped and self.requested == signal.SIGINT:
-            raise KeyboardInterrupt(f"Interrupted at step {step}: a checkpoint was saved; go on from it by resuming.")
+            raise KeyboardInterrupt(
+                f"Interrupted at step {step}: a checkpoint was saved. Go on from it with resume_from_checkpoint."
+            )
 
 
 def restore_early_stopping(callbacks: list[TrainerCallback], state: TrainerState) -> None:

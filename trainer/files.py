@@ -22,6 +22,7 @@ class Record(StrEnum):
     ORIGIN = "origin.json"
     PLOTS = "pictures"
     PROVENANCE = "provenance.json"
+    REPORT = "report.md"
     RESULTS = "results.json"
     SETTINGS = "training_config.yaml"
     STANDARDISATION = "standardisation.json"
