@@ -58,9 +58,8 @@ class SmoothCLAPTrainer(Trainer):
 
     The candidates of a clip are the captions of all processes and, with `gradient_cache`, of all accumulation steps.
     Without a `data_collator`, rows are prepared as for a run from a YAML file, see [`~prepare.prepare`], and
-    `compute_metrics` is zero-shot classification and retrieval. Checkpoints are sealed when they are whole. SIGTERM
-    saves one and ends training; so does Ctrl-C, as a KeyboardInterrupt. A push is one commit that replaces what the
-    repository held.
+    `compute_metrics` is zero-shot classification and retrieval. Checkpoints are sealed when they are whole. SIGTERM and
+    Ctrl-C save one and end training, Ctrl-C as a KeyboardInterrupt. A push is one commit that replaces what was there.
 
     Args:
         model (*optional*): [`SmoothCLAPModel`], transformers' `ClapModel` or another dual encoder with `audio_model`,
