@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 import torch
@@ -124,8 +125,11 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
     those of its weights, or files that are not plain. What can only be a path is not looked for on the Hub.
     """
     path = Path(name_or_dir)
-    if path.is_dir():
-        check_files(path)
+    with explained(shorten(name_or_dir, 200)):  # names that no file can have, folders that may not be read
+        is_folder, exists = path.is_dir(), path.exists()
+        if is_folder:
+            check_files(path)
+    if is_folder:
         if not any((path / name).is_file() for name in (CONFIG_NAME, ADAPTER_CONFIG_NAME)):
             raise ValueError(
                 f"{name_or_dir!r} is not a checkpoint: it has neither {CONFIG_NAME} nor {ADAPTER_CONFIG_NAME} (of "
@@ -133,7 +137,7 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
             )
         check_sizes(path)
         return path, None
-    if path.exists():
+    if exists:
         raise ValueError(f"{name_or_dir!r} is a file; give the folder of the checkpoint, which holds {CONFIG_NAME}.")
     # Before the Hub is asked, which takes long offline.
     if _can_only_be_a_path(name_or_dir):

@@ -68,6 +68,12 @@ def test_what_can_only_be_a_path_is_not_looked_for_on_the_hub(tmp_path, monkeypa
         find_checkpoint(name)
 
 
+@pytest.mark.parametrize("name", ["", " ", "\0", "x" * 5000, "a/" + "b" * 300, "\udcff", "a\nb", "e\u0301" * 90])
+def test_names_that_nothing_can_have(name):
+    with pytest.raises(ValueError, match=r"."):
+        SmoothCLAPEncoder.from_pretrained(name, "cpu")
+
+
 def test_a_mistyped_folder_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_smoothclap, "cached_file", lambda *_, **__: pytest.fail("the Hub was asked"))
     monkeypatch.chdir(tmp_path)
