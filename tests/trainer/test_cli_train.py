@@ -81,6 +81,15 @@ def test_from_yaml_to_a_checkpoint_and_its_metrics(make):
     assert sum(classify(out).values()) == pytest.approx(1)
 
 
+def test_the_demonstration_trains_on_a_manifest_of_ones_own(make, tmp_path):
+    dataset, out = make("demo")["dataset"], tmp_path / "out"
+    given = {"dataset": dataset, "model": "smoothclap-tiny", "output_dir": out, "cache_dir": tmp_path}
+    given |= {"num_train_epochs": 1, "per_device_train_batch_size": 4, "report_attributes": "false"}
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    smoothclap("train", Path(__file__).parents[2] / "examples" / "configs" / "demo.yaml", *words)
+    assert yaml.safe_load((out / "training_config.yaml").read_text())["dataset"] == shareable(dataset)
+
+
 def test_adapters_by_yaml(make):
     rates = {"audio_learning_rate": 10.0, "text_learning_rate": 10.0, "max_grad_norm": 0.0}
     adapted = {"lora_towers": ["audio", "text"], "lora_rank": 2, "lora_save": "adapter", "freeze_audio_tower": True}
