@@ -1,15 +1,25 @@
 """Find, load and identify the checkpoint of a dual encoder."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModel, AutoProcessor
-from transformers.utils import ADAPTER_CONFIG_NAME, CONFIG_NAME, cached_file, is_peft_available
+from huggingface_hub import constants, get_session, try_to_load_from_cache
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModel, AutoProcessor
+from transformers.utils import (
+    ADAPTER_CONFIG_NAME,
+    CONFIG_NAME,
+    SAFE_WEIGHTS_NAME,
+    cached_file,
+    is_peft_available,
+)
 from transformers.utils.hub import extract_commit_hash
 
 
@@ -18,6 +28,11 @@ SMOOTHCLAP_TINY = str(Path(__file__).parent / "checkpoints" / "smoothclap-tiny")
 
 # In the order in which transformers prefers them. Other files of a training run are not weights of the model.
 _WEIGHTS = (("model*.safetensors", "adapter_model*.safetensors"), ("pytorch_model*.bin", "adapter_model*.bin"))
+_CONFIGURATIONS = (CONFIG_NAME, ADAPTER_CONFIG_NAME, "processor_config.json", "preprocessor_config.json")
+MOST = 10**6
+"""No whole number in a configuration is larger, unless the weights are: a clip of CLAP has 480,000 samples."""
+MOST_LAYERS = 1000
+"""There are no more layers where the weights have no header that could be read."""
 
 
 class NamedCheckpoint(NamedTuple):
@@ -63,7 +78,12 @@ def load_dual_encoder(
         raise ImportError(f'{name_or_dir!r} holds adapters, which need peft: pip install "smoothclap[train]"')
     # All of one commit, even if the branch moves on meanwhile.
     options = {"revision": commit or "main", "trust_remote_code": trust_remote_code}
-    try:
+    with explained(name_or_dir):
+        if commit:  # the weights of a folder are there, those of the Hub may be still to be fetched
+            cached_file(path, SAFE_WEIGHTS_NAME, revision=commit, _raise_exceptions_for_missing_entries=False)
+            check_sizes(folder)
+        if not (commit and trust_remote_code):  # then code may have to be fetched, too
+            check_parameters(folder, AutoModel, trust_remote_code)
         model, loading = AutoModel.from_pretrained(path, dtype=dtype, output_loading_info=True, **options)
         _check_parts(name_or_dir, model, ("get_audio_features", "get_text_features"))
         if missing := sorted(loading["missing_keys"]):
@@ -73,45 +93,167 @@ def load_dual_encoder(
             )
         processor = AutoProcessor.from_pretrained(path, **options)
         _check_parts(name_or_dir, processor, ("feature_extractor", "tokenizer"))
-    except (OSError, RuntimeError, SafetensorError) as error:  # RuntimeError: weights of another shape
-        raise ValueError(f"{name_or_dir!r} could not be loaded as a dual encoder: {error}") from error
     return model.eval(), processor, folder, commit
+
+
+@contextmanager
+def explained(*names: str) -> Iterator[None]:
+    """Turn the many classes of errors that damaged files raise into a `ValueError` that names what was loaded."""
+    try:
+        yield
+    except (ValueError, ImportError):
+        raise
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{' and '.join(map(repr, names))} could not be loaded: {reason}") from error
+
+
+@contextmanager
+def loading_encoders(*names: str) -> Iterator[None]:
+    """Load encoders in the block; a `ValueError` says at once that one does not exist, and what cannot be loaded."""
+    for name in names:
+        find_checkpoint(name)
+    with explained(*names):
+        yield
 
 
 def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path, str | None]:
     """
-    Return the folder of a checkpoint, or of PEFT adapters, and its commit if it is a copy from the Hub.
+    Return the folder of a checkpoint, of an encoder or of PEFT adapters, and its commit if it is a copy from the Hub.
 
-    A loaded model no longer knows its commit. A `ValueError` if there is no such checkpoint.
+    A loaded model no longer knows its commit. A `ValueError` if there is no such checkpoint, it has sizes that are not
+    those of its weights, or files that are not plain. What can only be a path is not looked for on the Hub.
     """
     path = Path(name_or_dir)
-    if path.is_dir():
+    with explained(shorten(name_or_dir, 200)):  # names that no file can have, folders that may not be read
+        is_folder, exists = path.is_dir(), path.exists()
+        if is_folder:
+            check_files(path)
+    if is_folder:
         if not any((path / name).is_file() for name in (CONFIG_NAME, ADAPTER_CONFIG_NAME)):
             raise ValueError(
                 f"{name_or_dir!r} is not a checkpoint: it has neither {CONFIG_NAME} nor {ADAPTER_CONFIG_NAME} (of "
                 "adapters). Give the folder that `save_pretrained` wrote."
             )
+        check_sizes(path)
         return path, None
-    if path.exists():
+    if exists:
         raise ValueError(f"{name_or_dir!r} is a file; give the folder of the checkpoint, which holds {CONFIG_NAME}.")
+    # Before the Hub is asked, which takes long offline.
     if _can_only_be_a_path(name_or_dir):
-        raise ValueError(f"{name_or_dir!r} is not a checkpoint: there is no such folder.")
+        near = get_close_matches(path.name, [each.name for each in path.parent.glob("*/")], n=1)
+        meant = f"; did you mean {str(path.parent / near[0])!r}?" if near else "."
+        raise ValueError(f"{name_or_dir!r} is not a checkpoint: there is no such folder{meant}")
     tiny = Path(SMOOTHCLAP_TINY).name
-    if get_close_matches(name_or_dir, [tiny], cutoff=0.8):  # before the Hub is asked, which takes long offline
+    if get_close_matches(name_or_dir, [tiny], cutoff=0.8):
         raise ValueError(f"{name_or_dir!r} is not a checkpoint; did you mean {tiny!r}?")
     for file_name in (CONFIG_NAME, ADAPTER_CONFIG_NAME):
         try:
+            _check_connection(name_or_dir, file_name, revision)
             found = cached_file(
                 name_or_dir, file_name, revision=revision or "main", _raise_exceptions_for_missing_entries=False
             )
-        except OSError as error:
-            raise ValueError(f"{name_or_dir!r} could not be loaded as a checkpoint: {error}") from error
+        except (OSError, ValueError) as error:
+            reason = str(error).partition("\n")[0].rstrip(". ")
+            raise ValueError(f"{name_or_dir!r} is not a folder, and not to be had from the Hub: {reason}.") from error
         if found:
+            check_sizes(Path(found).parent)
             return Path(found).parent, extract_commit_hash(found, None)
     raise ValueError(
         f"{name_or_dir!r} is not a folder, and no checkpoint of that name (revision {revision or 'main'}) was found on "
         "the Hub or, if it cannot be reached, among earlier downloads."
     )
+
+
+def _check_connection(name: str, file_name: str, revision: str | None) -> None:
+    """Ask once whether the Hub can be reached, unless a file is in the cache: its client tries for half a minute."""
+    cached = try_to_load_from_cache(name, file_name, revision=revision)
+    if cached is None and not constants.HF_HUB_OFFLINE:
+        try:
+            get_session().head(constants.ENDPOINT, timeout=5)
+        except Exception as error:  # of the network: classes of the client that huggingface_hub uses
+            raise ValueError(f"it cannot be reached ({error})") from error
+
+
+def check_files(folder: Path) -> None:
+    """Refuse a folder with anything but plain files and folders: reading a pipe or a device might never end."""
+    for path in folder.iterdir():
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise ValueError(f"{str(path)!r} is not a plain file, so it is not read: remove it.")
+
+
+def check_sizes(folder: Path) -> None:
+    """
+    Hold the sizes in a folder's configurations against the header of its weights, before anything is made of them.
+
+    There are no more layers than tensors, and other whole numbers are at most [`MOST`] or the largest dimension.
+    Otherwise a `ValueError` names the size. Weights without a readable header count as [`MOST_LAYERS`] and [`MOST`].
+    """
+    shapes = [shape for path in _weights(folder) for shape in _shapes(path)]
+    largest = max((size for shape in shapes for size in shape), default=MOST)
+    for name in _CONFIGURATIONS:
+        if not (folder / name).is_file():
+            continue
+        for key, size in _numbers(read_object(folder / name)):
+            is_count, is_width = "layers" in key or "depths" in key, key in ("feature_size", "r")
+            limit = (len(shapes) or MOST_LAYERS) if is_count else largest if is_width else max(MOST, largest)
+            if abs(size) > max(limit, 1):
+                raise ValueError(
+                    f"{str(folder / name)!r} says {key}: {size}, which does not fit the weights there ({len(shapes)} "
+                    f"tensors, the largest dimension is {largest}): get the checkpoint again."
+                )
+
+
+def check_parameters(folder: Path, auto_class: Any, trust_remote_code: bool) -> None:
+    """Check that a configuration asks for no more parameters than the weights next to it hold; a `ValueError` if so."""
+    stored = 2 * sum(path.stat().st_size for path in _weights(folder))  # a parameter has at least half a byte
+    if not stored or not (folder / CONFIG_NAME).is_file():
+        return
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=trust_remote_code)
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        model = auto_class.from_config(config, trust_remote_code=trust_remote_code)
+    asked = sum(parameter.numel() for parameter in model.parameters())
+    if asked > stored:
+        raise ValueError(
+            f"{str(folder / CONFIG_NAME)!r} describes a model of {asked:,} parameters, but the weights have only "
+            f"{stored // 2:,} bytes: get the checkpoint again."
+        )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that holds one object; a `ValueError` names a file that does not."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError, OSError) as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{str(path)!r} is damaged: it holds a {type(content).__name__}, not an object.")
+    return content
+
+
+def _weights(folder: Path) -> list[Path]:
+    """List the files of weights, of the kind that transformers prefers."""
+    found = (sorted(path for pattern in patterns for path in folder.glob(pattern)) for patterns in _WEIGHTS)
+    return next((paths for paths in found if paths), [])
+
+
+def _shapes(path: Path) -> Iterator[list[int]]:
+    if path.suffix == ".safetensors":
+        with suppress(SafetensorError), safe_open(path, framework="numpy") as weights:  # loading tells what is damaged
+            yield from (weights.get_slice(name).get_shape() for name in weights.keys())  # noqa: SIM118, no dict
+
+
+def _numbers(content: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """List the whole numbers anywhere in JSON with their keys, but for those of tables, whose keys are no settings."""
+    left: list[tuple[str, Any]] = list(content.items())
+    while left:
+        key, value = left.pop()
+        if isinstance(value, dict) and key not in ("id2label", "label2id"):
+            left += value.items()
+        elif isinstance(value, list):
+            left += ((key, each) for each in value)
+        elif isinstance(value, int) and not isinstance(value, bool):
+            yield key, value
 
 
 def weights_sha256(folder: Path) -> str:
@@ -120,10 +262,7 @@ def weights_sha256(folder: Path) -> str:
 
     Safetensors are preferred, as by transformers. Of several files, it is that of what `sha256sum` prints of them.
     """
-    for patterns in _WEIGHTS:
-        if files := sorted(path for pattern in patterns for path in folder.glob(pattern)):
-            break
-    else:
+    if not (files := _weights(folder)):
         raise ValueError(f"{str(folder)!r} holds no weights: no file is called {' or '.join(sum(_WEIGHTS, ()))}.")
     sums = []
     for path in files:
@@ -142,8 +281,15 @@ def _with_tiny(name: str) -> str:
 
 
 def _can_only_be_a_path(name: str) -> bool:
-    """Whether no repository of the Hub is called so: their names are `user/model` or, the oldest ones, `model`."""
-    return name.startswith((".", "/", "~")) or name.endswith("/") or "\\" in name or name.count("/") > 1
+    """Whether no repository of the Hub is meant: they are called `user/model`, and the oldest ones `model`."""
+    owner, slash, _ = name.partition("/")
+    return (
+        name.startswith((".", "/", "~"))
+        or name.endswith("/")
+        or "\\" in name
+        or name.count("/") > 1
+        or bool(slash and Path(owner).is_dir())
+    )
 
 
 def _check_parts(name: str, loaded: Any, needed: Sequence[str]) -> None:

@@ -1,6 +1,7 @@
 """Configuration of a SmoothCLAP dual encoder."""
 
 import math
+import os
 from collections.abc import Mapping
 from reprlib import repr
 from textwrap import shorten
@@ -96,6 +97,14 @@ class SmoothCLAPConfig(PreTrainedConfig):
     projection_dropout: float | int = 0.5
     logit_scale_init_value: float | int = math.log(1 / 0.07)
     training_corpora: list[str] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is saved, in which a folder of this machine that a tower came from is only its name."""
+        output = super().to_dict()
+        for part in (output, output["audio_config"], output["text_config"]):
+            if os.path.isabs(name := str(part.get("_name_or_path", ""))):
+                part["_name_or_path"] = os.path.basename(name.rstrip("/"))
+        return output
 
     def __post_init__(self, **kwargs):
         self.audio_config = _as_config(self.audio_config, "audio_config", _paper_audio_config)

@@ -75,7 +75,11 @@ def convert(
     extractor = SmoothCLAPFeatureExtractor.from_audio_config(audio, do_normalize=False)
     processor = SmoothCLAPProcessor(extractor, _read_tokenizer(text_config, text.vocab_size))
     model.load_state_dict(_renamed(state, model, checkpoint), strict=True)
-    _warn_about_scale(model.logit_scale.weight.item())
+    if (logit_scale := model.logit_scale.weight.item()) > MAX_LOGIT_SCALE:
+        logger.warning(
+            f"The checkpoint's logit scale, exp({logit_scale:.3f}), is above 100, where this model holds it. "
+            "Embeddings and rankings are ParaCLAP's; probabilities are closer together."
+        )
     try:
         Path(output).mkdir(parents=True, exist_ok=True)
         model.save_pretrained(output)
@@ -175,16 +179,8 @@ def _paraclap_name(name: str) -> str:
     return f"{BRANCHES.get(part, part)}.{rest}"
 
 
-def _warn_about_scale(logit_scale: float) -> None:
-    if logit_scale > MAX_LOGIT_SCALE:
-        logger.warning(
-            f"The checkpoint's logit scale, exp({logit_scale:.3f}), is above 100, where this model holds it. "
-            "Embeddings and rankings are ParaCLAP's; probabilities are closer together."
-        )
-
-
-def _some(names: Iterable[Any], limit: int = 3) -> str:
-    """Return the first few names, and how many more there are."""
+def _some(names: Iterable[Any]) -> str:
+    """Return the first three names, and how many more there are."""
     listed = [str(name) for name in names]
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return (", ".join(listed[:limit]) or "nothing") + more
+    more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+    return (", ".join(listed[:3]) or "nothing") + more

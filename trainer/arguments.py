@@ -207,6 +207,10 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
         }
         return SoftTargets([make[name]() for name in self.targets], weights, self.beta)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the token out of `training_args.bin`, which Trainer pickles into every checkpoint."""
+        return self.__dict__ | {"hub_token": None}
+
 
 REFUSED = {
     "label_smoothing_factor": "this loss has no labels to smooth; `beta` and `targets` soften its targets",

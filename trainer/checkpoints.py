@@ -134,36 +134,50 @@ def _checksum(path: Path) -> int:
 
 
 class StopCallback(TrainerCallback):
-    """On SIGTERM, which schedulers send before they kill, finish the step, save a checkpoint and end training.
+    """On SIGTERM, which schedulers send before they kill, or Ctrl-C: finish the step, save a checkpoint, end training.
 
-    The signal may reach the processes at different steps, or one process only. They agree on the step to stop at, for
-    which one number is exchanged per step. `stopped` tells whether training ended that way.
+    A second Ctrl-C ends it at once. The signal may reach the processes at different steps, or one process only. They
+    agree on the step to stop at, for which one number is exchanged per step. `stopped` tells whether training ended
+    that way.
     """
 
     def __init__(self) -> None:
-        self.requested = self.stopped = False
-        self._previous: Any = None
+        self.requested: int = 0
+        self.stopped = False
+        self._previous: dict[int, Any] = {}
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.requested, self.stopped = 0, False
         if threading.current_thread() is threading.main_thread():  # Python lets no other thread listen
-            self._previous = signal.signal(signal.SIGTERM, self._request)
+            self._previous = {each: signal.signal(each, self._request) for each in (signal.SIGTERM, signal.SIGINT)}
 
-    def _request(self, *_: Any) -> None:
-        self.requested = True
+    def _request(self, number: int, *_: Any) -> None:
+        if number == self.requested == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = number
 
     def on_step_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         requested = torch.tensor(int(self.requested), device=args.device)
         if process_count() > 1:
             dist.all_reduce(requested, op=dist.ReduceOp.MAX)
         if requested:
-            logger.warning(f"SIGTERM: saving a checkpoint at step {state.global_step} and stopping.")
+            self.requested = int(requested)
+            name = signal.Signals(self.requested).name
+            logger.warning(f"{name}: saving a checkpoint at step {state.global_step} and stopping.")
             control.should_save = control.should_training_stop = self.stopped = True
 
     def restore(self) -> None:
-        """Give the signal back to its earlier handler. To be called when training has ended or failed."""
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
-            self._previous = None
+        """Give the signals back to their earlier handlers. To be called when training has ended or failed."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous = {}
+
+    def raise_interrupt(self, step: int) -> None:
+        """Raise the KeyboardInterrupt that ended training, with the step of the checkpoint that was saved."""
+        if self.stopped and self.requested == signal.SIGINT:
+            raise KeyboardInterrupt(
+                f"Interrupted at step {step}: a checkpoint was saved. Go on from it with resume_from_checkpoint."
+            )
 
 
 def restore_early_stopping(callbacks: list[TrainerCallback], state: TrainerState) -> None:

@@ -232,7 +232,7 @@ def evaluate(
         trust_remote_code=trust_remote_code,
     )
     typer.echo(summary_table(results))
-    typer.echo(f"The results are in {output / Record.RESULTS}, the report is {output / 'report.md'}.")
+    typer.echo(f"The results are in {output / Record.RESULTS}, the report is {output / Record.REPORT}.")
     first = parse_model(model[0])
     if first.revision is None:
         next_step("rank", *same_model(first.checkpoint, trust_remote_code))

@@ -1,8 +1,10 @@
 """What the commands of `smoothclap` read and print: arguments, errors, rankings, the state of an installation."""
 
+import errno
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import sys
@@ -28,6 +30,15 @@ if TYPE_CHECKING:
     from .search import SpeechIndex
 
 
+NOT_ALLOWED = "Name another place, or get the right to write there."
+CURES = {
+    errno.ENOSPC: "Free some space on the disk, and run it again.",
+    errno.EDQUOT: "Free some of your space on the disk, and run it again.",
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), NOT_ALLOWED),
+}
+"""What to do about errors of the operating system."""
+UNWRITTEN = re.compile("No space left on device|Disk quota exceeded|inline_container|PytorchStreamWriter")
+"""What safetensors and torch say of a full disk, in errors of their own classes."""
 INTERRUPTED = 128 + 2
 """Exit status of a process that Ctrl-C ended, as shells have it."""
 BAR = 30  # characters
@@ -65,9 +76,17 @@ class Command(TyperCommand):
             if library not in EXTRAS:
                 fail(str(error), error)
             fail(f'{library} is not installed: pip install "smoothclap[{EXTRAS[library]}]"', error)
-        except (ValueError, ImportError, OSError) as error:
+        except (ValueError, ImportError) as error:
             fail(str(error), error)
-        except KeyboardInterrupt:
+        except OSError as error:
+            where, cure = f"{error.filename}: " if error.filename else "", CURES.get(error.errno or 0, "")
+            fail(f"{where}{error.strerror or error}. {cure}".rstrip(), error)
+        except Exception as error:
+            if not UNWRITTEN.search(str(error)):
+                raise
+            fail(f"A file could not be written ({error}). {CURES[errno.ENOSPC]}", error)
+        except KeyboardInterrupt as interrupt:
+            typer.echo(str(interrupt) or "Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 

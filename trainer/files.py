@@ -64,6 +64,7 @@ class Record(StrEnum):
     RECORDINGS = "training_recordings.txt"
     """The SHA-256 of every audio file that a checkpoint was trained or validated on, one a line."""
 
+    REPORT = "report.md"
     RESULTS = "results.json"
     SETTINGS = "training_config.yaml"
     STANDARDISATION = "standardisation.json"

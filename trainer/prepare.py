@@ -11,6 +11,7 @@ from datasets import Dataset, DatasetDict, load_from_disk
 from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPModel
+from modeling_smoothclap.checkpoint_smoothclap import loading_encoders
 
 from .arguments import SmoothCLAPTrainingArguments
 from .config import SettingsError, did_you_mean
@@ -310,7 +311,8 @@ def _frozen_encoders(
         encoders["pooled_audio"] = own_tower()
     if "local_features" in arguments.target_shares:
         if settings.local_feature_encoder is not None:
-            encoders["local_features"] = FrozenSpeechEncoder(settings.local_feature_encoder, device=str(device))
+            with loading_encoders(settings.local_feature_encoder):
+                encoders["local_features"] = FrozenSpeechEncoder(settings.local_feature_encoder, device=str(device))
         else:
             encoders["local_features"] = encoders.get("pooled_audio") or own_tower()
     return encoders

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import Field, InstanceOf, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, model_validator
 from pydantic.fields import FieldInfo
 from transformers import SchedulerType
 from transformers.training_args import OptimizerNames
@@ -168,12 +168,16 @@ class DataSettings(Settings):
         return [dict(each) for each in maps]
 
 
+def _both_towers(value: Any) -> Any:
+    return list(TOWERS) if value in ("both", ["both"]) else value
+
+
 class LoraSettings(Settings):
     """Where low-rank adapters go, how large they are, and how the result is saved."""
 
-    lora_towers: Annotated[Several[Annotated[str, one_of(TOWERS)]], UNIQUE] = Field(
+    lora_towers: Annotated[Several[Annotated[str, one_of(TOWERS)]], UNIQUE, BeforeValidator(_both_towers)] = Field(
         default_factory=list,
-        description="Towers that get adapters and are frozen but for them: audio, text, both; none: no LoRA.",
+        description="Towers that get adapters and are frozen but for them: audio, text or both; none: no LoRA.",
     )
     lora_rank: Count = Field(default=8, description="Rank of the adapters (PEFT's default).")
     lora_alpha: Count = Field(default=16, description="The adapters' output is scaled by alpha / rank (ours).")

@@ -13,6 +13,7 @@ from transformers import AutoModel, AutoProcessor, set_seed
 from transformers.utils import CONFIG_NAME, logging
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders
 
 from . import checkpoints
 from .config import read_yaml
@@ -22,6 +23,7 @@ from .data.manifest import load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .files import Record, held, write_json, write_text
 from .hub.plan import forget_earlier_run
+from .hub.privacy import shareable
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
 from .towers import add_lora, load_checkpoint, plain
@@ -89,6 +91,8 @@ def _make_trainer(run: TrainingRun) -> tuple[SmoothCLAPTrainer, DatasetDict]:
     lora, arguments = run.lora, run.arguments
     set_seed(arguments.seed)
     model, processor = make_model(run.model)  # first, because it may fail at once
+    if run.data.local_feature_encoder is not None:
+        find_checkpoint(run.data.local_feature_encoder)  # which is loaded when the clips have been checked
     if lora.lora_towers:
         model = add_lora(model, lora, arguments.freeze_audio_tower, arguments.freeze_text_tower)
     prepared = prepare(partial(load_manifests, run.data), model, processor, run.data, arguments)
@@ -110,10 +114,10 @@ def make_model(settings: ModelSettings) -> tuple[Any, Any]:
     if settings.model is not None:
         return load_checkpoint(settings.model)
     towers = (str(settings.audio_encoder), str(settings.text_encoder))
-    model = SmoothCLAPModel.from_audio_text_pretrained(
-        *towers, projection_dim=settings.projection_dim, projection_dropout=settings.projection_dropout
-    )
-    return model, SmoothCLAPProcessor.from_audio_text_pretrained(*towers, max_frequency=settings.max_frequency)
+    heads: dict[str, Any] = {name: getattr(settings, name) for name in ("projection_dim", "projection_dropout")}
+    with loading_encoders(*towers):
+        model = SmoothCLAPModel.from_audio_text_pretrained(*towers, **heads)
+        return model, SmoothCLAPProcessor.from_audio_text_pretrained(*towers, max_frequency=settings.max_frequency)
 
 
 def load_manifests(settings: DataSettings) -> DatasetDict:
@@ -161,7 +165,7 @@ def _store_as(folder: Path, model_class: Any, storage_dtype: str) -> None:
 def _record_run(folder: Path, data: DataSettings, metrics: dict[str, float], said: dict[str, Any]) -> None:
     """Write what the trainer does not know: the settings as the user wrote them, metrics, and where clips are from."""
     write_json(folder / Record.METRICS, metrics)
-    said = {name: value for name, value in said.items() if name != "hub_token"}  # the folder may be published
+    said = {name: shareable(value) for name, value in said.items() if name != "hub_token"}  # it may be published
     write_text(folder / Record.SETTINGS, yaml.safe_dump(said, sort_keys=False))
     sources = [Path(source) / Record.PROVENANCE for source in data.dataset]
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sources if path.is_file()]

@@ -47,8 +47,8 @@ class SmoothCLAPTrainer(Trainer):
 
     The candidates of a clip are the captions of all processes and, with `gradient_cache`, of all accumulation steps.
     Without a `data_collator`, rows are prepared as for a run from a YAML file, see [`~prepare.prepare`], and
-    `compute_metrics` is zero-shot classification and retrieval. SIGTERM saves a checkpoint and ends training. A push is
-    one commit that replaces what the repository held, without `training_args.bin`, which has the `hub_token`.
+    `compute_metrics` is zero-shot classification and retrieval. SIGTERM and Ctrl-C save a checkpoint and end training,
+    Ctrl-C as a KeyboardInterrupt. A push is one commit that replaces what was there.
 
     Args:
         model (*optional*): [`SmoothCLAPModel`], transformers' `ClapModel` or another dual encoder with `audio_model`,
@@ -286,9 +286,11 @@ class SmoothCLAPTrainer(Trainer):
             self.args.eval_on_start = False  # that evaluation was made, and counted by early stopping, at the start
         try:
             with held(str(self.args.output_dir), self.args.should_save):
-                return super().train(resume_from_checkpoint, *args, **kwargs)
+                output = super().train(resume_from_checkpoint, *args, **kwargs)
         finally:
             self.stop.restore()
+        self.stop.raise_interrupt(self.state.global_step)
+        return output
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         checkpoints.check_finite(model)

@@ -1,15 +1,19 @@
 """Finding the checkpoint that a user means."""
 
 import hashlib
+import json
+import os
 import re
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
 
-from modeling_smoothclap import SMOOTHCLAP_TINY, checkpoint_smoothclap
+from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPEncoder, checkpoint_smoothclap
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model, weights_sha256
+from tests import tiny
 
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -38,7 +42,7 @@ def test_a_checkpoint_of_the_hub_has_a_commit(downloaded, name, revision):
 
 @pytest.mark.parametrize("name", ["config.json", "adapter_config.json"])
 def test_a_folder_has_none(tmp_path, name):
-    (tmp_path / name).touch()
+    (tmp_path / name).write_text("{}")
     assert find_checkpoint(str(tmp_path)) == (tmp_path, None)
 
 
@@ -62,6 +66,96 @@ def test_what_can_only_be_a_path_is_not_looked_for_on_the_hub(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=re.escape(repr(name))):
         find_checkpoint(name)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\0", "x" * 5000, "a/" + "b" * 300, "\udcff", "a\nb", "e\u0301" * 90])
+def test_names_that_nothing_can_have(name):
+    with pytest.raises(ValueError, match=r"."):
+        SmoothCLAPEncoder.from_pretrained(name, "cpu")
+
+
+def test_a_mistyped_folder_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint_smoothclap, "cached_file", lambda *_, **__: pytest.fail("the Hub was asked"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "build" / "encoders").mkdir(parents=True)
+    for name in ("build/encodrs", "./build/encodrs", str(tmp_path / "build" / "encodrs")):
+        with pytest.raises(ValueError, match=f"{re.escape(repr(name))}.*encoders'"):
+            find_checkpoint(name)
+    with pytest.raises(ValueError, match="'build/x'"):
+        find_checkpoint("build/x")
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(tmp_path, monkeypatch):
+    asked = []
+
+    def head(*_, **__):
+        asked.append(1)
+        raise OSError("no network")
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(checkpoint_smoothclap, "get_session", lambda: SimpleNamespace(head=head))
+    monkeypatch.setattr(checkpoint_smoothclap, "cached_file", None)
+    with pytest.raises(ValueError, match=r"'user/modle'.*no network"):
+        find_checkpoint("user/modle")
+    assert asked == [1]
+
+
+# Hostile and broken folders
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return tiny.checkpoint(tmp_path / "checkpoint")
+
+
+def edit(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value"),
+    [
+        ("config.json", ("audio_config", "num_hidden_layers"), 10**7),
+        ("config.json", ("text_config", "num_hidden_layers"), 5000),
+        ("config.json", ("text_config", "vocab_size"), 10**12),
+        ("config.json", ("text_config", "intermediate_size"), 10**6),
+        ("config.json", ("audio_config", "conv_dim"), [10**6, 10**6]),
+        ("config.json", ("projection_dim",), 10**9),
+        ("config.json", ("projection_dim",), -(10**9)),
+        ("processor_config.json", ("feature_extractor", "feature_size"), 10**6),
+    ],
+)
+def test_sizes_are_held_against_the_weights_before_anything_is_made(checkpoint, file, keys, value):
+    def change(content):
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = value
+
+    edit(checkpoint / file, change)
+    with pytest.raises(ValueError, match="json'"):
+        SmoothCLAPEncoder.from_pretrained(checkpoint, "cpu")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "[" * 100_000, '{"a": ' * 900 + "1" + "}" * 900, "\0", "{}"])
+@pytest.mark.parametrize("file", ["config.json", "processor_config.json", "tokenizer_config.json", "tokenizer.json"])
+def test_a_broken_file_is_a_value_error(checkpoint, file, content):
+    (checkpoint / file).write_text(content)
+    try:
+        SmoothCLAPEncoder.from_pretrained(checkpoint, "cpu").encode_text("a low voice")
+    except ValueError:
+        return
+    assert file.startswith("tokenizer_config")  # which has nothing that is not known without it
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "notes.md"])
+def test_a_pipe_is_not_read(checkpoint, name):
+    (checkpoint / name).unlink(missing_ok=True)
+    os.mkfifo(checkpoint / name)
+    with pytest.raises(ValueError, match=name):
+        find_checkpoint(str(checkpoint))
 
 
 def test_there_is_no_such_checkpoint(downloaded):

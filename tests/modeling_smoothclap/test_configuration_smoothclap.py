@@ -135,3 +135,13 @@ def test_the_record_of_corpora_is_a_list_of_names_and_goes_along(tmp_path):
     assert SmoothCLAPConfig().training_corpora is None
     tiny.config(training_corpora=["msp-podcast"]).save_pretrained(tmp_path)
     assert AutoConfig.from_pretrained(tmp_path).training_corpora == ["msp-podcast"]
+
+
+def test_a_saved_configuration_names_no_folder_of_this_machine(tmp_path):
+    tiny.audio_config().save_pretrained(tmp_path / "speech")
+    config = tiny.config(audio_config=AutoConfig.from_pretrained(tmp_path / "speech"))
+    config.text_config._name_or_path = "user/text"
+    config.save_pretrained(tmp_path / "model")
+    saved = (tmp_path / "model" / "config.json").read_text()
+    assert str(tmp_path) not in saved and '"speech"' in saved and '"user/text"' in saved
+    assert config.audio_config._name_or_path == str(tmp_path / "speech")

@@ -1,7 +1,9 @@
 """The console command: what each job gives, what it prints in the end, and how it fails."""
 
+import errno
 import importlib.metadata
 import json
+import os
 import runpy
 import shlex
 import sys
@@ -12,6 +14,7 @@ import pytest
 import soundfile as sf
 import yaml
 from matplotlib import image
+from safetensors import SafetensorError
 
 from modeling_smoothclap import DEMO_CLIPS, SmoothCLAPEncoder
 from smoothclap_trainer import cli, command_line
@@ -266,12 +269,32 @@ def test_every_command_explains_its_options():
     smoothclap("rank", "--labls", status=2)
 
 
-def test_a_bug_keeps_its_traceback_and_an_interrupt_is_quiet(monkeypatch):
+def test_a_bug_keeps_its_traceback_and_an_interrupt_is_one_word(monkeypatch):
     monkeypatch.setattr(cli, "examine", lambda: exec("raise KeyError('x')"))
     with pytest.raises(KeyError):
         smoothclap("doctor")
     monkeypatch.setattr(cli, "examine", lambda: exec("raise KeyboardInterrupt"))
-    assert smoothclap("doctor", status=130).output == ""
+    assert smoothclap("doctor", status=130).stderr == "Interrupted.\n"
+
+
+FULL = "Error while serializing: I/O error: No space left on device (os error 28)"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "named"),
+    [
+        *((OSError(number, os.strerror(number), "x.npz"), "x.npz") for number in (errno.EACCES, errno.EROFS)),
+        *((OSError(errno.ENOSPC, "No space left on device"), "space"), (SafetensorError(FULL), "space")),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 20352 vs 20244"), "space"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_one_sentence(monkeypatch, refusal, named):
+    def refuse():
+        raise refusal
+
+    monkeypatch.setattr(cli, "examine", refuse)
+    told = error("doctor")
+    assert named in told and told.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from transformers import AutoModel, ClapConfig, ClapFeatureExtractor, ClapModel,
 from modeling_smoothclap import SmoothCLAPModel
 from smoothclap_trainer.data.captions.thresholds import Thresholds
 from smoothclap_trainer.data.functionals import functional_names
+from smoothclap_trainer.hub.privacy import shareable
 from tests import tiny
 from tests.invariants import command_line
 from tests.smoothclap import smoothclap
@@ -61,7 +62,7 @@ def test_from_yaml_to_a_checkpoint_and_its_metrics(make):
     assert Thresholds.load(out / "thresholds.json").num_rows == 7
     assert len(json.loads((out / "standardisation.json").read_text())["columns"]) == 88
     assert json.loads((out / "objective.json").read_text())["sources"][0]["source"] == "functionals"
-    assert yaml.safe_load((out / "training_config.yaml").read_text()) == config | {"seed": 3}
+    assert yaml.safe_load((out / "training_config.yaml").read_text()) == shareable(config) | {"seed": 3}
     described = json.loads((out / "data.json").read_text())
     assert {name: parts["noise"]["clips"] for name, parts in described.items()} == {
         "train": 7,
@@ -77,6 +78,15 @@ def test_from_yaml_to_a_checkpoint_and_its_metrics(make):
     assert {value.dtype for value in load_file(out / "model.safetensors").values()} == {torch.float16}
     assert {value.dtype for value in SmoothCLAPModel.from_pretrained(out).parameters()} == {torch.float32}
     assert sum(classify(out).values()) == pytest.approx(1)
+
+
+def test_the_demonstration_trains_on_a_manifest_of_ones_own(make, tmp_path):
+    dataset, out = make("demo")["dataset"], tmp_path / "out"
+    given = {"dataset": dataset, "model": "smoothclap-tiny", "output_dir": out, "cache_dir": tmp_path}
+    given |= {"num_train_epochs": 1, "per_device_train_batch_size": 4, "report_attributes": "false"}
+    words = [word for name, value in given.items() for word in (f"--{name}", value)]
+    smoothclap("train", Path(__file__).parents[2] / "examples" / "configs" / "demo.yaml", *words)
+    assert yaml.safe_load((out / "training_config.yaml").read_text())["dataset"] == shareable(dataset)
 
 
 def test_adapters_by_yaml(make):

@@ -181,6 +181,14 @@ def test_a_cut_or_foreign_start(make, tmp_path):
     assert_nothing_saved(config)
 
 
+@pytest.mark.parametrize("role", ["audio_encoder", "text_encoder", "local_feature_encoder"])
+def test_a_mistyped_encoder_is_one_sentence_before_any_clip_is_read(make, role):
+    config = make()
+    clip(config, 1).unlink()
+    said = failed(config | {role: config["text_encoder"].replace("text", "txet")})
+    assert "txet" in said and "clip" not in said and said.count("\n") == 1
+
+
 @pytest.mark.parametrize("clips", [5, 9])
 def test_a_last_batch_of_one_joins_the_batch_before(make, clips):
     config = make(clips)

@@ -223,6 +223,7 @@ EVALUATED = {"eval_strategy": "epoch", "save_strategy": "epoch"}
             ["caption_groups", "languages"],
         ),
         ({"lora_towers": "text", "lora_rank": 4, "lora_save": "adapter"}, []),
+        ({"lora_towers": "both", "lora_rank": 4}, []),
         ({"lora_rank": 4, "lora_save": "adapter"}, ["lora_rank", "lora_save"]),
         ({"acoustic_conditions": "clean"}, ["acoustic_conditions"]),
         ({"acoustic_conditions": ["clean", "codec"], "crop_seconds": 0.06}, []),

@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from smoothclap_trainer import SmoothCLAPTrainer
+from smoothclap_trainer.hub.privacy import shareable
 from smoothclap_trainer.settings import DataSettings
 from smoothclap_trainer.train import joined, load_manifests
 from tests.invariants import command_line
@@ -85,7 +86,7 @@ def test_going_on_from_a_run_adds_to_its_record(make, tmp_path):
     recorded = AutoConfig.from_pretrained(config["output_dir"]).training_corpora
     assert recorded == ["drascula", "iemocap", "queen", "unrecorded"]
     origin = json.loads((Path(config["output_dir"]) / "origin.json").read_text())
-    assert origin == {"model": {"name": start["output_dir"], "hub": False, "revision": None}, "datasets": []}
+    assert origin == {"model": {"name": "out", "hub": False, "revision": None}, "datasets": []}
 
 
 def test_figures_sources_and_adapters_of_an_earlier_run_do_not_stay(make):
@@ -129,4 +130,5 @@ def test_a_run_is_published_once_when_all_is_there_and_without_its_token(make, m
     out = Path(config["output_dir"])
     assert 'checkpoint = "user/fine"' in (out / "README.md").read_text()
     said = yaml.safe_load((out / "training_config.yaml").read_text())
-    assert said == {name: value for name, value in config.items() if name != "hub_token"}
+    assert said == {name: shareable(value) for name, value in config.items() if name != "hub_token"}
+    assert b"secret" not in b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())

@@ -1,5 +1,7 @@
 """What must survive a stop: the checkpoint to go on from, and what early stopping had counted."""
 
+import signal
+
 import pytest
 from transformers import TrainerCallback
 
@@ -14,12 +16,12 @@ def data(tmp_path):
 
 
 class StopAt(TrainerCallback):
-    def __init__(self, the_trainer, step):
-        self.the_trainer, self.step = the_trainer, step
+    def __init__(self, the_trainer, step, number=signal.SIGTERM):
+        self.the_trainer, self.step, self.number = the_trainer, step, number
 
     def on_step_begin(self, args, state, control, **kwargs):
         if state.global_step == self.step - 1:
-            self.the_trainer.stop.requested = True
+            self.the_trainer.stop.requested = self.number
 
 
 def getting_worse(folder, data, **changes):
@@ -39,6 +41,18 @@ def test_the_checkpoint_to_go_on_from_stays_although_another_was_better(tmp_path
     assert [path.name for path in all_checkpoints(tmp_path)] == ["checkpoint-3", "checkpoint-1"]
     assert all(fault(path) is None for path in all_checkpoints(tmp_path))
     assert the_trainer.args.save_total_limit == 1
+
+
+def test_ctrl_c_saves_a_checkpoint_and_is_still_an_interrupt(tmp_path, data):
+    the_trainer = getting_worse(tmp_path, data)
+    the_trainer.add_callback(StopAt(the_trainer, 2, signal.SIGINT))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="step 2"):
+        the_trainer.train()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert all_checkpoints(tmp_path)[0].name == "checkpoint-2" and fault(all_checkpoints(tmp_path)[0]) is None
+    with pytest.raises(KeyboardInterrupt):  # the second does not wait for the end of the step
+        the_trainer.stop._request(signal.SIGINT)
 
 
 @pytest.mark.parametrize("eval_on_start", [False, True])

@@ -41,7 +41,7 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
         for each in conditions:
             draw_conditions(results, each["corpus"], Path(folder) / each["plot"])
     supervised = [AUDIO_OF_SPEAKERS, *(method.name for method in results.methods)]
-    path = Path(folder) / "report.md"
+    path = Path(folder) / Record.REPORT
     text = render(
         "clep_dg_report.md.jinja",
         results=results,

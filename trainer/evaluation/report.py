@@ -81,8 +81,8 @@ def write_report(results: EvaluationResults, folder: str | Path, plots: bool = T
         plots=shown,
         ENOUGH_PAIRS=ENOUGH_PAIRS,
     )
-    write_text(folder / "report.md", text)
-    return [folder / "report.md", *(plot.path for its in drawn.values() for plot in its)]
+    write_text(folder / Record.REPORT, text)
+    return [folder / Record.REPORT, *(plot.path for its in drawn.values() for plot in its)]
 
 
 def _draw(results: EvaluationResults, folder: Path) -> dict[tuple[str, str], list[Plot]]:

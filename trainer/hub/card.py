@@ -13,7 +13,7 @@ from ..evaluation.report import card_table
 from ..evaluation.results import ZeroShotStatus
 from ..files import write_text
 from ..templating import render
-from .facts import CardFacts, Selection
+from .facts import CardFacts, Selection, unreadable
 
 
 TASK: dict[str, Any] = {"task_type": "zero-shot-audio-classification", "task_name": "Zero-shot audio classification"}
@@ -62,19 +62,21 @@ def model_card(
             f"{str(folder)!r} holds a classifier, which ranks no descriptions: `smoothclap clep-dg` writes the cards "
             "of those that it makes; write that of another one yourself."
         )
-    evaluation = facts.evaluation
-    body = render(
-        "model_card.md.jinja",
-        facts=facts,
-        opening=opening or f'checkpoint = "{facts.name}"  # on the Hub, or a folder',
-        folder_url=folder_url,
-        titles=evaluation.titles if evaluation else {},
-        card_table=card_table(evaluation, str(facts.evaluated_as)) if evaluation else "",
-        columns={each.attribute: each.column for each in ATTRIBUTE_QUERIES},
-        option_help=_option_help() if facts.objective else {},
-        Selection=Selection,
-    )
-    return with_front_matter(_front_matter(facts, front_matter or {}), body)
+    with unreadable(folder):
+        evaluation = facts.evaluation
+        body = render(
+            "model_card.md.jinja",
+            facts=facts,
+            opening=opening or f'checkpoint = "{facts.name}"  # on the Hub, or a folder',
+            folder_url=folder_url,
+            titles=evaluation.titles if evaluation else {},
+            card_table=card_table(evaluation, str(facts.evaluated_as)) if evaluation else "",
+            columns={each.attribute: each.column for each in ATTRIBUTE_QUERIES},
+            option_help=_option_help() if facts.objective else {},
+            Selection=Selection,
+        )
+        front = _front_matter(facts, front_matter or {})
+    return with_front_matter(front, body)
 
 
 def write_model_card(

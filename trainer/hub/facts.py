@@ -4,6 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from math import prod
@@ -17,11 +18,12 @@ from safetensors import safe_open
 from transformers.utils import CONFIG_NAME
 
 from modeling_smoothclap import SmoothCLAPForAudioClassification
-from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
+from modeling_smoothclap.checkpoint_smoothclap import check_files, weights_sha256
 
 from ..evaluation.plots import captions
 from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
 from ..files import Record
+from ..settings import LoraSettings
 from .provenance import FIRST_STEP
 
 
@@ -126,6 +128,7 @@ class CardFacts:
         self.name = name or folder.resolve().name
         if not folder.is_dir():
             raise ValueError(f"There is no folder {str(folder)!r}: name the folder of a checkpoint.")
+        check_files(folder)
         self.config: dict[str, Any] = _read(folder / CONFIG_NAME)
         if self.config is None:
             raise ValueError(f"{str(folder)!r} has no {CONFIG_NAME}: save the model there before its card is written.")
@@ -135,16 +138,19 @@ class CardFacts:
         self.parts = list(_parts(folder, self.config))
         origin = _read(folder / Record.ORIGIN) or {}
         self.datasets: list[str] = origin.pop("datasets", None) or []
-        self.starts = [
-            Start(role.replace("_", " "), start["name"], start.get("revision"))
-            for role, start in origin.items()
-            if start["hub"]
-        ]
+        with unreadable(folder / Record.ORIGIN):
+            self.starts = [
+                Start(role.replace("_", " "), start["name"], start.get("revision"))
+                for role, start in origin.items()
+                if start["hub"]
+            ]
         self.settings: dict[str, Any] = _read(folder / Record.SETTINGS) or {}
         self.settings_text = (folder / Record.SETTINGS).read_text(encoding="utf-8") if self.settings else ""
-        self.run = _run(_read(folder / Record.LOG) or [])
-        self.corpora = list(_corpora(_read(folder / Record.DATA) or {}))
-        self.provenance: list[dict[str, Any]] = _read(folder / Record.PROVENANCE) or []
+        with unreadable(folder / Record.LOG):
+            self.run = _run(_read(folder / Record.LOG, list) or [])
+        with unreadable(folder / Record.DATA):
+            self.corpora = list(_corpora(_read(folder / Record.DATA) or {}))
+        self.provenance: list[dict[str, Any]] = _read(folder / Record.PROVENANCE, list) or []
         self.objective: dict[str, Any] | None = _read(folder / Record.OBJECTIVE)
         self.thresholds: dict[str, Any] | None = _read(folder / Record.THRESHOLDS)
         self.text_tower: dict[str, Any] | None = _read(folder / Record.TEXT_TOWER)
@@ -156,7 +162,8 @@ class CardFacts:
             for metric, value in metrics.items()
             if not metric.endswith(("_runtime", "_per_second"))
         }
-        self.attributes = list(_attributes(folder / Record.ATTRIBUTES))
+        with unreadable(folder / Record.ATTRIBUTES):
+            self.attributes = list(_attributes(folder / Record.ATTRIBUTES))
         self.evaluation, self.evaluated_as = _evaluation(folder)
         self.images = list(_images(folder, self.evaluation))
         self.notes = _notes(folder / Record.NOTES)
@@ -181,7 +188,7 @@ class CardFacts:
     @property
     def adapted_towers(self) -> list[str]:
         """The towers that were trained by adapters."""
-        return list(self.settings.get("lora_towers") or [])
+        return LoraSettings(lora_towers=self.settings.get("lora_towers") or []).lora_towers
 
     @property
     def given_captions(self) -> bool:
@@ -218,20 +225,37 @@ class CardFacts:
         return self.evaluation.of_model(str(self.evaluated_as)) if self.evaluation else []
 
 
-def _read(path: Path) -> Any:
-    """The content of a JSON or YAML file, or `None` if there is none."""
+@contextmanager
+def unreadable(path: str | Path) -> Iterator[None]:
+    """Turn the many errors that damaged records raise into a `ValueError` that names the file or folder."""
+    try:
+        yield
+    except DamagedRecord:
+        raise
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        raise DamagedRecord(f"{str(path)!r} is damaged: {reason}. Repair it, or delete it.") from error
+
+
+class DamagedRecord(ValueError):
+    """A file next to the weights that does not hold what it should."""
+
+
+def _read(path: Path, kind: type = dict) -> Any:
+    """The content of a JSON or YAML file, which is a mapping or a list, or `None` if there is none."""
     if not path.is_file():
         return None
-    try:
-        return (json.loads if path.suffix == ".json" else yaml.safe_load)(path.read_text(encoding="utf-8"))
-    except (ValueError, yaml.YAMLError) as error:
-        raise ValueError(f"{str(path)!r} is damaged: {error}. Repair it, or delete it.") from error
+    with unreadable(path):
+        content = (json.loads if path.suffix == ".json" else yaml.safe_load)(path.read_text(encoding="utf-8"))
+        if not isinstance(content, kind | None):
+            raise TypeError(f"it holds a {type(content).__name__}")
+    return content
 
 
 def _parts(folder: Path, config: dict[str, Any]) -> Iterator[ModelPart]:
     count: Counter[str] = Counter()
     for path in sorted(folder.glob("model*.safetensors")):
-        with safe_open(path, framework="numpy") as weights:
+        with unreadable(path), safe_open(path, framework="numpy") as weights:
             for name in weights.keys():  # noqa: SIM118, this is not a dictionary
                 count[PARTS.get(name.split(".")[0], HEADS)] += prod(weights.get_slice(name).get_shape())
     text = config.get("text_config") or {}

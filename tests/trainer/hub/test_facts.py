@@ -1,10 +1,13 @@
 """What is read of a checkpoint's folder, and what is refused."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+from smoothclap_trainer.hub.card import model_card
 from smoothclap_trainer.hub.facts import CardFacts, Notes, Selection
 from tests import tiny
 from tests.trainer.clep_dg import judged_classifiers
@@ -85,6 +88,8 @@ def test_records_are_read_as_they_were_written(whole):
         ({"freeze_audio_tower": False, "freeze_text_tower": True}, ["text"], []),
         ({"freeze_text_tower": True}, ["audio", "text"], []),
         ({"freeze_text_tower": True, "lora_towers": ["audio"]}, ["text"], ["audio"]),
+        ({"lora_towers": "both"}, [], ["audio", "text"]),
+        ({"lora_towers": "text"}, ["audio"], ["text"]),
         ({"seed": 1}, ["audio"], []),
     ],
 )
@@ -169,8 +174,35 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
         CardFacts(tmp_path / "missing")
 
 
-@pytest.mark.parametrize(("name", "content"), [("data.json", "{"), ("training_config.yaml", "a: [")])
-def test_a_damaged_file_is_named(folder, name, content):
-    (folder / name).write_text(content)
+RECORDS = ("config.json", "data.json", "origin.json", "objective.json", "metrics.json", "versions.json")
+RECORDS += ("provenance.json", "thresholds.json", "text_tower.json", "training_config.yaml", "training_log.yaml")
+CONTENTS = ("{", "a: [", "3", '"text"', "[3]", '{"a": 3}', '{"a": {"b": 3}}', "[[]]", "[" * 5000, "\x00", "", "null")
+
+
+@pytest.mark.parametrize("name", [*RECORDS, "attributes.csv", "zero_shot.json", "notes.md"])
+def test_a_damaged_file_is_a_value_error_or_leaves_a_card(whole, tmp_path, name):
+    folder = Path(shutil.copytree(whole, tmp_path / "checkpoint"))
+    refused = 0
+    for content in CONTENTS:
+        (folder / name).write_text(content)
+        try:
+            assert model_card(folder)
+        except ValueError as error:
+            refused += 1
+            assert name in str(error) or str(folder) in str(error)
+    assert refused > 3 or name == "notes.md"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "data.json", "notes.md", "pictures"])
+def test_a_pipe_is_not_read(whole, tmp_path, name):
+    folder = Path(shutil.copytree(whole, tmp_path / "checkpoint", ignore=shutil.ignore_patterns(name)))
+    os.mkfifo(folder / name)
     with pytest.raises(ValueError, match=name):
+        CardFacts(folder)
+
+
+def test_damaged_weights_are_named(whole, tmp_path):
+    folder = Path(shutil.copytree(whole, tmp_path / "checkpoint"))
+    (folder / "model.safetensors").write_bytes(b"\xff" * 100)
+    with pytest.raises(ValueError, match=r"model\.safetensors"):
         CardFacts(folder)

@@ -45,12 +45,49 @@ def test_exactly_what_a_user_needs_goes(folder):
     )
 
 
-def test_symbolic_links_are_followed():
+def test_links_to_the_packages_code_are_followed():
     files = {file.name: file for file in plan(SMOOTHCLAP_TINY).files}
     assert (Path(SMOOTHCLAP_TINY) / "modeling_smoothclap.py").is_symlink()
     assert files["modeling_smoothclap.py"].path == Path(SMOOTHCLAP_TINY).parents[1] / "modeling_smoothclap.py"
     assert files["modeling_smoothclap.py"].size > 1000
     assert files["README.md"].what == "model card"
+
+
+@pytest.mark.parametrize("name", ["thresholds.json", "README.md", "model.safetensors", "loss_smoothclap.py"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_other_links_are_refused(folder, name, inside):
+    target = folder / "private" if inside else folder.parent / "private"
+    (folder / name).rename(target)
+    (folder / name).symlink_to(target)
+    with pytest.raises(ValueError, match=re.escape(name)):
+        plan(folder)
+
+
+def test_a_linked_folder_of_plots_is_refused(folder):
+    (folder.parent / "elsewhere").mkdir()
+    (folder.parent / "elsewhere" / "map.png").write_bytes(b"a picture")
+    (folder / "pictures").symlink_to(folder.parent / "elsewhere")
+    (folder / "README.md").write_text(f"{CARD}\n![map](pictures/map.png)\n")
+    with pytest.raises(ValueError, match="elsewhere"):
+        plan(folder)
+
+
+@pytest.mark.parametrize(
+    "weight_map", [{"a": "../secret.safetensors"}, {"a": "/etc/hosts"}, {"a": "b\\c"}, {"a": 3}, ["a"], None]
+)
+def test_a_weight_map_reaches_nothing_else(folder, weight_map):
+    (folder / "model.safetensors").rename(folder.parent / "secret.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(ValueError, match=r"model\.safetensors\.index\.json"):
+        plan(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "processor_config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("content", ["[]", "3", "[" * 100_000])
+def test_what_is_no_object_is_refused(folder, name, content):
+    (folder / name).write_text(content)
+    with pytest.raises(ValueError, match=re.escape(name)):
+        plan(folder)
 
 
 def test_shards_go_with_their_index_and_no_other_weights(folder):
@@ -187,6 +224,30 @@ def test_thresholds_go_where_captions_were_made_with_them(folder):
 def test_damaged_thresholds_are_refused(folder):
     (folder / "thresholds.json").write_text("[]")
     with pytest.raises(ValueError, match=r"thresholds\.json"):
+        plan(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_never_go(folder, value):
+    weights = load_file(folder / "model.safetensors")
+    weights["audio_projection.linear1.weight"][1, 2] = value
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=r"audio_projection\.linear1\.weight"):
+        plan(folder)
+
+
+def test_a_configuration_of_another_size_is_not_built(folder):
+    config = json.loads((folder / "config.json").read_text())
+    change(folder / "config.json", text_config=config["text_config"] | {"num_hidden_layers": 10**7})
+    with pytest.raises(ValueError, match="num_hidden_layers: 10000000"):
+        plan(folder)
+
+
+@pytest.mark.parametrize("name", ["README.md", "training_config.yaml", "data.json", "loss_smoothclap.py"])
+def test_a_path_of_this_machine_never_goes(folder, name, tmp_path):
+    text = (folder / name).read_text() if (folder / name).exists() else ""
+    (folder / name).write_text(f"{text}\n# from {tmp_path / 'clips.csv'}\n")
+    with pytest.raises(ValueError, match=f"{re.escape(name)}, line {text.count(chr(10)) + 2}:.*clips"):
         plan(folder)
 
 

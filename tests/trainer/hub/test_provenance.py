@@ -61,7 +61,7 @@ def test_the_origin_of_a_new_model_is_its_encoders(tmp_path, monkeypatch):
     with hub_here(monkeypatch) as server:
         assert describe_origin(config, ["someone/emotions"]) == {
             "audio_encoder": {"name": "someone/speech", "hub": True, "revision": commit},
-            "text_encoder": {"name": str(tmp_path), "hub": False, "revision": None},
+            "text_encoder": {"name": tmp_path.name, "hub": False, "revision": None},
             "datasets": ["someone/emotions"],
         }
         assert server.requests == []  # what the Hub has by now may be newer

@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from smoothclap_trainer.hub import push as under_test
+from smoothclap_trainer.hub.plan import PACKAGE
 from smoothclap_trainer.hub.push import HubError, Remote, push
 from tests import tiny
 from tests.hub.here import FILES, hub_here, whole_checkpoint
@@ -76,10 +77,10 @@ def test_a_new_repository_gets_everything_in_one_commit(server, folder):
     assert not repository.private and result.private is False
 
 
-def test_links_become_files(server, folder):
+def test_links_to_the_package_become_files(server, folder):
     for path in [path for path in folder.iterdir() if path.suffix == ".py"]:
-        path.rename(folder.parent / path.name)
-        path.symlink_to(f"../{path.name}")
+        path.unlink()
+        path.symlink_to(PACKAGE / path.name)
     push(folder, NAME)
     assert of_the_model(server.repositories[NAME])["modeling_smoothclap.py"].startswith(b'"""')
 

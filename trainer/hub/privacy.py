@@ -1,0 +1,61 @@
+"""What must not leave the machine: its own paths, and access tokens."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from huggingface_hub import constants
+
+
+ACCESS_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
+ABSOLUTE = re.compile(r"(?<![\w.~:/-])(?:/[\w.@+-]+){2,}")
+HOME = r"(?<![\w.])(?:/home|/Users|[A-Za-z]:[/\\]+Users)[/\\]+[^/\\\s\"']+"
+"""The home folder of anybody, on any machine."""
+SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/etc/", "/dev/", "/proc/", "/sys/")
+"""Paths that every machine has, which say nothing of this one."""
+
+
+def shareable(value: Any) -> Any:
+    """Return settings with absolute paths made relative to the working folder, or else only their last part."""
+    if isinstance(value, dict):
+        return {key: shareable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [shareable(each) for each in value]
+    if not isinstance(value, str | os.PathLike) or not os.path.isabs(value):
+        return value
+    relative = os.path.relpath(value)
+    return Path(value).name if relative.startswith(os.pardir) or relative == os.curdir else Path(relative).as_posix()
+
+
+def check_publishable(name: str, path: Path, folder: Path) -> None:
+    """Raise a `ValueError` that names the line of a text file with an access token or a path of this machine."""
+    private = re.compile("|".join(_places(folder)))
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), start=1):
+        if ACCESS_TOKEN.search(line):
+            raise ValueError(f"{name}, line {number}: it looks like an access token of the Hub (hf_...). Remove it.")
+        found = private.search(line)
+        own = [found[0]] if found else [each for each in ABSOLUTE.findall(line) if _is_here(each)]
+        if own:
+            raise ValueError(
+                f"{name}, line {number}: {own[0]!r} is a path of this machine. Put a name or a relative path there."
+            )
+
+
+def _places(folder: Path) -> Iterator[str]:
+    """Patterns for home folders, and for where work is done here, also as JSON writes them."""
+    yield HOME
+    places = {Path.home(), Path.cwd(), folder.absolute(), Path(gettempdir()), Path(constants.HF_HOME)}
+    for place in sorted({each for path in places for each in (path, path.resolve())}):
+        if place != Path(place.anchor):
+            for text in {str(place), json.dumps(str(place))[1:-1]}:
+                yield rf"(?<![\w.~-]){re.escape(text)}(?![\w.-])[^\s\"']*"
+
+
+def _is_here(path: str) -> bool:
+    """Whether an absolute path, or the folder that it is in, is on this machine."""
+    parents = [each for each in (Path(path), Path(path).parent) if len(each.parts) > 2]
+    return not path.startswith(SYSTEM) and any(os.path.exists(each) for each in parents)
