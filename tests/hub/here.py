@@ -20,15 +20,8 @@ FILES = {
     *(
         f"{name}_smoothclap.py"
         for name in (
-            "audio",
-            "configuration",
-            "decoding",
-            "feature_extraction",
-            "lengths",
-            "loss",
-            "modeling",
-            "processing",
-            "towers",
+            *("audio", "configuration", "decoding", "feature_extraction", "lengths"),
+            *("loss", "modeling", "processing", "towers"),
         )
     ),
 }

@@ -23,7 +23,10 @@ from tests.trainer.clep_dg.made_up_corpora import experiment, write
 NAME, CLASSIFIER = "ann/tiny", "ann/emotions"
 FILES_OF_A_CLASSIFIER = {"README.md", "config.json", "model.safetensors", "preprocessor_config.json"} | {
     f"{name}_smoothclap.py"
-    for name in ("classification", "configuration", "feature_extraction", "loss", "modeling", "towers")
+    for name in (
+        *("audio", "classification", "configuration", "decoding", "feature_extraction"),
+        *("lengths", "loss", "modeling", "towers"),
+    )
 }
 LABELS = ["a low voice", "a high voice", "низкий голос"]
 

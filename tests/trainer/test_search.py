@@ -50,7 +50,7 @@ class CircleProcessor:
     def tokenizer(self, texts):
         return {"input_ids": [[float(text)] for text in texts]}
 
-    def __call__(self, text=None, audio=None, sampling_rate=None, return_tensors=None):
+    def __call__(self, text=None, audio=None, sampling_rate=None, return_tensors=None, padding=True):
         if text is not None:
             return BatchFeature({"input_ids": torch.tensor([[float(each)] for each in text])})
         return BatchFeature({"audio": torch.from_numpy(np.stack(audio))})

@@ -17,7 +17,7 @@ def rows_of(folder, split, speaker, count=2):
     rows = []
     for index in range(count):
         path = f"audio/{split}-{index}.flac"
-        write_flac(folder / path, tone(0.5, 16000, 100 + index))
+        write_flac(folder / path, tone(0.5, 16000, 100 + index + 10 * ord(speaker)))
         rows.append({"id": f"{split}/{index}", "path": path, "sha256": f"{split}{index}", "pitch": np.float32(index)})
     constant = {"corpus": "toy", "speaker": speaker, "language": "en", "transcript": None, "duration": 0.5}
     package = {"package": "toy-data", "package_version": "1.0-1", "licence": "CC0-1.0"}

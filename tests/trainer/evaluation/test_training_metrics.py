@@ -53,7 +53,7 @@ def test_preparing_again_takes_the_model_as_it_is_now(metrics):
 def test_the_mode_is_restored_when_embedding_fails():
     model = tiny.model().train()
     metrics = ZeroShotMetrics(None, WORDINGS, NAMES)
-    with pytest.raises(AttributeError):
+    with pytest.raises(TypeError):
         metrics.prepare(model)
     assert model.training
 

@@ -129,7 +129,7 @@ def test_a_dry_run_works_offline_and_without_a_token(folder, monkeypatch):
 def test_a_second_push_is_refused_and_changes_nothing(server, repository, folder):
     before, sent = dict(repository.branches), len(server.writes())
     change_card(folder)
-    with pytest.raises(ValueError, match=r"ann/model at main .* 14 files"):
+    with pytest.raises(ValueError, match=r"ann/model at main .* 17 files"):
         push(folder, NAME)
     assert repository.branches == before
     assert len(server.writes()) == sent
