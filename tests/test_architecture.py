@@ -1,6 +1,7 @@
 """The rules of the house that a machine can check: which room may import which, how large a file may grow."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,3 +132,11 @@ def test_a_checkpoints_code_is_the_packages(folder):
     assert {"configuration_smoothclap.py", "modeling_smoothclap.py"} <= {copy.name for copy in copies}
     package = ROOT / "modeling_smoothclap"
     assert [copy.name for copy in copies if copy.read_text() != (package / copy.name).read_text()] == []
+
+
+def test_every_fault_that_users_met_has_tests():
+    rows = (ROOT / "tests" / "faults.md").read_text(encoding="utf-8").splitlines()[7:]
+    assert [row.split("|")[1].strip() for row in rows] == [str(number) for number in range(1, 39)]
+    for row in rows:
+        for file, name in (test.split("::") for test in re.findall(r"`([^`]+\.py::[^`]+)`", row)):
+            assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), row
