@@ -106,7 +106,7 @@ class SmoothCLAPCollator:
         tokenizer = self.processor.tokenizer
         tokens = dict(tokenizer(texts, padding=True, return_tensors="pt"))
         lengths = tokens["attention_mask"].sum(dim=1)
-        if lengths.max() > tokenizer.model_max_length:
+        if int(lengths.max()) > tokenizer.model_max_length:
             raise ValueError(
                 f"The text of clip {rows[int(lengths.argmax())]['id']!r} has {lengths.max()} tokens, more than the "
                 f"{tokenizer.model_max_length} that the text tower takes: shorten it, or name fewer `caption_groups`."

@@ -47,6 +47,13 @@ def test_tags_are_the_rows_tag_texts(data):
     assert texts(made["tag_input_ids"]) == expected
 
 
+def test_a_tokenizer_need_not_know_the_longest_text(data):
+    collator = rows.collator(data)
+    known = batch(collator, data, 0)["input_ids"]
+    collator.processor.tokenizer.model_max_length = int(1e30)  # what tokenizers have that were never given a limit
+    assert torch.equal(batch(collator, data, 0)["input_ids"], known)
+
+
 def test_each_epoch_and_seed_draws_anew_whatever_else_is_in_the_batch(data):
     collator = rows.collator(data, crops=Crops(0.05))
     first, among_others = batch(collator, data, 0), batch(collator, data, 3, 0)
