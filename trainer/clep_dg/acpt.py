@@ -54,31 +54,20 @@ class ACPTSettings(Settings):
 
 
 def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
-    """
-    Return `1/(k-1) * sum_{j<k} |cos(T(P_k), T(P_j))|` of a prompt, (width,), and (k-1, width); 0 for the first.
-    """
+    """Return `1/(k-1) * sum_{j<k} |cos(T(P_k), T(P_j))|` of a prompt, (width,), and (k-1, width); 0 for the first."""
     if not len(earlier):
         return feature.sum() * 0  # a zero that has a gradient
     return cosines(F.normalize(feature, dim=-1)[None], F.normalize(earlier, dim=-1)).abs().mean()
 
 
 def content_loss(joint: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
-    """
-    Return `-1/N * sum_m log softmax_n(cos(T(P_k o P_m), T(P_n)))[m]`: whether an emotion is recognised in a context.
-
-    `joint` and `content` are the embeddings of the emotions' prompts with and without the context, (N, width). The
-    cosines are not scaled, so the loss is never close to zero.
-    """
+    """Return `-1/N * sum_m log softmax_n(cos(T(P_k o P_m), T(P_n)))[m]`, of unscaled cosines; both are (N, width)."""
     logits = cosines(F.normalize(joint, dim=-1), F.normalize(content, dim=-1))  # (N, N)
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
 def untrained_bank(encoder: PromptEncoder, templates: PromptTemplates, settings: ACPTSettings) -> AcousticContextBank:
-    """
-    Return the random contexts that a fit with these settings starts from, which are also a baseline.
-
-    Each is drawn from N(0, init_std^2) with a seed of its own, so that it does not depend on the others.
-    """
+    """Return the random contexts that a fit starts from; each has a seed of its own, and does not depend on others."""
     shape = (settings.context_length, encoder.token_width)
     drawn = []
     for number in range(settings.num_contexts):
@@ -95,22 +84,15 @@ def fit_contexts(
     folder: str | Path,
 ) -> AcousticContextBank:
     """
-    Fit a bank of contexts, each with its own SGD while the earlier ones stay fixed.
+    Fit a bank of contexts for at least two emotions, each with its own SGD while the earlier ones stay fixed.
 
     The vectors are written to `folder` after each context. A fit that was killed goes on from there, and ends with the
-    same contexts, bit for bit on one machine with the same number of threads. The model is as it was before.
-
-    Args:
-        encoder, templates, settings: The dual encoder's text half, the wordings, and how to fit.
-        class_names (`Sequence[str]`): The emotions, at least two, in words that fit the templates.
-        folder (`str` or `Path`): Where the bank is kept.
-
-    Raises:
-        ValueError: if there are fewer than two classes, a prompt is too long, the folder holds contexts of another fit
-            or damaged files, or a loss is not finite.
+    same contexts, bit for bit on one machine with the same number of threads. The model is as it was before. It is a
+    `ValueError` if names or prompts cannot be used, the folder holds another fit, or a loss is not finite.
     """
     folder = Path(folder)
     target, done, prompts, content_tokens = prepare_fit(encoder, templates, class_names, settings, folder)
+    own = PromptTokens(prompts.ids[:1], prompts.mask[:1])  # the context's prompt; the others are the joint ones
     if not done:
         write_json(folder / RECORD_FILE, target.record)
     losses = [name for name, is_on in (("style", settings.style_loss), ("content", settings.content_loss)) if is_on]
@@ -124,13 +106,13 @@ def fit_contexts(
     with encoder.frozen(), progress:
         with torch.no_grad():
             content = encoder.embed(content_tokens)  # (N, width)
-        earlier = [_context_feature(encoder, prompts, each) for each in done]
+            # One by one: in a batch of others the last bits could differ, and so after a fit is resumed.
+            earlier = torch.cat([content[:0], *(encoder.embed(own, each[None]) for each in done)])
         for number in range(len(done), len(target)):
-            constants = (content, torch.stack(earlier) if earlier else content[:0])
-            done.append(_fit_one(encoder, prompts, target.contexts[number], constants, settings, number))
+            done.append(_fit_one(encoder, prompts, target.contexts[number], content, earlier, settings, number))
             write_contexts(folder, torch.stack(done))
-            # Alone, as when a fit is resumed: in a batch of others the last bits could differ.
-            earlier.append(_context_feature(encoder, prompts, done[-1]))
+            with torch.no_grad():
+                earlier = torch.cat([earlier, encoder.embed(own, done[-1][None])])
             progress.update()
     return replace(target, contexts=torch.stack(done))
 
@@ -139,12 +121,12 @@ def _fit_one(
     encoder: PromptEncoder,
     prompts: PromptTokens,
     initial: torch.Tensor,
-    constants: tuple[torch.Tensor, torch.Tensor],
+    content: torch.Tensor,
+    earlier: torch.Tensor,
     settings: ACPTSettings,
     number: int,
 ) -> torch.Tensor:
-    """One context, (M, D), on the CPU. The first prompt is the context's, the others are the joint ones."""
-    content, earlier = constants
+    """Fit one context, (M, D), on the CPU."""
     # Embed only what a loss needs: one prompt where the content loss is off.
     asked = slice(0 if settings.style_loss else 1, None if settings.content_loss else 1)
     prompts = PromptTokens(prompts.ids[asked], prompts.mask[asked])
@@ -168,12 +150,6 @@ def _fit_one(
     return context.detach().cpu()
 
 
-@torch.no_grad()
-def _context_feature(encoder: PromptEncoder, prompts: PromptTokens, context: torch.Tensor) -> torch.Tensor:
-    """Embedding of a context's own prompt, (width,)."""
-    return encoder.embed(PromptTokens(prompts.ids[:1], prompts.mask[:1]), context[None])[0]
-
-
 def prepare_fit(
     encoder: PromptEncoder,
     templates: PromptTemplates,
@@ -181,16 +157,12 @@ def prepare_fit(
     settings: ACPTSettings,
     folder: Path,
 ) -> tuple[AcousticContextBank, list[torch.Tensor], PromptTokens, PromptTokens]:
-    """
-    Raise the errors of [`fit_contexts`] that can be found before fitting. Nothing is written.
-
-    Returns the bank before fitting, the contexts that the folder has already, all prompts, and the content prompts.
-    """
-    joint_prompts, content_prompts = templates.joint_prompts(class_names), templates.content_prompts(class_names)
+    """Check a fit; return the bank before it, contexts in the folder, prompts with contexts, and content prompts."""
+    joint_prompts = templates.joint_prompts(class_names)
     if len(class_names) < 2:
         raise ValueError(f"Contexts need at least two classes, got {list(class_names)}; name more.")
     prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
-    content_tokens = encoder.tokenize(content_prompts)
+    content_tokens = encoder.tokenize(templates.content_prompts(class_names))
     fitted_with = {"settings": settings.model_dump(), "class_names": list(class_names)}
     target = replace(untrained_bank(encoder, templates, settings), fitted_with=fitted_with)
     return target, _fitted_before(folder, target), prompts, content_tokens
@@ -211,9 +183,7 @@ def _fitted_before(folder: Path, target: AcousticContextBank) -> list[torch.Tens
         found = replace(target, contexts=contexts)
     except ValueError as error:
         raise ValueError(f"{str(folder)!r} has damaged contexts: {error} {cure}") from error
-    if len(found) > len(target) or contexts.shape[1:] != target.contexts.shape[1:]:
-        raise ValueError(
-            f"{str(folder)!r} has contexts of shape {list(contexts.shape)} instead of {list(target.contexts.shape)}. "
-            f"{cure}"
-        )
+    shape, wanted = list(contexts.shape), list(target.contexts.shape)
+    if len(found) > len(target) or shape[1:] != wanted[1:]:
+        raise ValueError(f"{str(folder)!r} has contexts of shape {shape} instead of {wanted}. {cure}")
     return list(contexts)

@@ -23,15 +23,15 @@ from ..config import Count, Fraction, NotNegative, Positive, Seed, Settings, one
 from ..files import whole_file, write_json
 
 
-LOSSES = ("arcface", "softmax")
 MAX_SCALE = math.exp(MAX_LOGIT_SCALE)
 """What a saved classifier can have."""
+WEIGHTS_FILE, RECORD_FILE = "classifier.safetensors", "classifier.json"
 
 
 class ClassifierSettings(Settings):
     """How the classifier is trained."""
 
-    loss: Annotated[str, one_of(LOSSES)] = Field(
+    loss: Annotated[str, one_of(("arcface", "softmax"))] = Field(
         default="arcface", description="arcface, with a margin in training (PromptStyler's), or softmax."
     )
     scale: Annotated[Positive, Field(le=MAX_SCALE)] = Field(
@@ -50,44 +50,31 @@ class ClassifierSettings(Settings):
 def arcface_logits(
     features: torch.Tensor, weights: torch.Tensor, labels: torch.Tensor, scale: float = 5.0, margin: float = 0.5
 ) -> torch.Tensor:
-    """
-    Return scaled cosines with an angular margin at the true class: `s cos(theta + m)` there, `s cos(theta)` elsewhere.
-
-    Where `theta + m` exceeds pi, so that the cosine would rise again, the true class gets `s (cos(theta) - m sin(m))`,
-    as in ArcFace's own code (arXiv 1801.07698). Gradients are finite for any angle. `features`, (batch, width), and
-    `weights`, (classes, width), are of any length; `margin` is in radians.
-    """
+    """Return `s cos(theta + m)` at the true class and `s cos(theta)` elsewhere, (batch, classes), for any lengths."""
     cosine = cosines(F.normalize(features, dim=-1), F.normalize(weights, dim=-1))  # (batch, classes)
     true = cosine.gather(1, labels[:, None])  # (batch, 1)
     # The sine's slope is infinite where the angle is 0 or pi; within the floor it is constant.
     sine = (1 - true * true).clamp(min=1e-7).sqrt()
     moved = true * math.cos(margin) - sine * math.sin(margin)
+    # Where theta + m exceeds pi the cosine would rise again; as in ArcFace's own code (arXiv 1801.07698).
     moved = torch.where(true > -math.cos(margin), moved, true - margin * math.sin(margin))
     return scale * cosine.scatter(1, labels[:, None], moved)
 
 
 def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: ClassifierSettings) -> torch.Tensor:
     """
-    Train a bias-free cosine classifier.
+    Train a bias-free cosine classifier, (classes, width), of unit length in float32.
 
     The weights start from the classes' mean features (ours; PromptStyler draws them). From random starts, nearly
-    parallel embeddings push each class to an angle of pi - m, where ArcFace's gradient vanishes.
-
-    Args:
-        features (`torch.Tensor` of shape `(n, width)`): Embeddings, of texts or of audio; their length has no effect.
-        labels (`torch.Tensor` of shape `(n,)`): Class ids from 0; each class up to the largest occurs.
-        settings ([`ClassifierSettings`]): How to train.
-
-    Returns:
-        `torch.Tensor` of shape `(classes, width)`: Unit-length weights, float32, on the features' device.
-
-    Raises:
-        ValueError: if features and labels differ in number, a feature is not finite, or a class has no feature.
+    parallel embeddings push each class to an angle of pi - m, where ArcFace's gradient vanishes. `features` are
+    embeddings, (n, width), whose length has no effect; `labels` are class ids, (n,), from 0. It is a `ValueError` if
+    they differ in number, a feature is not finite, or a class has no feature.
     """
     classes = _check(features, labels)
     features = features.detach().float()
     generator = torch.Generator().manual_seed(settings.seed)
-    weights = _class_means(features, labels, classes).requires_grad_()
+    sums = features.new_zeros(classes, features.shape[1]).index_add(0, labels, F.normalize(features, dim=-1))
+    weights = F.normalize(sums, dim=-1).requires_grad_()  # the unit length is ours; it decides how fast they turn
     optimizer = torch.optim.SGD([weights], lr=settings.learning_rate, momentum=settings.momentum)
     margin = settings.margin if settings.loss == "arcface" else 0.0
     for _ in range(settings.epochs):
@@ -98,12 +85,6 @@ def train_classifier(features: torch.Tensor, labels: torch.Tensor, settings: Cla
             F.cross_entropy(logits, labels[chosen]).backward()
             optimizer.step()
     return F.normalize(weights.detach(), dim=-1)
-
-
-def _class_means(features: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Tensor:
-    """Unit-length directions, (classes, width). The unit length is ours; it decides how fast they turn."""
-    sums = features.new_zeros(classes, features.shape[1])
-    return F.normalize(sums.index_add(0, labels, F.normalize(features, dim=-1)), dim=-1)
 
 
 def _check(features: torch.Tensor, labels: torch.Tensor) -> int:
@@ -123,9 +104,6 @@ def _check(features: torch.Tensor, labels: torch.Tensor) -> int:
     return classes
 
 
-WEIGHTS_FILE, RECORD_FILE = "classifier.safetensors", "classifier.json"
-
-
 def check_no_adapters(encoder: SmoothCLAPEncoder) -> None:
     """Raise a `ValueError` if an encoder has adapters, with which [`save_classifier`] could not save its audio half."""
     if isinstance(encoder.model, SmoothCLAPModel) and getattr(encoder.model, "peft_config", None):
@@ -140,11 +118,10 @@ def save_classifier(
     encoder: SmoothCLAPEncoder, weights: torch.Tensor, classes: list[str], scale: float, folder: str | Path
 ) -> None:
     """
-    Save a classifier, (classes, width), with what it needs.
+    Save a classifier, (classes, width): with SmoothCLAP as a model for `pipeline("audio-classification")`.
 
-    With a SmoothCLAP encoder it becomes a model that `pipeline("audio-classification", model=folder)` loads. With any
-    other, `classifier.safetensors` has the tensor `weights`, and `classifier.json` has `id2label`, `scale` (the factor
-    between cosine and logit), and the encoder's name and SHA-256.
+    With any other encoder, `classifier.safetensors` has the tensor `weights`, and `classifier.json` has `id2label`,
+    `scale` (the factor between cosine and logit), and the encoder's name and SHA-256.
     """
     folder = Path(folder)
     id2label = dict(enumerate(classes))
