@@ -25,20 +25,15 @@ from .results import (
     CorpusSummary,
     EncoderSummary,
     ExperimentResults,
-    Generalisation,
-    Refusal,
     SeedResult,
-    Supervised,
+    Tested,
 )
 from .settings import CLEAN
 
 
-TAGS = ["audio", "speech", "paralinguistics", "smoothclap", "clep-dg"]
 TASK: dict[str, Any] = {"task_type": "audio-classification", "task_name": "Audio classification"}
 SIMPLER = (ZERO_SHOT.name, CONTEXT_FREE.name)
 """The methods whose results are shown next to those of the classifier."""
-
-Tested = Generalisation | Supervised
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class SavedClassifier:
     @property
     def seed(self) -> int:
         """The seed of its contexts and its weights."""
-        return self.results.seeds[0]
+        return int(self.results.settings["seeds"][0])
 
     @cached_property
     def corpora(self) -> dict[str, CorpusSummary]:
@@ -66,18 +61,13 @@ class SavedClassifier:
     @cached_property
     def tests(self) -> list[Tested]:
         """Its tests on all clips, or else on those of known speakers: one for each corpus and condition."""
-        found: tuple[Tested | Refusal, ...] = self.results.generalisation or self.results.supervised
-        return [each for each in found if each.corpus in self.corpora and not isinstance(each, Refusal)]
+        found = self.results.generalisation or self.results.supervised
+        return [each for each in found if isinstance(each, Tested) and each.corpus in self.corpora]
 
     @property
     def clean_tests(self) -> list[Tested]:
         """Its tests on clips as recorded."""
         return [test for test in self.tests if test.condition == CLEAN]
-
-    @property
-    def refused(self) -> list[Refusal]:
-        """The corpora on which it could not be tested."""
-        return [each for each in self.results.refused if each.corpus in self.corpora]
 
     @property
     def synthetic(self) -> list[str]:
@@ -102,10 +92,6 @@ class SavedClassifier:
         """Return a method's metrics with the seed of this classifier; those of CLEP-DG are its own."""
         return next(each for each in test.of_method(method).seeds if each.seed in (self.seed, None))
 
-    def uars(self, test: Tested) -> list[float]:
-        """Return the UAR of the classifiers of all seeds."""
-        return [each.uar for each in test.of_method(CLEP_DG.name).seeds]
-
     def not_better_on(self, method: str) -> list[str]:
         """Return the titles of the corpora on which a simpler method is as good or better, on clips as recorded."""
         tests = [test for test in self.clean_tests if self.own(test, method).uar >= self.own(test).uar]
@@ -120,17 +106,15 @@ class SavedClassifier:
 
 def write_cards(results: ExperimentResults, folder: str | Path) -> list[Path]:
     """Write `README.md` for every classifier that an experiment saved; a `ValueError` if one is missing or damaged."""
-    paths = []
-    for encoder in results.encoders:
-        path = Path(folder) / "classifier" / results.subfolder(encoder) / REPOCARD_NAME
-        write_text(path, classifier_card(SavedClassifier(results, encoder), path.parent))
-        paths.append(path)
+    paths = [Path(folder) / "classifier" / results.subfolder(each) / REPOCARD_NAME for each in results.encoders]
+    for encoder, path in zip(results.encoders, paths, strict=True):
+        write_text(path, _card(SavedClassifier(results, encoder), path.parent))
     return paths
 
 
-def classifier_card(classifier: SavedClassifier, folder: str | Path) -> str:
+def _card(classifier: SavedClassifier, folder: Path) -> str:
     """Return the card of the classifier in `folder`; its licence is that on the encoder's own card, if there is one."""
-    folder, encoder = Path(folder), classifier.encoder
+    encoder = classifier.encoder
     is_model = not (folder / RECORD_FILE).is_file()  # or else one vector for each class
     body = render(
         "classifier_card.md.jinja",
@@ -148,7 +132,7 @@ def classifier_card(classifier: SavedClassifier, folder: str | Path) -> str:
         **_licence(classifier),
         base_model=classifier.checkpoint if encoder.revision else None,
         language=list(dict.fromkeys(corpus.language for corpus in classifier.corpora.values())),
-        tags=TAGS,
+        tags=["audio", "speech", "paralinguistics", "smoothclap", "clep-dg"],
         metrics=["recall", "accuracy"],
         model_name=classifier.title,
         eval_results=[*eval_results(classifier)] or None,

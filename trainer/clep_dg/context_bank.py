@@ -32,14 +32,10 @@ class AcousticContextBank:
     K acoustic contexts of M vectors each, which replace words in the prompts of one text encoder and no other.
 
     Args:
-        contexts (`torch.Tensor` of shape `(K, M, D)`): In float32, finite, none of the three 0; D is the width of the
-            encoder's token embeddings.
+        contexts (`torch.Tensor` of shape `(K, M, D)`): Finite, in float32; D is the width of token embeddings.
         templates ([`PromptTemplates`]): The wordings they are for.
         fingerprints (`Mapping[str, str]`): Of the encoder, from [`PromptEncoder.fingerprints`].
         fitted_with (`Mapping[str, Any]`): The settings and the class names of the fit; empty if there was none.
-
-    Raises:
-        ValueError: if contexts have another shape or are not finite, or templates or fingerprints have another type.
     """
 
     contexts: torch.Tensor = field(repr=False)
@@ -88,7 +84,9 @@ class AcousticContextBank:
         (folder / CONTEXTS_FILE).unlink(missing_ok=True)  # another bank's vectors must not get this one's record
         write_json(folder / RECORD_FILE, self.record)
         write_contexts(folder, self.contexts)
-        write_text(folder / CARD, contexts_card(self.record))
+        # No licence: a bank does not know the owner of its words.
+        card = render("contexts_card.md.jinja", record=self.record)
+        write_text(folder / CARD, with_front_matter(CardData(tags=["smoothclap", "clep-dg"]), card))
 
     @classmethod
     def from_pretrained(
@@ -97,9 +95,7 @@ class AcousticContextBank:
         """
         Read a bank, to be used with `encoder`, from a folder or a repository on the Hub; its vectors are on the CPU.
 
-        Raises:
-            ValueError: if there is neither such a folder nor such a repository, a file is missing or damaged, the fit
-                is unfinished, or the contexts belong to another encoder.
+        It is a `ValueError` if there is no such bank, it is unfinished or damaged, or it belongs to another encoder.
         """
         folder = Path(name_or_path)
         if not folder.is_dir():
@@ -122,11 +118,7 @@ class AcousticContextBank:
         return bank
 
     def push_to_hub(self, repo_id: str) -> CommitInfo:
-        """
-        Upload the two files and their card to a model repository such as `"me/my-contexts"`, in one commit.
-
-        The repository is created if need be; files with the same names are replaced. A `ValueError`: the Hub refuses.
-        """
+        """Upload the two files and their card to a model repository, which is created if need be, in one commit."""
         check_name(repo_id)
         api = HfApi()
         with tempfile.TemporaryDirectory() as folder, explained(repo_id):
@@ -188,8 +180,3 @@ def record_differences(there: Mapping[str, Any], here: Mapping[str, Any], prefix
         elif old != new:
             found.append(f"{prefix}{name} is {old!r} there and {new!r} now")
     return found
-
-
-def contexts_card(record: Mapping[str, Any]) -> str:
-    """Return the card of a bank with this record. It states no licence: a bank does not know the owner of its words."""
-    return with_front_matter(CardData(tags=["smoothclap", "clep-dg"]), render("contexts_card.md.jinja", record=record))

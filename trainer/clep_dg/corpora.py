@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..data.clips import SEGMENT
 from ..evaluation.attributes import thirds
 from ..evaluation.corpora import EMOTION_CORPORA
 from ..evaluation.labelled_clips import LABEL_COLUMN, faults_of_clips, labels_of, read_clips, with_labels
@@ -22,12 +21,7 @@ SYNTHETIC = " (SYNTHETIC)"
 
 @dataclass(frozen=True, eq=False)
 class LabelledCorpus:
-    """
-    A corpus with labels. `source` says where the classes come from; `rows` has one row a clip, sorted by `id`.
-
-    Columns are `id`, absolute `path`, `label` (the class), `speaker` (text or `None`), `corpus` and `language`;
-    `attrs["left_out"]` has reasons and counts.
-    """
+    """A corpus with labels; `source` says where its classes come from."""
 
     name: str
     title: str
@@ -35,16 +29,11 @@ class LabelledCorpus:
     licence: str
     source: str
     classes: tuple[str, ...]
-    rows: pd.DataFrame
+    rows: pd.DataFrame  # sorted by `id`: `id`, absolute `path`, `label`, `speaker` or None; `left_out` in `attrs`
 
 
 def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
-    """
-    Read corpora and keep the classes that all of them have, in the order of the first.
-
-    Raises:
-        ValueError: if a corpus cannot be read or labelled, fewer than two classes are shared, or files are.
-    """
+    """Read corpora and keep the classes that all have, in the order of the first; a `ValueError` if that fails."""
     corpora = [read_labelled(each) for each in settings]
     shared = tuple(name for name in corpora[0].classes if all(name in corpus.classes for corpus in corpora))
     if len(shared) < 2:
@@ -54,7 +43,13 @@ def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
             f"`labels`. They have:\n  {lines}"
         )
     corpora = [_restricted(corpus, shared) for corpus in corpora]
-    _check_apart(corpora)
+    files = {corpus.name: {Path(path).resolve() for path in corpus.rows["path"]} for corpus in corpora}
+    common = {(one, other): len(files[one] & files[other]) for one, other in combinations(files, 2)}
+    if found := [f"{one!r} and {other!r}: {count}" for (one, other), count in common.items() if count]:
+        raise ValueError(
+            "Corpora have audio files in common, so a classifier trained on one would be tested on its own training "
+            "clips; choose different clips by `where` or `split`, or leave out a corpus:\n  " + "\n  ".join(found)
+        )
     return corpora
 
 
@@ -68,22 +63,11 @@ def read_labelled(settings: CorpusSettings) -> LabelledCorpus:
         raise ValueError(f"{settings.name!r} cannot be used: {error}") from error
 
 
-def _check_apart(corpora: Sequence[LabelledCorpus]) -> None:
-    """Refuse corpora with a file in common: a classifier trained on one would be tested on its own training clips."""
-    files = {corpus.name: {Path(path).resolve() for path in corpus.rows["path"]} for corpus in corpora}
-    shared = {pair: len(files[pair[0]] & files[pair[1]]) for pair in combinations(files, 2)}
-    if found := [f"{one!r} and {other!r}: {count}" for (one, other), count in shared.items() if count]:
-        raise ValueError(
-            "Corpora have audio files in common, so a classifier trained on one would be tested on its own training "
-            "clips; choose different clips by `where` or `split`, or leave out a corpus:\n  " + "\n  ".join(found)
-        )
-
-
 def _known(settings: CorpusSettings) -> LabelledCorpus:
     protocols = [each for each in PROTOCOLS.values() if each.corpus == settings.name]
     protocol = protocols[0] if settings.protocol is None else PROTOCOLS[settings.protocol]
     known = EMOTION_CORPORA[settings.name]
-    rows = _columns(read_task(protocol, str(settings.data_root)), known.name, known.language)
+    rows = read_task(protocol, str(settings.data_root))
     source = f"Classes of the protocol {protocol.title}; clips: {protocol.split}."
     return LabelledCorpus(known.name, known.title, known.language, known.licence, source, protocol.classes, rows)
 
@@ -111,17 +95,10 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
     order = settings.labels.values() if settings.labels else there
     found = tuple(name for name in dict.fromkeys(order) if (rows["label"] == name).any())
     title, language = settings.name + (SYNTHETIC if settings.synthetic else ""), str(settings.language)
-    rows = _columns(rows, settings.name, language)
     return LabelledCorpus(settings.name, title, language, str(settings.licence), source, found, rows)
 
 
-def _columns(rows: pd.DataFrame, corpus: str, language: str) -> pd.DataFrame:
-    kept = ["id", "path", "label", "speaker", *(name for name in SEGMENT if name in rows)]
-    return rows[kept].assign(corpus=corpus, language=language)
-
-
 def _thirds(column: pd.Series) -> pd.Series:
-    """High, low, or `None` for the middle third and where there is no value."""
     try:
         values = column.astype(float)
     except (TypeError, ValueError) as error:

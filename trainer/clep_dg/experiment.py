@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPEncoder
 from modeling_smoothclap.audio_smoothclap import ClipError, Source
@@ -18,12 +17,11 @@ from modeling_smoothclap.checkpoint_smoothclap import parse_model
 from ..config import read_yaml
 from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..data.clips import clips_of
-from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
-from ..evaluation.results import FORMAT, ZeroShot, ZeroShotStatus, describe_clips, file_hashes, versions
+from ..evaluation.corpora import EMOTION_CORPORA
+from ..evaluation.evaluator import checked_zero_shot, described
+from ..evaluation.results import FORMAT, ZeroShot, describe_clips, file_hashes, versions
 from ..files import Record, held, write_json
-from ..hub.provenance import recordings_of_checkpoint
 from ..plotting import check_matplotlib
-from ..templating import zero_shot_reason
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
@@ -42,12 +40,10 @@ from .results import (
     Refusal,
     Supervised,
     TextMeasures,
-    Times,
 )
 from .settings import CLEAN, GENERALISATION, SUPERVISED, ExperimentSettings
 
 
-logger = logging.get_logger(__name__)
 Embeddings = Callable[[str, str], np.ndarray]  # of a corpus's clips, (clips, width), by corpus and condition
 
 
@@ -73,17 +69,19 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
     """
     if not isinstance(settings, ExperimentSettings):
         settings = read_yaml(settings, ExperimentSettings)
-    with held(settings.output):
-        return _fit(settings)
-
-
-def _fit(settings: ExperimentSettings) -> ExperimentResults:
     started = time.monotonic()
     check_matplotlib()
-    run = _Run(settings)
-    run.check()
-    for checkpoint in run.checkpoints:
-        run.test(checkpoint)
+    with held(settings.output):
+        run = _Run(settings)
+        run.check()
+        for checkpoint in run.checkpoints:
+            run.test(checkpoint)
+        return _written(run, started)
+
+
+def _written(run: "_Run", started: float) -> ExperimentResults:
+    """Return the results, rounded, after their files are written."""
+    settings = run.settings
     order = [corpus.name for corpus in run.corpora]
     content = ExperimentResults(
         format=FORMAT,
@@ -97,7 +95,7 @@ def _fit(settings: ExperimentSettings) -> ExperimentResults:
         supervised=tuple(run.supervised),
         settings=settings.describe(),
         versions=versions(),
-        times=Times(datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic() - started),
+        times={"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - started},
     ).to_json()
     results = ExperimentResults.from_json(content)
     write_json(Path(settings.output) / Record.RESULTS, content)
@@ -128,10 +126,6 @@ class _Run:
     def corpora_of(self, checkpoint: str) -> list[LabelledCorpus]:
         return [each for each in self.corpora if self.settings.encoder_of(each.name) == checkpoint]
 
-    def folder(self, part: str, checkpoint: str) -> Path:
-        """Where `"contexts"` or `"classifier"` of a checkpoint are kept."""
-        return self.output / part / self._subfolder(checkpoint)
-
     def _subfolder(self, checkpoint: str) -> str:
         return self.corpora_of(checkpoint)[0].name if isinstance(self.settings.encoder, dict) else ""
 
@@ -146,9 +140,9 @@ class _Run:
         """Find what would fail later: models, prompts and folders, which is quick, and then the clips."""
         for checkpoint in self.checkpoints:
             _, prompts = self._load(checkpoint)
+            folder, words = self.output / "contexts" / self._subfolder(checkpoint), list(self.words.values())
             for seed in self.settings.seeds:
-                acpt, folder = self.settings.acpt.changed(seed=seed), self.folder("contexts", checkpoint)
-                words = list(self.words.values())
+                acpt = self.settings.acpt.changed(seed=seed)
                 check_contexts(prompts, self.settings.templates, words, acpt, folder / f"seed-{seed}")
         for corpus in self.corpora:
             self.clips[corpus.name] = {
@@ -170,17 +164,11 @@ class _Run:
             doubtful[corpus] |= {clips[number]: each.problem for number, each in problems.items()}
             return embeds
 
-        corpora, described = self.corpora_of(checkpoint), encoder.describe()
-        described["class_name"] = described.pop("class")
+        corpora = self.corpora_of(checkpoint)
         names = [corpus.name for corpus in corpora]
-        self.encoders.append(EncoderSummary(**described, corpora=names, texts=tuple(texts)))
-        known = recordings_of_checkpoint(encoder.model.config, encoder._folder)
+        self.encoders.append(EncoderSummary(**described(encoder), corpora=names, texts=tuple(texts)))
         for corpus in corpora:
-            shared = len(known.intersection(file_hashes(corpus.rows["path"]).values())) if known else 0
-            zero_shot = zero_shot_status(encoder.training_corpora, corpus.name, shared)
-            if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
-                why = zero_shot_reason(zero_shot, encoder.training_corpora, corpus.name)
-                logger.warning(f"{encoder.name} on {corpus.title}: {zero_shot.status}. {why}")
+            zero_shot = checked_zero_shot(encoder, corpus.name, corpus.rows["path"], f"on {corpus.title}")
             self._test_on(corpus, zero_shot, embeddings, weights)
             data = describe_clips(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful[corpus.name])
             about = (corpus.name, corpus.title, corpus.language, corpus.licence, corpus.source)
@@ -192,6 +180,7 @@ class _Run:
         """Return class vectors by method and seed, and measures of texts; save classifier and plot of the first."""
         weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
         texts: list[TextMeasures] = []
+        own = self._subfolder(checkpoint)
         for seed in self.settings.seeds:
             stages = text_stages(
                 prompts,
@@ -199,16 +188,15 @@ class _Run:
                 list(self.words.values()),
                 self.settings.acpt.changed(seed=seed),
                 self.settings.classifier.changed(seed=seed),
-                self.folder("contexts", checkpoint) / f"seed-{seed}",
+                self.output / "contexts" / own / f"seed-{seed}",
             )
             for method in METHODS:
                 weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
             texts += stages.measures.values()
             if seed == self.settings.seeds[0]:
-                path = self.output / contexts_plot(self._subfolder(checkpoint))
-                draw_contexts(stages, [*self.words], encoder.name, path)
+                draw_contexts(stages, [*self.words], encoder.name, self.output / contexts_plot(own))
                 vectors, scale = stages.weights[CLEP_DG.name], self.settings.classifier.scale
-                save_classifier(encoder, vectors, [*self.words], scale, self.folder("classifier", checkpoint))
+                save_classifier(encoder, vectors, [*self.words], scale, self.output / "classifier" / own)
         return weights, texts
 
     def _test_on(
@@ -240,7 +228,7 @@ class _Run:
 
 
 def _speakers(corpora: list[LabelledCorpus]) -> set[str]:
-    """All speakers. Published corpora number theirs, so the same number in two of them is not the same speaker."""
+    """Published corpora number theirs, so the same number in two of them is not the same speaker."""
     return {
         f"{corpus.name}:{speaker}" if corpus.name in EMOTION_CORPORA else speaker
         for corpus in corpora

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 
 from ..evaluation.intervals import Interval, metrics_with_intervals
@@ -70,50 +71,29 @@ def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 class NoFolds(ValueError):
-    """The known speakers make no folds: why, and the classes that are meant."""
-
-    def __init__(self, reason: RefusalReason, classes: Sequence[str] = ()):
-        self.reason, self.classes = reason, tuple(classes)
-        super().__init__(f"{reason}: {list(classes)}" if classes else reason)
+    """The known speakers make no folds; `args` are the reason and the classes that are meant."""
 
 
 def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndarray) -> np.ndarray:
-    """
-    Assign speakers to folds in turn: those with the same classes together, by falling number of clips, then by name.
-
-    There are up to five folds, as many as leave two speakers to each (ours). Nothing is random.
-
-    Returns:
-        `np.ndarray` of shape `(clips,)`: The fold, from 0, that each clip is tested in.
-
-    Raises:
-        NoFolds: if there are fewer than four speakers, or the clips outside of a fold lack a class.
-    """
-    given = np.asarray(labels).tolist()
-    clips = Counter(speakers)
+    """Return the fold, from 0, that each clip is tested in, (clips,): up to five, of two speakers or more (ours)."""
+    given, clips = np.asarray(labels).tolist(), Counter(speakers)
     count = min(MOST_FOLDS, len(clips) // FEWEST_SPEAKERS_A_SIDE)
     if count < 2:
-        raise NoFolds(RefusalReason.FEW_SPEAKERS)
-    spoken: dict[str, set[Any]] = {}
-    for speaker, label in zip(speakers, given, strict=True):
-        spoken.setdefault(speaker, set()).add(label)
-    # Where each speaks few classes, those who speak the same must not end up in one fold.
+        raise NoFolds(RefusalReason.FEW_SPEAKERS, ())
+    spoken = pd.Series(given).groupby(list(speakers)).unique()
+    # Nothing is random. Where each speaks few classes, those who speak the same must not end up in one fold.
     dealt = sorted(clips, key=lambda speaker: (sorted(spoken[speaker]), -clips[speaker], speaker))
     fold_of = {speaker: place % count for place, speaker in enumerate(dealt)}
     folds = np.array([fold_of[speaker] for speaker in speakers])
     for fold in range(count):
         others = {label for label, its in zip(given, folds, strict=True) if its != fold}
         if absent := sorted(set(given) - others):
-            raise NoFolds(RefusalReason.SPOKEN_IN_ONE_FOLD, absent)
+            raise NoFolds(RefusalReason.SPOKEN_IN_ONE_FOLD, tuple(absent))
     return folds
 
 
 def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: Mapping[str, BySeed]) -> dict[str, Any]:
-    """
-    Compare methods on a corpus whose labels are used for scoring only.
-
-    `audio_embeds` is (clips, width); `weights` has a (classes, width) for each method and seed.
-    """
+    """Compare methods on a corpus, whose labels are for scoring only, by its clips' embeddings, (clips, width)."""
     return _compared(corpus, np.ones(len(audio_embeds), bool), _predictions(audio_embeds, weights))
 
 
@@ -134,13 +114,7 @@ def supervised(
     seeds: Sequence[int],
     settings: ClassifierSettings,
 ) -> list[Supervised] | list[Refusal]:
-    """
-    Compare the methods with classifiers of audio inside a corpus, in folds that share no speaker.
-
-    The audio classifier is trained on clean clips of the other folds' speakers. Every clip of a known speaker is
-    tested once, by the classifier of its fold; metrics are those of all these clips together. Returns one result for
-    each acoustic condition in `audio_embeds`, or one refusal if the known speakers make no folds or lack a class.
-    """
+    """Compare methods with classifiers of clean audio of other speakers, for each condition in `audio_embeds`."""
     known = corpus.rows["speaker"].notna().to_numpy()
     speakers, true = corpus.rows["speaker"][known].tolist(), _class_ids(corpus)[known]
     if absent := [name for number, name in enumerate(corpus.classes) if number not in true]:
@@ -148,7 +122,7 @@ def supervised(
     try:
         folds = speaker_folds(speakers, corpus.rows["label"][known].tolist())
     except NoFolds as error:
-        return [Refusal(corpus.name, zero_shot, error.reason, error.classes)]
+        return [Refusal(corpus.name, zero_shot, *error.args)]
     count = int(folds.max()) + 1
     features, labels = torch.from_numpy(audio_embeds[CLEAN][known]), torch.from_numpy(true)
     trained = {

@@ -47,8 +47,8 @@ class Method:
     name: str
     title: str
     meaning: str
-    contexts: Contexts  # of the prompts
-    trained: bool
+    contexts: Contexts = Contexts.BOTH_LOSSES  # of the prompts
+    trained: bool = True
 
     @property
     def is_random(self) -> bool:
@@ -67,7 +67,6 @@ ENSEMBLE = Method(
     "prompt-ensemble",
     "prompt ensemble over the contexts",
     "Of each class, the mean embedding of its joint prompts over the contexts of CLEP-DG.",
-    contexts=Contexts.BOTH_LOSSES,
     trained=False,
 )
 CONTEXT_FREE = Method(
@@ -76,43 +75,33 @@ CONTEXT_FREE = Method(
     "CLEP-DG without ACPT, its second stage: trained on the content prompts, each as many times as there would be "
     "contexts, so that the steps are as many.",
     contexts=Contexts.NONE,
-    trained=True,
 )
 RANDOM_CONTEXTS = Method(
     "untrained-contexts",
     "classifier on untrained contexts",
     "Trained on the joint prompts with the random contexts that fitting starts from.",
     contexts=Contexts.UNTRAINED,
-    trained=True,
 )
 WITHOUT_STYLE = Method(
     "without-style-loss",
     "CLEP-DG without style loss",
     "Trained on the joint prompts with contexts that were fitted by the content loss alone.",
     contexts=Contexts.CONTENT_LOSS_ONLY,
-    trained=True,
 )
 WITHOUT_CONTENT = Method(
     "without-content-loss",
     "CLEP-DG without content loss",
     "Trained on the joint prompts with contexts that were fitted by the style loss alone.",
     contexts=Contexts.STYLE_LOSS_ONLY,
-    trained=True,
 )
-CLEP_DG = Method(
-    "clep-dg",
-    "CLEP-DG",
-    "Trained on the joint prompts with contexts that were fitted by both losses.",
-    contexts=Contexts.BOTH_LOSSES,
-    trained=True,
-)
+CLEP_DG = Method("clep-dg", "CLEP-DG", "Trained on the joint prompts with contexts that were fitted by both losses.")
 METHODS = (ZERO_SHOT, ENSEMBLE, CONTEXT_FREE, RANDOM_CONTEXTS, WITHOUT_STYLE, WITHOUT_CONTENT, CLEP_DG)
 """CLEP-DG with its baselines and ablations, in the order of tables."""
 
 
 @dataclass(frozen=True, eq=False)
 class TextStages:
-    """What stages 2 and 3 yield with one seed: embeddings of the classes, and by method class vectors and measures."""
+    """What stages 2 and 3 yield with one seed."""
 
     content: torch.Tensor  # without a context, (N, width)
     joint: dict[Contexts, torch.Tensor]  # (K, N, width)
@@ -136,30 +125,23 @@ def text_stages(
     classifier: ClassifierSettings,
     folder: str | Path,
 ) -> TextStages:
-    """
-    Run stages 2 and 3 for every method: fit contexts, train classifiers on embeddings of texts, measure both.
-
-    `folder` keeps the fitted contexts, so that an interrupted fit goes on; `words` are the classes in templates.
-    """
+    """Run stages 2 and 3 for every method: fit contexts, train on texts, measure; `folder` keeps fitted contexts."""
     content = content_features(encoder, templates, words).cpu()
     joint = {Contexts.NONE: content.expand(acpt.num_contexts, -1, -1)}
     measured: dict[Contexts, dict[str, Any]] = {
         Contexts.NONE: dict.fromkeys(("similarity", "emotions_kept", "contexts_sha256"))
     }
-    for kind in dict.fromkeys(method.contexts for method in METHODS):
-        if kind == Contexts.NONE:
-            continue
-        sha256 = None
-        if kind == Contexts.UNTRAINED:
-            bank = untrained_bank(encoder, templates, acpt)
+    for kind in (Contexts.UNTRAINED, *FITTED):
+        own = Path(folder) / kind
+        if kind in FITTED:
+            bank = fit_contexts(encoder, templates, words, acpt.changed(**FITTED[kind]), own)
         else:
-            bank = fit_contexts(encoder, templates, words, acpt.changed(**FITTED[kind]), Path(folder) / kind)
-            sha256 = file_sha256(Path(folder) / kind / CONTEXTS_FILE)
+            bank = untrained_bank(encoder, templates, acpt)
         joint[kind] = joint_features(encoder, bank, words).cpu()
         measured[kind] = {
             "similarity": prompt_similarity(_in_contexts(encoder, bank, [templates.context])[:, 0]),
             "emotions_kept": texts_right(joint[kind], content),
-            "contexts_sha256": sha256,
+            "contexts_sha256": file_sha256(own / CONTEXTS_FILE) if kind in FITTED else None,
         }
     weights, measures = {}, {}
     for method in METHODS:

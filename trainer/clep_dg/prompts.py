@@ -107,14 +107,10 @@ class PromptTokens(NamedTuple):
 
 class PromptEncoder:
     """
-    Embed prompts with a dual encoder's text tower and projection.
+    Embed prompts with a dual encoder's text tower and projection; vectors for `<ctx>` replace token embeddings.
 
-    Vectors for the `<ctx>` slots take the place of token embeddings; the tower adds positions and norms to them as to
-    others. The tower is not copied; [`~PromptEncoder.frozen`] keeps it unchanged.
-
-    Args:
-        model: A [`SmoothCLAPModel`] or transformers' [`ClapModel`], in evaluation mode whenever this encoder is called.
-        tokenizer: The model's, `processor.tokenizer`. A copy of it learns the slot.
+    `model` is a [`SmoothCLAPModel`] or transformers' [`ClapModel`] in evaluation mode, which is not copied; `tokenizer`
+    is its own, of which a copy learns the slot.
     """
 
     def __init__(self, model: Any, tokenizer: Any):
@@ -127,19 +123,10 @@ class PromptEncoder:
     @property
     def token_width(self) -> int:
         """D, the width of token embeddings and of a context's vectors."""
-        return self._token_embeddings.embedding_dim
-
-    @property
-    def _token_embeddings(self) -> Any:
-        return self.model.text_model.get_input_embeddings()
+        return int(self.model.text_model.get_input_embeddings().embedding_dim)
 
     def tokenize(self, prompts: Sequence[str], context_length: int = 1) -> PromptTokens:
-        """
-        Turn prompts into tokens, once for many calls of [`~PromptEncoder.embed`]; a `<ctx>` becomes `context_length`.
-
-        They are padded on the right whatever the tokenizer does, because RoBERTa counts positions from the left when it
-        gets vectors. A prompt with more tokens than the text tower has positions is a `ValueError`.
-        """
+        """Turn prompts into tokens, `context_length` for a `<ctx>`; too long a prompt is a `ValueError`."""
         rows = self.tokenizer([prompt.replace(SLOT, SLOT * context_length) for prompt in prompts])["input_ids"]
         length = max(map(len, rows))
         if length > (limit := longest_text(self.model.config.text_config)):
@@ -149,21 +136,18 @@ class PromptEncoder:
                 "`context_length` if it has a context."
             )
         padding = self.tokenizer.pad_token_id
+        # On the right, whatever the tokenizer does: RoBERTa counts positions from the left when it gets vectors.
         ids = torch.tensor([[*row, *[padding] * (length - len(row))] for row in rows])
         mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
         return PromptTokens(ids.to(self.model.device), mask.to(self.model.device))
 
     def embed(self, tokens: PromptTokens, contexts: torch.Tensor | None = None) -> torch.Tensor:
-        """
-        Embed prompts, (prompts, width), at unit length in float32, with gradients for `contexts`.
-
-        `contexts`, (prompts, context_length, token_width), are the vectors for the slots of each prompt. It is a
-        `ValueError` if they do not fill the slots, or the model is in training mode.
-        """
+        """Embed prompts, (prompts, width), at unit length; `contexts`, (prompts, length, width), fill their slots."""
         if self.model.training:
             raise ValueError("The model is in training mode, where dropout makes embeddings random; call `eval()`.")
         slots = tokens.ids == self.slot_id  # (prompts, tokens)
-        embeds = self._token_embeddings(tokens.ids.masked_fill(slots, 0))  # (prompts, tokens, token_width)
+        token_embeddings = self.model.text_model.get_input_embeddings()
+        embeds = token_embeddings(tokens.ids.masked_fill(slots, 0))  # (prompts, tokens, token_width)
         if contexts is None:
             contexts = embeds.new_zeros(len(embeds), 0, self.token_width)
         per_prompt = slots.sum(dim=1)
@@ -193,15 +177,7 @@ class PromptEncoder:
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """
-        Two SHA-256 of what decides an embedding, wherever the model was loaded from.
-
-        `encoder` covers the weights and configuration of the text tower and its projection, `tokenizer` the vocabulary
-        and the tokens of a few texts. A tower in another precision is another encoder.
-        """
-        return {"encoder": self._encoder_fingerprint(), "tokenizer": self._tokenizer_fingerprint()}
-
-    def _encoder_fingerprint(self) -> str:
+        """SHA-256 of weights and configuration of text tower and projection, and of the tokenizer as it works."""
         # What differs from the defaults: a later version of transformers may have more fields.
         config = self.model.config.text_config.to_diff_dict()
         kept = {
@@ -214,12 +190,9 @@ class PromptEncoder:
             for name, tensor in sorted(getattr(self.model, part).state_dict().items()):
                 digest.update(f"{part}.{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
                 digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        return digest.hexdigest()
-
-    def _tokenizer_fingerprint(self) -> str:
-        # Its files would differ between versions that split texts alike.
-        probed = self.tokenizer(list(PROBES))["input_ids"]
-        return hashlib.sha256(_json([self.tokenizer.get_vocab(), probed]).encode()).hexdigest()
+        # The tokenizer's files would differ between versions that split texts alike.
+        probed = _json([self.tokenizer.get_vocab(), self.tokenizer(list(PROBES))["input_ids"]])
+        return {"encoder": digest.hexdigest(), "tokenizer": hashlib.sha256(probed.encode()).hexdigest()}
 
 
 def _json(value: Any) -> str:

@@ -1,6 +1,6 @@
 """The report of an experiment with CLEP-DG: Markdown, and plots as PNG."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,10 +15,10 @@ from .results import (
     AUDIO_OF_OTHERS,
     AUDIO_OF_SPEAKERS,
     AUDIO_TITLES,
+    METRICS,
     EncoderSummary,
     ExperimentResults,
-    Generalisation,
-    Supervised,
+    Tested,
 )
 
 
@@ -31,8 +31,6 @@ MAPPED = {
 BY_CONDITION = (ZERO_SHOT.name, CONTEXT_FREE.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
 """The methods that are shown under each acoustic condition."""
 
-Tested = Sequence[Generalisation] | Sequence[Supervised]
-
 
 def write_report(results: ExperimentResults, folder: str | Path, plots: bool = True) -> Path:
     """Write `report.md` and the plots of the acoustic conditions. Equal results give equal files."""
@@ -40,6 +38,7 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
     if plots:
         for each in conditions:
             draw_conditions(results, each["corpus"], Path(folder) / each["plot"])
+    clean, folds = results.clean_generalisation, results.clean_supervised
     supervised = [AUDIO_OF_SPEAKERS, *(method.name for method in results.methods)]
     path = Path(folder) / Record.REPORT
     text = render(
@@ -48,9 +47,9 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
         data={corpus.name: corpus.data for corpus in results.corpora},
         synthetic=[results.titles[name] for name in results.synthetic],
         audio_of_others=AUDIO_TITLES[AUDIO_OF_OTHERS],
-        audio_methods=[title for name, title in AUDIO_TITLES.items() if name in _compared(results)],
-        generalisation=_tables(results, results.clean_generalisation, None),
-        supervised=_tables(results, results.clean_supervised, supervised),
+        audio_methods=[title for name, title in AUDIO_TITLES.items() if name in _compared([*clean, *folds])],
+        generalisation=_tables(results, clean, _compared(clean)),
+        supervised=_tables(results, folds, supervised),
         conditions=conditions,
         condition_notes=_notes(results, results.generalisation, BY_CONDITION),
         texts=[_texts(results, encoder) for encoder in results.encoders],
@@ -61,28 +60,24 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
 
 def generalisation_table(results: ExperimentResults) -> str:
     """Return a Markdown table of the UAR: one row a method, one column a target corpus."""
-    return _by_corpus(results, results.clean_generalisation, None, "uar")
+    return _by_corpus(results, results.clean_generalisation, _compared(results.clean_generalisation), "uar")
 
 
-def _compared(results: ExperimentResults) -> set[str]:
-    tested = (*results.clean_generalisation, *results.clean_supervised)
-    return {each.method for entry in tested for each in entry.methods}
+def _compared(tested: Sequence[Tested]) -> list[str]:
+    return list(dict.fromkeys(each.method for entry in tested for each in entry.methods))
 
 
-def _tables(results: ExperimentResults, tested: Tested, methods: Sequence[str] | None) -> dict[str, str]:
-    if not tested:
-        return {}
-    tables = {metric: _by_corpus(results, tested, methods, metric) for metric in ("uar", "accuracy")}
+def _tables(results: ExperimentResults, tested: Sequence[Tested], methods: Sequence[str]) -> dict[str, str]:
+    tables = {metric: _by_corpus(results, tested, methods, metric) for metric in METRICS} if tested else {}
     return tables | {"notes": _notes(results, tested)}
 
 
-def _by_corpus(results: ExperimentResults, tested: Tested, methods: Sequence[str] | None, metric: str) -> str:
-    names = [each.method for each in tested[0].methods] if methods is None else methods
-    rows = [[results.method_titles[name], *(_cell(results, each, name, metric) for each in tested)] for name in names]
+def _by_corpus(results: ExperimentResults, tested: Sequence[Tested], methods: Sequence[str], metric: str) -> str:
+    rows = [[results.method_titles[name], *(_cell(results, each, name, metric) for each in tested)] for name in methods]
     return table(["method", *(results.titles[each.corpus] for each in tested)], rows)
 
 
-def _cell(results: ExperimentResults, tested: Generalisation | Supervised, method: str, metric: str) -> str:
+def _cell(results: ExperimentResults, tested: Tested, method: str, metric: str) -> str:
     """A metric with its spread, a word unless UAR is above chance, and the mark of the zero-shot status."""
     found = tested.of_method(method).metrics[metric]
     place = found.against(results.chance)
@@ -94,11 +89,8 @@ def _mean(mean: float | None, sd: float | None) -> str:
     return number(mean) if sd is None else f"{number(mean)} ± {number(sd)}"
 
 
-def _notes(
-    results: ExperimentResults, tested: Iterable[Generalisation | Supervised], methods: Sequence[str] = ()
-) -> str:
+def _notes(results: ExperimentResults, tested: Sequence[Tested], methods: Sequence[str] = ()) -> str:
     """What the marks and the words in a table of some methods, or of all, mean."""
-    tested = list(tested)
     shown = [each for entry in tested for each in entry.methods if not methods or each.method in methods]
     noted = {results.titles[each.corpus]: (each.zero_shot.status, results.why(each)) for each in tested}
     places = {each.uar.against(results.chance) for each in shown}
@@ -148,11 +140,7 @@ def conditions_plot(corpus: str) -> str:
 
 
 def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: str | Path) -> None:
-    """
-    Draw prompts without contexts as large marks and joint prompts as small ones, for each kind of contexts.
-
-    The plane is that of the first two principal components of all of them. `title` names the encoder.
-    """
+    """Draw prompts without contexts as large marks and joint ones as small, on their first two principal axes."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     joint = torch.stack([stages.joint[method.contexts] for method in MAPPED]).double()  # (kinds, K, N, width)
     content = stages.content.double()  # (N, width)
@@ -171,8 +159,8 @@ def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: 
             for label, name in enumerate(classes):
                 look = {"color": COLOURS[label % len(COLOURS)], "marker": MARKERS[label % len(MARKERS)]}
                 axes_of.scatter(*places[:, label].T, s=22, alpha=0.7, linewidths=0, **look)
-                axes_of.scatter(*large[label].numpy(), s=150, edgecolors="black", linewidths=0.9, zorder=3, **look,
-                                label=wrapped(name, NAME_WIDTH))  # fmt: skip
+                look |= {"edgecolors": "black", "label": wrapped(name, NAME_WIDTH)}
+                axes_of.scatter(*large[label].numpy(), s=150, linewidths=0.9, zorder=3, **look)
             found = stages.measures[method.name]
             similar = "" if found.similarity is None else f"mean |cosine| of contexts {found.similarity:.2f}, "
             axes_of.set_title(f"{MAPPED[method]}\n{similar}classes kept {found.emotions_kept:.0%}", fontsize=10)

@@ -80,9 +80,12 @@ class Refusal:
     classes: tuple[str, ...] = ()
 
 
-class _Comparison:
+class Tested:
     """All methods on one corpus under one condition."""
 
+    corpus: str
+    zero_shot: ZeroShot
+    condition: str
     methods: tuple[MethodResult, ...]
 
     def of_method(self, name: str) -> MethodResult:
@@ -91,7 +94,7 @@ class _Comparison:
 
 
 @dataclass(frozen=True)
-class Generalisation(_Comparison):
+class Generalisation(Tested):
     """Leave one corpus out. `speakers_in_others` counts its speakers that the other corpora have, too."""
 
     corpus: str
@@ -105,7 +108,7 @@ class Generalisation(_Comparison):
 
 
 @dataclass(frozen=True)
-class Supervised(_Comparison):
+class Supervised(Tested):
     """Speaker-disjoint folds inside a corpus. `left_out` counts the clips of unknown speakers."""
 
     corpus: str
@@ -152,11 +155,7 @@ class CorpusSummary:
 
 @dataclass(frozen=True)
 class TextMeasures:
-    """
-    What one method with one seed makes of texts; see [`~smoothclap_trainer.clep_dg.methods.text_stages`].
-
-    `similarity` and `emotions_kept` are `None` without contexts, `contexts_sha256` without fitted ones.
-    """
+    """What one method with one seed makes of texts; `None` is what contexts or fitted ones are needed for."""
 
     seed: int
     method: str
@@ -175,40 +174,21 @@ class EncoderSummary(EvaluatedModel):
 
 
 @dataclass(frozen=True)
-class Times:
-    """When the experiment finished, and how many seconds it took."""
-
-    finished: str
-    seconds: float
-
-
-@dataclass(frozen=True)
 class ExperimentResults:
-    """
-    The results with all that they depend on. Only `times` differs between equal runs.
-
-    Args:
-        classes (`dict[str, str]`): Class to its word in prompts.
-        chance (`float`): The UAR of guessing.
-        methods, conditions, corpora, encoders (`tuple`): What was compared.
-        generalisation (`tuple[Generalisation, ...]`): One for each corpus and condition; empty if not asked for.
-        supervised (`tuple[Supervised | Refusal, ...]`): The same of the supervised protocol.
-        settings (`dict[str, Any]`): The experiment's settings without the output folder, as plain JSON.
-        versions (`dict[str, str]`): Package to version.
-    """
+    """The results with all that they depend on. Only `times` differs between equal runs."""
 
     format: int
-    classes: dict[str, str]
-    chance: float
+    classes: dict[str, str]  # to the words in prompts
+    chance: float  # the UAR of guessing
     methods: tuple[MethodSummary, ...]
     conditions: tuple[ConditionSummary, ...]
     corpora: tuple[CorpusSummary, ...]
     encoders: tuple[EncoderSummary, ...]
-    generalisation: tuple[Generalisation, ...]
+    generalisation: tuple[Generalisation, ...]  # one for each corpus and condition; empty if not asked for
     supervised: tuple[Supervised | Refusal, ...]
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # without the output folder
     versions: dict[str, str]
-    times: Times
+    times: dict[str, Any]
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "ExperimentResults":
@@ -218,11 +198,6 @@ class ExperimentResults:
     def to_json(self) -> dict[str, Any]:
         """Return plain dictionaries and lists, with floats rounded to 6 decimals."""
         return dict(ready_for_json(_adapter().dump_python(self, by_alias=True)))
-
-    @property
-    def seeds(self) -> list[int]:
-        """Seeds of contexts and classifiers; saved classifiers are of the first."""
-        return list(self.settings["seeds"])
 
     @property
     def titles(self) -> dict[str, str]:
@@ -254,7 +229,7 @@ class ExperimentResults:
         """Supervised results of clips as recorded."""
         return [each for each in self.supervised if isinstance(each, Supervised) and each.condition == CLEAN]
 
-    def why(self, tested: Generalisation | Supervised) -> str:
+    def why(self, tested: Tested) -> str:
         """Say why a result has its zero-shot status."""
         recorded = next(each.training_corpora for each in self.encoders if tested.corpus in each.corpora)
         return zero_shot_reason(tested.zero_shot, recorded, tested.corpus)

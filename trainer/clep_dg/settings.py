@@ -7,17 +7,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ..config import (
-    UNIQUE,
-    FileName,
-    Seed,
-    Settings,
-    SettingsError,
-    Several,
-    Text,
-    did_you_mean,
-    one_of,
-)
+from ..config import UNIQUE, FileName, Seed, Settings, SettingsError, Several, Text, did_you_mean, one_of
 from ..data.acoustic_conditions import CONDITIONS
 from ..evaluation.corpora import EMOTION_CORPORA
 from ..evaluation.labelled_clips import ManifestClips
@@ -82,9 +72,9 @@ class CorpusSettings(ManifestClips):
             cure = did_you_mean(self.name, EMOTION_CORPORA) or f"known are {list(EMOTION_CORPORA)}"
             yield "name", f"is {self.name!r}, which is not a known corpus; {cure}; others need a `manifest`"
             return
-        own = [name for name in type(self).model_fields if name not in ("name", "data_root", "protocol")]
-        for name in own:
-            if getattr(self, name) != type(self).model_fields[name].get_default(call_default_factory=True):
+        for name, field in type(self).model_fields.items():
+            is_default = getattr(self, name) == field.get_default(call_default_factory=True)
+            if name not in ("name", "data_root", "protocol") and not is_default:
                 yield name, f"is for manifests; that of {self.name!r} is known: leave it out"
         names = [protocol.name for protocol in PROTOCOLS.values() if protocol.corpus == self.name]
         if self.protocol is None and len(names) > 1:
@@ -94,11 +84,9 @@ class CorpusSettings(ManifestClips):
 
 
 def _templates(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in TEMPLATES:
-            raise ValueError(f"must be one of {list(TEMPLATES)} or a mapping, not {value!r}")
-        return TEMPLATES[value]
-    return value
+    if isinstance(value, str) and value not in TEMPLATES:
+        raise ValueError(f"must be one of {list(TEMPLATES)} or a mapping, not {value!r}")
+    return TEMPLATES[value] if isinstance(value, str) else value
 
 
 def _seeds(value: Any) -> Any:
@@ -169,11 +157,7 @@ class ExperimentSettings(Settings):
         return self.encoder if isinstance(self.encoder, str) else self.encoder[corpus]
 
     def called(self, classes: Collection[str]) -> dict[str, str]:
-        """
-        Return what templates call each of all classes: its word in `words`, or else its name.
-
-        It is a `ValueError` if `words` has another class, or calls one like another, or by another's own name.
-        """
+        """Return what templates call each class, by `words` or its name; a `ValueError` if two have one name."""
         if strange := [name for name in self.words if name not in classes]:
             raise ValueError(f"`words` has {strange}, but the classes that all corpora have are {list(classes)}.")
         called = {name: self.words.get(name, name) for name in classes}

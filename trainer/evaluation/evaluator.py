@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from .results import (
     PromptSensitivity,
     PromptVariant,
     TaskResults,
+    ZeroShot,
     ZeroShotStatus,
     describe_clips,
     file_hashes,
@@ -140,14 +141,13 @@ def _evaluate(
     texts = sorted({text for task in tasks for prompt in task.protocol.prompts() for text in prompt.texts})
     paths = [path for task in tasks for path in task.rows["path"]]
     clips = [clip for task in tasks for clip in clips_of(task.rows)]
-    described, judged, answers, seconds = [], [], {}, {}
+    evaluated, judged, answers, seconds = [], [], {}, {}
     doubtful: dict[Source, str] = {}
     named: dict[str, None] = {}
     for name, load in models:
         started = time.monotonic()
         encoder = load()
-        facts = encoder.describe()
-        described.append(EvaluatedModel(class_name=facts.pop("class"), **facts))
+        evaluated.append(EvaluatedModel(**described(encoder)))
         text_embeds = dict(zip(texts, encoder.encode_text(texts), strict=True))
         problems: dict[int, ClipError] = {}
         audio_embeds = encoder.encode_audio(clips, settings["batch_size"], num_workers=num_workers, problems=problems)
@@ -164,7 +164,7 @@ def _evaluate(
         logger.warning(f"doubtful clips are included: {listed(sorted(named))}")
     hashes = file_hashes(paths, num_workers)
     return EvaluationResults(
-        models=tuple(described),
+        models=tuple(evaluated),
         tasks=tuple(
             TaskResults(
                 task.protocol,
@@ -179,6 +179,23 @@ def _evaluate(
         times={"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": seconds},
         answers=answers,
     )
+
+
+def described(encoder: SmoothCLAPEncoder) -> dict[str, Any]:
+    """Return the fields of an [`EvaluatedModel`]."""
+    facts = encoder.describe()
+    return {"class_name": facts.pop("class")} | facts
+
+
+def checked_zero_shot(encoder: SmoothCLAPEncoder, corpus: str, paths: Iterable[str], where: str) -> ZeroShot:
+    """Return the status of results on these clips of a corpus; a warning unless they are zero-shot."""
+    known = recordings_of_checkpoint(encoder.model.config, encoder._folder)
+    shared = len(known.intersection(file_hashes(paths).values())) if known else 0
+    zero_shot = zero_shot_status(encoder.training_corpora, corpus, shared)
+    if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
+        why = zero_shot_reason(zero_shot, encoder.training_corpora, corpus)
+        logger.warning(f"{encoder.name} {where}: {zero_shot.status}. {why}")
+    return zero_shot
 
 
 def answer(task: Task, logit_scale: float, audio_embeds: np.ndarray, text_embeds: Mapping[str, np.ndarray]) -> Answers:
@@ -219,15 +236,9 @@ def judge(
         seed,
         grouped_by=protocol.grouped_by or "session",
     )
-    known = recordings_of_checkpoint(encoder.model.config, encoder._folder)
-    shared = len(known.intersection(file_hashes(task.rows["path"]).values())) if known else 0
-    zero_shot = zero_shot_status(encoder.training_corpora, protocol.corpus, shared)
-    if zero_shot.status != ZeroShotStatus.ZERO_SHOT:
-        why = zero_shot_reason(zero_shot, encoder.training_corpora, protocol.corpus)
-        logger.warning(f"{encoder.name} in {protocol.title}: {zero_shot.status}. {why}")
     return ModelResult(
         model=encoder.name,
-        zero_shot=zero_shot,
+        zero_shot=checked_zero_shot(encoder, protocol.corpus, task.rows["path"], f"in {protocol.title}"),
         metrics=found.metrics,
         per_class_recall=dict(zip(classes, found.per_class_recall, strict=True)),
         confusion=found.confusion,
