@@ -57,8 +57,7 @@ def prepare(
     Make everything that batches are made of. Every process of a run must call this.
 
     `splits` are rows named `train`, `validation` and `test`, or what loads them, which only the first process calls.
-    By default captions are those of the rows if all training rows have one and functionals are missing. The folder
-    `work` is made in `output_dir`.
+    By default captions are those of the rows if all training rows have one and functionals are missing.
     """
     if processor is None:
         raise ValueError("There is no processor to make batches with: pass `processing_class`, or a `data_collator`.")
@@ -114,11 +113,7 @@ def _load_clips(
     settings: DataSettings,
     arguments: SmoothCLAPTrainingArguments,
 ) -> DatasetDict:
-    """
-    Check all clips, and compute the functionals that captions and targets need.
-
-    The first process does it; the others read what it kept in `output_dir/work`, with the reports of skipped clips.
-    """
+    """Check all clips and compute functionals in the first process; others read what it kept in `output_dir/work`."""
     work = Path(str(arguments.output_dir)) / "work"
     with arguments.main_process_first(local=False, desc="preparing the clips"):
         if arguments.process_index == 0:

@@ -81,22 +81,11 @@ def apply_condition(
     condition: Condition, clip: np.ndarray, sampling_rate: int, clip_id: str, seed: int = 0
 ) -> np.ndarray:
     """
-    Apply a condition to a clip.
+    Apply a condition, one of [`CONDITIONS`] or your own, to a clip, `(samples,)`: float32 mono; return a new one.
 
-    Args:
-        condition ([`Condition`]): One of [`CONDITIONS`], or your own.
-        clip (`np.ndarray` of shape `(samples,)`): float32 mono waveform. Samples beyond full scale are not clipped.
-        sampling_rate (`int`): Its rate in Hz, at least 8000.
-        clip_id (`str`): Another id gives other noise. At every SNR a clip gets the same noise, only louder.
-        seed (`int`, defaults to 0): Another seed gives other noise.
-
-    Returns:
-        `np.ndarray` of shape `(samples,)`: float32; a new array, at the same rate.
-
-    Raises:
-        ValueError: The clip is not a float32 mono waveform, shorter than 60 ms, not finite, or silent (all samples
-            equal), or its rate is too low.
-        ImportError: The extra `acoustics` is needed and not installed.
+    The rate in Hz is at least 8000. Another id or seed gives other noise; at every SNR a clip gets the same noise, only
+    louder. Samples beyond full scale are not clipped. It is a `ValueError` if the clip is shorter than 60 ms, not
+    finite or silent (all samples equal), and an `ImportError` if the extra `acoustics` is needed and not installed.
     """
     _check(clip, sampling_rate, clip_id)
     if condition.effect is None:
@@ -119,12 +108,7 @@ def degrade(
     Files that are there are used again: a name is made from all that the samples depend on. Files are mono WAV at the
     clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale. Clips that are silent (all
     samples equal) or shorter than 60 ms, as some of published corpora are, keep their path, with a warning. So do all
-    rows under a condition without an effect.
-
-    Raises:
-        ValueError: There is no column `id` or `path`, or clips cannot be read, are empty or not finite, or have too low
-            a rate; the error lists them.
-        ImportError: The extra `acoustics` is not installed.
+    rows under a condition without an effect. A `ValueError` lists clips that cannot be degraded.
     """
     if absent := [name for name in ("id", "path") if name not in rows.columns]:
         raise ValueError(f"The rows lack the columns {absent}; they have {list(rows.columns)}.")
@@ -202,12 +186,7 @@ def _degraded_file(
 
 @dataclass(frozen=True)
 class Augmentation:
-    """
-    Acoustic conditions for training clips (this project's choice).
-
-    In every epoch a clip gets one of `conditions`, names of [`CONDITIONS`], each equally likely, and new noise. What is
-    drawn depends only on `seed`, the clip's id and the epoch, not on the crop.
-    """
+    """Acoustic conditions for training clips (ours): in every epoch one by chance, by seed, clip and epoch alone."""
 
     conditions: tuple[str, ...]
     seed: int = 0
@@ -221,11 +200,7 @@ class Augmentation:
             raise ValueError(f"The acoustic conditions {repeated} are repeated; name each once.")
 
     def apply(self, crop: np.ndarray, sampling_rate: int, row_id: str, epoch: int) -> np.ndarray:
-        """
-        Apply the condition that a clip gets in an epoch to its crop, relative to the crop's own level.
-
-        A crop that is silent, as a pause of a good clip may be, or shorter than 60 ms stays as it is.
-        """
+        """Apply the condition that a clip gets in an epoch to its crop; a silent or very short one stays as it is."""
         if _cannot_be_degraded(crop, sampling_rate):
             return crop
         digest = blake2b(f"{self.seed}/{epoch}/{row_id}".encode(), digest_size=16).digest()

@@ -67,16 +67,11 @@ class Noise:
 
 @dataclass(frozen=True)
 class Room:
-    """
-    An empty room with six equal walls; `size_m` is length, width and height, `distance_m` that from the mouth.
+    """An empty room with six equal walls; direct sound keeps its place in time, and the root mean square stays."""
 
-    The reverberation time sets the walls' absorption by Sabine's formula, which is exact to 10 % in rooms that are not
-    very long or flat. Direct sound keeps its place in time. A constant offset is removed; the root mean square stays.
-    """
-
-    size_m: tuple[float, float, float]
-    rt60_s: float
-    distance_m: float
+    size_m: tuple[float, float, float]  # length, width and height
+    rt60_s: float  # sets absorption by Sabine's formula, exact to 10 % in rooms that are not very long or flat
+    distance_m: float  # from the mouth
 
     def __post_init__(self) -> None:
         length, width, height = self.size_m
@@ -128,11 +123,7 @@ def _impulse_response(room: Room, sampling_rate: int) -> tuple[np.ndarray, int]:
 
 @dataclass(frozen=True)
 class Telephone:
-    """
-    A fixed-line call: 8 kHz, a band at whose edges the level is down by 6 dB, and mu-law (ITU-T G.711).
-
-    A voice whose peak is below about -85 dB full scale becomes zeros.
-    """
+    """A fixed-line call: 8 kHz, a band with -6 dB at its edges, and mu-law (ITU-T G.711); zeros below -85 dB."""
 
     low_hz: float = 300.0
     high_hz: float = 3400.0
@@ -154,11 +145,7 @@ class Telephone:
 
 @dataclass(frozen=True)
 class Codec:
-    """
-    Opus at 16 kHz, as internet calls use it; `bitrate_kbps` is an average.
-
-    Of a voice whose peak is below about -90 dB full scale, only the codec's own noise is left.
-    """
+    """Opus at 16 kHz and an average bitrate, as internet calls use it; below -90 dB only its own noise is left."""
 
     bitrate_kbps: float = 6.0
 

@@ -81,11 +81,7 @@ def attribute_table(
     processor: SmoothCLAPProcessor,
     queries: tuple[AttributeQuery, ...] = ATTRIBUTE_QUERIES,
 ) -> pd.DataFrame:
-    """
-    Compute the AUC of each query in each corpus, with its interval and the numbers of positives and negatives.
-
-    `rows` has clips with `corpus` and the functionals that the queries name; `audio_embeds` is (clips, width).
-    """
+    """Compute the AUC of each query in each corpus; `rows` have `corpus` and the functionals that queries name."""
     if len(rows) != len(audio_embeds):
         raise ValueError(f"There are {len(rows)} rows but {len(audio_embeds)} embeddings; they must correspond.")
     texts = [text for query in queries for text in (query.high, query.low)]
@@ -97,19 +93,8 @@ def attribute_table(
             values, its_scores = members[query.column].to_numpy(), scores[members.index]
             top, bottom = thirds(values)
             positives, negatives = its_scores[top], its_scores[bottom]
-            interval = bootstrap_interval(positives, negatives)
-            table.append(
-                {
-                    "attribute": query.attribute,
-                    "language": query.language,
-                    "high": query.high,
-                    "low": query.low,
-                    "corpus": corpus,
-                    "positives": len(positives),
-                    "negatives": len(negatives),
-                    "auc": auc(positives, negatives),
-                    "interval_low": interval[0],
-                    "interval_high": interval[1],
-                }
-            )
-    return pd.DataFrame(table)
+            found = (auc(positives, negatives), *bootstrap_interval(positives, negatives))
+            asked = (query.attribute, query.language, query.high, query.low)
+            table.append((*asked, corpus, len(positives), len(negatives), *found))
+    columns = ["attribute", "language", "high", "low", "corpus", "positives", "negatives", "auc"]
+    return pd.DataFrame(table, columns=[*columns, "interval_low", "interval_high"])

@@ -19,19 +19,11 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class FileNames:
-    """
-    Audio files whose names hold label and speaker, in any folders.
+    """Audio files whose names hold label and speaker, in any folders."""
 
-    Args:
-        pattern (`str`): Regular expression of a file's name without `.wav`, in any case, with the groups `label` and
-            `speaker`. A clip in which another named group matches is left out; the group's name is the reason.
-        labels (`tuple[str, ...]`): All labels that occur.
-        speakers (`tuple[str, ...]`): All speakers; each must have a clip, or the corpus is incomplete.
-    """
-
-    pattern: str
-    labels: tuple[str, ...]
-    speakers: tuple[str, ...]
+    pattern: str  # of names without `.wav`: the groups `label` and `speaker`; another is a reason to leave a clip out
+    labels: tuple[str, ...]  # all that occur
+    speakers: tuple[str, ...]  # each must have a clip, or the corpus is incomplete
 
     def read(self, root: Path) -> pd.DataFrame:
         """Read all clips below a folder, without hidden files."""
@@ -52,29 +44,20 @@ class FileNames:
         if not rows:
             others = f" ({counts(left_out)})" if left_out else ""
             raise ValueError(f"no .wav file is named as expected{others}")
-        absent = sorted(set(self.speakers) - {row[3] for row in rows})
-        if absent:
+        if absent := sorted(set(self.speakers) - {row[3] for row in rows}):
             raise ValueError(f"of {len(self.speakers)} speakers, these have no clip: {listed(absent)}")
         return _checked(rows, self.labels, left_out)
 
 
 @dataclass(frozen=True)
 class EmoEvaluations:
-    """
-    IEMOCAP's evaluation files: lines of a time, an utterance, its label and ratings; the audio in a folder a dialogue.
-
-    The folders of the sessions become the groups, and none may be missing.
-    """
+    """IEMOCAP's evaluation files: lines of a time, an utterance, its label and ratings; the audio in a folder each."""
 
     labels: tuple[str, ...]
-    sessions: tuple[str, ...]
+    sessions: tuple[str, ...]  # folders, which become the groups; none may be missing
 
     def read(self, root: Path) -> pd.DataFrame:
-        """
-        Read all utterances; the sessions may be in one folder of the root.
-
-        `Ses01F_impro01_M003` is spoken by `Ses01M`: the first F is the person who wears the motion capture markers.
-        """
+        """Read all utterances; the sessions may be in one folder of the root."""
         base = _base(root, self.sessions)
         rows = []
         for session in self.sessions:
@@ -86,6 +69,7 @@ class EmoEvaluations:
                 raise ValueError(f"{session}/dialog/EmoEvaluation/Ses*.txt is missing or has no labels")
             for utterance, label in labelled:
                 dialogue, _, turn = utterance.rpartition("_")
+                # `Ses01F_impro01_M003` is spoken by `Ses01M`: the first F wears the motion capture markers.
                 path = base / session / "sentences" / "wav" / dialogue / f"{utterance}.wav"
                 rows.append((utterance, str(path), label, utterance[: len("Ses01")] + turn[0], session))
         return _checked(rows, self.labels, {})
@@ -93,31 +77,17 @@ class EmoEvaluations:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """
-    A table of file names and labels, and a folder of audio.
+    """A table of file names and labels, and a folder of audio."""
 
-    Args:
-        file (`str`): The table, relative to the corpus.
-        audio (`tuple[str, ...]`): Folders of the audio, relative to the corpus; the first that exists is taken.
-        id (`str`): Column of the audio files' names, with or without `.wav`.
-        label (`str`): Column of the labels.
-        labels (`tuple[str, ...]`): All labels that occur.
-        split (`tuple[str, str]`): A column, and the regular expression that the clips to read match there.
-        speaker (`tuple[str, str]`): A column, which the table need not have, and a regular expression whose only group
-            is the speaker. Where it does not match, the speaker is unknown.
-        separator (`str`, defaults to `","`): Between cells.
-        header (`tuple[str, ...]`, *optional*): Names of the columns if the table's first line does not have them.
-    """
-
-    file: str
-    audio: tuple[str, ...]
-    id: str
-    label: str
-    labels: tuple[str, ...]
-    split: tuple[str, str]
-    speaker: tuple[str, str]
+    file: str  # the table, relative to the corpus
+    audio: tuple[str, ...]  # folders of the audio, relative to the corpus; the first that exists is taken
+    id: str  # column of the audio files' names, with or without `.wav`
+    label: str  # column of the labels
+    labels: tuple[str, ...]  # all that occur
+    split: tuple[str, str]  # a column, and the pattern of the clips to read
+    speaker: tuple[str, str]  # a column, which may be missing, and a pattern whose only group is the speaker
     separator: str = ","
-    header: tuple[str, ...] | None = None
+    header: tuple[str, ...] | None = None  # names of the columns if the table's first line does not have them
 
     def read(self, root: Path) -> pd.DataFrame:
         """Read the clips of the split; the table may be in one folder of the root."""
@@ -131,8 +101,7 @@ class LabelTable:
             encoding="utf-8-sig",
         )
         column, pattern = self.split
-        absent = [name for name in dict.fromkeys((self.id, self.label, column)) if name not in table.columns]
-        if absent:
+        if absent := [name for name in dict.fromkeys((self.id, self.label, column)) if name not in table.columns]:
             raise ValueError(f"{self.file} lacks the columns {absent}; it has {list(table.columns)}")
         chosen = table[table[column].str.fullmatch(pattern)]
         if not len(chosen):
@@ -154,9 +123,8 @@ class LabelTable:
 Reader = FileNames | EmoEvaluations | LabelTable
 
 
-def _base(root: Path, names: Iterable[str]) -> Path:
+def _base(root: Path, names: Sequence[str]) -> Path:
     """Find the folder that has one of the files or folders: the root or one just below it."""
-    names = tuple(names)
     folders = [root, *sorted(path for path in root.iterdir() if path.is_dir())]
     found = [folder for folder in folders if any((folder / name).exists() for name in names)]
     if not found:
@@ -182,8 +150,7 @@ def _checked(
             f"{twice['id'].str.lower().nunique()} clips come more than once, for instance as {places}; "
             "give a folder that has each once"
         )
-    missing = [path for path in table["path"] if not Path(path).is_file()]
-    if missing:
+    if missing := [path for path in table["path"] if not Path(path).is_file()]:
         raise ValueError(f"of {len(table)} labelled clips, these audio files are missing: {listed(missing)}")
     table.attrs["left_out"] = dict(left_out)
     return table

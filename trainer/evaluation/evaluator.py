@@ -47,10 +47,9 @@ from .valence_arousal import valence_arousal
 
 
 logger = logging.get_logger(__name__)
-
-
-Model = tuple[str, Callable[[], SmoothCLAPEncoder]]
-"""What results call a model, and how to get it."""
+Loadable = tuple[str, Callable[[], SmoothCLAPEncoder]]
+COLUMNS = ("task", "model", "id", "speaker", "true", "predicted", "score", "true_score")
+"""Of `predictions.csv`: `score` is the probability of the predicted class, `true_score` that of the true one."""
 
 
 def evaluate(
@@ -119,7 +118,8 @@ def _listed(items: Any) -> list[Any]:
     return list(items) if isinstance(items, Sequence) and not isinstance(items, str) else [items]
 
 
-def _model(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remote_code: bool) -> Model:
+def _model(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remote_code: bool) -> Loadable:
+    """Return what results call a model, and how to get it."""
     if isinstance(asked, SmoothCLAPEncoder):
         return asked.name, lambda: asked
     name, checkpoint, revision = parse_model(str(asked))
@@ -136,7 +136,7 @@ def _model(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remo
 
 
 def _evaluate(
-    models: Sequence[Model], tasks: Sequence[Task], settings: dict[str, int], num_workers: int
+    models: Sequence[Loadable], tasks: Sequence[Task], settings: dict[str, int], num_workers: int
 ) -> EvaluationResults:
     texts = sorted({text for task in tasks for prompt in task.protocol.prompts() for text in prompt.texts})
     paths = [path for task in tasks for path in task.rows["path"]]
@@ -157,7 +157,7 @@ def _evaluate(
         for task, part in zip(tasks, parts, strict=True):
             given = answer(task, encoder.logit_scale, part, text_embeds)
             answers[task.protocol.name, name] = given
-            judged.append(judge(task, encoder, given, text_embeds, settings["seed"], settings["bootstrap_samples"]))
+            judged.append(judge(task, encoder, given, text_embeds, settings))
         del encoder  # or it would stay until the next one is loaded
         seconds[name] = time.monotonic() - started
     if doubtful:
@@ -220,8 +220,7 @@ def judge(
     encoder: SmoothCLAPEncoder,
     answers: Answers,
     text_embeds: Mapping[str, np.ndarray],
-    seed: int,
-    bootstrap_samples: int,
+    settings: Mapping[str, int],
 ) -> ModelResult:
     """Compute all results of one model in one task, not rounded."""
     protocol, classes = task.protocol, task.protocol.classes
@@ -232,8 +231,8 @@ def judge(
         len(classes),
         answers.speakers,
         groups,
-        bootstrap_samples,
-        seed,
+        settings["bootstrap_samples"],
+        settings["seed"],
         grouped_by=protocol.grouped_by or "session",
     )
     return ModelResult(
@@ -273,20 +272,14 @@ def prompt_sensitivity(
     return PromptSensitivity(tuple(variants), min(uars), max(uars), float(np.mean(uars)), float(np.std(uars)))
 
 
-COLUMNS = ("task", "model", "id", "speaker", "true", "predicted", "score", "true_score")
-"""`score` is the probability of the predicted class among those of its task, `true_score` that of the true one."""
-
-
 def write_predictions(results: EvaluationResults, path: str | Path) -> None:
     """Write predictions as CSV, by task, model and clip; equal answers give equal bytes."""
-    rows: list[list[str]] = []
-    for task in results.tasks:
-        classes = task.protocol.classes
-        for result in task.results:
-            given = results.answers[task.protocol.name, result.model]
-            clips = zip(given.ids, given.speakers, given.true, given.predicted, given.probabilities, strict=True)
-            for name, speaker, true, predicted, scores in clips:
-                rounded = [f"{scores[label]:.{DECIMALS}f}" for label in (predicted, true)]
-                said = [name, speaker or "", classes[true], classes[predicted]]
-                rows.append([task.protocol.name, result.model, *said, *rounded])
-    write_text(path, pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(index=False, lineterminator="\n"))
+    tables = []
+    for task, result in results.judged:
+        name, classes = task.protocol.name, np.array(task.protocol.classes, dtype=object)
+        given = results.answers[name, result.model]
+        scores = [given.probabilities[range(len(given.ids)), chosen] for chosen in (given.predicted, given.true)]
+        said = (given.ids, given.speakers, classes[given.true], classes[given.predicted], *scores)
+        tables.append(pd.DataFrame(dict(zip(COLUMNS, (name, result.model, *said), strict=True))))
+    written = pd.concat(tables).to_csv(index=False, lineterminator="\n", float_format=f"%.{DECIMALS}f")
+    write_text(path, written)

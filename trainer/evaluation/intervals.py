@@ -62,18 +62,13 @@ class Metric:
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """
-    How intervals were made: their level, and what was drawn how often.
-
-    `unit` is "speakers", "clips" or what groups are by. `alone` counts clips of unknown speakers, which are drawn by
-    themselves and are not among the `units`; 0 in files of versions that did not count them.
-    """
+    """How intervals were made: their level, and what was drawn how often."""
 
     level: float
-    unit: str
+    unit: str  # "speakers", "clips" or what groups are by
     units: int
     samples: int
-    alone: int = 0
+    alone: int = 0  # clips of unknown speakers, not among the units; 0 in files of versions that did not count them
 
     @property
     def is_rough(self) -> bool:
@@ -88,20 +83,13 @@ class Units:
 
     Units with equal matrices are interchangeable and are kept once, with their number. Single clips so become the cells
     of one confusion matrix: drawing `n` of `n` clips and counting the cells is one multinomial draw over the cells.
-
-    Args:
-        name (`str`): What they are: "speakers", "clips", or what the clips are grouped by.
-        confusions (`np.ndarray` of shape `(kinds, classes, classes)`): Of one unit of each kind.
-        numbers (`np.ndarray` of shape `(kinds,)`): Of units of each kind.
-        averaged (`bool`): The metric of a sample is the mean over its units' metrics, not that of their sum.
-        alone (`int`): How many units are single clips among speakers, and so not counted as speakers.
     """
 
-    name: str
-    confusions: np.ndarray
-    numbers: np.ndarray
-    averaged: bool = False
-    alone: int = 0
+    name: str  # "speakers", "clips", or what the clips are grouped by
+    confusions: np.ndarray  # (kinds, classes, classes)
+    numbers: np.ndarray  # of units of each kind, (kinds,)
+    averaged: bool = False  # the metric of a sample is the mean over its units' metrics, not that of their sum
+    alone: int = 0  # units that are single clips among speakers
 
     def draw(self, samples: int, seed: int) -> np.ndarray:
         """Draw as many units as there are, with replacement: the numbers of each kind, of shape `(samples, kinds)`."""
@@ -109,7 +97,7 @@ class Units:
         return np.random.default_rng(seed).multinomial(total, self.numbers / total, size=samples)
 
     def summed(self, numbers: np.ndarray) -> np.ndarray:
-        """Return confusion matrices `(..., classes, classes)` of samples, given as `(..., kinds)` numbers of units."""
+        """Return confusion matrices, (..., classes, classes), of samples, (..., kinds)."""
         return np.tensordot(numbers.astype(float), self.confusions.astype(float), axes=1)  # whole numbers, so exact
 
     def metric(self, of: Callable[[np.ndarray], np.ndarray], numbers: np.ndarray) -> np.ndarray:
@@ -118,24 +106,15 @@ class Units:
             return numbers @ of(self.confusions) / numbers.sum(axis=-1)
         return of(self.summed(numbers))
 
-    def interval(self, samples: int) -> Interval:
-        """Describe what is drawn."""
-        units = int(self.numbers.sum()) - self.alone
-        return Interval(level=LEVEL, unit=self.name, units=units, samples=samples, alone=self.alone)
-
 
 @dataclass(frozen=True)
 class MetricsWithIntervals:
-    """
-    The metrics of one classification, by the names of [`METRICS`]; nothing is rounded.
-
-    Recalls are in the order of the classes; rows of the confusion matrix are true classes; `groups` are UARs.
-    """
+    """The metrics of one classification, by the names of [`METRICS`]; nothing is rounded."""
 
     metrics: dict[str, Metric]
-    per_class_recall: list[Metric]
-    confusion: list[list[int]]
-    groups: dict[str, float] | None
+    per_class_recall: list[Metric]  # in the order of the classes
+    confusion: list[list[int]]  # rows are true classes
+    groups: dict[str, float] | None  # to their UAR
     interval: Interval
 
 
@@ -155,22 +134,9 @@ def metrics_with_intervals(
 
     What is drawn: with two or more groups these; else speakers, if [`FEWEST_SPEAKERS`] or more are known, and each clip
     of an unknown speaker by itself; else clips. In a sample where a class does not occur, means are over those that do,
-    and the class adds nothing to the interval of its recall.
-
-    Args:
-        predicted, true (`np.ndarray` of shape `(clips,)`): Class of each clip, 0 to `n_classes - 1`.
-        n_classes (`int`): Number of classes to choose from.
-        speakers (`Sequence[str | None]`, *optional*): Of each clip; None where unknown.
-        groups (`Sequence[str]`, *optional*): Of each clip, e.g. the session of IEMOCAP. UAR, accuracy and macro F1 are
-            then means over the groups; the recalls and the confusion matrix are those of all clips.
-        samples (`int`, defaults to 2000): Number of draws.
-        seed (`int`, defaults to 0): Of the draws.
-        grouped_by (`str`, defaults to `"session"`): What the groups are, in the singular.
-        ids (`Sequence[str]`, *optional*): Of each clip. With them single clips are drawn as units with these names, and
-            count as units: the same distribution, but other draws.
-
-    Raises:
-        ValueError: if classes, speakers or groups do not fit the clips, or `samples` is below 1.
+    and the class adds nothing to the interval of its recall. With groups, such as sessions, UAR, accuracy and macro F1
+    are means over them; recalls and confusion matrix are those of all clips. With `ids` single clips are drawn as units
+    with these names: the same distribution, but other draws.
     """
     confusion = confusion_matrix(predicted, true, n_classes)
     if samples < 1:
@@ -181,13 +147,14 @@ def metrics_with_intervals(
         grouped, by_group = _units_by_group(cells, groups, n_classes, grouped_by)
         units = grouped if len(by_group) > 1 else units
     numbers = np.vstack([units.numbers, units.draw(samples, seed)])  # the data itself, then the samples
+    drawn = int(units.numbers.sum()) - units.alone
     by_class = recalls(units.summed(numbers))  # (1 + samples, classes)
     return MetricsWithIntervals(
         metrics={name: _with_interval(units.metric(of, numbers)) for name, of in METRICS.items()},
         per_class_recall=[_with_interval(values) for values in by_class.T],
         confusion=confusion.tolist(),
         groups=by_group,
-        interval=units.interval(samples),
+        interval=Interval(level=LEVEL, unit=units.name, units=drawn, samples=samples, alone=units.alone),
     )
 
 

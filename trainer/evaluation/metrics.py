@@ -36,11 +36,7 @@ def recalls(confusion: np.ndarray) -> np.ndarray:
 
 
 def unweighted_average_recall_of(confusion: np.ndarray) -> np.ndarray:
-    """
-    Compute UAR, the mean of the recalls, `(...)`, of confusion matrices `(..., classes, classes)`; NaN without clips.
-
-    Classes without clips do not count, though they may be predicted.
-    """
+    """Compute UAR, the mean recall of the classes that have clips, `(...)`, of `(..., classes, classes)`, or NaN."""
     return _mean(recalls(confusion))
 
 
@@ -52,11 +48,8 @@ def accuracy_of(confusion: np.ndarray) -> np.ndarray:
 
 
 def macro_f1_of(confusion: np.ndarray) -> np.ndarray:
-    """
-    Compute the mean of the classes' F1, `(...)`, of confusion matrices `(..., classes, classes)`; NaN without clips.
-
-    Unlike in UAR, a class that is only predicted counts, with 0, as in scikit-learn's `f1_score(average="macro")`.
-    """
+    """Compute the mean F1 of the classes, `(...)`, of confusions `(..., classes, classes)`; NaN without clips."""
+    # Unlike in UAR, a class that is only predicted counts, with 0, as in scikit-learn's `f1_score(average="macro")`.
     involved = confusion.sum(axis=-1) + confusion.sum(axis=-2)  # clips and predictions, (..., classes)
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     return _mean(np.divide(2 * right, involved, out=np.full(involved.shape, np.nan), where=involved > 0))
@@ -112,11 +105,10 @@ class Calibration:
 
 def reliability(probabilities: np.ndarray, true: np.ndarray, bins: int = 10) -> Calibration:
     """
-    Compare confidence with accuracy, in bins of equal width between 0 and 1; a bin holds its upper bound.
+    Compare confidence, the largest of `probabilities`, `(clips, classes)`, with accuracy, in bins of equal width.
 
-    `probabilities` is `(clips, classes)`, `true` has the index of each clip's class, `(clips,)`. A clip's confidence is
-    its largest probability. The expected calibration error is the mean over bins of the gap between mean confidence and
-    accuracy, weighted by their clips (Naeini et al., 2015; Guo et al., 2017).
+    A bin holds its upper bound. The expected calibration error is the mean over bins of the gap between mean confidence
+    and accuracy, weighted by their clips (Naeini et al., 2015; Guo et al., 2017).
     """
     probabilities, true = np.asarray(probabilities, dtype=np.float64), np.asarray(true)
     confidence = probabilities.max(axis=1)  # (clips,)
@@ -157,19 +149,14 @@ def recall_at_k(
             f"There are {len(audio_embeds)} clips, {len(text_embeds)} texts and {len(caption_ids)} caption ids; each "
             "clip needs one of both, and there must be a clip."
         )
-    usable = _usable(ks, len(caption_ids))
+    if wrong := [k for k in ks if k < 1]:
+        raise ValueError(f"R@k needs a k of at least 1, got {wrong[0]}.")
     audio, text = unit_rows(audio_embeds, "audio_embeds"), unit_rows(text_embeds, "text_embeds")
     recalls: dict[str, float] = {}
     for name, queries, candidates in (("audio_to_text", audio, text), ("text_to_audio", text, audio)):
         ranks = _ranks(queries, candidates, np.asarray(caption_ids))
-        recalls |= {f"{name}_r@{k}": float((ranks <= k).mean()) for k in usable}
+        recalls |= {f"{name}_r@{k}": float((ranks <= k).mean()) for k in ks if k <= len(ranks)}
     return recalls
-
-
-def _usable(ks: Sequence[int], n: int) -> list[int]:
-    if wrong := [k for k in ks if k < 1]:
-        raise ValueError(f"R@k needs a k of at least 1, got {wrong[0]}.")
-    return [k for k in ks if k <= n]
 
 
 def _ranks(queries: np.ndarray, candidates: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,23 +17,16 @@ from .valence_arousal import ENOUGH_PAIRS, Pair, class_centres, class_pairs, pai
 
 
 def project(audio_embeds: np.ndarray, class_embeds: np.ndarray) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """
-    Project clips and classes' texts onto the plane in which they vary most.
-
-    Audio and text embeddings are in separate narrow cones (the modality gap, Liang et al., 2022). A common projection
-    would show little but that gap, so each kind is centred by its own mean before one principal component analysis of
-    both. The map therefore does not show which class a clip is nearest to.
-
-    Returns the places of the clips, `(clips, 2)`, and of the classes, `(classes, 2)`, and the two axes' shares of the
-    variance. Of each axis, the largest entry is positive, so that the same embeddings give the same map.
-    """
+    """Return places of clips and classes, (n, 2), in the plane in which they vary most, and its shares of variance."""
+    # Each kind is centred by its own mean, or a common projection would show little but the gap between the narrow
+    # cones of audio and text (Liang et al., 2022). The map therefore does not show which class a clip is nearest to.
     clips = _centred(audio_embeds, "audio_embeds")
     texts = _centred(class_embeds, "class_embeds")
     scatter = clips.T @ clips + texts.T @ texts  # (width, width): smaller than all clips, and has the same axes
     variances, axes = np.linalg.eigh(scatter)  # ascending
     axes = axes[:, [-1, -2]]  # (width, 2)
     largest = axes[np.abs(axes).argmax(axis=0), [0, 1]]  # (2,)
-    axes = axes * np.where(largest < 0, -1, 1)
+    axes = axes * np.where(largest < 0, -1, 1)  # the same embeddings give the same map
     total = float(variances.clip(min=0).sum())
     shares = (float(variances[-1]) / total, max(0.0, float(variances[-2])) / total) if total else (0.0, 0.0)
     return clips @ axes, texts @ axes, shares
@@ -53,11 +46,7 @@ PAIRS_PER_INCH = 6.0
 def confusion_plot(
     confusion: Sequence[Sequence[int]] | np.ndarray, classes: Sequence[str], title: str, path: str | Path
 ) -> None:
-    """
-    Draw a confusion matrix: in each cell the clips, and their share of the true class; the shade is that share.
-
-    The row of a class without clips is grey.
-    """
+    """Draw the clips of each cell and their share of the true class, by which it is shaded; grey without clips."""
     counts = np.asarray(confusion)
     sums = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, sums, out=np.full(counts.shape, np.nan), where=sums > 0)  # (classes, classes)
@@ -182,13 +171,6 @@ STEM_LENGTH = 120
 """File systems take names of 255 bytes."""
 
 
-class Plot(NamedTuple):
-    """The PNG of a plot, and what it shows, for those who cannot see it."""
-
-    path: Path
-    alt: str
-
-
 def captions(results: EvaluationResults) -> dict[str, str]:
     """Return what every plot that [`draw_plots`] may write shows, by the name of its file."""
     titles = {task.protocol.name: task.protocol.title for task in results.tasks}
@@ -215,24 +197,24 @@ def file_stems(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     return stems
 
 
-def draw_plots(task: TaskResults, result: ModelResult, answers: Answers, folder: Path, stem: str) -> list[Plot]:
+def draw_plots(task: TaskResults, result: ModelResult, answers: Answers, folder: Path, stem: str) -> list[Path]:
     """Draw the plots of one model in one task, as `{stem}-{kind}.png`, with the kinds of [`CAPTIONS`]."""
     title, classes = task.protocol.title, task.protocol.classes
     plots = {
-        kind: Plot(folder / f"{stem}-{kind}.png", caption.format(result.model, title))
-        for kind, caption in CAPTIONS.items()
+        kind: folder / f"{stem}-{kind}.png"
+        for kind in CAPTIONS
         if kind != "valence-arousal" or result.valence_arousal.texts is not None
     }
 
     def head(kind: str) -> str:
         return f"{kind}: {title}\n{result.model}\nUAR {with_interval(result.uar)}, chance {number(result.chance)}"
 
-    confusion_plot(result.confusion, classes, head("Confusion matrix"), plots["confusion"].path)
-    reliability_plot(result.calibration, head("Reliability of scores"), plots["reliability"].path)
+    confusion_plot(result.confusion, classes, head("Confusion matrix"), plots["confusion"])
+    reliability_plot(result.calibration, head("Reliability of scores"), plots["reliability"])
     projected = project(answers.audio_embeds, answers.class_embeds)
-    emotion_map_plot(*projected, answers.true, classes, head("Emotion map"), plots["map"].path)
+    emotion_map_plot(*projected, answers.true, classes, head("Emotion map"), plots["map"])
     if "valence-arousal" in plots:
         centres = class_centres(answers.audio_embeds, answers.true, len(classes))
         pairs = class_pairs(answers.class_embeds, classes), class_pairs(centres, classes)
-        circumplex_plot(*pairs, head("Similarity of emotions"), plots["valence-arousal"].path)
+        circumplex_plot(*pairs, head("Similarity of emotions"), plots["valence-arousal"])
     return list(plots.values())

@@ -40,14 +40,12 @@ class Protocol:
         for words in (self.words, *self.other_words):
             if set(words) != set(self.words):
                 faults.append(f"`other_words` has {list(words)}, but the classes are {list(self.words)}")
-            alike = [word for word, count in Counter(words.values()).items() if count > 1]
-            if alike:
+            if alike := [word for word, count in Counter(words.values()).items() if count > 1]:
                 faults.append(f"two classes are both called {alike[0]!r}: no text query tells them apart")
         for template in (self.template, *self.other_templates):
             if template.count("{}") != 1:
                 faults.append(f"the template {template!r} must have one {{}}, where the words go")
-        foreign = sorted(set(self.labels.values()) - set(self.words))
-        if foreign:
+        if foreign := sorted(set(self.labels.values()) - set(self.words)):
             faults.append(f"`labels` leads to the classes {foreign}, which `words` does not name")
         if faults:
             raise ValueError("\n".join(faults))
@@ -131,10 +129,7 @@ def _protocol(
     published: Sequence[float] = (),
     source: str = PARACLAP,
 ) -> Protocol:
-    """
-    One row: labels in the order of their classes; `asked` has words where they are not the name of the class, `others`
-    words by class or in the order of the classes.
-    """
+    """One row: `asked` has words that are not the name of the class, `others` words by class or in their order."""
     classes = tuple(dict.fromkeys(labels.values()))
     return Protocol(
         name=f"{corpus}-{len(classes)}",

@@ -47,15 +47,11 @@ class ZeroShotStatus(StrEnum):
 
 @dataclass(frozen=True)
 class ZeroShot:
-    """
-    Whether a result is zero-shot.
-
-    `seen` are the names of its corpus in the checkpoint's record, `recordings` counts its clips that were trained on.
-    """
+    """Whether a result is zero-shot."""
 
     status: ZeroShotStatus
-    seen: tuple[str, ...] = ()
-    recordings: int = 0
+    seen: tuple[str, ...] = ()  # names of its corpus in the checkpoint's record
+    recordings: int = 0  # how many of its clips were trained on
 
 
 @dataclass(frozen=True)
@@ -78,26 +74,21 @@ class PromptSensitivity:
     @property
     def by_template(self) -> dict[str, list[float]]:
         """Template to the UAR of each wording, the protocol's first."""
-        table: dict[str, list[float]] = {}
-        for variant in sorted(self.variants, key=lambda variant: variant.words):
-            table.setdefault(variant.template, []).append(variant.uar)
-        return table
+        ordered = sorted(self.variants, key=lambda variant: variant.words)
+        templates = dict.fromkeys(variant.template for variant in ordered)
+        return {each: [variant.uar for variant in ordered if variant.template == each] for each in templates}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelResult:
-    """
-    What one model reached in one task.
-
-    Rows of `confusion` are true classes. `groups` are UARs, where metrics are means over groups.
-    """
+    """What one model reached in one task."""
 
     model: str
     zero_shot: ZeroShot
     metrics: Annotated[dict[str, Metric], Field(alias="figures")]
     per_class_recall: dict[str, Metric]
-    confusion: list[list[int]]
-    groups: dict[str, float] | None
+    confusion: list[list[int]]  # rows are true classes
+    groups: dict[str, float] | None  # to their UAR, where metrics are means over groups
     chance: float
     interval: Interval
     calibration: Annotated[Calibration, Field(alias="reliability")]
@@ -117,20 +108,15 @@ class ModelResult:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedClips:
-    """
-    The clips of a task: how many, how many are left out by reason, and how many have a problem and are judged.
-
-    `doubtful` counts by problem, and `doubtful_clips` has ids and problems; both are None or empty in files of versions
-    that did not check. `sha256` is over ids, labels, the bytes of the files and the places of segments.
-    """
+    """The clips of a task. Files of versions that did not look for problems have no `doubtful` clips."""
 
     clips: int
     per_class: dict[str, int]
     speakers: int | None
-    left_out: dict[str, int]
-    doubtful: dict[str, int] | None = None
+    left_out: dict[str, int]  # by reason
+    doubtful: dict[str, int] | None = None  # by problem; they are judged
     doubtful_clips: Annotated[dict[str, str], Field(exclude_if=operator.not_)] = field(default_factory=dict)
-    sha256: str
+    sha256: str  # over ids, labels, the bytes of the files and the places of segments
 
 
 @dataclass(frozen=True)
@@ -171,26 +157,27 @@ class Answers:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationResults:
-    """
-    All results of an evaluation, with what they depend on.
-
-    `settings` are `seed`, `bootstrap_samples` and `batch_size`; only `times` differ between equal runs. `answers`, by
-    the names of task and model, are not in the file, so they are empty after [`~EvaluationResults.load`].
-    """
+    """All results of an evaluation, with what they depend on; only `times` differ between equal runs."""
 
     __pydantic_config__ = ConfigDict(arbitrary_types_allowed=True)
 
     models: tuple[EvaluatedModel, ...]
     tasks: tuple[TaskResults, ...]
-    settings: dict[str, int]
+    settings: dict[str, int]  # `seed`, `bootstrap_samples` and `batch_size`
     versions: dict[str, str]
     times: dict[str, Any]
+    # By task and model; they are not in the file.
     answers: Annotated[Any, Field(exclude=True)] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def judged(self) -> list[tuple[TaskResults, ModelResult]]:
+        """All results, each with its task, in their order."""
+        return [(task, result) for task in self.tasks for result in task.results]
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """The names of task and model of all results, in their order."""
-        return [(task.protocol.name, result.model) for task in self.tasks for result in task.results]
+        return [(task.protocol.name, result.model) for task, result in self.judged]
 
     @property
     def titles(self) -> dict[str, str]:
@@ -259,12 +246,7 @@ def file_hashes(paths: Iterable[str], num_workers: int = 2) -> dict[str, str]:
 def describe_clips(
     rows: pd.DataFrame, classes: Sequence[str], hashes: Mapping[str, str], doubtful: Mapping[Source, str]
 ) -> JudgedClips:
-    """
-    Describe the clips of a task.
-
-    `rows` have `id`, `path`, `label` and `speaker`, maybe `start` and `end`, and `left_out` among their `attrs`;
-    `hashes` are by path, and `doubtful` has the problem of each clip, a path or segment, that is judged in spite of it.
-    """
+    """Describe the clips of a task; `hashes` are by path, and `doubtful` has the problem of a path or segment."""
     digest = hashlib.sha256()
     clips = clips_of(rows)
     for name, path, label, clip in zip(rows["id"], rows["path"], rows["label"], clips, strict=True):

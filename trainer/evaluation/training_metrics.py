@@ -16,13 +16,8 @@ class ZeroShotMetrics:
     """
     `compute_metrics` of a [`~smoothclap_trainer.SmoothCLAPTrainer`]: `uar`, `accuracy` and R@k.
 
-    UAR is the paper's metric; accuracy and retrieval are ours. The first two need wordings of at least two classes.
-
-    Args:
-        processor: Of the model, for the classes' texts.
-        wordings (`Mapping[str, str]`, *optional*): The text of each label, e.g. `{"sad": "a sad voice"}`.
-        label_names (`Sequence[str]`, *optional*): The classes; a label id is the place of its name here.
-        ks (`Sequence[int]`, defaults to `(1, 5, 10)`): For [`~.metrics.recall_at_k`].
+    UAR is the paper's metric; accuracy and retrieval are ours. The first two need `wordings` of at least two classes,
+    such as `{"sad": "a sad voice"}`; a label id is the place of its name in `label_names`.
     """
 
     def __init__(
@@ -61,14 +56,8 @@ class ZeroShotMetrics:
             model.train(training)
 
     def __call__(self, prediction: EvalPrediction) -> dict[str, float]:
-        """
-        Compute the metrics of a whole set.
-
-        `predictions` are the embeddings of clips and of captions, `(clips, width)` each; `label_ids` the label ids, -1
-        where unknown, and the caption ids, equal for equal captions, `(clips,)` each.
-        """
-        predictions, ids = cast(Any, prediction.predictions), cast(Any, prediction.label_ids)  # pairs of arrays
-        (audio_embeds, text_embeds), (labels, caption_ids) = predictions, ids
+        """Compute metrics of the embeddings of clips and captions, and of label ids, -1 if unknown, and caption ids."""
+        (audio_embeds, text_embeds), (labels, caption_ids) = cast(Any, (prediction.predictions, prediction.label_ids))
         return self._zero_shot(audio_embeds, labels) | recall_at_k(audio_embeds, text_embeds, caption_ids, self.ks)
 
     def _zero_shot(self, audio_embeds: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -53,14 +53,9 @@ the nearest is ours."""
 
 
 def place_of(emotion: str) -> tuple[float, float] | None:
-    """
-    Find valence and arousal, each in [-1, 1], of the English name of an emotion: an adjective or a noun, in any case.
-
-    Words are on the unit circle, at Russell's (1980) angles. Neutral is at the centre; that is ours. None where Russell
-    scaled no such word, as for disgust.
-    """
+    """Find valence and arousal, on the unit circle, of an English emotion word; None for one Russell did not scale."""
     name = emotion.strip().lower()
-    if name == "neutral":
+    if name == "neutral":  # that it is at the centre is ours
         return 0.0, 0.0
     if name not in RUSSELL_WORDS:
         return None
@@ -80,8 +75,7 @@ def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """Compute Spearman's rank correlation of two arrays `(n,)`, which is NaN if all values of one are equal."""
     if len(x) != len(y) or len(x) < 2:
         raise ValueError(f"A rank correlation needs two values or more on each side, got {len(x)} and {len(y)}.")
-    ranks = [pd.Series(values).rank().to_numpy() for values in (x, y)]
-    centred = [each - each.mean() for each in ranks]
+    centred = [ranks - ranks.mean() for ranks in (pd.Series(x).rank().to_numpy(), pd.Series(y).rank().to_numpy())]
     scale = np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
     return float(centred[0] @ centred[1] / scale) if scale > 0 else float("nan")
 

@@ -57,8 +57,7 @@ class CachedGradients:
     The joint loss of several chunks, and the gradients of their embeddings.
 
     `represent` is called twice for each chunk; its second argument says whether features are wanted. The buffers of
-    `model`, which it runs, see each chunk once (batch norm's averages). `loss`, of shape (), and `parts` are what
-    `objective` returned, without gradient.
+    `model`, which it runs, see each chunk once (batch norm's averages).
     """
 
     def __init__(

@@ -33,12 +33,8 @@ def own_rows(sizes: list[int]) -> slice:
 
 
 def gather_rows(rows: torch.Tensor, sizes: list[int]) -> torch.Tensor:
-    """
-    Return every process's rows, (all rows, ...), by rank.
-
-    A row's gradient is the sum of what it receives on all processes. If each process's loss is its own rows' share of
-    the joint loss times the number of processes, the average that DDP and FSDP take is the joint gradient.
-    """
+    """Return every process's rows, (all rows, ...), by rank; a row's gradient is the sum over all processes."""
+    # If each loss is the own rows' share times the number of processes, the average of DDP is the joint gradient.
     return rows if len(sizes) == 1 else _GatherRows.apply(rows, sizes)
 
 
@@ -64,12 +60,9 @@ Part = Callable[..., torch.Tensor]
 
 
 def tiled_sum(part: Part, rows: slice, tile: int, *tensors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """
-    Add up `part(tile of rows, *tensors)` tile by tile; return the total, (), and without gradient its parts, (sums,).
-
-    Each tile's gradient is computed at once and its matrices are freed, so memory is what one tile needs plus one
-    gradient per tensor. The result can be differentiated once, and gradients reach nothing but `tensors`.
-    """
+    """Add up `part(tile of rows, *tensors)`; return the total, (), and without gradient its parts, (sums,)."""
+    # Each tile's gradient is computed at once and its matrices are freed, so memory is what one tile needs plus one
+    # gradient per tensor. The result can be differentiated once, and gradients reach nothing but `tensors`.
     if not torch.is_grad_enabled():
         tensors = tuple(tensor.detach() for tensor in tensors)
     return _TiledSum.apply(part, rows, tile, *tensors)
@@ -178,10 +171,7 @@ def _gather_together(tensors: Sequence[torch.Tensor], learns: Sequence[bool], si
 
 
 class BatchStatistics:
-    """
-    Keeps what is logged of joint batches: the divergences in nats, the scale, how many negatives a clip has, and the
-    share of captions that repeat another of their batch, which are negatives although they say the same.
-    """
+    """Divergences in nats, the scale, negatives per clip, and the share of captions that repeat another of a batch."""
 
     def __init__(self) -> None:
         self.batches: list[dict[str, torch.Tensor]] = []

@@ -17,12 +17,7 @@ LOWEST_TEMPERATURE = 1e-4
 
 
 def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-    """
-    Embed tag texts: first token of the text tower, not projected, without dropout.
-
-    That the same text encoder embeds them is the paper's; that it is the unprojected first token is inferred.
-    `model` is any dual encoder with `get_text_features`. The result has shape (batch, text width).
-    """
+    """Embed tag texts, (batch, text width): first token of the text tower, not projected, without dropout."""
     if isinstance(model, FSDPModule) and isinstance(model, torch.nn.Module):
         register_fsdp_forward_method(model, "get_text_features")  # gathers the sharded weights for it, too
     training = model.training
@@ -89,10 +84,7 @@ class LocalFeatureSimilarity(FeatureSimilarity):
 
 @dataclass(frozen=True)
 class TagTextSimilarity(FeatureSimilarity):
-    """Paralinguistic tag texts, embedded by the text tower that is being trained.
-
-    With `detach` that tower learns nothing from its part in the targets (open in the paper; ours).
-    """
+    """Paralinguistic tag texts, by the text tower in training, which with `detach` learns nothing from them (ours)."""
 
     name = "tags"
     inputs = ("tag_input_ids", "tag_attention_mask")
