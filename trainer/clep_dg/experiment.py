@@ -22,11 +22,12 @@ from ..evaluation.evaluator import checked_zero_shot, described
 from ..evaluation.results import FORMAT, ZeroShot, describe_clips, file_hashes, versions
 from ..files import Record, held, write_json
 from ..plotting import check_matplotlib
+from .acpt import prepare_fit
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
 from .judging import BySeed, generalisation, supervised, trained_on_others
-from .methods import CLEP_DG, METHODS, check_contexts, text_stages
+from .methods import CLEP_DG, FITTED, METHODS, text_stages
 from .prompts import PromptEncoder
 from .report import contexts_plot, draw_contexts, write_report
 from .results import (
@@ -93,7 +94,7 @@ def _written(run: "_Run", started: float) -> ExperimentResults:
         encoders=tuple(run.encoders),
         generalisation=tuple(run.generalisation),
         supervised=tuple(run.supervised),
-        settings=settings.describe(),
+        settings=settings.model_dump(exclude={"output"}),
         versions=versions(),
         times={"finished": datetime.now(UTC).isoformat(timespec="seconds"), "seconds": time.monotonic() - started},
     ).to_json()
@@ -143,7 +144,9 @@ class _Run:
             folder, words = self.output / "contexts" / self._subfolder(checkpoint), list(self.words.values())
             for seed in self.settings.seeds:
                 acpt = self.settings.acpt.changed(seed=seed)
-                check_contexts(prompts, self.settings.templates, words, acpt, folder / f"seed-{seed}")
+                for kind, losses in FITTED.items():
+                    kept = folder / f"seed-{seed}" / kind
+                    prepare_fit(prompts, self.settings.templates, words, acpt.changed(**losses), kept)
         for corpus in self.corpora:
             self.clips[corpus.name] = {
                 name: degrade(corpus.rows, CONDITIONS[name], self.output / "conditions")

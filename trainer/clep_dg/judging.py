@@ -50,19 +50,19 @@ def over_seeds(method: str, predicted: BySeed, clips: Clips, classes: Sequence[s
         for seed, each in predicted.items()
     }
     recalls = [[each.value for each in of_seed.per_class_recall] for of_seed in found.values()]
+    metrics = {}
+    for name in METRICS:
+        by_seed = [of_seed.metrics[name] for of_seed in found.values()]
+        # Not the narrower interval of the mean: that says nothing about seeds other than these few.
+        low, high = min(metric.low for metric in by_seed), max(metric.high for metric in by_seed)
+        metrics[name] = MetricOverSeeds(*mean_and_sd([metric.value for metric in by_seed]), low, high)
     result = MethodResult(
         method,
-        {name: _over_seeds([of_seed.metrics[name] for of_seed in found.values()]) for name in METRICS},
+        metrics,
         dict(zip(classes, np.mean(recalls, axis=0).tolist(), strict=True)),
         tuple(SeedResult(seed, **{name: one.metrics[name].value for name in METRICS}) for seed, one in found.items()),
     )
     return result, next(iter(found.values())).interval
-
-
-def _over_seeds(metrics: Sequence[Any]) -> MetricOverSeeds:
-    # Not the narrower interval of the mean: that says nothing about seeds other than these few.
-    low, high = min(metric.low for metric in metrics), max(metric.high for metric in metrics)
-    return MetricOverSeeds(*mean_and_sd([metric.value for metric in metrics]), low, high)
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:

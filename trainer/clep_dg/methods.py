@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from modeling_smoothclap.loss_smoothclap import cosines
 
 from ..files import file_sha256
-from .acpt import ACPTSettings, fit_contexts, prepare_fit, untrained_bank
+from .acpt import ACPTSettings, fit_contexts, untrained_bank
 from .classifier import ClassifierSettings, train_classifier
 from .context_bank import CONTEXTS_FILE, AcousticContextBank
 from .prompts import PromptEncoder, PromptTemplates
@@ -107,14 +107,6 @@ class TextStages:
     joint: dict[Contexts, torch.Tensor]  # (K, N, width)
     weights: dict[str, torch.Tensor]  # unit length, (N, width)
     measures: dict[str, TextMeasures]
-
-
-def check_contexts(
-    encoder: PromptEncoder, templates: PromptTemplates, words: Sequence[str], acpt: ACPTSettings, folder: str | Path
-) -> None:
-    """Raise what [`text_stages`] would raise when it fits contexts, before the first of them takes its time."""
-    for kind, losses in FITTED.items():
-        prepare_fit(encoder, templates, words, acpt.changed(**losses), Path(folder) / kind)
 
 
 def text_stages(

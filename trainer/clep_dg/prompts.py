@@ -37,24 +37,9 @@ def _slots(contexts: int, emotions: int) -> AfterValidator:
 
 
 class PromptTemplates(Settings):
-    """
-    Three wordings: of an acoustic context, of an emotion, and of an emotion in a context.
+    """Three wordings: of an acoustic context, of an emotion in a context, and of an emotion."""
 
-    The defaults are English (ours, after PromptStyler's "a S* style of a [class]"; those of the CLEP-DG paper are not
-    known to us). [`GERMAN`] has German ones.
-
-    Example:
-
-    ```python
-    >>> from smoothclap_trainer.clep_dg.prompts import GERMAN, PromptTemplates
-    >>> PromptTemplates().joint_prompts(["sad", "pleasantly surprised"])[1]
-    'pleasantly surprised speech recorded in a <ctx> acoustic environment'
-    >>> GERMAN.content_prompts(["traurig"])
-    ['Sprache, die traurig klingt']
-
-    ```
-    """
-
+    # English, ours, after PromptStyler's "a S* style of a [class]"; those of the CLEP-DG paper are not known to us.
     context: Annotated[str, _slots(1, 0)] = "speech recorded in a <ctx> acoustic environment"
     joint: Annotated[str, _slots(1, 1)] = "{emotion} speech recorded in a <ctx> acoustic environment"
     content: Annotated[str, _slots(0, 1)] = "{emotion} speech"

@@ -109,7 +109,8 @@ def _conditions(results: ExperimentResults) -> list[dict[str, str]]:
             [each.title, *(_cell(results, tested[each.name], name, "uar") for name in BY_CONDITION)]
             for each in results.conditions
         ]
-        found.append({"corpus": corpus, "title": title, "table": table(head, rows), "plot": conditions_plot(corpus)})
+        plot = f"{Record.PLOTS}/conditions-{corpus}.png"
+        found.append({"corpus": corpus, "title": title, "table": table(head, rows), "plot": plot})
     return found
 
 
@@ -132,11 +133,6 @@ def _texts(results: ExperimentResults, encoder: EncoderSummary) -> dict[str, str
 def contexts_plot(subfolder: str) -> str:
     """Return where the map of contexts is in an experiment's folder; see [`~results.ExperimentResults.subfolder`]."""
     return f"{Record.PLOTS}/contexts{'-' if subfolder else ''}{subfolder}.png"
-
-
-def conditions_plot(corpus: str) -> str:
-    """Return where the plot of a corpus under acoustic conditions is in an experiment's folder."""
-    return f"{Record.PLOTS}/conditions-{corpus}.png"
 
 
 def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: str | Path) -> None:

@@ -165,10 +165,6 @@ class ExperimentSettings(Settings):
             raise SettingsError([("words", fault) for fault in faults])
         return called
 
-    def describe(self) -> dict[str, Any]:
-        """Return everything that results depend on, which the output folder is not, ready for JSON."""
-        return self.model_dump(exclude={"output"})
-
 
 def _alike(called: Mapping[str, str]) -> list[str]:
     """List classes that have one word, which no prompt would tell apart."""
