@@ -138,10 +138,10 @@ def test_defaults_are_promptstylers():
 @pytest.mark.parametrize(
     ("features", "labels", "wanted"),
     [
-        (torch.ones(3, 2), torch.tensor([0, 1]), r"\(3, 2\) and \(2,\)"),
-        (torch.ones(3), torch.tensor([0, 1, 1]), r"\(3,\) and \(3,\)"),
+        (torch.ones(3, 2), torch.tensor([0, 1]), r"\(3, 2\).*\(2,\)"),
+        (torch.ones(3), torch.tensor([0, 1, 1]), r"\(3,\).*\(3,\)"),
         (torch.ones(0, 2), torch.empty(0, dtype=torch.long), r"\(0, 2\)"),
-        (torch.tensor([[1.0], [math.inf]]), torch.tensor([0, 1]), "1 of 2 features"),
+        (torch.tensor([[1.0], [math.inf]]), torch.tensor([0, 1]), "1 of 2"),
         (torch.ones(2, 2), torch.tensor([0, -1]), "-1"),
         (torch.ones(2, 2), torch.tensor([0, 3]), r"\[1, 2\]"),
     ],
@@ -172,7 +172,7 @@ def test_adapters_apart_are_refused(tmp_path):
     config = LoraConfig(target_modules=["query", "value"])
     get_peft_model(SmoothCLAPModel.from_pretrained(base), config).save_pretrained(tmp_path / "adapters")
     tiny.processor().save_pretrained(tmp_path / "adapters")
-    with pytest.raises(ValueError, match="adapters"):
+    with pytest.raises(ValueError, match="lora_save"):
         check_no_adapters(SmoothCLAPEncoder.from_pretrained(str(tmp_path / "adapters")))
 
 

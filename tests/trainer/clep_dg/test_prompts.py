@@ -187,7 +187,7 @@ def test_the_tokenizers_fingerprint_covers_its_words_and_how_it_splits():
 def test_a_model_in_training_mode_is_refused():
     encoder = encoders.encoder()
     encoder.model.train()
-    with pytest.raises(ValueError, match="training mode"):
+    with pytest.raises(ValueError, match=r"eval\(\)"):
         encoder.embed(encoder.tokenize(["sad"]))
 
 
@@ -205,7 +205,7 @@ def test_a_model_in_training_mode_is_refused():
 )
 def test_contexts_that_do_not_fill_the_slots_are_refused(prompts, contexts):
     encoder = encoders.encoder()
-    with pytest.raises(ValueError, match="24 wide"):
+    with pytest.raises(ValueError, match="24"):
         encoder.embed(encoder.tokenize(prompts), contexts)
 
 
@@ -217,7 +217,7 @@ def test_the_longest_prompt_fits_and_a_longer_one_is_refused(kind):
     slots = limit - 2  # [CLS] and [SEP] are tokens, too
     with torch.no_grad():
         assert encoder.embed(encoder.tokenize(["<ctx>"], slots), torch.zeros(1, slots, 24)).isfinite().all()
-    with pytest.raises(ValueError, match=f"'<ctx>' has {limit + 1} tokens.*{limit}"):
+    with pytest.raises(ValueError, match=f"'<ctx>' .*{limit + 1} .*{limit}"):
         encoder.tokenize(["a", "<ctx>", ""], slots + 1)
 
 

@@ -55,7 +55,7 @@ def test_file_names_that_are_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"\.wav"):
         NAMES.read(tmp_path)
     touch(tmp_path, "x.wav", "y.wav")
-    with pytest.raises(ValueError, match="2"):
+    with pytest.raises(ValueError, match=r"2\)"):
         NAMES.read(tmp_path)
     touch(tmp_path, "ajoy.wav")
     with pytest.raises(ValueError, match=r"2 speakers.*: B$"):
@@ -94,7 +94,7 @@ def test_evaluations_tell_labels_and_who_speaks(tmp_path, inner):
 
 
 def test_sessions_that_are_not_there(tmp_path):
-    with pytest.raises(ValueError, match="Session1 or Session2"):
+    with pytest.raises(ValueError, match=r"Session1 .*Session2"):
         SESSIONS.read(tmp_path)
     write(tmp_path, "Session1/dialog/EmoEvaluation/Ses01F_a.txt", "[1 - 2]\tSes01F_a_F000\tneu\t[1, 1, 1]\n")
     with pytest.raises(ValueError, match=r"Session2/dialog/EmoEvaluation/Ses\*\.txt"):
@@ -104,7 +104,7 @@ def test_sessions_that_are_not_there(tmp_path):
     with pytest.raises(ValueError, match=r"ang, sad, .*'neu' of Ses01F_a_F000"):
         EmoEvaluations(("ang", "sad"), ("Session1",)).read(tmp_path)
     touch(tmp_path, "more/Session1/x")
-    with pytest.raises(ValueError, match=r"2 folders .*/more"):
+    with pytest.raises(ValueError, match=r"2 .*/more"):
         SESSIONS.read(tmp_path)
 
 
@@ -134,11 +134,11 @@ def test_a_table_need_not_know_speakers(tmp_path):
     ("text", "files", "problem"),
     [
         ("file,part\na,test\n", ["wav/a.wav"], r"t/labels.csv .*\['class'\].*\['file', 'part'\]"),
-        ("file,class,part\na,x,dev\n", ["wav/a.wav"], "t/labels.csv .*'part' like 'test'"),
-        ("file,class,part\na,x,test\n", [], "wav or audio"),
-        ("file,class,part\na,x,test\nb,x,test\n", ["wav/a.wav"], r"2 labelled clips, .*/wav/b.wav$"),
-        ("file,class,part\na,z,test\n", ["wav/a.wav"], "1 labels .*'z' of a"),
-        ("file,class,part\na,x,test\na.wav,y,test\n", ["wav/a.wav"], "1 clips"),
+        ("file,class,part\na,x,dev\n", ["wav/a.wav"], "t/labels.csv .*'part' .*'test'"),
+        ("file,class,part\na,x,test\n", [], "wav .*audio"),
+        ("file,class,part\na,x,test\nb,x,test\n", ["wav/a.wav"], r"2 .*/wav/b.wav$"),
+        ("file,class,part\na,z,test\n", ["wav/a.wav"], "1 .*'z' "),
+        ("file,class,part\na,x,test\na.wav,y,test\n", ["wav/a.wav"], r"1 .*a\.wav"),
     ],
 )
 def test_tables_with_faults(tmp_path, text, files, problem):

