@@ -231,7 +231,7 @@ class _Run:
 
 
 def _speakers(corpora: list[LabelledCorpus]) -> set[str]:
-    """Published corpora number theirs, so the same number in two of them is not the same speaker."""
+    """Return all speakers; published corpora number theirs, so one number in two of them is two speakers."""
     return {
         f"{corpus.name}:{speaker}" if corpus.name in EMOTION_CORPORA else speaker
         for corpus in corpora

@@ -80,7 +80,7 @@ def speaker_folds(speakers: Sequence[str], labels: Sequence[str | int] | np.ndar
     count = min(MOST_FOLDS, len(clips) // FEWEST_SPEAKERS_A_SIDE)
     if count < 2:
         raise NoFolds(RefusalReason.FEW_SPEAKERS, ())
-    spoken = pd.Series(given).groupby(list(speakers)).unique()
+    spoken = pd.Series(given).groupby(np.array(speakers, dtype=object)).unique()
     # Nothing is random. Where each speaks few classes, those who speak the same must not end up in one fold.
     dealt = sorted(clips, key=lambda speaker: (sorted(spoken[speaker]), -clips[speaker], speaker))
     fold_of = {speaker: place % count for place, speaker in enumerate(dealt)}

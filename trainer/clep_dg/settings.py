@@ -157,7 +157,7 @@ class ExperimentSettings(Settings):
         return self.encoder if isinstance(self.encoder, str) else self.encoder[corpus]
 
     def called(self, classes: Collection[str]) -> dict[str, str]:
-        """Return what templates call each class, by `words` or its name; a `ValueError` if two have one name."""
+        """Return what templates call each class, by `words` or its name; a `ValueError` if `words` is not of them."""
         if strange := [name for name in self.words if name not in classes]:
             raise ValueError(f"`words` has {strange}, but the classes that all corpora have are {list(classes)}.")
         called = {name: self.words.get(name, name) for name in classes}

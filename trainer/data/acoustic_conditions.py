@@ -90,7 +90,8 @@ def apply_condition(
     _check(clip, sampling_rate, clip_id)
     if condition.effect is None:
         return clip.copy()
-    generator = _generator(seed, type(condition.effect).__name__, clip_id)
+    digest = hashlib.sha256(f"{seed}/{type(condition.effect).__name__}/{clip_id}".encode()).digest()
+    generator = np.random.default_rng(int.from_bytes(digest[:16], "little"))
     return condition.effect(clip, sampling_rate, generator).astype(np.float32)
 
 
@@ -147,11 +148,6 @@ def _check(clip: np.ndarray, sampling_rate: int, clip_id: str) -> None:
         fault = "is silent, all its samples are equal; leave it out"
     if fault:
         raise ValueError(f"The clip {clip_id!r} {fault}.")
-
-
-def _generator(seed: int, what: str, clip_id: str) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}/{what}/{clip_id}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16], "little"))
 
 
 def _what_computes(effect: Effect) -> str:

@@ -94,34 +94,34 @@ def test_what_is_written(results, folder):
     assert (out / "classifier" / "README.md").is_file()
 
 
-def test_zero_shot_metrics_by_hand(results, folder):
-    encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder"))
-    texts = encoder.encode_text(SHARED)
-    for entry in results.clean_generalisation:
-        rows = read_task(PROTOCOLS[f"{entry.corpus}-7"], folder / entry.corpus)
-        rows = rows[rows["label"].isin(SHARED)]
-        audio = encoder.encode_audio([read_clip({"path": path}, 16000) for path in rows["path"]])
-        answers = [SHARED[index] for index in (audio @ texts.T).argmax(axis=1)]
-        found = entry.of_method("zero-shot").metrics
-        assert found["uar"].value == pytest.approx(balanced_accuracy_score(rows["label"], answers), abs=1e-6)
-        assert found["accuracy"].value == pytest.approx(accuracy_score(rows["label"], answers), abs=1e-6)
-        assert found["uar"].sd is None and entry.of_method("clep-dg").uar.sd is not None
-
-
-def test_the_classifier_of_the_other_corpus_by_hand(results, folder):
-    encoder = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder"))
-    embeds, labels = {}, {}
+@pytest.fixture(scope="module")
+def by_hand(results, folder):
+    """Of each corpus the embeddings of its clips, and their class ids."""
+    encoder, found = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder")), {}
     for name in ("emodb", "tess"):
         rows = read_task(PROTOCOLS[f"{name}-7"], folder / name)
         rows = rows[rows["label"].isin(SHARED)]
-        embeds[name] = encoder.encode_audio([read_clip({"path": path}, 16000) for path in rows["path"]])
-        labels[name] = np.array([SHARED.index(label) for label in rows["label"]])
+        audio = encoder.encode_audio([read_clip({"path": path}, 16000) for path in rows["path"]])
+        found[name] = audio, np.array([SHARED.index(label) for label in rows["label"]])
+    return found
+
+
+def test_zero_shot_metrics_by_hand(results, folder, by_hand):
+    texts = SmoothCLAPEncoder.from_pretrained(str(folder / "encoder")).encode_text(SHARED)
+    for entry in results.clean_generalisation:
+        audio, labels = by_hand[entry.corpus]
+        answers = (audio @ texts.T).argmax(axis=1)
+        found = entry.of_method("zero-shot").metrics
+        assert found["uar"].value == pytest.approx(balanced_accuracy_score(labels, answers), abs=1e-6)
+        assert found["accuracy"].value == pytest.approx(accuracy_score(labels, answers), abs=1e-6)
+        assert found["uar"].sd is None and entry.of_method("clep-dg").uar.sd is not None
+
+
+def test_the_classifier_of_the_other_corpus_by_hand(results, by_hand):
     for entry, other in zip(results.clean_generalisation, ("tess", "emodb"), strict=True):
-        weights = train_classifier(
-            torch.from_numpy(embeds[other]), torch.from_numpy(labels[other]), ClassifierSettings(**CLASSIFIER, seed=0)
-        )
-        answers = (embeds[entry.corpus] @ weights.numpy().T).argmax(axis=1)
-        expected = balanced_accuracy_score(labels[entry.corpus], answers)
+        weights = train_classifier(*map(torch.from_numpy, by_hand[other]), ClassifierSettings(**CLASSIFIER, seed=0))
+        audio, labels = by_hand[entry.corpus]
+        expected = balanced_accuracy_score(labels, (audio @ weights.numpy().T).argmax(axis=1))
         assert entry.of_method(AUDIO_OF_OTHERS).seeds[1].uar == pytest.approx(expected, abs=1e-6)
 
 
