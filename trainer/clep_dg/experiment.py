@@ -12,13 +12,12 @@ import pandas as pd
 
 from modeling_smoothclap import SmoothCLAPEncoder
 from modeling_smoothclap.audio_smoothclap import ClipError, Source
-from modeling_smoothclap.checkpoint_smoothclap import parse_model
 
 from ..config import read_yaml
 from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..data.clips import clips_of
 from ..evaluation.corpora import EMOTION_CORPORA
-from ..evaluation.evaluator import checked_zero_shot, described
+from ..evaluation.evaluator import checked_zero_shot, described, loadable
 from ..evaluation.results import FORMAT, ZeroShot, describe_clips, file_hashes, versions
 from ..files import Record, held, write_json
 from ..plotting import check_matplotlib
@@ -75,7 +74,7 @@ def fit_clep_dg(settings: ExperimentSettings | str | Path) -> ExperimentResults:
     with held(settings.output):
         run = _Run(settings)
         run.check()
-        for checkpoint in run.checkpoints:
+        for checkpoint in run.judged_by:
             run.test(checkpoint)
         return _written(run, started)
 
@@ -113,33 +112,27 @@ class _Run:
         self.output = Path(settings.output)
         self.corpora = read_corpora(settings.corpora)
         self.words = settings.called(self.corpora[0].classes)
+        self.judged_by: dict[str, list[LabelledCorpus]] = defaultdict(list)
+        for corpus in self.corpora:
+            encoder = settings.encoder
+            self.judged_by[encoder if isinstance(encoder, str) else encoder[corpus.name]].append(corpus)
         self.clips: dict[str, dict[str, pd.DataFrame]] = {}  # corpus to condition to rows with the files to embed
         self.encoders: list[EncoderSummary] = []
         self.tested: list[CorpusSummary] = []
         self.generalisation: list[Generalisation] = []
         self.supervised: list[Supervised | Refusal] = []
 
-    @property
-    def checkpoints(self) -> list[str]:
-        """Each once, in the order of the corpora."""
-        return list(dict.fromkeys(self.settings.encoder_of(corpus.name) for corpus in self.corpora))
-
-    def corpora_of(self, checkpoint: str) -> list[LabelledCorpus]:
-        return [each for each in self.corpora if self.settings.encoder_of(each.name) == checkpoint]
-
     def _subfolder(self, checkpoint: str) -> str:
-        return self.corpora_of(checkpoint)[0].name if isinstance(self.settings.encoder, dict) else ""
+        return self.judged_by[checkpoint][0].name if isinstance(self.settings.encoder, dict) else ""
 
     def _load(self, checkpoint: str) -> tuple[SmoothCLAPEncoder, PromptEncoder]:
-        named = parse_model(checkpoint)
-        encoder = SmoothCLAPEncoder.from_pretrained(named.checkpoint, self.settings.device, revision=named.revision)
-        encoder.name = named.name
+        encoder = loadable(checkpoint, self.settings.device)[1]()
         check_no_adapters(encoder)
         return encoder, PromptEncoder(encoder.model, encoder.processor.tokenizer)
 
     def check(self) -> None:
         """Find what would fail later: models, prompts and folders, which is quick, and then the clips."""
-        for checkpoint in self.checkpoints:
+        for checkpoint in self.judged_by:
             _, prompts = self._load(checkpoint)
             folder, words = self.output / "contexts" / self._subfolder(checkpoint), list(self.words.values())
             for seed in self.settings.seeds:
@@ -167,10 +160,9 @@ class _Run:
             doubtful[corpus] |= {clips[number]: each.problem for number, each in problems.items()}
             return embeds
 
-        corpora = self.corpora_of(checkpoint)
-        names = [corpus.name for corpus in corpora]
+        names = [corpus.name for corpus in self.judged_by[checkpoint]]
         self.encoders.append(EncoderSummary(**described(encoder), corpora=names, texts=tuple(texts)))
-        for corpus in corpora:
+        for corpus in self.judged_by[checkpoint]:
             zero_shot = checked_zero_shot(encoder, corpus.name, corpus.rows["path"], f"on {corpus.title}")
             self._test_on(corpus, zero_shot, embeddings, weights)
             data = describe_clips(corpus.rows, corpus.classes, file_hashes(corpus.rows["path"]), doubtful[corpus.name])

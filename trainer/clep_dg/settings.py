@@ -152,10 +152,6 @@ class ExperimentSettings(Settings):
         if CLEAN not in self.conditions:
             yield "conditions", f"must have {CLEAN!r}, which the others are compared with, not only {self.conditions}"
 
-    def encoder_of(self, corpus: str) -> str:
-        """Return the checkpoint that judges a corpus."""
-        return self.encoder if isinstance(self.encoder, str) else self.encoder[corpus]
-
     def called(self, classes: Collection[str]) -> dict[str, str]:
         """Return what templates call each class, by `words` or its name; a `ValueError` if `words` is not of them."""
         if strange := [name for name in self.words if name not in classes]:

@@ -100,7 +100,7 @@ def evaluate(
     if output is not None:  # before the long work
         check_matplotlib()
         Path(output).mkdir(parents=True, exist_ok=True)
-    named = [_model(each, device, trust_remote_code) for each in _listed(models)]
+    named = [loadable(each, device, trust_remote_code) for each in _listed(models)]
     if not named:
         raise ValueError("There is no model to evaluate: name at least one.")
     if twice := [name for name, times in Counter(name for name, _ in named).items() if times > 1]:
@@ -118,7 +118,7 @@ def _listed(items: Any) -> list[Any]:
     return list(items) if isinstance(items, Sequence) and not isinstance(items, str) else [items]
 
 
-def _model(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remote_code: bool) -> Loadable:
+def loadable(asked: str | Path | SmoothCLAPEncoder, device: str | None, trust_remote_code: bool = False) -> Loadable:
     """Return what results call a model, and how to get it."""
     if isinstance(asked, SmoothCLAPEncoder):
         return asked.name, lambda: asked

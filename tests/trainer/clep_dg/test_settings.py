@@ -41,7 +41,7 @@ def test_a_small_file_and_the_defaults(tmp_path):
     assert (settings.templates, settings.acpt, settings.classifier) == (ENGLISH, ACPTSettings(), ClassifierSettings())
     assert (settings.seeds, settings.protocols) == ([0, 1, 2], ["generalisation", "supervised"])
     assert (settings.conditions, settings.words, settings.device) == (["clean"], {}, "cpu")
-    assert settings.encoder_of("ravdess") == settings.encoder_of("007") == "folder"
+    assert settings.encoder == "folder"
 
 
 def test_templates_of_ones_own(tmp_path):
