@@ -19,12 +19,12 @@ import numpy as np
 import soundfile
 from transformers.utils import logging
 
-from modeling_smoothclap.audio_smoothclap import MIN_SECONDS, decode_audio
+from modeling_smoothclap.audio_smoothclap import MIN_SECONDS, Segment, clip_source, decode_audio
 from modeling_smoothclap.batching_smoothclap import first_lines, map_ahead
 
 from ..files import whole_file
 from .acoustic_effects import Clipping, Codec, Noise, Room, Telephone, acoustics_module
-from .clips import encoded_bytes
+from .clips import SEGMENT, encoded_bytes
 
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def degrade(
     """
     Write the clips of rows with `id` and `path` as they are under a condition, and return the rows with the new paths.
 
-    Files that are there are used again: a name is made from all that the samples depend on. Files are mono WAV at the
+    A segment, see [`~clips.SEGMENT`], becomes a file of its own. Files that are there are used again: a name is made from all that the samples depend on. Files are mono WAV at the
     clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale. Clips that are silent (all
     samples equal) or shorter than 60 ms, as some of published corpora are, keep their path, with a warning. So do all
     rows under a condition without an effect. A `ValueError` lists clips that cannot be degraded.
@@ -119,19 +119,21 @@ def degrade(
     folder = Path(folder) / condition.name
     folder.mkdir(parents=True, exist_ok=True)
     write = partial(_degraded_file, condition, folder, seed, what_computes)
-    clips = list(zip(rows["id"], rows["path"], strict=True))
+    kept = [name for name in ("id", "path", *SEGMENT) if name in rows.columns]
+    clips: list[Any] = rows[kept].to_dict("records")
     found = map_ahead(write, clips, num_workers)
     results = list(logging.tqdm(found, total=len(rows), desc=condition.title, unit="clip"))
     if bad := [str(result) for result in results if isinstance(result, ValueError)]:
         raise ValueError(
             f"{len(bad)} of {len(rows)} clips cannot be degraded; fix them or leave them out:\n  {first_lines(bad)}"
         )
-    if same := [repr(clip_id) for (clip_id, old), new in zip(clips, results, strict=True) if new == old]:
+    is_same = [new == clip["path"] for clip, new in zip(clips, results, strict=True)]
+    if same := [repr(clip["id"]) for clip, stays in zip(clips, is_same, strict=True) if stays]:
         logger.warning(
             f"{condition.title}: {len(same)} of {len(rows)} clips are silent or shorter than {MIN_SECONDS:g} s and "
             f"stay as recorded:\n  {first_lines(same)}"
         )
-    return rows.assign(path=results)
+    return rows.assign(path=results, **{name: rows[name].where(is_same) for name in kept if name in SEGMENT})
 
 
 def _check(clip: np.ndarray, sampling_rate: int, clip_id: str) -> None:
@@ -159,19 +161,19 @@ def _what_computes(effect: Effect) -> str:
 
 
 def _degraded_file(
-    condition: Condition, folder: Path, seed: int, what_computes: str, clip: tuple[str, str]
+    condition: Condition, folder: Path, seed: int, what_computes: str, row: dict[str, Any]
 ) -> str | ValueError:
     """Write a clip's file unless it is there; return its path, the clip's own if nothing applies, or the fault."""
-    clip_id, path = clip
+    clip_id = row["id"]
     try:
-        data = encoded_bytes({"id": clip_id, "path": path})
-        source = hashlib.sha256(data).hexdigest()
-        key = hashlib.sha256(json.dumps([what_computes, seed, clip_id, source]).encode()).hexdigest()
-        file = folder / f"{key[:32]}.wav"
+        data, source = encoded_bytes(row), clip_source(row)
+        where = [source.start, source.end] if isinstance(source, Segment) else []
+        content = [what_computes, seed, clip_id, hashlib.sha256(data).hexdigest(), *where]
+        file = folder / f"{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}.wav"
         if not file.exists():
-            samples, rate = decode_audio(data, clip_id)
+            samples, rate = decode_audio(Segment(data, *where) if where else data, clip_id)
             if len(samples) and np.isfinite(samples).all() and _cannot_be_degraded(samples, rate):
-                return path
+                return row["path"]
             degraded = apply_condition(condition, samples, rate, clip_id, seed)
             with whole_file(file) as unfinished:
                 acoustics_module(WAV_WRITER).write(unfinished, rate, degraded)

@@ -131,6 +131,20 @@ def test_stereo_is_averaged_rates_are_kept_and_nothing_is_clipped(tmp_path):
     assert np.abs(samples).max() > 1
 
 
+def test_a_segment_becomes_a_file_of_its_own(tmp_path, writes):
+    path = tmp_path / "long.wav"
+    clip = np.concatenate([CLIP, np.zeros(1600, dtype=np.float32)])
+    soundfile.write(path, clip, RATE, subtype="FLOAT")
+    rows = pd.DataFrame({"id": list("abcd"), "path": [str(path)] * 4})
+    rows = rows.assign(start=[0.0, 0.2, None, 0.5], end=[0.2, None, None, 0.6])
+    degraded = degrade(rows, NOISY, tmp_path / "out")
+    for row, part in zip(degraded.to_dict("records"), (clip[:3200], clip[3200:], clip), strict=False):
+        np.testing.assert_array_equal(read_clip(row, RATE), apply_condition(NOISY, part, RATE, row["id"]))
+    assert len(writes) == 3  # the last is silent and stays a part of the file
+    pd.testing.assert_series_equal(degraded.iloc[3], rows.iloc[3], check_dtype=False)
+    assert degraded[["start", "end"]].notna().sum().tolist() == [1, 1]
+
+
 def test_clean_rows_keep_their_files(rows, tmp_path):
     clean = degrade(rows, CONDITIONS["clean"], tmp_path / "out")
     pd.testing.assert_frame_equal(clean, rows)
