@@ -4,6 +4,7 @@ import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -212,31 +213,33 @@ def clip_source(row: Mapping[str, Any]) -> Source:
     Args:
         row (`Mapping[str, Any]`): With `path`, an audio file; or `audio`: the bytes of one, its path, or a dictionary
             with `bytes`, `path`, or `array` and `sampling_rate`, as `datasets.Audio` gives it; or `array` and
-            `sampling_rate`. `path` goes first. `id` is what errors call the clip. `start` and `end`, in seconds, make
-            it a [`Segment`].
+            `sampling_rate`. `path` goes first. `id` is what errors call the clip. `start` and `end`, in seconds or as
+            time differences, make it a [`Segment`].
 
     Raises:
         ClipError: There is none of them, `audio` is something else, or the segment is impossible.
     """
-    start, end = (_seconds(row, name) for name in ("start", "end"))
     source = _whole_source(row)
+    called = _called(source, row.get("id"))
+    start, end = (_seconds(row[name], name, called) if name in row else None for name in ("start", "end"))
     if start is None and end is None:
         return source
     if (start or 0) < 0 or (end is not None and end <= (start or 0)):
         raise ClipError(
             "impossible segment",
-            f"{_called(source, row.get('id'))} has start {start} and end {end} in seconds; correct them: neither is "
-            "negative, and `end` is behind `start`",
+            f"{called} has start {start} and end {end} in seconds; correct them: neither is negative, and `end` is after "
+            "`start`",
         )
     return Segment(source, start or 0.0, end)
 
 
-def _seconds(row: Mapping[str, Any], name: str) -> float | None:
-    value = row.get(name)
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+def _seconds(value: Any, name: str, called: str) -> float | None:
+    if value is None or value != value:  # NaN, and NaT of pandas
         return None
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not math.isfinite(value):
-        raise ClipError("impossible segment", f"{_called(None, row.get('id'))} has {name} {value!r}; give seconds")
+        raise ClipError("impossible segment", f"{called} has {name} {value!r}; give seconds")
     return float(value)
 
 

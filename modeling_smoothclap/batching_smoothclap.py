@@ -47,11 +47,15 @@ def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
                 "the channels, or give a list of one-dimensional waveforms."
             )
         return [audio], True
-    if not isinstance(audio, Iterable):
-        raise ValueError(f"Give clips as paths, bytes, waveforms or rows, not {audio!r}.")
-    if hasattr(audio, "column_names") or isinstance(audio, list | tuple):
-        return cast(Sequence[Any], audio), False
-    return list(audio), False
+    if not isinstance(audio, Iterable) or hasattr(audio, "read"):
+        fix = ": pass what its `read()` gives, as bytes" if hasattr(audio, "read") else ""
+        raise ValueError(f"Give clips as paths, bytes, waveforms or rows, not {audio!r}{fix}.")
+    if hasattr(audio, "to_dict") and hasattr(audio, "columns"):  # a table of pandas
+        return audio.to_dict("records"), False
+    clips = audio if hasattr(audio, "column_names") or isinstance(audio, list | tuple) else list(audio)
+    if len(clips) and isinstance(clips[0], int | float | np.number):
+        raise ValueError("A list of numbers is not a clip: make it an array, `np.array(samples, dtype='float32')`.")
+    return cast(Sequence[Any], clips), False
 
 
 def _holds_clips(array: np.ndarray | torch.Tensor) -> bool:
@@ -176,6 +180,8 @@ def first_lines(lines: Sequence[str], most: int = 20) -> str:
 def _source(clip: Any, sampling_rate: int) -> Source:
     if isinstance(clip, Mapping):
         return clip_source(clip)
+    if isinstance(clip, bytearray | memoryview):
+        return bytes(clip)
     return clip if isinstance(clip, str | Path | bytes | Segment) else (clip, sampling_rate)
 
 

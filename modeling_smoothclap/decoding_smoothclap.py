@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from .lengths_smoothclap import with_length
+from .lengths_smoothclap import mp3_gives_length, with_length
 
 
 # Inside `try:`, so that a checkpoint's code loads without it; only reading audio raises an ImportError.
@@ -62,6 +62,9 @@ _SURPLUS_BYTES = 36  # padding, or a header that a program counted among the dat
 _UNKNOWN_BYTES = 0x7FFF0000  # programs that write to a pipe announce this or more: they do not know the length
 _MP3_SLACK_FRAMES = 2304  # an MP3 header gives the length to a block or two, and an estimate for some encoders
 _MP3_SLACK = 0.02
+_MP3_HEAD = 1 << 14  # bytes in which the length of an MP3 file usually is
+_DAMAGED_WAV = re.compile(r"^RIFF : (\d+)$.*^data : (\d+)$.*Unknown chunk marker", re.MULTILINE | re.DOTALL)
+_OGG_START = re.compile(rb"OggS\0[\x02\x06]")
 
 _NOT_AUDIO = {
     b"version https://git-lfs": "a Git LFS pointer, not the audio: fetch that with `git lfs pull`",
@@ -144,8 +147,10 @@ def file_duration(source: str | Path | bytes) -> float | None:
     """Return the seconds of an audio file by its header, or `None` if that cannot be read."""
     require_soundfile("Reading audio")
     try:
-        _head(source, "")
+        head = _head(source, "", _MP3_HEAD)
         info = soundfile.info(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+        if info.format == "MP3" and not mp3_gives_length(head):
+            return None  # libsndfile estimates it
     except Exception:  # the fault is named where the clip is decoded
         return None
     return info.frames / info.samplerate if info.samplerate and info.frames < _UNKNOWN_FRAMES else None
@@ -194,10 +199,10 @@ def _limit(name: str) -> float:
     raise ValueError(f"SMOOTHCLAP_MAX_{name} is {text!r}; give a number of at least 1")
 
 
-def _head(source: str | Path | bytes, called: str) -> bytes:
+def _head(source: str | Path | bytes, called: str, size: int = 64) -> bytes:
     """Return the first bytes; raise a ClipError if there is no plain file that can be opened."""
     if isinstance(source, bytes):
-        return source[:64]
+        return source[:size]
     try:
         mode = os.stat(source).st_mode
         if stat.S_ISDIR(mode):
@@ -205,7 +210,7 @@ def _head(source: str | Path | bytes, called: str) -> bytes:
         if not stat.S_ISREG(mode):
             raise ClipError("unreadable", f"{called} is not a plain file")
         with open(source, "rb") as file:
-            return file.read(64)
+            return file.read(size)
     except ClipError:
         raise
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -243,8 +248,7 @@ def _opened(source: str | Path | bytes, head: bytes, called: str) -> Iterator[_S
             except soundfile.LibsndfileError as error:
                 raise ClipError(
                     "truncated",
-                    f"{called} is truncated or damaged: its header announces {announced} frames, and decoding stops "
-                    f"before their end ({error.error_string})",
+                    f"{called} is truncated or damaged: decoding stops before its end ({error.error_string})",
                 ) from error
 
         yield _Sound(file.samplerate, file.channels, announced, read, slack, file.seek if is_exact else None)
@@ -259,9 +263,19 @@ def _libsndfile(source: str | Path | bytes, called: str) -> tuple[Any, int | Non
             raise ClipError(
                 "truncated", f"{called} is truncated: its header announces {announced} bytes, {available} are there"
             )
+    for whole, announced in (map(int, pair) for pair in _DAMAGED_WAV.findall(file.extra_info)):
+        if whole > 2 * announced > 0:
+            raise ClipError(
+                "truncated",
+                f"{called} is damaged: its header announces {announced} bytes of samples, {whole} are there",
+            )
     frames: int | None = file.frames
-    if file.format == "MP3" or not 0 < file.frames < _UNKNOWN_FRAMES:
+    if file.format in ("MP3", "OGG") or not 0 < file.frames < _UNKNOWN_FRAMES:
         data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        if file.format == "OGG" and any(each.start() > len(data) // 100 for each in _OGG_START.finditer(data)):
+            raise ClipError(
+                "truncated", f"{called} holds several recordings, of which only the first would be read: split it"
+            )
         if (completed := with_length(data, file.frames)) is not None:
             file.close()
             file, frames = soundfile.SoundFile(io.BytesIO(completed)), None
@@ -296,7 +310,8 @@ def _au_sound(process: "subprocess.Popen[bytes]", log: IO[bytes], called: str, f
     def complaint() -> str:
         process.wait()
         log.seek(0)
-        return log.read().decode(errors="replace").strip().rpartition("\n")[2]
+        lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
+        return next((line for line in reversed(lines) if line and not line.startswith("Last message")), "")
 
     stream: Any = process.stdout
     header = stream.read(24)

@@ -1,7 +1,7 @@
 """Encode audio and texts: the one place that turns clips and descriptions into embeddings that can be compared."""
 
 import math
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -169,8 +169,8 @@ class SmoothCLAPEncoder:
 
         Args:
             audio: One clip or a sequence of clips: paths, bytes of audio files, float waveforms of shape `(samples,)`
-                at `sampling_rate`, or rows with `path`, `audio` or `array` and `sampling_rate`. A path that comes
-                several times is encoded once.
+                at `sampling_rate`, or rows with `path`, `audio` or `array` and `sampling_rate`, and maybe `start` and
+                `end` in seconds; a table of pandas has such rows. A path that comes several times is encoded once.
             batch_size (`int`, defaults to 16): Clips per batch at most; fewer if they are long, see
                 [`~batching_smoothclap.SECONDS_PER_CLIP`].
             show_progress_bar (`bool`, *optional*): By default, if there are more than a few batches.
@@ -255,6 +255,8 @@ class SmoothCLAPEncoder:
     def similarity(self, audio_embeddings: Any, text_embeddings: Any) -> np.ndarray:
         """Return the cosines `(n, m)` of embeddings `(n, width)` and `(m, width)`, which may be arrays or tensors."""
         audio, text = (np.atleast_2d(np.asarray(each)) for each in (audio_embeddings, text_embeddings))
+        if audio.shape[1:] != text.shape[1:]:
+            raise ValueError(f"Embeddings of shapes {audio.shape} and {text.shape} are not of one model.")
         return unit_rows(audio, "audio_embeddings") @ unit_rows(text, "text_embeddings").T
 
     def rank(self, audio: Any, texts: Sequence[str], template: str = "{}") -> Any:
@@ -366,12 +368,13 @@ class SmoothCLAPEncoder:
 
 def unit_rows(embeds: np.ndarray, name: str) -> np.ndarray:
     """
-    Scale embeddings `(n, width)` to unit length, at least in float32, so that dot products are cosines.
+    Scale embeddings `(n, width)` to unit length, at least in float32. One of length zero stays as it is.
 
-    One of length zero stays as it is. One that is not finite is a `ValueError` that calls them `name`, because
-    comparisons with NaN would count in its favour.
+    One that is not finite is a `ValueError` that calls them `name`: comparisons with NaN would count in its favour.
     """
     embeds = np.asarray(embeds)
+    if embeds.ndim != 2 or embeds.dtype.kind not in "fiu":
+        raise ValueError(f"{name} are {embeds.dtype} of shape {embeds.shape}; give numbers of shape (n, width).")
     embeds = embeds.astype(np.result_type(embeds, np.float32), copy=False)  # half precision ranks too coarsely
     if bad := int((~np.isfinite(embeds).all(axis=1)).sum()):
         raise ValueError(f"{bad} of {len(embeds)} rows of {name} are not finite; has the training diverged?")
@@ -381,7 +384,7 @@ def unit_rows(embeds: np.ndarray, name: str) -> np.ndarray:
 
 def _as_texts(texts: Any) -> list[str]:
     listed = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else []
-    if not listed or not all(isinstance(text, str) for text in listed):
+    if not listed or isinstance(texts, Mapping) or not all(isinstance(text, str) for text in listed):
         raise ValueError(f"These are not texts: {texts!r}. Give one, or a list of at least one.")
     return listed
 

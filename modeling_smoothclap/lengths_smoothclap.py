@@ -11,14 +11,15 @@ _CODINGS = bytes(byte for byte in range(0x10, 0xF0) if byte >> 2 & 3 != 3)  # bi
 _MP3_FRAME = re.compile(  # of layer 3, version 1, 2 or 2.5
     rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][" + re.escape(_CODINGS) + rb"].", re.DOTALL
 )
-_MP3_LENGTH = re.compile(rb"(?:Xing|Info)...[\x01-\xff](?!\0\0\0\0)", re.DOTALL)
+_MP3_LENGTH = re.compile(rb"(?:Xing|Info)...[\x01-\xff](?!\0\0\0\0)(....)", re.DOTALL)
+_SURPLUS = 1.02  # an MP3 file with more frames than its header says by this factor is two files in one
 _SEARCHED = 1 << 16  # bytes of other data between MP3 frames
 
 
 def with_length(data: bytes, frames: int) -> bytes | None:
     """
     Return a FLAC, MP3, WAV or AU file with a length in its header that is at least its own, so that a decoder goes on
-    to its end. `None` for a file that has one, and for an MP3 file that is not longer than `frames` per channel.
+    to its end. `None` for a file that has one, and for an MP3 file that is not longer than it says, or than `frames`.
     """
     if data[:4] == b"fLaC":  # STREAMINFO: 36 bits of samples
         return data[:21] + bytes([data[21] | 0x0F]) + b"\xff" * 4 + data[26:]
@@ -49,19 +50,35 @@ def _mp3_frame(data: bytes, position: int) -> _Mp3Frame | None:
     return _Mp3Frame(found.start(), end, samples, rate, (17 if is_mono else 32) if is_mpeg1 else (9 if is_mono else 17))
 
 
-def _mp3_with_length(data: bytes, frames: int) -> bytes | None:
-    """Put a Xing header, a frame that is not played, before the frames of an MP3 file that has none."""
+def mp3_gives_length(data: bytes) -> bool:
+    """Return whether an MP3 file, or the beginning of one, has its number of frames in its first frame."""
+    first = _first_mp3_frame(data)
+    return first is not None and _announced(data, first) is not None
+
+
+def _first_mp3_frame(data: bytes) -> _Mp3Frame | None:
     position = 0
     if data[:3] == b"ID3":
         position = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=False))
-    first = frame = _mp3_frame(data, position)
-    if first is None or _MP3_LENGTH.search(data, first.start + 4 + first.side, first.start + first.side + 20):
+    return _mp3_frame(data, position)
+
+
+def _announced(data: bytes, first: _Mp3Frame) -> int | None:
+    found = _MP3_LENGTH.search(data, first.start + 4 + first.side, first.start + first.side + 24)
+    return None if found is None else int.from_bytes(found[1], "big")
+
+
+def _mp3_with_length(data: bytes, frames: int) -> bytes | None:
+    """Put a Xing header, a frame that is not played, before the frames of an MP3 file that has none, or a wrong one."""
+    first = frame = _first_mp3_frame(data)
+    if first is None:
         return None
     count = 0
     while frame is not None:
         count += 1
         frame = _mp3_frame(data, frame.end)
-    if count * first.samples <= frames:
+    announced = _announced(data, first)
+    if count * first.samples <= frames or (announced is not None and count - 2 <= announced * _SURPLUS):
         return None
     _, version, coding, mode = data[first.start : first.start + 4]
     header = bytes([0xFF, version | 1, (0x50 if version & 8 else 0x80) | coding & 0x0C, mode])  # 64 kbit/s, no checksum

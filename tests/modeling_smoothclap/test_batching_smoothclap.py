@@ -186,7 +186,8 @@ def test_a_single_bad_clip_is_its_own_error(bad):
         ({"id": "a", "array": np.zeros(10, np.float32)}, "'a'.*sampling_rate"),
         ({"id": "a"}, "'a'"),
         ([], "no clips"),
-        ([0.1, 0.2], "2 of 2"),
+        ([0.1, 0.2], "numbers"),
+        (io.BytesIO(b"RIFF"), "read"),
     ],
 )
 def test_what_is_not_a_clip_is_refused(audio, named):

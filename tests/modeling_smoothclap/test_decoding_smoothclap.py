@@ -53,6 +53,7 @@ def test_an_mp3_file_without_a_length_is_read_to_its_end(rate, channels):
     assert len(soundfile.read(io.BytesIO(bare))[0]) < 0.9 * len(found)  # what libsndfile takes it for
     half = decode_audio(bare[: len(bare) // 2])[0]
     assert len(half) < len(found)
+    assert audio_duration(bare) is None and audio_duration(whole) == pytest.approx(10, abs=0.1)
 
 
 def test_an_mp3_file_that_is_read_to_its_end_anyway_stays_as_it_is():
@@ -89,6 +90,18 @@ def test_surplus_bytes_and_mp3_in_wav_are_not_truncated():
     )
     wav = b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
     assert len(read_audio(wav, 16000)) == pytest.approx(32000, abs=2304)
+
+
+def test_no_file_is_cut_in_silence_where_it_goes_on():
+    samples = tone(2.0, 16000)
+    mp3 = encoded(samples, 16000, "MP3", "MPEG_LAYER_III")
+    assert len(decode_audio(mp3 + mp3)[0]) == pytest.approx(64000, abs=6 * 576)  # two files in one
+    ogg = encoded(samples, 16000, "OGG", "VORBIS")
+    assert fault(ogg + ogg).problem == "truncated"
+    wav = bytearray(encoded(samples))
+    start = wav.index(b"data") + 4
+    wav[start : start + 4] = struct.pack("<I", 20000)
+    assert fault(bytes(wav)).problem == "truncated"
 
 
 WEBM = b"\x1aE\xdf\xa3" + bytes(60)

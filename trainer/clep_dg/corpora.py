@@ -1,5 +1,6 @@
 """The clips that CLEP-DG is tested on: several corpora, labelled with the classes that all of them share."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..data.leakage import same_bytes
 from ..evaluation.attributes import thirds
 from ..evaluation.corpora import EMOTION_CORPORA
 from ..evaluation.labelled_clips import LABEL_COLUMN, faults_of_clips, labels_of, read_clips, with_labels
@@ -43,12 +45,16 @@ def read_corpora(settings: Sequence[CorpusSettings]) -> list[LabelledCorpus]:
             f"`labels`. They have:\n  {lines}"
         )
     corpora = [_restricted(corpus, shared) for corpus in corpora]
-    files = {corpus.name: {Path(path).resolve() for path in corpus.rows["path"]} for corpus in corpora}
-    common = {(one, other): len(files[one] & files[other]) for one, other in combinations(files, 2)}
-    if found := [f"{one!r} and {other!r}: {count}" for (one, other), count in common.items() if count]:
+    # By content: a copy under another name is the same recording.
+    files = {(corpus.name, str(Path(path).resolve())): path for corpus in corpora for path in corpus.rows["path"]}
+    names = [name for name, _ in files]
+    groups = same_bytes([path for _, path in files], names)
+    common = Counter(pair for group in groups for pair in combinations(sorted({names[each] for each in group}), 2))
+    if found := [f"{one!r} and {other!r}: {count}" for (one, other), count in common.items()]:
         raise ValueError(
-            "Corpora have audio files in common, so a classifier trained on one would be tested on its own training "
-            "clips; choose different clips by `where` or `split`, or leave out a corpus:\n  " + "\n  ".join(found)
+            "Corpora have audio files in common, or copies of them, so a classifier trained on one would be tested on "
+            "its own training clips; choose different clips by `where` or `split`, or leave out a corpus:\n  "
+            + "\n  ".join(found)
         )
     return corpora
 

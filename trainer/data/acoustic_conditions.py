@@ -106,10 +106,11 @@ def degrade(
     """
     Write the clips of rows with `id` and `path` as they are under a condition, and return the rows with the new paths.
 
-    A segment, see [`~clips.SEGMENT`], becomes a file of its own. Files that are there are used again: a name is made from all that the samples depend on. Files are mono WAV at the
-    clip's own rate, of 32-bit floats, because noise, rooms and codecs exceed full scale. Clips that are silent (all
-    samples equal) or shorter than 60 ms, as some of published corpora are, keep their path, with a warning. So do all
-    rows under a condition without an effect. A `ValueError` lists clips that cannot be degraded.
+    A segment, see [`~clips.SEGMENT`], becomes a file of its own. Files that are there are used again: a name is made
+    from all that the samples depend on. Files are mono WAV at the clip's own rate, of 32-bit floats, because noise,
+    rooms and codecs exceed full scale. Clips that are silent (all samples equal) or shorter than 60 ms, as some of
+    published corpora are, keep their path, with a warning. So do all rows under a condition without an effect. A
+    `ValueError` lists clips that cannot be degraded.
     """
     if absent := [name for name in ("id", "path") if name not in rows.columns]:
         raise ValueError(f"The rows lack the columns {absent}; they have {list(rows.columns)}.")

@@ -6,8 +6,10 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from zlib import crc32
 
 import numpy as np
@@ -25,7 +27,7 @@ from modeling_smoothclap.audio_smoothclap import (
 )
 from modeling_smoothclap.batching_smoothclap import first_lines
 
-from ..files import whole_file
+from ..files import file_sha256, whole_file
 from .workers import ordered_map
 
 
@@ -144,6 +146,8 @@ def _reason_to_leave_out(path: Path) -> str | None:
     return "not a file" if os.path.exists(path) and not os.path.isfile(path) else None
 
 
+RECORDING = "recording_sha256"
+"""Column with the SHA-256 of the audio file that a clip is, or is a part of."""
 SEGMENT = ("start", "end")
 """Columns that make a row's clip a part of its file, in seconds."""
 
@@ -197,18 +201,35 @@ def _write_report(bad: Sequence[BadClip], report: str | Path) -> None:
         writer.writerows((clip.name, clip.path, clip.problem, clip.detail) for clip in bad)
 
 
-def inspect_clip(row: Mapping[str, Any]) -> float | BadClip:
-    """Decode the clip of a row with `id`; return its length in seconds, or what is wrong with it."""
+class GoodClip(NamedTuple):
+    """The length of a clip in seconds, and the SHA-256 of its recording."""
+
+    seconds: float
+    sha256: str
+
+
+def inspect_clip(row: Mapping[str, Any]) -> GoodClip | BadClip:
+    """Decode and hash the clip of a row with `id`, or return what is wrong with it."""
     try:
         samples, rate, fault = examine(clip_source(row), row["id"])
+        if fault is None:
+            path = row.get("path")
+            digest = _file_hash(path, os.stat(path).st_mtime_ns) if path else sha256(encoded_bytes(row)).hexdigest()
+            return GoodClip(len(samples) / rate, digest)
     except ClipError as error:
         fault = error
-    return BadClip(row["id"], fault.problem, fault.detail, row.get("path")) if fault else len(samples) / rate
+    return BadClip(row["id"], fault.problem, fault.detail, row.get("path"))
+
+
+@lru_cache(maxsize=CLIPS_PER_BATCH)
+def _file_hash(path: str, changed: int) -> str:
+    """Hash a file, of whose segments the next ones are probably in the same batch; `changed` is its time."""
+    return file_sha256(path)
 
 
 def check_clips(rows: "Dataset", policy: str, num_workers: int = 1, report: str | Path | None = None) -> "Dataset":
     """
-    Decode every clip once, find the bad ones, and measure the length of the good ones.
+    Decode every clip once, find the bad ones, and measure and hash the good ones.
 
     A clip is bad if it has one of [`~modeling_smoothclap.decoding_smoothclap.PROBLEMS`]: for instance if it is missing,
     truncated, shorter than 60 ms or silent.
@@ -220,7 +241,7 @@ def check_clips(rows: "Dataset", policy: str, num_workers: int = 1, report: str 
         report (`str` or `Path`, *optional*): See [`apply_policy`].
 
     Returns:
-        `Dataset`: The good rows, in order, with `duration` in seconds; a duration that is given is not changed.
+        `Dataset`: The good rows, in order, with `duration` in seconds, where it is not given, and [`RECORDING`].
 
     Raises:
         ValueError: See [`apply_policy`]; or there is neither `path` nor `audio`.
@@ -235,12 +256,14 @@ def check_clips(rows: "Dataset", policy: str, num_workers: int = 1, report: str 
     results = list(logging.tqdm(inspected, total=len(clips), desc="checking clips", unit="clip"))
     bad = [result for result in results if isinstance(result, BadClip)]
     apply_policy(bad, len(rows), policy, report)
-    rows = _with_durations(rows, [None if isinstance(result, BadClip) else result for result in results])
-    good = [index for index, result in enumerate(results) if not isinstance(result, BadClip)]
-    return rows.select(good) if bad else rows
+    good = [index for index, result in enumerate(results) if isinstance(result, GoodClip)]
+    rows = rows.select(good) if bad else rows
+    found = [result for result in results if isinstance(result, GoodClip)]
+    rows = with_column(rows, RECORDING, [each.sha256 for each in found])
+    return _with_durations(rows, [each.seconds for each in found])
 
 
-def _with_durations(rows: "Dataset", measured: list[float | None]) -> "Dataset":
+def _with_durations(rows: "Dataset", measured: list[float]) -> "Dataset":
     """Fill `duration` where it is missing."""
     if "duration" in rows.column_names:
         given = rows["duration"][:]

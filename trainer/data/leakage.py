@@ -14,7 +14,7 @@ from transformers.utils import logging
 from modeling_smoothclap.batching_smoothclap import first_lines, map_ahead
 
 from ..files import file_sha256
-from .clips import clip_columns, encoded_bytes
+from .clips import RECORDING, clip_columns, encoded_bytes
 from .manifest_reading import BY_INDEX, ManifestTable
 
 
@@ -121,9 +121,15 @@ def _hash(clip: Clip) -> str:
 
 
 def recording_hashes(rows: Dataset) -> set[str]:
-    """Return the SHA-256 of the recordings of rows; clips that cannot be read have none."""
-    found = map_ahead(partial(_readable, _hash), [clip for clip in clips_of(rows) if clip], num_workers=2)
-    return {each for each in found if isinstance(each, str)}
+    """
+    Return the SHA-256 of the recordings of rows; clips that cannot be read have none.
+
+    Those of rows from [`~clips.check_clips`], which has read all of them, are known.
+    """
+    known = _column_or_gaps(rows, RECORDING)
+    unknown = {clip for clip, digest in zip(clips_of(rows), known, strict=True) if clip and not digest}
+    found = map_ahead(partial(_readable, _hash), unknown, num_workers=2)
+    return {each for each in (*known, *found) if isinstance(each, str)}
 
 
 def lookalikes(names: Iterable[str | None]) -> set[tuple[str, ...]]:

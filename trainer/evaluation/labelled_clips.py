@@ -1,15 +1,19 @@
 """Clips of a manifest with their true classes, as YAML files of tasks and of experiments choose them."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pandas as pd
 from datasets import DatasetDict
 from pydantic import Field
 
-from ..config import LanguageTag, Settings, Split, Text
+from modeling_smoothclap.batching_smoothclap import map_ahead
+
+from ..config import LanguageTag, Settings, Split, Text, one_of
 from ..data.captions.labels import CLASSLESS
-from ..data.clips import SEGMENT
+from ..data.clips import SEGMENT, BadClip, apply_policy, inspect_clip
 from ..data.manifest import load_manifest
 from ..data.manifest_reading import as_text, read_source
 from .corpora import zero_shot_status
@@ -34,6 +38,11 @@ class ManifestClips(Settings):
         default=None,
         description=f"Column of the labels; default: {LABEL_COLUMN}. A clip without a label is left out; so is one "
         "labelled 'no agreement' or 'other', unless you name that label as a class.",
+    )
+    bad_clips: Annotated[str, one_of(("raise", "skip"))] = Field(
+        default="raise",
+        description="Clips that cannot be used: 'raise' stops at those that cannot be read, and judges the silent and "
+        "short ones like all others; 'skip' leaves them out, as in training, and counts them.",
     )
     split: Split = Field(default="test", description="train, validation, test, or all.")
     where: dict[str, str | list[str]] = Field(
@@ -70,12 +79,27 @@ def read_clips(chosen: ManifestClips, column: str, more: Sequence[str] = ()) -> 
     cells = cells.reset_index(drop=True)
     for name in ("id", "path", "speaker", "corpus"):
         cells[name] = as_texts(cells[name]) if name in cells else None
-    return cells, {"another split": others} | left_out
+    left_out = {"another split": others} | left_out
+    if chosen.bad_clips == "skip":
+        cells, bad = _good_clips(cells)
+        left_out |= bad
+    return cells, left_out
+
+
+def _good_clips(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Return the clips that can be used, and how many have each problem."""
+    columns = [name for name in ("id", "path", *SEGMENT) if name in cells]
+    inspected = list(map_ahead(inspect_clip, cells[columns].to_dict("records"), num_workers=2))
+    bad = [each for each in inspected if isinstance(each, BadClip)]
+    apply_policy(bad, len(cells), "skip")
+    good = [not isinstance(each, BadClip) for each in inspected]
+    return cells[good].reset_index(drop=True), dict(Counter(f"bad clip: {each.problem}" for each in bad))
 
 
 def _splits(chosen: ManifestClips) -> DatasetDict:
+    missing: Literal["raise", "keep"] = "keep" if chosen.bad_clips == "skip" else "raise"
     try:
-        return load_manifest(str(chosen.manifest), chosen.columns, chosen.audio_root)
+        return load_manifest(str(chosen.manifest), chosen.columns, chosen.audio_root, missing)
     except ValueError as error:
         if Path(str(chosen.manifest)).is_absolute() or Path(str(chosen.manifest)).exists():
             raise

@@ -35,7 +35,7 @@ def experiment(folder: Path, **changes) -> dict:
     """What the YAML file of a quick experiment on EmoDB and TESS says, and all that it needs."""
     for name, takes in (("emodb", 3), ("tess", 1)):
         if not (folder / name).is_dir():
-            build_tree(name, folder, takes=takes)
+            build_tree(name, folder, takes=takes, seed=takes)
     if not (folder / "encoder").is_dir():
         tiny.checkpoint(folder / "encoder")
     return {

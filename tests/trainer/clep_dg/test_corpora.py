@@ -30,7 +30,7 @@ def manifest(tmp_path, monkeypatch):
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
     table = pd.DataFrame(ROWS, columns=["path", "emotion", "speaker", "split", "session", "level"])
     for path in table["path"]:
-        (tmp_path / path).touch()
+        (tmp_path / path).write_text(path)
     table.to_csv(tmp_path / "clips.csv", index=False)
     return tmp_path / "clips.csv"
 
@@ -145,7 +145,8 @@ def test_a_known_corpus_is_that_of_its_protocol(tmp_path):
 
 def test_five_corpora_share_four_emotions(tmp_path):
     names = ["ravdess", "crema-d", "tess", "iemocap", "emodb"]
-    settings = [CorpusSettings(name=name, data_root=str(build_tree(name, tmp_path, takes=1))) for name in names]
+    roots = [build_tree(name, tmp_path, takes=1, seed=seed) for seed, name in enumerate(names)]
+    settings = [CorpusSettings(name=name, data_root=str(root)) for name, root in zip(names, roots, strict=True)]
     corpora = read_corpora(settings)
     assert [corpus.name for corpus in corpora] == names
     for corpus in corpora:
@@ -176,6 +177,14 @@ def test_corpora_that_share_files_are_refused(manifest, tmp_path):
     )
     with pytest.raises(ValueError, match="'mine' and 'other': 2"):
         read_corpora([first, other])
+
+
+def test_corpora_that_hold_copies_of_files_are_refused(manifest, tmp_path):
+    (tmp_path / "one.wav").write_text("a.wav")
+    (tmp_path / "two.wav").write_text("b.was")
+    (tmp_path / "copies.csv").write_text("path,emotion,split\none.wav,sad,test\ntwo.wav,happy,test\n")
+    with pytest.raises(ValueError, match="'mine' and 'other': 1"):
+        read_corpora([own(manifest), own(tmp_path / "copies.csv", "other")])
 
 
 def test_clips_of_classes_that_are_not_tested_may_be_shared(manifest, tmp_path):

@@ -99,6 +99,7 @@ BAD_CORPUS = {
     "labels": [["a"], {"a": ""}],
     "where": [[1], {"a": 1}, {"a": [1]}],
     "split": ["testing"],
+    "bad_clips": ["trust", 3],
     "language": ["en_US"],
     "synthetic": ["maybe"],
 }

@@ -2,6 +2,7 @@
 
 import io
 import os
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from smoothclap_trainer.data.clips import (
     with_column,
 )
 from smoothclap_trainer.data.manifest import load_manifest
+from smoothclap_trainer.files import file_sha256
 from tests.examples.recipes.archive_makers import encoded, tone
 
 
@@ -109,7 +111,11 @@ def test_skipping_keeps_the_good_ones_and_reports_the_others(rows, tmp_path, log
 def test_good_clips_pass_under_either_policy(rows, policy, tmp_path, logs):
     good = rows.select([8, 0])
     checked = check_clips(good, policy, report=tmp_path / "bad.csv")
-    assert checked.to_list() == [{**good[0], "duration": 0.25}, {**good[1], "duration": 0.5}]
+    added = [{"recording_sha256": file_sha256(path)} for path in good["path"]]
+    assert checked.to_list() == [
+        good[0] | added[0] | {"duration": 0.25},
+        good[1] | added[1] | {"duration": 0.5},
+    ]
     assert not logs.records
     assert (tmp_path / "bad.csv").is_file() == (policy == "skip")
 
@@ -125,14 +131,15 @@ def test_only_missing_durations_are_filled(rows):
     gap = good.add_column("duration", [7.0, None]).add_column("corpus", ["x", "y"])
     checked = check_clips(gap, "raise")
     assert checked["duration"][:] == [7.0, 0.25]
-    assert checked.column_names == ["id", "path", "duration", "corpus"]
+    assert checked.column_names == ["id", "path", "duration", "corpus", "recording_sha256"]
 
 
 def test_clips_may_be_bytes_without_id():
     data = encoded(tone(0.5, 16000), 16000, "FLAC")
     rows = Dataset.from_dict({"audio": [data, b"text", data]})
     good = check_clips(rows, "skip")
-    assert good.column_names == ["audio", "duration"]
+    assert good.column_names == ["audio", "recording_sha256", "duration"]
+    assert set(good["recording_sha256"]) == {sha256(data).hexdigest()}
     assert (good["audio"][:], good["duration"][:]) == ([data, data], [0.5, 0.5])
     with pytest.raises(ValueError, match=r"1: unreadable"):
         check_clips(rows, "raise")

@@ -1,12 +1,17 @@
 """Speakers, recordings and names that are in two places, within a manifest and across manifests."""
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from datasets import Dataset, DatasetDict
 
-from smoothclap_trainer.data.leakage import check_across, lookalikes, same_bytes
+from smoothclap_trainer.data import leakage
+from smoothclap_trainer.data.clips import check_clips
+from smoothclap_trainer.data.leakage import check_across, lookalikes, recording_hashes, same_bytes
 from smoothclap_trainer.data.manifest import load_manifest
 from smoothclap_trainer.data.manifest_reading import ManifestError
+from smoothclap_trainer.files import file_sha256
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +115,15 @@ def test_joined_manifests_share_no_recordings_and_spell_names_in_one_way(tmp_pat
     second = manifest(test={"id": ["b", "c"], "path": [str(tmp_path / "b"), str(tmp_path / "c")], "corpus": ["X", "X"]})
     assert places([first, second]) == [(0, "path")]
     assert "'X' and 'x'" in logs.text
+
+
+def test_what_the_check_of_clips_has_read_is_not_read_again(tmp_path, monkeypatch):
+    for name, pitch in (("a", 0.05), ("b", 0.1)):
+        soundfile.write(tmp_path / f"{name}.wav", 0.3 * np.sin(np.arange(8000) * pitch), 16000)
+    paths = [str(tmp_path / f"{name}.wav") for name in "aab"]
+    rows = Dataset.from_dict({"id": list("xyz"), "path": paths, "start": [0.0, 0.1, None]})
+    wanted = {file_sha256(path) for path in paths}
+    assert recording_hashes(rows) == wanted
+    checked = check_clips(rows, "raise")
+    monkeypatch.setattr(leakage, "_hash", None)
+    assert recording_hashes(checked) == wanted

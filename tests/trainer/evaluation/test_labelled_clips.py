@@ -2,8 +2,10 @@
 
 import pandas as pd
 import pytest
+import soundfile
 
-from smoothclap_trainer.evaluation.labelled_clips import as_texts, clips_where
+from smoothclap_trainer.evaluation.labelled_clips import ManifestClips, as_texts, clips_where, read_clips
+from tests import tiny
 
 
 CELLS = pd.DataFrame({"id": list("abcd"), "room": [1.0, 2.0, None, 1.0], "mood": ["x", "x", "y", None]})
@@ -35,3 +37,18 @@ def test_a_column_as_text():
     assert as_texts(pd.Series([1.0, None, 2.5], index=[3, 4, 5])).to_dict() == {3: "1", 4: None, 5: "2.5"}
     with pytest.raises(ValueError, match="'mood'"):
         as_texts(pd.Series([["sad"]], name="mood"))
+
+
+def test_bad_clips_are_left_out_and_counted_where_that_is_asked_for(tmp_path, logs):
+    samples = tiny.clips(0.3)[0]
+    soundfile.write(tmp_path / "a.wav", samples, 16000)
+    soundfile.write(tmp_path / "silent.wav", 0 * samples, 16000)
+    names = ["a.wav", "silent.wav", "gone.wav", "gone too.wav"]
+    pd.DataFrame({"path": names, "emotion": "sad", "split": "test"}).to_csv(tmp_path / "clips.csv", index=False)
+    chosen = {"manifest": str(tmp_path / "clips.csv")}
+    with pytest.raises(ValueError, match=r"gone too\.wav"):
+        read_clips(ManifestClips(**chosen), "emotion")
+    rows, left_out = read_clips(ManifestClips(**chosen, bad_clips="skip"), "emotion")
+    assert rows["id"].tolist() == ["a.wav"]
+    assert left_out == {"another split": 0, "bad clip: silent": 1, "bad clip: missing": 2}
+    assert "3 of 4" in logs.text
