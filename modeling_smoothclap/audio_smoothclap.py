@@ -94,6 +94,14 @@ class Segment:
     start: float = 0.0
     end: float | None = None
 
+    @property
+    def suffix(self) -> str:
+        """`str`: What names of segments end with, as in "talk.wav#t=1.5,3.0"; nothing for a whole clip."""
+        return f"#t={self.start},{'' if self.end is None else self.end}" if self.start or self.end is not None else ""
+
+    def __str__(self) -> str:
+        return f"{self.source}{self.suffix}"
+
 
 Source = str | Path | bytes | tuple[Any, int] | Segment
 """Where a clip is: an audio file, the bytes of one, a waveform with its rate in Hz, or a segment of one of these."""
@@ -227,8 +235,8 @@ def clip_source(row: Mapping[str, Any]) -> Source:
     if (start or 0) < 0 or (end is not None and end <= (start or 0)):
         raise ClipError(
             "impossible segment",
-            f"{called} has start {start} and end {end} in seconds; correct them: neither is negative, and `end` is after "
-            "`start`",
+            f"{called} has start {start} and end {end} in seconds; correct them: neither is negative, and `end` is "
+            "after `start`",
         )
     return Segment(source, start or 0.0, end)
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -52,10 +52,10 @@ def as_clips(audio: Any) -> tuple[Sequence[Any], bool]:
         raise ValueError(f"Give clips as paths, bytes, waveforms or rows, not {audio!r}{fix}.")
     if hasattr(audio, "to_dict") and hasattr(audio, "columns"):  # a table of pandas
         return audio.to_dict("records"), False
-    clips = audio if hasattr(audio, "column_names") or isinstance(audio, list | tuple) else list(audio)
+    clips: Any = audio if hasattr(audio, "column_names") or isinstance(audio, list | tuple) else list(audio)
     if len(clips) and isinstance(clips[0], int | float | np.number):
         raise ValueError("A list of numbers is not a clip: make it an array, `np.array(samples, dtype='float32')`.")
-    return cast(Sequence[Any], clips), False
+    return clips, False
 
 
 def _holds_clips(array: np.ndarray | torch.Tensor) -> bool:

@@ -10,6 +10,7 @@ import typer
 from .command_line import (
     Command,
     alone,
+    clips_at,
     draw_rankings,
     examine,
     load_encoder,
@@ -93,7 +94,7 @@ def rank(
 
 @app.command(cls=Command)
 def embed(
-    paths: Annotated[list[Path], typer.Argument(help="Audio files, or folders that are searched for them.")],
+    paths: Annotated[list[Path], typer.Argument(help="Audio files, folders of them, or manifests.")],
     output: Annotated[Path, typer.Option(help="File to write, in NumPy's .npz format.")] = Path("embeddings.npz"),
     texts: Texts = None,
     model: Model = "smoothclap-tiny",
@@ -106,14 +107,13 @@ def embed(
     """Write embeddings of clips and texts to a file, of unit length: their dot products are cosines."""
     import numpy as np
 
-    from .data.clips import apply_policy, find_audio
+    from .data.clips import apply_policy, encode_good_clips
     from .files import whole_file
-    from .search import encode_good_clips
 
-    found = [str(each) for path in paths for each in (find_audio(path) if path.is_dir() else [path])]
+    found = {str(each): each for path in paths for each in clips_at(path)}
     read = read_texts(texts) if texts else []
     encoder = load_encoder(model, device, trust_remote_code)
-    embeds, bad = encode_good_clips(encoder, Path(), found, batch_size, num_workers)
+    embeds, bad = encode_good_clips(encoder, found, batch_size, num_workers)
     apply_policy(bad, len(found), bad_clips)
     show_left_out(bad)
     good = [path for path in found if path in embeds]
@@ -270,7 +270,7 @@ INDEX = Path("build/speech-index")
 
 @search.command("index", cls=Command)
 def index_folder(
-    folder: Annotated[Path, typer.Argument(help="Folder of clips; folders below it are searched, too.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of clips, with those below it, or a manifest.")],
     index: Index = INDEX,
     model: Model = "smoothclap-tiny",
     texts: Texts = None,
@@ -286,7 +286,8 @@ def index_folder(
     encoder = load_encoder(model, device, trust_remote_code)
     earlier = SpeechIndex.load(index, encoder) if (index / INDEX_FILE).is_file() else None
     read = read_texts(texts) if texts else None
-    made = SpeechIndex.build(encoder, folder, read, bad_clips, earlier, batch_size, num_workers)
+    clips = clips_at(folder) if folder.is_file() else folder
+    made = SpeechIndex.build(encoder, clips, read, bad_clips, earlier, batch_size, num_workers)
     made.save(index)
     show_left_out(made.left_out)
     show_index(index, made, earlier)

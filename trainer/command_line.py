@@ -39,6 +39,7 @@ CURES = {
 """What to do about errors of the operating system."""
 UNWRITTEN = re.compile("No space left on device|Disk quota exceeded|inline_container|PytorchStreamWriter")
 """What safetensors and torch say of a full disk, in errors of their own classes."""
+MANIFESTS = (".csv", ".tsv", ".jsonl", ".parquet")
 INTERRUPTED = 128 + 2
 """Exit status of a process that Ctrl-C ended, as shells have it."""
 BAR = 30  # characters
@@ -137,6 +138,20 @@ def read_texts(path: Path) -> list[str]:
     if not texts:
         raise ValueError(f"{str(path)!r} holds no descriptions: write one per line.")
     return texts
+
+
+def clips_at(path: Path) -> Sequence[Any]:
+    """Return the audio files in a folder, the clips of a manifest, or the one file that `path` is."""
+    from modeling_smoothclap.audio_smoothclap import clip_source
+
+    from .data.clips import clip_columns, find_audio
+
+    if path.suffix.lower() not in MANIFESTS or path.is_dir():
+        return find_audio(path) if path.is_dir() else [path]
+    from .data.manifest import load_manifest  # with libraries that a light install lacks
+
+    rows = [row for part in load_manifest(path, missing_files="keep").values() for row in clip_columns(part)]
+    return [clip_source(row) for row in rows]
 
 
 def quiet() -> None:

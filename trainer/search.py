@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -16,11 +16,11 @@ from safetensors.numpy import save_file
 from transformers.utils import logging
 
 from modeling_smoothclap import SmoothCLAPEncoder
-from modeling_smoothclap.audio_smoothclap import ClipError
+from modeling_smoothclap.audio_smoothclap import ClipError, Segment, clip_source
 from modeling_smoothclap.batching_smoothclap import map_ahead
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model, weights_sha256
 
-from .data.clips import BadClip, apply_policy, find_audio
+from .data.clips import BadClip, apply_policy, encode_good_clips, find_audio
 from .files import file_sha256, whole_file
 
 
@@ -28,7 +28,7 @@ INDEX_FILE = "speech_index.safetensors"
 FORMAT = "1"
 SAME_MODEL = ("class", "weights_sha256", "sampling_rate")  # the name may differ: a model can move
 DECIMALS = 6  # of cosines; equal vectors come out of a matrix product up to a millionth apart
-RECORD = {"model": dict, "folder": str, "clips": dict, "texts": list, "left_out": list}
+RECORD = {"model": dict, "folder": str, "clips": dict, "texts": list, "left_out": list, "segments": dict}
 MODEL = {"name": str, "revision": str | None, "class": str, "weights_sha256": str, "sampling_rate": int}
 
 
@@ -47,11 +47,13 @@ class SpeechIndex:
         encoder ([`SmoothCLAPEncoder`]): Encodes queries.
         model (`Mapping[str, Any]`): Description of the model that made the embeddings.
         folder (`Path`): Where the clips are.
-        clips (`Mapping[str, str]`): Name of each clip, relative to `folder`, to the SHA-256 of its file.
+        clips (`Mapping[str, str]`): Name of each clip, relative to `folder`, to the SHA-256 of its file. Both have the
+            `suffix` of a [`Segment`] if the clip is one.
         audio_embeds (`np.ndarray` of shape `(clips, width)`): Unit length, float32, in the order of `clips`.
         texts (`Sequence[str]`): Texts that clips can be described by.
         text_embeds (`np.ndarray` of shape `(texts, width)`): Unit length, float32.
         left_out (`Sequence[BadClip]`): Clips that were left out by `bad_clips="skip"`.
+        segments (`Mapping[str, tuple]`): Names of the clips that are segments, to start and end in seconds.
     """
 
     encoder: SmoothCLAPEncoder
@@ -62,12 +64,13 @@ class SpeechIndex:
     texts: Sequence[str]
     text_embeds: np.ndarray
     left_out: Sequence[BadClip]
+    segments: Mapping[str, tuple[float, float | None]] = field(default_factory=dict)
 
     @classmethod
     def build(
         cls,
         encoder: SmoothCLAPEncoder,
-        clips: str | Path | Sequence[str | Path],
+        clips: str | Path | Sequence[Any],
         texts: Sequence[str] | None = None,
         bad_clips: str = "raise",
         earlier: "SpeechIndex | None" = None,
@@ -79,7 +82,8 @@ class SpeechIndex:
 
         Args:
             encoder ([`SmoothCLAPEncoder`]): A saved checkpoint's, so that the index can name its weights.
-            clips (`str`, `Path` or a sequence of them): A folder, or paths of audio files.
+            clips (`str`, `Path` or a sequence): A folder, or paths of audio files, [`Segment`]s of them, or rows with
+                `path` and maybe `start` and `end`.
             texts (`Sequence[str]`, *optional*): What [`~SpeechIndex.find_texts`] chooses from; by default those of
                 `earlier`.
             bad_clips (`str`, defaults to `"raise"`): Or `"skip"`, to list bad clips in `left_out` instead.
@@ -100,10 +104,11 @@ class SpeechIndex:
             )
         if earlier is not None:
             _check_model(earlier.model, model, "The earlier index")
-        folder, names = _located(clips)
-        hashed = map_ahead(_digest, (folder / name for name in names), num_workers)
-        hashed = logging.tqdm(hashed, total=len(names), desc="reading clips", unit="clip")
-        digests = dict(zip(names, hashed, strict=True))
+        folder, sources = _located(clips)
+        files = list(dict.fromkeys(each.source for each in sources.values()))
+        hashed = logging.tqdm(map_ahead(_digest, files, num_workers), total=len(files), desc="reading", unit="file")
+        hashes = dict(zip(files, hashed, strict=True))
+        digests = {name: hashes[each.source] and hashes[each.source] + each.suffix for name, each in sources.items()}
         known = {} if earlier is None else dict(zip(earlier.clips.values(), earlier.audio_embeds, strict=True))
         moved = earlier is not None and os.path.realpath(earlier.folder) != os.path.realpath(folder)
         if earlier is not None and moved and not known.keys() & set(digests.values()):
@@ -112,13 +117,15 @@ class SpeechIndex:
                 "would be lost. Put the new index elsewhere (--index), or build it without `earlier`."
             )
         first = {digest or name: name for name, digest in reversed(digests.items()) if digest not in known}
-        embeds, bad = encode_good_clips(encoder, folder, [*reversed(first.values())], batch_size, num_workers)
-        apply_policy(bad, len(names), bad_clips)
+        new = {name: _plain(sources[name]) for name in reversed(first.values())}
+        embeds, bad = encode_good_clips(encoder, new, batch_size, num_workers)
+        apply_policy(bad, len(sources), bad_clips)
         known |= {str(digests[name]): embed for name, embed in embeds.items()}
         good = {name: digest for name, digest in digests.items() if digest in known and digest is not None}
         audio_embeds = np.stack([known[digest] for digest in good.values()])  # (clips, width)
         text_embeds = encoder.encode_text(texts) if texts else np.zeros((0, audio_embeds.shape[1]), np.float32)
-        return cls(encoder, model, folder, good, audio_embeds, texts, text_embeds, bad)
+        parts = {name: (sources[name].start, sources[name].end) for name in good if sources[name].suffix}
+        return cls(encoder, model, folder, good, audio_embeds, texts, text_embeds, bad, parts)
 
     def save(self, folder: str | Path) -> None:
         """Write the index to a folder, which can move together with the folder of the clips."""
@@ -128,6 +135,7 @@ class SpeechIndex:
             "clips": dict(self.clips),
             "texts": list(self.texts),
             "left_out": [asdict(bad) for bad in self.left_out],
+            "segments": dict(self.segments),
         }
         # One file, so that a single replacement makes it whole. The record is an array of bytes, because the format's
         # own place for text is too small for a million paths.
@@ -175,7 +183,7 @@ class SpeechIndex:
 
     def find_clips(self, texts: Sequence[str], k: int = 10) -> list[list[Match]]:
         """
-        Find the clips that fit each text best: for each text `k` paths of clips, or all, and their cosines, best first.
+        Find the `k` paths or segments, or all, that fit each text best, and their cosines, best first.
 
         Clips that fit equally well are in the order of the index.
         """
@@ -185,7 +193,7 @@ class SpeechIndex:
 
     def find_texts(self, clips: Sequence[str | Path | np.ndarray], k: int = 10) -> list[list[Match]]:
         """
-        Find the texts of the index that describe each clip best: for each clip `k` texts, or all, best first.
+        Find the `k` texts of the index, or all, that describe each clip best, best first.
 
         Clips are audio files, in the index or not, or mono waveforms at the encoder's `sampling_rate`. A `ClipError`
         if one cannot be read, is silent or is too short.
@@ -205,20 +213,25 @@ class SpeechIndex:
                 "`clips` (--folder)."
             )
         indices, cosines = nearest(queries(), self.audio_embeds, k)
-        paths, digests = [self.folder / name for name in self.clips], list(self.clips.values())
+        sources, digests = [self._source(name) for name in self.clips], list(self.clips.values())
         root = os.path.realpath(self.folder)
         for index in np.unique(indices):
-            path = Path(os.path.realpath(paths[index]))
-            if not path.is_relative_to(root) and _digest(path) != digests[index]:
+            source = sources[index]
+            path = Path(os.path.realpath(source.source))
+            if not path.is_relative_to(root) and (_digest(path) or "") + source.suffix != digests[index]:
                 raise ValueError(
-                    f"{str(paths[index])!r} is a link out of the folder of the clips, to another file than the one "
-                    "that was indexed. Remove the link, or build the index again."
+                    f"{str(source.source)!r} is a link out of the folder of the clips, to another file than was "
+                    "indexed. Remove the link, or build the index again."
                 )
-        return _matches(paths, indices, cosines)
+        return _matches([_plain(source) for source in sources], indices, cosines)
+
+    def _source(self, name: str) -> Segment:
+        part = Segment(None, *self.segments.get(name, ()))
+        return replace(part, source=self.folder / name.removesuffix(part.suffix))
 
     def _encode_queries(self, clips: Sequence[str | Path | np.ndarray]) -> np.ndarray:
         """Encode clips one at a time: there are few, and each then is exactly what it is alone."""
-        if isinstance(clips, str | Path | np.ndarray) or not len(clips):
+        if isinstance(clips, str | Path | np.ndarray | Segment | Mapping) or not len(clips):
             raise ValueError(f"Give a list of at least one clip, not {clips!r}.")
         problems: dict[int, ClipError] = {}
         embeds = [self.encoder.encode_audio([clip], num_workers=1, problems=problems) for clip in clips]
@@ -227,16 +240,25 @@ class SpeechIndex:
         return np.concatenate(embeds)
 
 
-def _located(clips: str | Path | Sequence[str | Path]) -> tuple[Path, list[str]]:
-    """Return the nearest folder above all clips, absolute, and their names, relative to it and with `/`, in order."""
-    if isinstance(clips, str | Path):
-        folder = Path(os.path.abspath(clips))
-        return folder, [path.relative_to(folder).as_posix() for path in find_audio(folder)]
-    if not clips:
+def _located(clips: str | Path | Sequence[Any]) -> tuple[Path, dict[str, Segment]]:
+    """Return the nearest folder above all clips, absolute, and the clips by name, relative to it and with `/`."""
+    folder = os.path.abspath(clips) if isinstance(clips, str | Path) else None
+    found: Any = find_audio(folder) if folder else clips
+    if not len(found):
         raise ValueError("The list of clips is empty. Give a folder, or paths of audio files.")
-    paths = [Path(os.path.abspath(path)) for path in clips]
-    folder = Path(os.path.commonpath([path.parent for path in paths]))
-    return folder, list(dict.fromkeys(path.relative_to(folder).as_posix() for path in paths))
+    sources = []
+    for each in found:
+        source: Any = clip_source(each) if isinstance(each, Mapping) else each
+        part = source if isinstance(source, Segment) else Segment(source)
+        if not isinstance(part.source, str | Path):
+            raise ValueError("An index is of audio files, not of bytes or arrays: write the clips to files.")
+        sources.append(replace(part, source=Path(os.path.abspath(part.source))))
+    base = Path(folder or os.path.commonpath([each.source.parent for each in sources]))
+    return base, {each.source.relative_to(base).as_posix() + each.suffix: each for each in sources}
+
+
+def _plain(source: Segment) -> Path | Segment:
+    return source if source.suffix else source.source
 
 
 def nearest(queries: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -273,24 +295,6 @@ def _digest(path: Path) -> str | None:
         return file_sha256(path) if path.is_file() else None
     except OSError:
         return None
-
-
-def encode_good_clips(
-    encoder: SmoothCLAPEncoder, folder: Path, names: Sequence[str], batch_size: int, num_workers: int
-) -> tuple[dict[str, np.ndarray], list[BadClip]]:
-    """Return the embeddings of good clips by name, relative to the folder, and the bad clips."""
-    if not names:
-        return {}, []
-    problems: dict[int, ClipError] = {}
-    paths = [folder / name for name in names]
-    try:
-        embeds = encoder.encode_audio(paths, batch_size, None, num_workers, bad_clips="skip", problems=problems)
-    except ValueError:
-        if len(problems) < len(names):
-            raise
-        embeds = np.empty((0, 0))  # there is no good clip among them
-    bad = [BadClip(names[place], fault.problem, str(fault)) for place, fault in sorted(problems.items())]
-    return {name: embeds[place] for place, name in enumerate(names) if place not in problems}, bad
 
 
 def _checked_texts(texts: Sequence[str]) -> list[str]:
@@ -344,7 +348,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             content = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
         if metadata.get("checksum") != _checksum(content):
             raise ValueError("it is damaged")
-        record = json.loads(content.pop("record").tobytes())
+        record = {"segments": {}} | json.loads(content.pop("record").tobytes())  # older ones have no segments
         _check_content(record, **content)
     except (SafetensorError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"{str(path)!r} cannot be used: {error}. Remove it and build the index again.") from error
@@ -365,7 +369,10 @@ def _check_content(record: Any, audio_embeds: np.ndarray, text_embeds: np.ndarra
     if Path(record["folder"]).anchor or "\0" in record["folder"]:
         raise ValueError(f"its folder of clips, {record['folder']!r}, is not a relative path")
     for name in record["clips"]:
-        path = Path(name)
+        times = record["segments"].get(name, ())
+        if not all(time is None or isinstance(time, int | float) for time in times):
+            raise TypeError(f"{times!r} are not seconds")
+        path = Path(name.removesuffix(Segment(None, *times).suffix))
         if not path.parts or path.anchor or ".." in path.parts or "\0" in name:
             raise ValueError(f"the clip {name!r} is not inside the folder of the clips")
     for what, array in (("clips", audio_embeds), ("texts", text_embeds)):

@@ -128,7 +128,7 @@ def degrade(
         raise ValueError(
             f"{len(bad)} of {len(rows)} clips cannot be degraded; fix them or leave them out:\n  {first_lines(bad)}"
         )
-    is_same = [new == clip["path"] for clip, new in zip(clips, results, strict=True)]
+    is_same = np.array([new == clip["path"] for clip, new in zip(clips, results, strict=True)], dtype=bool)
     if same := [repr(clip["id"]) for clip, stays in zip(clips, is_same, strict=True) if stays]:
         logger.warning(
             f"{condition.title}: {len(same)} of {len(rows)} clips are silent or shorter than {MIN_SECONDS:g} s and "
@@ -168,7 +168,7 @@ def _degraded_file(
     clip_id = row["id"]
     try:
         data, source = encoded_bytes(row), clip_source(row)
-        where = [source.start, source.end] if isinstance(source, Segment) else []
+        where: Any = [source.start, source.end] if isinstance(source, Segment) else []
         content = [what_computes, seed, clip_id, hashlib.sha256(data).hexdigest(), *where]
         file = folder / f"{hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]}.wav"
         if not file.exists():

@@ -201,6 +201,24 @@ def _write_report(bad: Sequence[BadClip], report: str | Path) -> None:
         writer.writerows((clip.name, clip.path, clip.problem, clip.detail) for clip in bad)
 
 
+def encode_good_clips(
+    encoder: Any, clips: Mapping[str, Any], batch_size: int, num_workers: int
+) -> tuple[dict[str, np.ndarray], list[BadClip]]:
+    """Return the embeddings of good clips by name, and the bad clips."""
+    if not clips:
+        return {}, []
+    problems: dict[int, ClipError] = {}
+    names, sources = list(clips), list(clips.values())
+    try:
+        embeds = encoder.encode_audio(sources, batch_size, None, num_workers, bad_clips="skip", problems=problems)
+    except ValueError:
+        if len(problems) < len(names):
+            raise
+        embeds = np.empty((0, 0))  # there is no good clip among them
+    bad = [BadClip(names[place], fault.problem, str(fault)) for place, fault in sorted(problems.items())]
+    return {name: embeds[place] for place, name in enumerate(names) if place not in problems}, bad
+
+
 class GoodClip(NamedTuple):
     """The length of a clip in seconds, and the SHA-256 of its recording."""
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
-from modeling_smoothclap.audio_smoothclap import audio_duration
+from modeling_smoothclap.audio_smoothclap import Segment, audio_duration
 
 from ..config import did_you_mean
 from .captions.labels import ALIASES, category, emotion_class, known_names
@@ -216,7 +216,8 @@ def _check(table: ManifestTable, columns: Mapping[str, str], missing_files: str)
     paths = table.column("path")
     spans = list(zip(table.column("start"), table.column("end"), strict=True))
     if "id" not in cells:
-        names = [path and path + _suffix(*span) for path, span in zip(paths, spans, strict=True)]
+        parts = [Segment(None, start or 0.0, end) for start, end in spans]
+        names = [path and path + part.suffix for path, part in zip(paths, parts, strict=True)]
         cells["id"] = [name or f"{cells['split'][row]}/{table.numbers[row]}" for row, name in enumerate(names)]
     if not {fault.column for fault in table.faults} & {"start", "end"}:
         check_ids(table)
@@ -308,11 +309,6 @@ def _check_audio(table: ManifestTable, paths: list[str | None], has_bytes: Seque
             elif missing_files == "raise" and not os.path.isfile(absolute):
                 table.note(index, "path", f"there is no file {absolute!r}")
     table.note_groups("path", problems)
-
-
-def _suffix(start: float | None, end: float | None) -> str:
-    """Return what an id says of a segment; nothing for a whole file."""
-    return f"#t={start or 0.0},{'' if end is None else end}" if start or end is not None else ""
 
 
 def _check_segments(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 from datasets import DatasetDict
@@ -89,7 +89,8 @@ def read_clips(chosen: ManifestClips, column: str, more: Sequence[str] = ()) -> 
 def _good_clips(cells: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """Return the clips that can be used, and how many have each problem."""
     columns = [name for name in ("id", "path", *SEGMENT) if name in cells]
-    inspected = list(map_ahead(inspect_clip, cells[columns].to_dict("records"), num_workers=2))
+    rows: list[Any] = cells[columns].to_dict("records")
+    inspected = list(map_ahead(inspect_clip, rows, num_workers=2))
     bad = [each for each in inspected if isinstance(each, BadClip)]
     apply_policy(bad, len(cells), "skip")
     good = [not isinstance(each, BadClip) for each in inspected]
