@@ -98,3 +98,13 @@ def test_a_byte_order_mark_is_not_part_of_a_description(index, checkpoint):
 def test_remote_code_needs_the_model_by_name(index, checkpoint):
     assert "--model" in error(*find("a low voice"), "--trust-remote-code")
     assert "a low voice" in smoothclap(*find("a low voice"), "--trust-remote-code", "--model", checkpoint).stdout
+
+
+def test_a_manifest_says_which_parts_of_files_are_clips(checkpoint):
+    Path("clips.csv").write_text("path,start,end\nspeech/0.wav,0,0.1\nspeech/0.wav,0.1,\nspeech/gone.wav,,\n")
+    options = ("clips.csv", "--model", checkpoint, "--bad-clips", "skip")
+    assert "2 clips (2 new" in smoothclap("search", "index", *options, "--index", "index").stdout
+    assert "speech/0.wav#t=0.1," in smoothclap(*find("a low voice")).stdout
+    smoothclap("embed", *options)
+    with np.load("embeddings.npz") as written:
+        assert [Path(path).name for path in written["paths"]] == ["0.wav#t=0.0,0.1", "0.wav#t=0.1,"]

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from transformers import BatchFeature
 
 from modeling_smoothclap import SmoothCLAPEncoder
-from modeling_smoothclap.audio_smoothclap import ClipError
+from modeling_smoothclap.audio_smoothclap import ClipError, Segment
 from smoothclap_trainer import search
 from smoothclap_trainer.search import INDEX_FILE, SpeechIndex, nearest
 from tests import tiny
@@ -130,6 +130,25 @@ def test_equal_files_are_encoded_once_and_come_in_order(folder):
     index = SpeechIndex.build(encoder, folder)
     assert encoder.model.clips == 3
     assert names(index, index.find_clips(["10"], k=2)) == [[("a.wav", 0), ("z.wav", 0)]]
+
+
+def test_segments_are_clips_of_their_own(tmp_path):
+    talk = tmp_path / "clips" / "talk.wav"
+    talk.parent.mkdir()
+    sf.write(talk, np.concatenate([at(10), at(50), at(80)]), tiny.SAMPLING_RATE, subtype="FLOAT")
+    parts = [Segment(talk, 0.0, 0.2), {"path": str(talk), "start": 0.2, "end": 0.4}, {"path": talk, "start": 0.4}]
+    encoder = Circle()
+    SpeechIndex.build(encoder, parts).save(tmp_path / "index")
+    index = SpeechIndex.load(tmp_path / "index", encoder)
+    assert [*index.clips] == [f"talk.wav#t={part}" for part in ("0.0,0.2", "0.2,0.4", "0.4,")]
+    assert index.find_clips(["40", "90"], k=1) == [
+        [(Segment(talk, 0.2, 0.4), pytest.approx(np.cos(np.deg2rad(10)), abs=1e-4))],
+        [(Segment(talk, 0.4), pytest.approx(np.cos(np.deg2rad(10)), abs=1e-4))],
+    ]
+    again = SpeechIndex.build(encoder, [*parts, talk], earlier=index)
+    assert encoder.model.clips == 4 and [*again.clips] == [*index.clips, "talk.wav"]
+    with pytest.raises(ValueError, match="9 s"):
+        SpeechIndex.build(encoder, [{"path": talk, "start": 9.0}])
 
 
 def test_it_is_what_the_model_gives(tmp_path):
