@@ -128,6 +128,8 @@ def decode_file(source: str | Path | bytes, called: str, start: float = 0.0, end
         ImportError: soundfile is not installed.
     """
     require_soundfile("Decoding audio")
+    for name in LIMITS:
+        _limit(name)  # a wrong setting is not a fault of the clip
     head = _head(source, called)
     for beginning, what in _NOT_AUDIO.items():
         if head.lstrip().lower().startswith(beginning):
@@ -361,8 +363,8 @@ def _averaged(sound: _Sound, called: str, wanted: int | None) -> tuple[np.ndarra
         block = sound.read(_BLOCK if wanted is None else min(_BLOCK, wanted - count))
         if not len(block):
             break
+        check_limits(called, sound.rate, sound.channels, count + len(block))
         if count + len(block) > len(samples):
-            check_limits(called, sound.rate, sound.channels, count + len(block))
             samples.resize((count + len(block)) * 3 // 2, refcheck=False)
         # As transformers and librosa average, to the last bit.
         mono = block.T.mean(axis=0) if sound.channels > 1 else block[:, 0]

@@ -211,8 +211,10 @@ def test_limits_hold_where_no_length_is_announced_and_can_be_set(monkeypatch):
     assert fault(bomb).problem == "too long"
     assert fault((tone(40.0, 16000), 16000)).problem == "too long"
     assert len(decode_audio(Segment(encoded(tone(40.0, 16000)), 39.0))[0]) == 16000  # of what is read
+    monkeypatch.setenv("SMOOTHCLAP_MAX_SAMPLES", "590000")  # less than is allocated for the last block
+    assert fault(bomb).problem == "too long"
     monkeypatch.setenv("SMOOTHCLAP_MAX_SAMPLES", "many")
-    with pytest.raises(ValueError, match="'many'"):
+    with pytest.raises(ValueError, match="^SMOOTHCLAP_MAX_SAMPLES is 'many'"):
         read_audio(encoded(tone(0.1, 16000)), 16000)
 
 

@@ -133,12 +133,12 @@ def recording_hashes(rows: Dataset) -> set[str]:
 
 
 def lookalikes(names: Iterable[str | None]) -> set[tuple[str, ...]]:
-    """Return the groups of names that differ only in case, spaces, dashes, zeros before numbers or alphabet."""
+    """Return the groups of names that differ only in case, spaces, dashes, zeros around numbers or alphabet."""
     groups: dict[str, set[str]] = {}
     for name in {name for name in names if name}:
         plain = unicodedata.normalize("NFKC", name).casefold().translate(_LOOKALIKES)
         plain = "".join(each for each in plain if not each.isspace() and unicodedata.category(each) != "Cf")
-        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", plain), set()).add(name)
+        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)|(?<=\d)\.0+$", "", plain), set()).add(name)
     return {tuple(sorted(group)) for group in groups.values() if len(group) > 1}
 
 

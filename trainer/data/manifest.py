@@ -75,7 +75,7 @@ SPLITS = tuple(SPLIT_NAMES)
 EVALUATION_NAMES = ("eval", "evaluation")
 """Validation to some and test to others: they mean the one of the two that the manifest does not name otherwise."""
 WINDOWS_PATH = "paths have backslashes, as on Windows, and there are no such files; write / between folders"
-TIMES = ("starttime", "endtime", "begin", "onset", "offset", "timestart", "timeend")
+TIMES = ("starttime", "endtime", "begin", "begintime", "onset", "offset", "timestart", "timeend", "stop", "stoptime")
 """Names that times of segments often have, without underscores."""
 END_SLACK = 0.1
 """A segment may end so many seconds after its file, because times are rounded and headers of MP3 estimate."""
@@ -137,6 +137,8 @@ def load_manifest(
     columns = {} if columns is None else columns
     if not isinstance(columns, Mapping) or not all(isinstance(name, str) for pair in columns.items() for name in pair):
         raise ValueError(f"columns is {columns!r}; give our names and the source's, such as {{'path': 'FileName'}}")
+    if missing_files not in ("raise", "keep"):
+        raise ValueError(f"missing_files is {missing_files!r}; give 'raise' or 'keep'")
     table = read_source(source)
     if audio_root is not None:
         table.folder = Path(audio_root).absolute()
@@ -182,10 +184,14 @@ def _check_names(table: ManifestTable) -> None:
                 fix = f"rename it or give columns: {{{ours}: {name}}}; else give it a less similar name"
                 table.note(None, name, f"it is not read; if it is `{ours}` ({SCHEMA[ours].meaning}), {fix}")
     times = [name for name in names if name.lower().replace("_", "") in TIMES]
-    if times and not {"start", "end"} & set(names):
+    given = {"start", "end"} & set(names)
+    if times and not given:
         logger.warning(
             f"{times} are not read: clips are whole files. For segments, give columns: {{start: ..., end: ...}}"
         )
+    elif times and len(given) == 1:
+        (other,) = {"start", "end"} - given
+        table.note(None, times[0], f"it is not read; if it is `{other}`, give columns: {{{other}: {times[0]}}}")
 
 
 def _has_clips(table: ManifestTable) -> bool:
@@ -320,8 +326,8 @@ def _check_segments(
         begin, length = start or 0.0, lengths.get(path or "")
         last = length if end is None else end
         if length is not None and max(begin, end or 0) > length + END_SLACK:
-            column = "start" if begin > length else "end"
-            table.note(index, column, f"{max(begin, end or 0):g} s is beyond the end of the file, at {length:g} s")
+            column, place = ("start", begin) if begin > length else ("end", end)
+            table.note(index, column, f"{place:g} s is beyond the end of the file, at {length:g} s")
         elif last is not None and last <= begin:
             table.note(index, "end", f"{last:g} s is not after the start, {begin:g} s")
         elif last is not None and any((start, end)) and abs(last - begin - (duration or last - begin)) > DURATION_SLACK:

@@ -231,7 +231,8 @@ def read_source(source: str | Path) -> ManifestTable:
         if suffix == ".parquet":
             return _of_parquet(path)
         raise _whole(source, f"its suffix is {suffix!r}; give a {', '.join(SUFFIXES)} file")
-    if suffix in SUFFIXES or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
+    is_file_name = suffix in SUFFIXES or ("/" not in str(source) and re.fullmatch(r"\.[a-z]\w*", suffix))
+    if is_file_name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
         raise _whole(source, "there is no such file or folder, and it is not the id of a data set on the Hub")
     try:
         loaded = load_dataset(str(source))

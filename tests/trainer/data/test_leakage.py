@@ -59,7 +59,7 @@ def test_few_files_are_read(tmp_path, monkeypatch):
     assert same_bytes(files, ["train"] * 4) == []
 
 
-@pytest.mark.parametrize("other", ["S1", "s 1", "s1\u200b", "\uff531", "\u04551", "s\u00a01", "s01"])
+@pytest.mark.parametrize("other", ["S1", "s 1", "s1\u200b", "s1.0", "\uff531", "\u04551", "s\u00a01", "s01"])
 def test_names_that_look_alike(other, tmp_path, logs):
     assert lookalikes(["s1", other, "s2", "s11", None]) == {tuple(sorted(["s1", other]))}
     load_manifest(write(tmp_path, [b"1", b"2"], speaker=["s1", other], split=["train", "test"]))

@@ -312,6 +312,14 @@ def test_segments_of_one_file(folder):
     assert set(rows["path"]) == {str(folder / "wav/0.wav")}
 
 
+def test_a_start_under_another_name_is_not_passed_over(folder):
+    path = segments(folder, ["0.1,0.2"])
+    path.write_text(path.read_text().replace("start", "begin"))
+    with pytest.raises(ManifestError, match="start: begin"):
+        load_manifest(path)
+    assert load_manifest(path, columns={"start": "begin"})["train"]["start"][:] == [0.1]
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_segmented_tables_of_audformat(folder, kind):
     table = pd.DataFrame(
