@@ -83,6 +83,8 @@ _FFMPEG_FORMATS = (
     "w64,wav,wv"
 )
 
+_FFMPEG_PLACE = re.compile(r"^(\[[^]]* @ 0x\w+\]|file:\S+:) ")  # ours is the clip's name
+
 
 class ClipError(ValueError):
     """
@@ -312,7 +314,7 @@ def _au_sound(process: "subprocess.Popen[bytes]", log: IO[bytes], called: str, f
     def complaint() -> str:
         process.wait()
         log.seek(0)
-        lines = [line.strip() for line in log.read().decode(errors="replace").splitlines()]
+        lines = [_FFMPEG_PLACE.sub("", line.strip()) for line in log.read().decode(errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line and not line.startswith("Last message")), "")
 
     stream: Any = process.stdout

@@ -267,9 +267,7 @@ def examine() -> list[str]:
 
     devices = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
     devices += ["mps"] if torch.backends.mps.is_available() else []
-    ffmpeg = (
-        shutil.which("ffmpeg") or "not found; it reads m4a, webm, amr and wma, and files for pipelines of Transformers."
-    )
+    ffmpeg = shutil.which("ffmpeg") or "not found. It reads m4a, webm, amr and wma, and files for pipelines."
     caches = {"models": constants.HF_HUB_CACHE, "clips and features of training": "~/.cache/smoothclap"}
     places = {what: Path(folder).expanduser() for what, folder in caches.items()}
     return [

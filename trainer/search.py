@@ -233,10 +233,12 @@ class SpeechIndex:
         """Encode clips one at a time: there are few, and each then is exactly what it is alone."""
         if isinstance(clips, str | Path | np.ndarray | Segment | Mapping) or not len(clips):
             raise ValueError(f"Give a list of at least one clip, not {clips!r}.")
-        problems: dict[int, ClipError] = {}
-        embeds = [self.encoder.encode_audio([clip], num_workers=1, problems=problems) for clip in clips]
-        for problem in problems.values():
-            raise problem
+        embeds = []
+        for clip in clips:
+            problems: dict[int, ClipError] = {}
+            embeds.append(self.encoder.encode_audio([clip], num_workers=1, problems=problems))
+            for problem in problems.values():
+                raise problem
         return np.concatenate(embeds)
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from datasets import Dataset, DatasetDict
 
-from .config import Settings, Text, read_overrides
+from .config import Settings, Text, one_of, read_overrides
 from .data.captions import LANGUAGES
 from .data.captions.thresholds import ACOUSTIC_GROUPS
 from .data.manifest import load_manifest
@@ -24,6 +24,7 @@ class _Reading(Settings):
 
     columns: dict[str, str] | None = None
     audio_root: Text | None = None
+    bad_clips: Annotated[str, one_of(("raise", "skip", "trust"))] = "raise"
 
 
 def write_starting_config(manifest: Path, config: Path | None = None, options: Sequence[str] = ()) -> Path:
@@ -32,7 +33,8 @@ def write_starting_config(manifest: Path, config: Path | None = None, options: S
     if path.exists():
         raise ValueError(f"{str(path)!r} exists: name another file, smoothclap train OTHER.yaml --init {manifest}.")
     reading = dict(_Reading.from_mapping(read_overrides(options, _Reading.yaml_fields())))
-    splits = load_manifest(str(manifest), **reading)
+    missing: Literal["raise", "keep"] = "keep" if reading["bad_clips"] == "skip" else "raise"
+    splits = load_manifest(str(manifest), reading["columns"], reading["audio_root"], missing)
     if "train" not in splits:
         raise ValueError(f"{str(manifest)!r} has no training clips, only {sorted(splits)}.")
     values = _choices(splits) | {"output": f"build/{path.stem}"} | reading

@@ -214,7 +214,7 @@ def test_limits_hold_where_no_length_is_announced_and_can_be_set(monkeypatch):
     monkeypatch.setenv("SMOOTHCLAP_MAX_SAMPLES", "590000")  # less than is allocated for the last block
     assert fault(bomb).problem == "too long"
     monkeypatch.setenv("SMOOTHCLAP_MAX_SAMPLES", "many")
-    with pytest.raises(ValueError, match="^SMOOTHCLAP_MAX_SAMPLES is 'many'"):
+    with pytest.raises(ValueError, match=r"^SMOOTHCLAP_MAX_SAMPLES is 'many'"):
         read_audio(encoded(tone(0.1, 16000)), 16000)
 
 
