@@ -69,6 +69,9 @@ class SmoothCLAPForAudioClassification(SmoothCLAPPreTrainedModel):
         super().__init__(config)
         if not config.num_labels:
             raise ValueError("The configuration names no class; set `num_labels` or `id2label`.")
+        ids = [str(each) for each in config.id2label or {}]
+        if set(ids) != {str(each) for each in range(config.num_labels)}:
+            raise ValueError(f"`id2label` has the ids {ids}; name the classes 0 to {config.num_labels - 1}.")
         self.audio_input_name = self.main_input_name = audio_input_name(config.audio_config)
         self.audio_model = build_audio_tower(config.audio_config)
         self.audio_projection = SmoothCLAPProjection(
@@ -175,6 +178,8 @@ def _loss(logits: torch.Tensor, labels: torch.Tensor, problem_type: str | None) 
     if problem_type is None:
         problem_type = "regression" if classes == 1 else f"{'single' if integers else 'multi'}_label_classification"
     if problem_type == "single_label_classification":
+        if classes == 1:
+            raise ValueError("With a single class there is nothing to learn: set `num_labels`, or `problem_type`.")
         if labels.shape != (batch,) or not integers or not ((labels >= 0) & (labels < classes)).all():
             raise _wrong_labels(labels, problem_type, f"class ids from 0 to {classes - 1} of shape ({batch},)")
         return F.cross_entropy(logits, labels.long())

@@ -17,6 +17,8 @@ from .audio_smoothclap import LOUDEST_PEAK, clip_source, read_audio
 from .towers_smoothclap import audio_input_name, receptive_field
 
 
+LARGEST_SIZE = 100_000_000
+"""Far more samples than a clip has; a slip beyond it would fill the memory."""
 FILES = (str, Path, bytes, Mapping)
 """How an audio file is given; its rate is its own."""
 
@@ -84,6 +86,14 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
             raise ValueError(f"`padding_value` is {repr(padding_value)}; give a finite number, usually 0.")
         if not isinstance(do_normalize, bool):
             raise ValueError(f"`do_normalize` is {repr(do_normalize)}; give True or False.")
+        idle = {"max_frequency": max_frequency is not None, "n_fft": n_fft != 400, "hop_length": hop_length != 160}
+        if num_mel_bins is None and any(idle.values()):
+            names = [name for name, given in idle.items() if given]
+            raise ValueError(f"{names} have no effect on waveforms: set `num_mel_bins`, or leave them out.")
+        if num_mel_bins is not None and num_mel_bins > n_fft // 2:
+            raise ValueError(f"`num_mel_bins` is {num_mel_bins}, more than the {n_fft // 2} frequencies of `n_fft`.")
+        if kwargs.get("feature_size", num_mel_bins or 1) != (num_mel_bins or 1):
+            raise ValueError(f"`feature_size` is {kwargs['feature_size']}; leave it out, `num_mel_bins` says it.")
         shortest = max(n_fft // 2 + 1, hop_length)
         if num_mel_bins is not None and minimum_samples < shortest:
             raise ValueError(
@@ -234,6 +244,8 @@ class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):
     def _waveform(self, clip: Any, index: int) -> np.ndarray:
         """Return a clip as float32 of shape (samples,); a file is read at the extractor's rate."""
         if isinstance(clip, FILES):
+            if isinstance(clip, Mapping) and clip.get("bytes") is not None:
+                clip = {"audio": clip}  # as `datasets.Audio(decode=False)` gives it
             source: Any = clip_source(clip) if isinstance(clip, Mapping) else clip
             clip = read_audio(source, self.sampling_rate, None if isinstance(source, str | Path) else index)
         return _check_clip(clip, index)
@@ -284,8 +296,8 @@ def check_sizes(optional: bool = True, **sizes: Any) -> None:
     for name, value in sizes.items():
         if value is None and optional:
             continue
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"`{name}` is {repr(value)}; give a positive integer.")
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or not 1 <= value <= LARGEST_SIZE:
+            raise ValueError(f"`{name}` is {repr(value)}; give a positive integer of at most {LARGEST_SIZE}.")
 
 
 def _check_clip(clip, index: int) -> np.ndarray:

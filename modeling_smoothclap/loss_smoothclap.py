@@ -115,10 +115,11 @@ def soft_target_loss(
         ValueError: if the shapes do not match or `reading` is unknown.
     """
     logits = _square(logits_per_audio, "logits_per_audio").float()
-    if targets.shape != logits.shape:
-        raise ValueError(
-            f"`targets` must have one row and one column per pair, {tuple(logits.shape)}, got {tuple(targets.shape)}."
-        )
+    if not isinstance(targets, torch.Tensor) or targets.shape != logits.shape:
+        got = tuple(targets.shape) if isinstance(targets, torch.Tensor) else type(targets).__name__
+        raise ValueError(f"`targets` must have one row and one column per pair, {tuple(logits.shape)}, got {got}.")
+    if not ((targets >= 0).all() and ((targets.float().sum(dim=-1) - 1).abs() < 0.05).all()):
+        raise ValueError("The rows of `targets` are distributions: not negative, finite, and each sums to one.")
     if reading not in ("symmetric", "forward"):
         raise ValueError(f"`reading` must be 'symmetric' or 'forward', got {reading!r}.")
     both = divergences(logits, targets, reading) + divergences(logits.t(), targets, reading)

@@ -318,6 +318,8 @@ class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
         Returns:
             [`SmoothCLAPOutput`]
         """
+        if soft_targets is not None and not return_loss:
+            raise ValueError("`soft_targets` have no effect without a loss: set `return_loss=True`, or leave them out.")
         kwargs["return_dict"] = True  # of the two calls; forward's own is left to its decorator
         audio_output = self.get_audio_features(
             input_values, input_features, audio_attention_mask, pooled_audio, **kwargs

@@ -72,17 +72,22 @@ class SmoothCLAPProcessor(ProcessorMixin):
                 tokenizer_init_kwargs=self.tokenizer.init_kwargs,
                 **kwargs,
             )
+            taken = {name for part in options.values() if isinstance(part, dict) for name in part}
+            if unknown := sorted(kwargs.keys() - taken - options.keys() - {"common_kwargs"}):
+                raise ValueError(f"Neither the tokenizer nor the feature extractor takes {unknown}; leave it out.")
             if text is not None:
                 batch.update(self._tokenize(text, options["text_kwargs"]))
+            if audio is not None:
+                batch.update(self.feature_extractor(audio, **options["audio_kwargs"]))
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
-            raise ValueError(f"The tokenizer does not take these options, {repr(kwargs)}: {error}") from error
-        if audio is not None:
-            batch.update(self.feature_extractor(audio, **options["audio_kwargs"]))
+            raise ValueError(f"These options cannot be used, {repr(kwargs)}: {error}") from error
         return batch
 
     def _tokenize(self, text: Any, options: dict[str, Any]) -> BatchEncoding:
         _check_texts(text)
         check_sizes(max_length=options.get("max_length"), pad_to_multiple_of=options.get("pad_to_multiple_of"))
+        if options.get("padding_side", "right") != "right":
+            raise ValueError("Texts are padded on the right, because an embedding is read at the first token.")
         with _TOKENIZING:
             return self.tokenizer(text, **options)
 

@@ -2,14 +2,20 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, cast, get_args, get_type_hints
 
+import torch
 from pydantic import AfterValidator, Field, create_model
-from transformers import SchedulerType, TrainingArguments
+from transformers import SchedulerType, TrainingArguments, get_scheduler
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
+from transformers.trainer_utils import HubStrategy
+from transformers.training_args import OptimizerNames
 
 from .config import (
     UNIQUE,
@@ -35,6 +41,7 @@ from .losses.targets import (
     SoftTargets,
     TagTextSimilarity,
 )
+from .rules import REFUSED, WithoutEffect, argument_rules, without_effect
 
 
 TARGET_SOURCES = ("local_features", "tags", "functionals", "labels")
@@ -136,20 +143,41 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
         default=1.0,
         metadata={"help": "Longer gradients are scaled down to this length (Transformers' default); the paper's is 0."},
     )
+    logging_steps: float = field(
+        default=0.02,
+        metadata={
+            "help": "Steps between entries of the log, or a share of all steps, so that short runs have some, too."
+        },
+    )
+    eval_steps: float | None = field(
+        default=None,
+        metadata={
+            "help": "With eval_strategy 'steps', steps between evaluations, or a share of all steps; by default "
+            "logging_steps where it is set, or 500."
+        },
+    )
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Must stay off: the collator reads columns that the model does not take."}
     )
 
     def __post_init__(self):
         self.check()
-        defaults = {each.name: each.default for each in dataclasses.fields(self)}
-        there = {name: getattr(self, name) for name in REFUSED if name in defaults}
-        changed = {name: value for name, value in there.items() if value != defaults[name]}
-        if changed:
+        given = self.given()
+        if refused := given & REFUSED.keys():
             raise SettingsError(
-                (name, f"cannot be {changed[name]!r}: {REFUSED[name]}; leave it out") for name in changed
+                (name, f"cannot be {getattr(self, name)!r}: {REFUSED[name]}; leave it out") for name in sorted(refused)
             )
-        super().__post_init__()
+        self.report_to = self.report_to or "none"
+        _check_reporting(self.report_to)
+        if self.eval_strategy == "steps" and self.eval_steps is None and "logging_steps" not in given:
+            self.eval_steps = 500
+        try:
+            super().__post_init__()
+            _try_out(self)
+        except (ImportError, SettingsError):
+            raise
+        except Exception as error:  # of odd values transformers raises many classes
+            raise SettingsError([("", str(error) or repr(error))]) from error
         launched = int(os.environ.get("WORLD_SIZE", "1"))
         if launched > self.world_size:
             raise ValueError(
@@ -164,13 +192,27 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
                 "should get better, for instance 'uar' with greater_is_better true."
             )
         shared: Any = self.accelerator_config
-        if shared.split_batches or shared.dispatch_batches:
-            raise ValueError("accelerator_config cannot split or dispatch batches: each process draws its own share.")
+        idle = {"split_batches": False, "dispatch_batches": None, "even_batches": True, "use_seedable_sampler": True}
+        if changed := [name for name, value in idle.items() if getattr(shared, name) not in (value, value or False)]:
+            raise ValueError(f"accelerator_config cannot set {changed}: each process draws its own share of a batch.")
+        strategy = HubStrategy(self.hub_strategy)
+        if strategy in (HubStrategy.CHECKPOINT, HubStrategy.ALL_CHECKPOINTS):
+            why = "checkpoints hold paths and settings of this machine, and stay on it; choose every_save or end"
+            raise SettingsError([("hub_strategy", f"cannot be {strategy.value!r}: {why}")])
+        if faults := without_effect(given, argument_rules(given, self)):
+            raise WithoutEffect(faults, self)
+
+    def given(self) -> set[str]:
+        """Return the names of the arguments that differ from their defaults."""
+        values = {each.name: (getattr(self, each.name), each) for each in dataclasses.fields(self) if each.init}
+        return {name for name, (value, each) in values.items() if value not in (None, [], {}, _default(each))}
 
     def check(self) -> None:
         """Refuse numbers and names out of range, as in YAML, and targets that make no loss."""
         schema = argument_settings()
-        checked = schema.from_mapping({name: getattr(self, name) for name in CHECKED & schema.model_fields.keys()})
+        values = {name: getattr(self, name) for name in schema.model_fields if name not in REFUSED}
+        values = {name: value.value if isinstance(value, Enum) else value for name, value in values.items()}
+        checked = schema.from_mapping({name: each for name, each in values.items() if isinstance(each, PLAIN)})
         for name in ("targets", "target_weights"):
             setattr(self, name, getattr(checked, name))  # one value became a list of one
         if self.target_weights is None and len(self.targets) > 2:
@@ -212,40 +254,44 @@ class SmoothCLAPTrainingArguments(TrainingArguments):
         return self.__dict__ | {"hub_token": None}
 
 
-REFUSED = {
-    "label_smoothing_factor": "this loss has no labels to smooth; `beta` and `targets` soften its targets",
-    "enable_jit_checkpoint": "SIGTERM saves a checkpoint and ends training already",
-    "average_tokens_across_devices": "the loss is a mean over clips, not over tokens",
-    "include_num_input_tokens_seen": "clips are counted, not tokens",
-    "dataloader_persistent_workers": "workers that outlive an epoch would go on drawing its crops and captions",
-    "dataloader_multiprocessing_context": "batches are loaded with the platform's own way to start processes",
-    "dataloader_in_order": "the batches of an epoch come in order, so that a resumed run sees the same ones",
-    "remove_unused_columns": "the collator reads columns the model does not take",
-    "train_sampling_strategy": "joint batches are drawn at random, so that negatives are",
-    "length_column_name": "batches are drawn at random, not by length",
-    "label_names": "evaluation returns embeddings, with classes and captions as labels",
-    "batch_eval_metrics": "retrieval is measured over the whole set",
-    "eval_do_concat_batches": "retrieval is measured over the whole set",
-    "use_liger_kernel": "its kernels do not know dual encoders",
-    "use_cache": "no tower generates text",
-    "hub_always_push": "every push is finished before training goes on",
-    "do_train": "Trainer does not read it: call `train()`",
-    "do_eval": "Trainer does not read it: set eval_strategy",
-    "do_predict": "Trainer does not read it: call `predict(rows)`",
-}
-"""Arguments of Transformers that would do nothing here, or harm, and why: they keep their defaults."""
+EXTRAS = dict.fromkeys(("tensorboard", "trackio"), 'pip install "smoothclap[logging]"')
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Refuse arguments of Trainer that would do nothing here."""
-    if options.get("compute_loss_func") is not None:
-        raise ValueError("`compute_loss_func` would not be called: set `targets`, or `trainer.joint_loss` to a loss.")
-    settings: dict[str, Any] = (options.get("optimizer_cls_and_kwargs") or (None, {}))[1]
-    if "lr" in settings:
-        raise ValueError(
-            f"`optimizer_cls_and_kwargs` has lr {settings['lr']}, which would be replaced: set learning_rate, "
-            "text_learning_rate and audio_learning_rate in `args`."
-        )
+def _check_reporting(report_to: Any) -> None:
+    """Refuse loggers that cannot start, long before training would start them."""
+    wanted = report_to if isinstance(report_to, list) else [report_to]
+    for name in wanted:
+        if name in ("all", "none"):
+            continue
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise SettingsError([("report_to", f"cannot be {name!r}: there are {', '.join(INTEGRATION_TO_CALLBACK)}")])
+        if name not in ("flyte", *get_available_reporting_integrations()):
+            raise ImportError(
+                f"`report_to` names {name}, which is not installed: {EXTRAS.get(name, f'install {name}')}."
+            )
+
+
+def _try_out(arguments: SmoothCLAPTrainingArguments) -> None:
+    """Find the optimiser and make a schedule, which would otherwise fail when training starts."""
+    from transformers import Trainer  # heavy
+
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    name, settings = SchedulerType(arguments.lr_scheduler_type), arguments.lr_scheduler_kwargs
+    tried = {"lr_scheduler_kwargs": lambda: get_scheduler(name, optimizer, 1, 2, settings)}  # type: ignore[arg-type]
+    if not OptimizerNames(arguments.optim).value.startswith(("galore", "apollo", "lomo", "adalomo")):  # need the model
+        tried["optim_args"] = lambda: Trainer.get_optimizer_cls_and_kwargs(arguments)
+    for argument, make in tried.items():
+        try:
+            make()
+        except ImportError:
+            raise
+        except Exception as error:
+            raise SettingsError([(argument, f"cannot be {getattr(arguments, argument)!r}: {error}")]) from error
+
+
+def _default(field: dataclasses.Field) -> Any:
+    made = field.default_factory
+    return field.default if made is dataclasses.MISSING else made()
 
 
 def _steps(value: int) -> int:
@@ -281,11 +327,12 @@ ARGUMENT_TYPES: dict[str, Any] = {
     "targets": Annotated[Several[Annotated[str, one_of(TARGET_SOURCES)]], UNIQUE],
     "target_weights": Several[NotNegative] | None,
     "kl_reading": Annotated[str, one_of(KL_READINGS)],
+    "include_for_metrics": Several[Annotated[str, one_of(("inputs", "loss"))]],
     "parallelism_config": Any,
 }
 """What arguments may be, where their type hints say less."""
-CHECKED = ARGUMENT_TYPES.keys() - {"output_dir", "resume_from_checkpoint", "fsdp", "lr_scheduler_type", "local_rank"}
-"""Those that are checked in Python, too, where the others may be objects."""
+PLAIN = (str, int, float, list, dict, type(None))
+"""Types of values that are checked in Python, too, where others may be paths and objects."""
 
 
 @cache

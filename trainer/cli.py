@@ -27,7 +27,7 @@ from .command_line import (
     show_tasks,
     trusted,
 )
-from .files import Record
+from .files import Record, held
 
 
 # What follows imports its libraries where it needs them: they take seconds, and a light install has not all of them.
@@ -284,11 +284,12 @@ def index_folder(
     from .search import INDEX_FILE, SpeechIndex
 
     encoder = load_encoder(model, device, trust_remote_code)
-    earlier = SpeechIndex.load(index, encoder) if (index / INDEX_FILE).is_file() else None
     read = read_texts(texts) if texts else None
     clips = clips_at(folder) if folder.is_file() else folder
-    made = SpeechIndex.build(encoder, clips, read, bad_clips, earlier, batch_size, num_workers)
-    made.save(index)
+    with held(index):
+        earlier = SpeechIndex.load(index, encoder) if (index / INDEX_FILE).is_file() else None
+        made = SpeechIndex.build(encoder, clips, read, bad_clips, earlier, batch_size, num_workers)
+        made.save(index)
     show_left_out(made.left_out)
     show_index(index, made, earlier)
     elsewhere = [] if index == INDEX else ["--index", index]

@@ -1,7 +1,7 @@
 """From settings or rows to batches: clips checked, functionals and features computed, captions and classes fixed."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,8 @@ from .data.collator import SmoothCLAPCollator
 from .data.functionals import Standardisation, add_functionals, functional_names, usable_rows
 from .evaluation.training_metrics import ZeroShotMetrics
 from .hub.provenance import TrainingSources
-from .settings import DataSettings, LoraSettings, ModelSettings, ignored_settings
+from .rules import ignored_settings
+from .settings import DataSettings, LoraSettings, ModelSettings
 from .towers import plain
 
 
@@ -63,6 +64,8 @@ def prepare(
         raise ValueError("There is no processor to make batches with: pass `processing_class`, or a `data_collator`.")
     if not callable(splits):
         _check_rows(splits)
+    if not isinstance(data, DataSettings | Mapping | None):
+        raise ValueError(f"`data` is of type {type(data).__name__}: give a mapping of settings, or DataSettings.")
     settings = data if isinstance(data, DataSettings) else _settings_of_rows(splits, data or {}, arguments)
     if settings.acoustic_conditions:
         Augmentation(tuple(settings.acoustic_conditions)).try_out(LOWEST_RATE)  # are the libraries there?
@@ -135,8 +138,9 @@ def _chosen(clips: DatasetDict, settings: DataSettings, arguments: SmoothCLAPTra
     if settings.max_train_clips is not None:
         kept = range(min(settings.max_train_clips, len(clips["train"])))
         clips["train"] = clips["train"].shuffle(seed=0).select(kept)
-    if len(clips["train"]) < 2:
-        raise ValueError("There is only one training clip, and no other to tell it apart from: give more clips.")
+    for split, kind in (("train", "training"), ("validation", "validation")):
+        if split in clips and len(clips[split]) < 2:
+            raise ValueError(f"There is only one {kind} clip, and no other to tell it apart from: give more clips.")
     if settings.captions == "given":
         _check_captions(clips)
     return clips
@@ -224,7 +228,7 @@ def make_batches(
         seed=arguments.seed,
     )
     metrics = ZeroShotMetrics(processor, _wordings(labels, settings), labels)
-    check_metric(arguments.metric_for_best_model, metrics)
+    check_metric(arguments.metric_for_best_model, () if arguments.prediction_loss_only else metrics.names)
     encoders = _frozen_encoders(model, processor, settings, arguments)
     splits = _add_frozen_features(splits, encoders, crops, settings, arguments)
     on_hub = [name for name in settings.dataset if name != IN_MEMORY and not Path(name).exists()]  # loaded from there
@@ -232,9 +236,9 @@ def make_batches(
     return Prepared(splits, collator, metrics, TrainingSources(dict(splits), on_hub, encoder))
 
 
-def check_metric(wanted: str | None, metrics: ZeroShotMetrics) -> None:
+def check_metric(wanted: str | None, names: Iterable[str]) -> None:
     """Refuse a metric that no evaluation gives before training comes to the first."""
-    given = ["loss", *metrics.names]
+    given = ["loss", *names]
     if wanted is not None and wanted.removeprefix("eval_") not in given:
         raise ValueError(f"metric_for_best_model is {wanted!r}, but evaluation gives {', '.join(given)}.")
 

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, model_validator
 from pydantic.fields import FieldInfo
-from transformers import SchedulerType
-from transformers.training_args import OptimizerNames
 
 from modeling_smoothclap.audio_smoothclap import MIN_SECONDS
 
@@ -16,9 +14,9 @@ from .config import UNIQUE, Count, Fraction, Positive, Settings, SettingsError, 
 from .data.acoustic_conditions import CONDITIONS
 from .data.captions import CAPTION_GROUPS, LANGUAGES
 from .data.collator import CAPTION_KINDS
+from .rules import TOWERS, WithoutEffect, ignored_settings
 
 
-TOWERS = ("audio", "text")
 SAVE_KINDS = ("merged", "adapter")
 
 
@@ -228,8 +226,11 @@ class TrainingRun(Settings):
         for name, part in cls._parts().items():
             own = {key: value for key, value in said.items() if key in part.model_fields}
             try:
-                settings = part.from_mapping(own)
-                made[name] = _arguments(settings) if name == "arguments" else settings
+                made[name] = part.from_mapping(own)
+                if name == "arguments":
+                    made[name] = SmoothCLAPTrainingArguments(**{key: getattr(made[name], key) for key in own})
+            except WithoutEffect as error:
+                made[name] = error.arguments  # whose faults come with the others below
             except SettingsError as error:
                 faults += error.faults
         if len(made) == len(cls._parts()):
@@ -237,103 +238,3 @@ class TrainingRun(Settings):
         if faults:
             raise SettingsError(faults)
         return cls(**made, said=dict(said))
-
-
-def _arguments(settings: Settings) -> SmoothCLAPTrainingArguments:
-    try:
-        return SmoothCLAPTrainingArguments(**{name: getattr(settings, name) for name in settings.model_fields_set})
-    except SettingsError:
-        raise
-    except Exception as error:  # transformers' own checks raise many classes
-        raise SettingsError([("", str(error) or repr(error))]) from error
-
-
-Rule = tuple[bool, tuple[str, ...], str]
-"""Whether it applies, the settings that then have no effect, and why."""
-
-
-def ignored_settings(
-    said: Mapping[str, Any],
-    model: ModelSettings,
-    data: DataSettings,
-    lora: LoraSettings,
-    arguments: SmoothCLAPTrainingArguments,
-) -> list[tuple[str, str]]:
-    """List the settings that the user gave and that another one rules out, and why; null and `[]` say nothing."""
-    rules = [*_start_rules(model, data, lora), *_objective_rules(arguments), *_tower_rules(lora, arguments)]
-    rules += _step_rules(said, arguments)
-    given = {name for name, value in said.items() if value not in (None, [], {})}
-    faults = {name: why for applies, names, why in rules if applies for name in names if name in given}
-    return [(name, f"has no effect: {why}; leave it out, or set it to null") for name, why in faults.items()]
-
-
-def _start_rules(model: ModelSettings, data: DataSettings, lora: LoraSettings) -> Iterator[Rule]:
-    new = ("projection_dim", "projection_dropout", "max_frequency")
-    yield model.model is not None, new, "it is for new models, and `model` has its own"
-    captions = ("caption_groups", "languages")
-    yield data.captions == "given", captions, "with captions: given captions are the rows' own"
-    yield data.acoustic_conditions == ["clean"], ("acoustic_conditions",), "clean means as recorded"
-    yield data.crop_seconds is None, ("crops_per_clip",), "with crop_seconds: null clips are taken whole"
-    adapters = tuple(name for name in LoraSettings.model_fields if name != "lora_towers")
-    yield not lora.lora_towers, adapters, "`lora_towers` names no tower that gets adapters"
-    yield lora.lora_save == "adapter", ("storage_dtype",), "adapters are kept apart, in float32"
-
-
-SETTINGS_OF_TARGETS = {
-    "local_features": ("audio_temperature", "local_feature_encoder"),
-    "tags": ("tag_temperature", "detach_targets"),
-    "functionals": ("functionals_temperature",),
-}
-
-
-def _objective_rules(arguments: SmoothCLAPTrainingArguments) -> Iterator[Rule]:
-    shares, hard = arguments.target_shares, arguments.beta == 0
-    for target, names in SETTINGS_OF_TARGETS.items():
-        yield not shares.get(target), names, f"`targets` gives {target} no weight"
-    yield arguments.target_weights is not None, ("gamma",), "`target_weights` gives the shares"
-    yield len(arguments.targets) == 1, ("gamma",), "there is one target, which has it all"
-    soft = ("targets", "target_weights", "gamma", *sum(SETTINGS_OF_TARGETS.values(), ()))
-    yield hard, soft, "with beta: 0 targets have no soft part"
-
-
-def _tower_rules(lora: LoraSettings, arguments: SmoothCLAPTrainingArguments) -> Iterator[Rule]:
-    frozen = {"audio": arguments.freeze_audio_tower, "text": arguments.freeze_text_tower}
-    for tower in TOWERS:
-        adapted = tower in lora.lora_towers
-        yield adapted, (f"freeze_{tower}_tower",), f"the {tower} tower has adapters, and is frozen but for them"
-        rests = frozen[tower] and not adapted
-        yield rests, (f"{tower}_learning_rate",), f"the {tower} tower is frozen and has no adapters"
-    text_rests = arguments.freeze_text_tower and "text" not in lora.lora_towers
-    yield text_rests, ("detach_targets",), "the text tower is frozen, so that targets cannot move it"
-
-
-NO_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")
-NOT_ADAM = ("sgd", "adagrad", "rmsprop", "adafactor", "lomo", "adalomo")
-
-
-def _step_rules(said: Mapping[str, Any], arguments: SmoothCLAPTrainingArguments) -> Iterator[Rule]:
-    at_steps = {name: getattr(arguments, f"{name}_strategy") == "steps" for name in ("logging", "eval", "save")}
-    for name, set_so in at_steps.items():
-        read = name == "logging" and at_steps["eval"] and said.get("eval_steps") is None  # stands in for `eval_steps`
-        yield not set_so and not read, (f"{name}_steps",), f"{name}_strategy is not steps"
-    choosing = ("eval_delay", "metric_for_best_model", "greater_is_better")
-    yield arguments.eval_strategy == "no", choosing, "nothing is evaluated in training: set eval_strategy"
-    yield arguments.metric_for_best_model is None, ("greater_is_better",), "there is no metric_for_best_model"
-    alone = arguments.gradient_cache and arguments.gradient_accumulation_steps == 1
-    yield alone, ("gradient_cache",), "there is one batch per step: set gradient_accumulation_steps, for instance to 4"
-    schedule = SchedulerType(arguments.lr_scheduler_type).value
-    warms = bool(arguments.warmup_steps) and schedule in NO_WARMUP
-    yield warms, ("warmup_steps",), f"lr_scheduler_type: {schedule} has no warm-up, as constant_with_warmup has"
-    plain = schedule in ("constant", "constant_with_warmup")
-    yield plain, ("lr_scheduler_kwargs",), f"lr_scheduler_type: {schedule} takes none"
-    adam = ("adam_beta1", "adam_beta2", "adam_epsilon")
-    optim = OptimizerNames(arguments.optim).value
-    yield optim in NOT_ADAM, adam, f"optim: {optim} is not Adam"
-    checkpointing = ("activation_checkpointing_kwargs", "gradient_checkpointing_kwargs")
-    yield not arguments.gradient_checkpointing, checkpointing, "gradient_checkpointing is false"
-    yield arguments.gradient_cache, ("torch_empty_cache_steps",), "with gradient_cache: true the cache is kept"
-    yield not arguments.use_liger_kernel, ("liger_kernel_config",), "use_liger_kernel is false"
-    hub = ("hub_token", "hub_strategy", "hub_private_repo", "hub_always_push", "hub_revision")
-    yield not arguments.push_to_hub, hub, "push_to_hub is false"
-    trackio = ("project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id")
-    yield "trackio" not in (arguments.report_to or []), trackio, "report_to does not name trackio"

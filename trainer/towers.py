@@ -18,8 +18,10 @@ from modeling_smoothclap.checkpoint_smoothclap import load_dual_encoder
 from modeling_smoothclap.modeling_smoothclap import MAX_LOGIT_SCALE
 
 from .arguments import SmoothCLAPTrainingArguments
+from .config import SettingsError
 from .files import whole_file
-from .settings import SAVE_KINDS, TOWERS, LoraSettings
+from .rules import TOWERS, refuse, resting_rules
+from .settings import SAVE_KINDS, LoraSettings
 
 
 HEADS = ("audio_projection", "text_projection", "logit_scale")
@@ -34,9 +36,18 @@ NEVER_CALLED = {"wavlm": {"q_proj", "k_proj", "v_proj", "out_proj"}}
 def load_checkpoint(name: str) -> tuple[Any, Any]:
     """Load a whole dual encoder to train, and its processor, by Hub id, folder or `"smoothclap-tiny"`."""
     model, processor, *_ = load_dual_encoder(name, "auto", None, trust_remote_code=False)
-    if lacking := [tower for tower in ("audio_model", "text_model") if not hasattr(model, tower)]:
-        raise ValueError(f"{name!r} is a {type(model).__name__}, which lacks {' and '.join(lacking)} and cannot train.")
+    _encoders(model)
     return model, processor
+
+
+def _encoders(model: Any) -> dict[str, Any]:
+    if lacking := [tower for tower in TOWERS if not hasattr(plain(model), f"{tower}_model")]:
+        names = " and ".join(f"{tower}_model" for tower in lacking)
+        raise ValueError(
+            f"The model is of type {type(model).__name__}, which lacks {names}: pass a dual encoder, or the name or "
+            "folder of a checkpoint of one."
+        )
+    return {tower: getattr(plain(model), f"{tower}_model") for tower in TOWERS}
 
 
 def logit_scales(model: Any, outputs: Any) -> torch.Tensor:
@@ -64,13 +75,17 @@ def plain(model: Any) -> Any:
 
 
 def freeze_towers(model: Any, args: SmoothCLAPTrainingArguments) -> None:
-    """Freeze the towers that `args` freeze. A PEFT model stays as PEFT set it."""
-    if hasattr(model, "peft_config"):
-        return
-    if args.freeze_audio_tower:
-        model.audio_model.requires_grad_(False)
-    if args.freeze_text_tower:
-        model.text_model.requires_grad_(False)
+    """Freeze what `args` freeze, except in PEFT's models, and refuse settings that do nothing then."""
+    encoders = _encoders(model)
+    if not hasattr(model, "peft_config"):
+        for tower, encoder in encoders.items():
+            if getattr(args, f"freeze_{tower}_tower"):
+                encoder.requires_grad_(False)
+    refuse(args.given(), resting_rules({tower: _rests(encoder) for tower, encoder in encoders.items()}))
+
+
+def _rests(tower: nn.Module) -> bool:
+    return not any(parameter.requires_grad for parameter in tower.parameters())
 
 
 def rest_frozen_towers(model: Any) -> None:
@@ -81,7 +96,7 @@ def rest_frozen_towers(model: Any) -> None:
     ones all of them give the same loss. Its weights are trained like any other.
     """
     for tower in (model.audio_model, model.text_model):
-        if not any(parameter.requires_grad for parameter in tower.parameters()):
+        if _rests(tower):
             tower.eval()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -123,6 +138,8 @@ def add_lora(
     Raises:
         ValueError: No tower is to get adapters, or a layer that is to get one does not exist or cannot use it.
     """
+    if model is None:
+        raise ValueError("`peft_config` adapts a `model`: pass one, or add the adapters in `model_init`.")
     if isinstance(lora, LoraConfig):
         config = copy.copy(lora)
         if config.target_modules is None or config.target_modules == "all-linear":
@@ -137,6 +154,10 @@ def add_lora(
     adapted = {tower: _adapted_layers(model, tower, config) for tower in TOWERS}
     for tower, layers in adapted.items():
         _check_called(getattr(model, f"{tower}_model"), tower, layers)
+        asked = freeze_text if tower == "text" else not freeze_audio  # other than by default
+        if asked and layers and isinstance(lora, LoraConfig):
+            why = f"the {tower} tower has adapters, and is frozen but for them; leave it out"
+            raise SettingsError([(f"freeze_{tower}_tower", f"has no effect: {why}")])
     if config.modules_to_save is None:
         config.modules_to_save = [name for name in HEADS if isinstance(getattr(model, name, None), nn.Module)]
         frozen = {"audio": freeze_audio, "text": freeze_text}

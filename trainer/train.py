@@ -12,7 +12,7 @@ from datasets import DatasetDict, concatenate_datasets
 from transformers import AutoModel, AutoProcessor, set_seed
 from transformers.utils import CONFIG_NAME, logging
 
-from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPProcessor
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders
 
 from . import checkpoints
@@ -68,7 +68,7 @@ def _run(run: TrainingRun) -> SmoothCLAPTrainer:
     trainer, splits = _make_trainer(run)
     if arguments.push_to_hub and arguments.should_save:
         forget_earlier_run(output)  # or cards that are pushed in training would show its metrics
-    trainer.train(resume_from_checkpoint=resume_from)
+    trainer.train(resume_from_checkpoint=resume_from or False)
     if trainer.stop.stopped:
         return trainer
     trainer.save_pretrained(output, lora.lora_save)
@@ -80,7 +80,7 @@ def _run(run: TrainingRun) -> SmoothCLAPTrainer:
     trainer.accelerator.wait_for_everyone()  # none of them waits for what the first now does alone
     if arguments.process_index == 0:
         _record_run(output, run.data, metrics, run.said)
-        if run.data.report_attributes and isinstance(plain(trainer.model), SmoothCLAPModel):
+        if run.data.report_attributes:
             _report_attributes(output, splits, run.data.cache_dir, str(arguments.device))
     trainer.publish(output, "End of training")
     return trainer
@@ -187,7 +187,11 @@ def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device
         kept = [column for column in ("corpus", *needed) if column in rows.column_names]
         table = rows.select_columns(kept).to_pandas()
         corpora = table["corpus"].fillna("unnamed") if "corpus" in table else "unnamed"
-        embeds = cached_embeddings(model, processor.feature_extractor, rows, Path(cache_dir).expanduser() / "features")
+        if isinstance(model, SmoothCLAPModel):
+            cache = Path(cache_dir).expanduser() / "features"
+            embeds = cached_embeddings(model, processor.feature_extractor, rows, cache)
+        else:
+            embeds = SmoothCLAPEncoder(model, processor).encode_audio(list(rows))
         tables.append(attribute_table(table.assign(corpus=corpora), embeds, model, processor).assign(split=name))
     if tables:
         write_text(folder / Record.ATTRIBUTES, pd.concat(tables).to_csv(index=False, float_format="%.4f"))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,8 +17,15 @@ from transformers.utils import logging
 from transformers.utils.hub import hf_api
 
 from . import checkpoints, towers
-from .arguments import SmoothCLAPTrainingArguments, check_options
-from .data.collator import METADATA_INPUTS, EpochCallback, SmoothCLAPCollator, evaluation_loader, joint_loader
+from .arguments import SmoothCLAPTrainingArguments
+from .data.collator import (
+    METADATA_INPUTS,
+    EpochCallback,
+    SmoothCLAPCollator,
+    clips_of_step,
+    evaluation_loader,
+    joint_loader,
+)
 from .files import held
 from .hub.card import write_model_card
 from .hub.plan import forget_earlier_run
@@ -28,6 +34,7 @@ from .hub.push import explained, push
 from .losses.gradient_cache import CachedGradients
 from .losses.joint_loss import BatchStatistics, Representations
 from .prepare import prepare
+from .rules import check_options
 from .settings import DataSettings
 
 
@@ -88,13 +95,15 @@ class SmoothCLAPTrainer(Trainer):
         **kwargs: Any,
     ):
         args = args or SmoothCLAPTrainingArguments(output_dir="smoothclap-output")
-        check_options(kwargs)
+        check_options(kwargs, args)
         if isinstance(model, str | Path):
             set_seed(args.seed)
             model, loaded = towers.load_checkpoint(str(model))
             processing_class = processing_class or loaded
         if peft_config is not None:
             model = towers.add_lora(model, peft_config, args.freeze_audio_tower, args.freeze_text_tower)
+        if model is not None:
+            towers.freeze_towers(model, args)
         if data_collator is None:
             splits = {"train": train_dataset} | ({} if eval_dataset is None else {"validation": eval_dataset})
             start = kwargs["model_init"]() if model is None and kwargs.get("model_init") else model
@@ -105,8 +114,6 @@ class SmoothCLAPTrainer(Trainer):
                 kwargs.setdefault("compute_metrics", prepared.compute_metrics)
         elif data is not None:
             raise ValueError(f"`data` ({data}) has no effect with a `data_collator`: leave one of them out.")
-        if model is not None:
-            towers.freeze_towers(model, args)
         processor = processing_class or getattr(data_collator, "processor", None)
         super().__init__(model, args, data_collator, train_dataset, eval_dataset, processor, **kwargs)
         if self.args.n_gpu > 1:
@@ -197,18 +204,11 @@ class SmoothCLAPTrainer(Trainer):
         step = self._cached_step if self.args.gradient_cache else super().training_step
         loss = step(model, inputs, num_items_in_batch)
         if not loss.isfinite():
-            raise ValueError(
-                f"The loss of step {self.state.global_step + 1} is {loss.item()}, over the clips "
-                f"{self._clips_of_step()}: look at their features, or lower the learning rates."
-            )
+            sampler, number = self._epoch.listeners[1], self.state.global_step
+            clips = clips_of_step(self.train_dataset, sampler, number, self.args.gradient_accumulation_steps)
+            cure = "look at their features, or lower the learning rates"
+            raise ValueError(f"The loss of step {number + 1} is {loss.item()}, over the clips {clips}: {cure}.")
         return loss
-
-    def _clips_of_step(self) -> list[Any]:
-        """Return the ids of this process's clips in the current optimiser step."""
-        batches, chunks = list(self._epoch.listeners[1]), self.args.gradient_accumulation_steps
-        first = self.state.global_step % ceil(len(batches) / chunks) * chunks
-        rows = cast(Any, self.train_dataset)
-        return [rows[index].get("id", index) for batch in batches[first : first + chunks] for index in batch]
 
     def _cached_step(self, model: nn.Module, inputs: Batch, num_items_in_batch: Any) -> torch.Tensor:
         model.train()
@@ -281,6 +281,8 @@ class SmoothCLAPTrainer(Trainer):
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
         """As in [`~transformers.Trainer`]; a `ValueError` without a checkpoint to resume, or in a folder in use."""
+        if resume_from_checkpoint is None:
+            resume_from_checkpoint = self.args.resume_from_checkpoint
         if resume_from_checkpoint:
             resume_from_checkpoint = checkpoints.checked(resume_from_checkpoint, self.args)
             self.args.eval_on_start = False  # that evaluation was made, and counted by early stopping, at the start
@@ -344,7 +346,7 @@ class SmoothCLAPTrainer(Trainer):
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
         """As in [`~transformers.Trainer`]; a refusal of the Hub is a `ValueError` that explains it."""
         with explained(self.args.hub_model_id or Path(str(self.args.output_dir)).absolute().name):
-            super().init_hf_repo(token, private)
+            super().init_hf_repo(token, **({} if private is None else {"private": private}))
 
     def push_to_hub(
         self,
@@ -386,9 +388,7 @@ class SmoothCLAPTrainer(Trainer):
         except ValueError as error:
             logger.warning(f"The model of step {self.state.global_step} was not pushed: {error}")
 
-    def create_model_card(  # type: ignore[override]
-        self, model_name: str | None = None, folder: str | Path | None = None, **front: Any
-    ) -> None:
+    def create_model_card(self, model_name: str | None = None, folder: Any = None, **front: Any) -> None:  # type: ignore[override]
         """Write records and card next to the model, in `output_dir`; `front` has the keys of `FRONT_MATTER`."""
         if refused := sorted(front.keys() - FRONT_MATTER.keys()):
             raise ValueError(f"The card has no place for {refused}: leave it out, or write it into notes.md.")

@@ -14,6 +14,8 @@ from speech.dataset import summarise
 from transformers import HfArgumentParser
 from transformers.utils import logging
 
+from smoothclap_trainer.files import held
+
 
 @dataclass
 class ExpressiveArguments:
@@ -32,13 +34,14 @@ def main(arguments: ExpressiveArguments) -> None:
     """Finds espeak-ng, builds, and prints what came out."""
     logging.set_verbosity_info()
     try:
-        splits, rows = build_expressive(
-            find_espeak(os.path.join(arguments.cache, "packages")),
-            arguments.output,
-            os.path.join(arguments.cache, "functionals"),
-            num_workers=arguments.num_workers,
-            trial=arguments.trial,
-        )
+        with held(arguments.output):
+            splits, rows = build_expressive(
+                find_espeak(os.path.join(arguments.cache, "packages")),
+                arguments.output,
+                os.path.join(arguments.cache, "functionals"),
+                num_workers=arguments.num_workers,
+                trial=arguments.trial,
+            )
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
     print(summarise(splits).to_string(index=False))

@@ -15,6 +15,8 @@ from speech.packages import fetch_package
 from transformers import HfArgumentParser
 from transformers.utils import logging
 
+from smoothclap_trainer.files import held
+
 
 @dataclass
 class BuildArguments:
@@ -44,14 +46,15 @@ def main(arguments: BuildArguments) -> None:
             name: fetch_package(name, os.path.join(arguments.cache, "packages"))
             for name in logging.tqdm(names, desc="packages", unit="package")
         }
-        splits, dropped = build_dataset(
-            specs,
-            packages,
-            arguments.output,
-            os.path.join(arguments.cache, "functionals"),
-            limit=arguments.limit,
-            num_workers=arguments.num_workers,
-        )
+        with held(arguments.output):
+            splits, dropped = build_dataset(
+                specs,
+                packages,
+                arguments.output,
+                os.path.join(arguments.cache, "functionals"),
+                limit=arguments.limit,
+                num_workers=arguments.num_workers,
+            )
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
     print(summarise(splits).to_string(index=False))

@@ -21,6 +21,7 @@ from transformers import HfArgumentParser
 from transformers.utils import logging
 
 from smoothclap_trainer.data.captions.thresholds import Thresholds
+from smoothclap_trainer.files import held
 
 
 TRAINING = ("-m", "smoothclap_trainer.cli", "train")
@@ -55,15 +56,15 @@ def main(config_file: Path, arguments: ComparisonArguments) -> None:
             load_splits(folder)["test"].to_pandas() for folder in (arguments.expressive, arguments.speech)
         )
         own_thresholds = Thresholds.fit(load_splits(arguments.speech)["train"].to_pandas())
-        runs = plan(output, arguments.seeds)
-        results = compare(
-            runs,
-            TRAINING,
-            config_file,
-            fingerprint(config, train, expressive, speech),
-            lambda folder: score_checkpoint(folder, expressive, speech, own_thresholds, output / "cache"),
-            arguments.jobs,
-        )
+        with held(output):
+            results = compare(
+                plan(output, arguments.seeds),
+                TRAINING,
+                config_file,
+                fingerprint(config, train, expressive, speech),
+                lambda folder: score_checkpoint(folder, expressive, speech, own_thresholds, output / "cache"),
+                arguments.jobs,
+            )
     except (ValueError, RuntimeError) as error:
         raise SystemExit(f"error: {error}") from error
     results.to_csv(output / "results.csv", index=False)

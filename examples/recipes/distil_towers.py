@@ -23,6 +23,8 @@ from encoders.text_student import DistillationSettings
 from encoders.text_tower import write_text_tower
 from speech.packages import fetch_package
 
+from smoothclap_trainer.files import held
+
 
 PACKAGES = ("wordnet-base", "mythes-de")
 
@@ -75,18 +77,24 @@ def make_text_tower(options: argparse.Namespace) -> None:
     print(json.dumps(figures, indent=2, ensure_ascii=False))
 
 
-def main(arguments: list[str] | None = None) -> None:
+def make_towers(options: argparse.Namespace) -> None:
     """Make the towers that were asked for."""
+    if options.only != "text":
+        directory = options.output / "audio"
+        kept = write_audio_tower(options.speech_encoder, directory, options.audio_layers, options.audio_positions)
+        print(f"{directory}: {kept:,} parameters")
+    if options.only != "audio":
+        make_text_tower(options)
+        print(f"{options.output / 'text'}: written")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make towers in a folder that no other run works in."""
     options = parse(arguments)
     torch.set_num_threads(options.threads)
     try:
-        if options.only != "text":
-            directory = options.output / "audio"
-            kept = write_audio_tower(options.speech_encoder, directory, options.audio_layers, options.audio_positions)
-            print(f"{directory}: {kept:,} parameters")
-        if options.only != "audio":
-            make_text_tower(options)
-            print(f"{options.output / 'text'}: written")
+        with held(options.output):
+            make_towers(options)
     except ValueError as error:
         raise SystemExit(f"distil_towers.py: {error}") from error
 

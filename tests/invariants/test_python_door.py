@@ -83,6 +83,13 @@ def test_eight_lines_are_a_run_from_yaml(make, folder):
     assert "## Objective" in (out / "README.md").read_text()
 
 
+def test_the_small_checkpoint_trains_by_its_name(make, folder):
+    config = make("tiny-yaml", model="smoothclap-tiny", freeze_audio_tower=None, audio_learning_rate=None, max_steps=1)
+    command_line.train(config)
+    in_python(config, folder / "tiny-python")
+    assert_same(config, folder / "tiny-python")
+
+
 def test_captions_of_rows_and_a_cached_tower(make, folder):
     settings = {"captions": "given", "cache_audio_tower": True, "crops_per_clip": 2}
     plain = {"beta": 0.0, "freeze_audio_tower": True, "audio_learning_rate": None}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from transformers import TrainerCallback
@@ -15,6 +16,7 @@ from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
 from tests import processes, tiny
 from tests.invariants import command_line
 from tests.trainer import rows
+from tests.trainer.test_trainer import clap_model
 
 
 CLIPS = 5
@@ -148,3 +150,61 @@ def test_two_processes_find_the_gradients_of_one(tmp_path):
     assert all(distance == 0 for name, distance in distances.items() if not name.startswith("text_model"))
     torch.save(expected, tmp_path / "expected.pt")
     processes.run(_compare, tmp_path, tmp_path)
+
+
+def clap_gradients(folder: Path, **changes: Any) -> dict[str, torch.Tensor]:
+    """Of one step of a ClapModel, whose audio tower, which has batch normalisation, trains; its statistics rest."""
+    clap = clap_model().double()
+    for module in clap.modules():
+        for dropout in {"p", "drop_prob", "attention_dropout"} & vars(module).keys():
+            setattr(module, dropout, 0.0)
+        if isinstance(module, torch.nn.BatchNorm2d):  # as after pretraining, unlike those of any batch
+            module.running_mean += 0.5
+    clap.register_forward_pre_hook(_doubled, with_kwargs=True)
+    statistics = {name: value.clone() for name, value in clap.named_buffers() if "running" in name}
+    assert statistics
+    generator = torch.Generator().manual_seed(0)
+    clips = {"input_ids": torch.randint(5, 400, (CLIPS, 6), generator=generator)}
+    clips["input_features"] = torch.randn(CLIPS, 1, 16, 16, generator=generator)
+    arguments = {"output_dir": str(folder), "use_cpu": True, "report_to": "none", "save_strategy": "no"}
+    arguments |= {
+        "max_steps": 1,
+        "max_grad_norm": 0.0,
+        "beta": 0.0,
+        "kl_reading": "forward",
+        "freeze_audio_tower": False,
+    }
+    the_trainer, callback = (
+        SmoothCLAPTrainer(
+            model=clap,
+            args=SmoothCLAPTrainingArguments(**arguments | changes, disable_tqdm=True),
+            data_collator=lambda rows: {name: values[[row["index"] for row in rows]] for name, values in clips.items()},
+            train_dataset=Dataset.from_dict({"index": range(CLIPS)}),
+        ),
+        Gradients(),
+    )
+    the_trainer.add_callback(callback)
+    the_trainer.train()
+    assert all(torch.equal(value, clap.get_buffer(name)) for name, value in statistics.items())
+    return callback.found
+
+
+def _compare_clap(rank: int, folder: Path) -> None:
+    expected = torch.load(folder / "clap.pt")
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    for changes in ({"per_device_train_batch_size": 3}, CACHED):
+        found = clap_gradients(folder / f"rank-{rank}", **changes)
+        assert found.keys() == expected.keys()
+        for name, gradient in found.items():
+            distance = (gradient - expected[name]).abs().max()
+            assert distance < 1e-4 * expected[name].abs().max() + 1e-6, (
+                f"{name} with {changes}: {distance}, {expected[name].abs().max()}"
+            )
+
+
+def test_batch_normalisation_sees_no_difference_between_one_process_two_and_cached_gradients(tmp_path):
+    """Its statistics rest, see [`~trainer.towers.rest_frozen_towers`]; its weights train."""
+    expected = clap_gradients(tmp_path / "one", per_device_train_batch_size=CLIPS)
+    assert any("batch_norm" in name and gradient.abs().max() > 1e-4 for name, gradient in expected.items())
+    torch.save(expected, tmp_path / "clap.pt")
+    processes.run(_compare_clap, tmp_path, tmp_path)

@@ -156,3 +156,52 @@ def test_odd_input_gives_a_right_result_or_a_value_error_soon(door: Callable[[ra
                 pytest.fail(f"seed {seed}: {type(error).__name__}: {error}")
         assert time.monotonic() - started < SECONDS, seed
     assert passed, "no input was right"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"max_frequency": 8000}, "max_frequency"),
+        ({"n_fft": 512}, "n_fft"),
+        ({"hop_length": 80}, "hop_length"),
+        ({"feature_size": 3}, "feature_size"),
+        ({"num_mel_bins": 10**6}, "num_mel_bins"),
+        ({"minimum_samples": 10**12}, "minimum_samples"),
+    ],
+    ids=str,
+)
+def test_arguments_of_an_extractor_without_effect_or_measure_are_refused(changes, named):
+    with pytest.raises(ValueError, match=named):
+        SmoothCLAPFeatureExtractor(**changes)
+
+
+def test_options_of_a_processor_that_nothing_takes_are_refused():
+    processor = tiny.processor()
+    for options in ({"lenght": 3}, {"audio_kwargs": {"lenght": 3}}, {"padding_side": "left"}):
+        with pytest.raises(ValueError, match=r"lenght|right"):
+            processor(text=["a"], audio=tiny.clips(0.1), sampling_rate=16000, **options)
+
+
+def test_bytes_of_a_dataset_that_does_not_decode_are_read(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tiny.clips(0.1)[0], 16000)
+    row = {"bytes": (tmp_path / "a.wav").read_bytes(), "path": "elsewhere.wav"}
+    assert tiny.processor()(audio=[row])["input_values"].shape == (1, 1600)
+
+
+@pytest.mark.parametrize("targets", [[[1.0]], torch.tensor([[float("nan")]]), torch.tensor([[2.0]])], ids=str)
+def test_soft_targets_that_are_no_distribution_or_have_no_loss_are_refused(targets):
+    batch = tiny.processor()(text=["a"], audio=tiny.clips(0.1), sampling_rate=16000, return_tensors="pt")
+    with pytest.raises(ValueError, match="targets"):
+        tiny.model()(**batch, soft_targets=targets, return_loss=True)
+    with pytest.raises(ValueError, match="return_loss"):
+        tiny.model()(**batch, soft_targets=torch.ones(1, 1))
+
+
+def test_classes_are_numbered_from_zero_and_a_single_one_has_nothing_to_learn():
+    fields = tiny.config().to_dict()
+    with pytest.raises(ValueError, match="id2label"):
+        SmoothCLAPForAudioClassification(SmoothCLAPConfig(**fields | {"id2label": {0: "low", 5: "high"}}))
+    one = {"num_labels": 1, "problem_type": "single_label_classification"}
+    model = SmoothCLAPForAudioClassification(SmoothCLAPConfig(**fields | one))
+    with pytest.raises(ValueError, match="num_labels"):
+        model(input_values=torch.zeros(1, 1600), labels=torch.tensor([0]))

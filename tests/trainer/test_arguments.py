@@ -1,12 +1,18 @@
 import dataclasses
 import inspect
+import math
 
 import pytest
 import torch
-from transformers import HfArgumentParser, Trainer, TrainingArguments
+from peft import LoraConfig
+from transformers import BertModel, HfArgumentParser, Trainer, TrainingArguments
+from transformers.utils import is_bitsandbytes_available
 
 from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
-from smoothclap_trainer.arguments import REFUSED
+from smoothclap_trainer.rules import REFUSED
+from smoothclap_trainer.settings import TrainingRun
+from tests import tiny
+from tests.trainer import rows
 
 
 def test_defaults_are_the_papers(tmp_path):
@@ -134,7 +140,7 @@ WORKS = (
     "activation_checkpointing activation_checkpointing_kwargs gradient_checkpointing gradient_checkpointing_kwargs "
     "torch_compile torch_compile_backend torch_compile_mode liger_kernel_config neftune_noise_alpha "
     "torch_empty_cache_steps auto_find_batch_size logging_strategy logging_steps logging_first_step "
-    "log_on_each_node logging_nan_inf_filter log_level log_level_replica disable_tqdm report_to run_name project "
+    "log_on_each_node log_level log_level_replica disable_tqdm report_to run_name project "
     "trackio_space_id trackio_bucket_id trackio_static_space_id eval_strategy eval_steps eval_delay "
     "per_device_eval_batch_size prediction_loss_only eval_on_start eval_use_gather_object eval_accumulation_steps "
     "include_for_metrics save_only_model save_strategy save_steps save_on_each_node save_total_limit push_to_hub "
@@ -142,8 +148,8 @@ WORKS = (
     "greater_is_better ignore_data_skip restore_callback_states_from_checkpoint full_determinism seed data_seed "
     "use_cpu accelerator_config parallelism_config dataloader_drop_last dataloader_num_workers "
     "dataloader_pin_memory dataloader_prefetch_factor ddp_find_unused_parameters ddp_bucket_cap_mb "
-    "ddp_broadcast_buffers ddp_static_graph ddp_backend ddp_timeout fsdp fsdp_config deepspeed debug "
-    "skip_memory_metrics resume_from_checkpoint local_rank"
+    "ddp_broadcast_buffers ddp_static_graph ddp_backend ddp_timeout fsdp fsdp_config deepspeed "
+    "skip_memory_metrics resume_from_checkpoint local_rank do_eval"
 )
 """Arguments of Transformers that do here what they do there; all others are in `REFUSED`."""
 OF_TRAINER = (
@@ -177,3 +183,151 @@ def test_refused_arguments_name_the_reason(tmp_path, name):
 def test_options_of_trainer_that_would_do_nothing_are_refused(tmp_path, option, named):
     with pytest.raises(ValueError, match=named):
         SmoothCLAPTrainer(None, arguments(tmp_path), list, **option)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"gamma": 0.3, "target_weights": [0.5, 0.5]},
+        {"gradient_cache": True},
+        {"save_total_limit": 2, "save_strategy": "no"},
+        {"adam_beta1": 0.5, "optim": "sgd"},
+        {"optim_args": "momentum=0.9"},
+        {"optim_target_modules": ["query"]},
+        {"fp16": True},
+        {"hub_strategy": "end"},
+        {"activation_checkpointing_kwargs": {"use_reentrant": False}},
+        {"metric_for_best_model": "uar"},
+        {"do_eval": True},
+    ],
+    ids=str,
+)
+def test_combinations_without_effect_are_refused_in_python_too(tmp_path, said):
+    with pytest.raises(ValueError, match=f"`{next(iter(said))}`"):
+        arguments(tmp_path, **said)
+
+
+def test_a_copy_of_arguments_is_accepted(tmp_path):
+    """Transformers changes values of its own: `do_eval`, `eval_steps`, `debug`, `greater_is_better`."""
+    made = arguments(tmp_path, eval_strategy="steps", load_best_model_at_end=True, gradient_checkpointing=True)
+    assert dataclasses.replace(made, beta=0.7).beta == 0.7
+
+
+def trainer(folder, said, clips=4, evaluated=False, **options):
+    """A trainer of one step over a few clips."""
+    settings = {
+        "max_steps": 1,
+        "per_device_train_batch_size": clips,
+        "save_strategy": "no",
+        "disable_tqdm": True,
+    } | said
+    data = rows.dataset(folder / "audio", count=clips)
+    model = tiny.model(text_config=tiny.text_config(max_position_embeddings=256))
+    validation = data if evaluated else None
+    return SmoothCLAPTrainer(model, arguments(folder, **settings), rows.collator(data), data, validation, **options)
+
+
+def test_what_is_trained_decides_which_rates_count(tmp_path):
+    for said in ({"audio_learning_rate": 1.0}, {"freeze_text_tower": True, "detach_targets": False}):
+        with pytest.raises(ValueError, match=f"`{[*said][-1]}`"):
+            trainer(tmp_path, said)
+    assert trainer(tmp_path, {"audio_learning_rate": 1.0}, peft_config=LoraConfig(r=2))
+    with pytest.raises(ValueError, match="`freeze_text_tower`"):
+        trainer(tmp_path, {"freeze_text_tower": True}, peft_config=LoraConfig(r=2))
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ({"lr_scheduler_type": "warmup_stable_decay"}, "num_decay_steps"),
+        ({"lr_scheduler_type": "inverse_sqrt", "lr_scheduler_kwargs": {"half_life": 3}}, "half_life"),
+        ({"optim": "sgd", "optim_args": "momentum=much"}, "much"),
+        ({"hub_strategy": "all_checkpoints", "push_to_hub": True}, "all_checkpoints"),
+        ({"accelerator_config": {"even_batches": False}}, "even_batches"),
+        ({"report_to": "tensorbord"}, "tensorbord"),
+        ({"freeze_audio_tower": "no"}, "'no'"),
+        ({"log_level": "loud"}, "'loud'"),
+        ({"include_for_metrics": ["labels"]}, "'labels'"),
+    ],
+    ids=str,
+)
+def test_what_would_fail_when_training_starts_fails_at_once(tmp_path, said, named):
+    with pytest.raises(ValueError, match=named):
+        arguments(tmp_path, **said)
+
+
+def test_missing_loggers_and_optimisers_are_named_before_anything_is_prepared(tmp_path, monkeypatch):
+    monkeypatch.setattr("smoothclap_trainer.arguments.get_available_reporting_integrations", list)
+    with pytest.raises(ImportError, match=r"tensorboard.*smoothclap\[logging\]"):
+        arguments(tmp_path, report_to=["tensorboard"])
+    with pytest.raises(ImportError, match="wandb"):
+        TrainingRun.from_mapping(
+            {"model": "m", "dataset": "d", "output_dir": "o", "use_cpu": True, "report_to": "wandb"}
+        )
+    if not is_bitsandbytes_available():
+        with pytest.raises(ImportError, match="bitsandbytes"):
+            arguments(tmp_path, optim="lion_32bit")
+
+
+def test_short_runs_have_points_in_their_log(tmp_path):
+    short = trainer(tmp_path, {"max_steps": 3})
+    short.train()
+    assert [entry["step"] for entry in short.state.log_history if "loss" in entry] == [1, 2, 3]
+    assert arguments(tmp_path, eval_strategy="steps").eval_steps == 500
+    assert arguments(tmp_path, eval_strategy="steps", logging_steps=10).eval_steps == 10
+
+
+def test_settings_that_an_optimizer_of_ones_own_replaces_are_refused(tmp_path):
+    mine = (torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0), None)
+    with pytest.raises(ValueError, match="`text_learning_rate`"):
+        trainer(tmp_path, {"text_learning_rate": 0.1}, optimizers=mine)
+    assert trainer(tmp_path, {}, optimizers=mine)
+
+
+def test_other_arguments_models_and_settings_of_data_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="TrainingArguments"):
+        SmoothCLAPTrainer(tiny.model(), TrainingArguments(str(tmp_path), use_cpu=True))
+    with pytest.raises(ValueError, match=r"BertModel.*audio_model"):
+        SmoothCLAPTrainer(BertModel(tiny.text_config()), arguments(tmp_path))
+    data, processor = rows.dataset(tmp_path / "audio", count=4), tiny.processor()
+    with pytest.raises(ValueError, match="type int"):
+        SmoothCLAPTrainer(tiny.model(), arguments(tmp_path), None, data, processing_class=processor, data=3)
+    with pytest.raises(ValueError, match="peft_config"):
+        SmoothCLAPTrainer(None, arguments(tmp_path), peft_config=LoraConfig(r=2))
+
+
+WORK_IN_ONE_STEP = [
+    {"neftune_noise_alpha": 5.0},
+    {"gradient_checkpointing": True, "freeze_audio_tower": False},
+    {"auto_find_batch_size": True},
+    {"eval_use_gather_object": True},
+    {"eval_accumulation_steps": 1},
+    {"prediction_loss_only": True},
+    {"torch_empty_cache_steps": 1},
+    {"full_determinism": True},
+    {"eval_on_start": True},
+    {"optim": "adafactor"},
+    {"bf16": True},
+    {"lr_scheduler_type": "greedy", "eval_strategy": "epoch"},
+]
+
+
+@pytest.mark.parametrize("said", WORK_IN_ONE_STEP, ids=str)
+def test_arguments_that_are_said_to_work_do(tmp_path, said):
+    the_trainer = trainer(tmp_path, said, evaluated=True)
+    the_trainer.train()
+    assert math.isfinite(the_trainer.evaluate()["eval_loss"])
+
+
+def test_a_batch_that_does_not_fit_is_made_smaller(tmp_path, monkeypatch):
+    sizes = []
+
+    def step(self, model, inputs, count=None):
+        sizes.append(len(inputs["input_ids"]))
+        if sizes[-1] > 7:
+            raise RuntimeError("CUDA out of memory.")
+        return torch.zeros(())
+
+    monkeypatch.setattr(Trainer, "training_step", step)
+    trainer(tmp_path, {"auto_find_batch_size": True}, clips=8).train()
+    assert sizes[0] == 8 and sizes[-1] < 8

@@ -1,5 +1,6 @@
 """`smoothclap search` from a folder to answers, and how it fails."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import soundfile as sf
 
 from modeling_smoothclap import SmoothCLAPEncoder
+from smoothclap_trainer.files import held
 from smoothclap_trainer.search import SpeechIndex
 from tests import tiny
 from tests.smoothclap import error, smoothclap
@@ -35,6 +37,11 @@ def index(checkpoint):
     return words
 
 
+def test_two_do_not_write_one_index(index):
+    with ThreadPoolExecutor() as pool, held("index"):  # for a thread of its own another run has the folder
+        assert "'index' is in use" in pool.submit(error, *index).result()
+
+
 def find(*words):
     return ("search", "find", *words, "--index", "index")
 
@@ -61,7 +68,7 @@ def test_indexing_again_takes_over_what_is_known(index):
 def test_bad_clips_stop_an_index_or_are_left_out(checkpoint):
     sf.write("speech/empty.wav", np.zeros(0), tiny.SAMPLING_RATE)
     words = ("search", "index", "speech", "--model", checkpoint, "--index", "index")
-    assert "empty.wav" in error(*words) and not Path("index").exists()
+    assert "empty.wav" in error(*words) and not list(Path("index").iterdir())
     printed = smoothclap(*words, "--bad-clips", "skip")
     assert "empty.wav" in printed.stderr and "3 clips (3 new" in printed.stdout
 

@@ -137,7 +137,7 @@ def test_transformers_clap_trains(make, tmp_path):
     config = make("clap", model=str(start), **new_model, **objective)
     trainer = command_line.train(config)
     out = Path(config["output_dir"])
-    assert not (out / "attributes.csv").exists()  # which are measured through SmoothCLAPModel's own towers
+    assert set(pd.read_csv(out / "attributes.csv")["attribute"]) == {"pitch", "loudness", "rate", "pitch variation"}
     assert isinstance(trainer.model, ClapModel) and isinstance(AutoModel.from_pretrained(out), ClapModel)
     before, after = load_file(start / "model.safetensors"), load_file(out / "model.safetensors")
     moved = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}

@@ -66,11 +66,11 @@ def test_a_rate_that_is_too_low_for_conditions_is_refused(batches):
 def test_a_metric_that_no_evaluation_gives_is_refused_with_those_there_are():
     labelled = ZeroShotMetrics(tiny.processor(), WORDINGS, ("happy", "sad"))
     for known in (None, "loss", "uar", "eval_uar", "audio_to_text_r@10"):
-        check_metric(known, labelled)
+        check_metric(known, labelled.names)
     with pytest.raises(ValueError, match=r"'uarr'.*loss, uar, accuracy, audio_to_text_r@1"):
-        check_metric("uarr", labelled)
+        check_metric("uarr", labelled.names)
     with pytest.raises(ValueError, match=r"'uar'.*loss, audio_to_text_r@1"):
-        check_metric("uar", ZeroShotMetrics(tiny.processor()))
+        check_metric("uar", ZeroShotMetrics(tiny.processor()).names)
 
 
 def captioned(tmp_path, captions, functionals=False):
@@ -118,6 +118,9 @@ def test_one_clip_or_no_validation_to_choose_by_is_refused(tmp_path, arguments):
     clips = captioned(tmp_path, ["calm", "loud", "shy"])
     with pytest.raises(ValueError, match="one training clip"):
         made_of(tmp_path, arguments, clips.select([0]))
+    with pytest.raises(ValueError, match="one validation clip"):
+        splits = {"train": clips, "validation": clips.select([0])}
+        prepare(splits, tiny.model(), tiny.processor(), {"cache_dir": str(tmp_path)}, arguments())
     with pytest.raises(ValueError, match="load_best_model_at_end"):
         best = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
         made_of(tmp_path, arguments, clips, **best)

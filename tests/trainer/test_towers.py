@@ -11,7 +11,7 @@ from transformers import AutoModel, AutoProcessor, ClapConfig, ClapModel, pipeli
 from modeling_smoothclap import SmoothCLAPModel
 from smoothclap_trainer import SmoothCLAPTrainer, SmoothCLAPTrainingArguments
 from smoothclap_trainer.settings import LoraSettings
-from smoothclap_trainer.towers import HEADS, add_lora, merged, save_lora
+from smoothclap_trainer.towers import HEADS, add_lora, merged, plain, save_lora
 from tests import tiny
 from tests.trainer import rows
 
@@ -31,8 +31,6 @@ def trainer(folder, data, the_model, **changes):
         "per_device_train_batch_size": 4,
         "max_steps": 2,
         "learning_rate": 1e-2,
-        "audio_learning_rate": 1e-2,
-        "text_learning_rate": 1e-2,
         "beta": 0.0,
         "kl_reading": "forward",
         "save_strategy": "no",
@@ -40,6 +38,9 @@ def trainer(folder, data, the_model, **changes):
         "use_cpu": True,
         "disable_tqdm": True,
     }
+    for tower in ("audio", "text"):
+        if any(each.requires_grad for each in getattr(plain(the_model), f"{tower}_model").parameters()):
+            fields[f"{tower}_learning_rate"] = 1e-2
     return SmoothCLAPTrainer(
         model=the_model,
         args=SmoothCLAPTrainingArguments(**fields | changes),
@@ -237,12 +238,12 @@ def test_pefts_own_choice_of_layers_is_kept():
 
 def test_every_linear_layer_of_the_towers():
     settings = LoraConfig(target_modules="all-linear")
-    names = trained_names(add_lora(tiny.model("wavlm"), settings, freeze_audio=True, freeze_text=True))
+    names = trained_names(add_lora(tiny.model("wavlm"), settings, freeze_audio=True, freeze_text=False))
     layers = {name.split(".lora_")[0].rpartition(".")[2] for name in names if "lora_" in name}
     assert layers >= {"intermediate_dense", "output_dense", "query", "key", "value", "dense"}
     assert "q_proj" not in layers  # where an adapter would do nothing
     with pytest.raises(ValueError, match="q_proj"):
-        add_lora(tiny.model("wavlm"), LoraConfig(target_modules=["q_proj", "query"]), True, True)
+        add_lora(tiny.model("wavlm"), LoraConfig(target_modules=["q_proj", "query"]), True, False)
 
 
 def test_transformers_own_clap():

@@ -99,7 +99,7 @@ def test_at_the_end_means_once(tmp_path, data, server):
 
 
 def test_a_repository_is_made_when_it_is_first_asked_for(tmp_path, data, server):
-    the_trainer = trainer(tmp_path / "named-after-the-folder", data, save_strategy="no")
+    the_trainer = trainer(tmp_path / "named-after-the-folder", data, save_strategy="no", save_steps=500)
     assert server.requests == []
     the_trainer.push_to_hub(private=True, revision="v3")
     repository = server.repositories["ann/named-after-the-folder"]

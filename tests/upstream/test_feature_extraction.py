@@ -34,7 +34,8 @@ class FeatureExtractionTester:
         self.feature_size = num_mel_bins or 1
 
     def prepare_feat_extract_dict(self) -> dict:
-        return {"num_mel_bins": self.num_mel_bins, "max_frequency": 5500, "sampling_rate": 16000, "padding_value": 0.0}
+        of_log_mel = {} if self.num_mel_bins is None else {"max_frequency": 5500}
+        return {"num_mel_bins": self.num_mel_bins, "sampling_rate": 16000, "padding_value": 0.0} | of_log_mel
 
     def prepare_inputs_for_common(self, equal_length: bool = False, numpify: bool = False) -> list:
         rng = np.random.default_rng(0)

@@ -1,9 +1,10 @@
 """From rows of a data set to a batch: read and crop clips, draw captions, stack the inputs of targets."""
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
+from math import ceil
 from typing import Any, cast
 from zlib import crc32
 
@@ -251,6 +252,13 @@ class EpochCallback(TrainerCallback):
     def on_epoch_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         for listener in self.listeners:
             listener.epoch = int((state.epoch or 0) + 1e-6)  # a sum of fractions may fall just short
+
+
+def clips_of_step(rows: Any, sampler: Iterable[list[int]], step: int, chunks: int) -> list[Any]:
+    """Return the ids of this process's clips in an optimiser step of so many chunks; steps count from 0."""
+    batches = list(sampler)
+    first = step % ceil(len(batches) / chunks) * chunks
+    return [rows[index].get("id", index) for batch in batches[first : first + chunks] for index in batch]
 
 
 def joint_loader(rows: Sized, collator: Any, batch_size: int, arguments: TrainingArguments) -> DataLoader:

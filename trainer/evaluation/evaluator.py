@@ -17,7 +17,7 @@ from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_mod
 from modeling_smoothclap.encoding_smoothclap import unit_rows
 
 from ..data.clips import clips_of
-from ..files import Record, write_text
+from ..files import Record, held, write_text
 from ..hub.provenance import recordings_of_checkpoint
 from ..plotting import check_matplotlib
 from ..templating import zero_shot_reason
@@ -92,7 +92,7 @@ def evaluate(
 
     Raises:
         ValueError: if there is no model or no task, two have one name, a corpus or a model cannot be loaded, clips
-            cannot be read, or a text is too long.
+            cannot be read, a text is too long, or another run is at work in `output`.
         ImportError: if there is an `output`, and matplotlib is not installed.
         OSError: if `output` cannot be made.
     """
@@ -106,8 +106,10 @@ def evaluate(
     if twice := [name for name, times in Counter(name for name, _ in named).items() if times > 1]:
         raise ValueError(f"Two models are called {twice[0]!r}; write NAME=MODEL to give one another name.")
     settings = {"seed": seed, "bootstrap_samples": bootstrap_samples, "batch_size": batch_size}
-    results = _evaluate(named, loaded, settings, num_workers).rounded()
-    if output is not None:
+    if output is None:
+        return _evaluate(named, loaded, settings, num_workers).rounded()
+    with held(output):
+        results = _evaluate(named, loaded, settings, num_workers).rounded()
         results.save(Path(output) / Record.RESULTS)
         write_predictions(results, Path(output) / "predictions.csv")
         write_report(results, output)

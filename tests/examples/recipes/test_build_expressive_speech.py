@@ -1,6 +1,7 @@
 """The script that builds the expressive corpus, with a program that answers with tones instead of espeak-ng."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from expressive import build as expressive
 from speech.dataset import load_splits
 from transformers import HfArgumentParser
 
+from smoothclap_trainer.files import held
 from tests.examples.recipes.fake_espeak import write_espeak
 
 
@@ -43,6 +45,14 @@ def test_it_builds_and_shows_what_came_out(tmp_path, script, capsys):
     assert "expressive-synthetic-de, all 9 clips, in a split or not:" in shown
     assert "loudness peaks/s" in shown
     assert "All of it is synthetic." in shown
+
+
+def test_two_do_not_build_in_one_folder(tmp_path, script):
+    write_espeak(tmp_path / "bin")
+    with ThreadPoolExecutor() as pool, held(tmp_path / "speech"):  # for a thread of its own another run has the folder
+        other = pool.submit(script, "--trial")
+        with pytest.raises(SystemExit, match=r"speech.*in use"):
+            other.result()
 
 
 def test_errors_are_told_without_a_traceback(script):

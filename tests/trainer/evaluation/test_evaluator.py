@@ -1,6 +1,7 @@
 import json
 import weakref
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sen
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
 from smoothclap_trainer.evaluation.tasks import Task, read_task
-from smoothclap_trainer.files import Record, file_sha256
+from smoothclap_trainer.files import Record, file_sha256, held
 from tests import tiny
 from tests.corpus_trees import build_tree
 from tests.trainer.evaluation.made_up_results import made_up_results, protocol
@@ -278,6 +279,13 @@ def test_an_output_folder_gets_results_predictions_and_report(evaluation, tasks,
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError):
         evaluate("/no/such/model", tasks[1], output=tmp_path / "file")  # before a model is looked up
+
+
+def test_two_evaluations_do_not_write_to_one_folder(tasks, models, tmp_path):
+    with ThreadPoolExecutor() as pool, held(tmp_path):  # for a thread of its own another run has the folder
+        other = pool.submit(evaluate, models[0], tasks[1], output=tmp_path, bootstrap_samples=1)
+        with pytest.raises(ValueError, match=f"{tmp_path}.*in use"):
+            other.result()
 
 
 def test_predictions_go_task_by_task_model_by_model_clip_by_clip(tmp_path):
