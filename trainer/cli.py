@@ -292,8 +292,7 @@ def index_folder(
         made.save(index)
     show_left_out(made.left_out)
     show_index(index, made, earlier)
-    elsewhere = [] if index == INDEX else ["--index", index]
-    next_step("search", "find", "a low voice", *elsewhere, *trusted(trust_remote_code))
+    next_step("search", "find", "a low voice", "--index", index, *trusted(trust_remote_code))
 
 
 @search.command(cls=Command)
