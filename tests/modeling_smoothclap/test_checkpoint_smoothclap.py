@@ -43,7 +43,7 @@ def test_a_checkpoint_of_the_hub_has_a_commit(downloaded, name, revision):
 
 @pytest.mark.parametrize("name", ["config.json", "adapter_config.json"])
 def test_a_folder_has_none(tmp_path, name):
-    (tmp_path / name).write_text("{}")
+    (tmp_path / name).write_text(json.dumps({"base_model_name_or_path": SMOOTHCLAP_TINY}))
     assert find_checkpoint(str(tmp_path)) == (tmp_path, None)
 
 
