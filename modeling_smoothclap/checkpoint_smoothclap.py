@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
@@ -202,13 +203,16 @@ def _check_connection(name: str, file_name: str, revision: str | None) -> None:
 
 def check_files(folder: Path) -> None:
     """
-    Refuse a folder with anything but plain files and folders, because reading a pipe or a device might never end.
+    Refuse a folder with anything but plain files and folders, because reading a pipe or a device might never end; and
+    one with files of a checkpoint that may not be read.
 
     An index of weights names files of the folder only.
     """
     for path in folder.iterdir():
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ValueError(f"{str(path)!r} is not a plain file, so it is not read: remove it.")
+        if path.suffix in (".json", ".safetensors", ".bin") and not os.access(path, os.R_OK):
+            raise ValueError(f"{str(path)!r} may not be read: get the right to read it.")
     for index in folder.glob("*.index.json"):
         weight_map = read_object(index).get("weight_map")
         if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):

@@ -170,6 +170,13 @@ def test_adapters_without_their_model_are_one_sentence_at_once(tmp_path, monkeyp
         find_checkpoint(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_file_that_may_not_be_read_is_named(checkpoint, monkeypatch, name):
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != name)
+    with pytest.raises(ValueError, match=re.escape(name)):
+        find_checkpoint(str(checkpoint))
+
+
 @pytest.mark.parametrize("shard", ["../secret.safetensors", "/etc/hosts", 3])
 def test_an_index_of_weights_reaches_nothing_else(checkpoint, shard):
     (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
