@@ -150,7 +150,7 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
     if exists:
         raise ValueError(f"{name_or_dir!r} is a file; give the folder of the checkpoint, which holds {CONFIG_NAME}.")
     # Before the Hub is asked, which takes long offline.
-    if _can_only_be_a_path(name_or_dir):
+    if can_only_be_a_path(name_or_dir):
         near = get_close_matches(path.name, [each.name for each in path.parent.glob("*/")], n=1)
         meant = f"; did you mean {str(path.parent / near[0])!r}?" if near else "."
         raise ValueError(f"{name_or_dir!r} is not a checkpoint: there is no such folder{meant}")
@@ -331,7 +331,7 @@ def _with_tiny(name: str) -> str:
     return SMOOTHCLAP_TINY if is_tiny else name
 
 
-def _can_only_be_a_path(name: str) -> bool:
+def can_only_be_a_path(name: str) -> bool:
     """Whether no repository of the Hub is meant: they are called `user/model`, and the oldest ones `model`."""
     owner, slash, _ = name.partition("/")
     return (
