@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
@@ -91,21 +92,29 @@ def load_dual_encoder(
                 f"{name_or_dir!r} lacks {len(missing)} of the weights of a {type(model).__name__}, for example "
                 f"{missing[0]!r}. They would be random: give a complete checkpoint."
             )
+        check_finite(model, repr(name_or_dir))
         processor = AutoProcessor.from_pretrained(path, **options)
         _check_parts(name_or_dir, processor, ("feature_extractor", "tokenizer"))
+        processor(text=["a"])  # a broken tokenizer shows only now
     return model.eval(), processor, folder, commit
 
 
 @contextmanager
 def explained(*names: str) -> Iterator[None]:
-    """Turn the many classes of errors that damaged files raise into a `ValueError` that names what was loaded."""
+    """Turn the many errors of damaged files into a `ValueError` that names the file, or else what was loaded."""
     try:
         yield
-    except (ValueError, ImportError):
+    except ImportError:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ValueError(f"{' and '.join(map(repr, names))} could not be loaded: {reason}") from error
+        if isinstance(error, json.JSONDecodeError | UnicodeError | RecursionError):
+            for path in (path for name in names for path in Path(name).glob("*.json")):
+                read_object(path)
+        if isinstance(error, ValueError) and any(name in str(error) for name in names):
+            raise
+        reason = shorten(str(error), 300).rstrip(".") or type(error).__name__
+        cure = "" if isinstance(error, ValueError) else " If it is damaged, get it again."
+        raise ValueError(f"{' and '.join(map(repr, names))} could not be loaded: {reason}.{cure}") from error
 
 
 @contextmanager
@@ -136,11 +145,12 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
                 "adapters). Give the folder that `save_pretrained` wrote."
             )
         check_sizes(path)
+        _check_base(path)
         return path, None
     if exists:
         raise ValueError(f"{name_or_dir!r} is a file; give the folder of the checkpoint, which holds {CONFIG_NAME}.")
     # Before the Hub is asked, which takes long offline.
-    if _can_only_be_a_path(name_or_dir):
+    if can_only_be_a_path(name_or_dir):
         near = get_close_matches(path.name, [each.name for each in path.parent.glob("*/")], n=1)
         meant = f"; did you mean {str(path.parent / near[0])!r}?" if near else "."
         raise ValueError(f"{name_or_dir!r} is not a checkpoint: there is no such folder{meant}")
@@ -165,6 +175,22 @@ def find_checkpoint(name_or_dir: str, revision: str | None = None) -> tuple[Path
     )
 
 
+def _check_base(folder: Path) -> None:
+    """Find the model of adapters that are alone, so that one which is gone is not looked for on the Hub for long."""
+    if (folder / CONFIG_NAME).is_file():
+        return
+    base = read_object(folder / ADAPTER_CONFIG_NAME).get("base_model_name_or_path")
+    try:
+        if not isinstance(base, str) or (Path(base) / ADAPTER_CONFIG_NAME).is_file():
+            raise ValueError(f"{base!r} is not the name of a model")
+        find_checkpoint(base)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"The adapters in {str(folder)!r} need their model, base_model_name_or_path in {ADAPTER_CONFIG_NAME}: "
+            f"{error}"
+        ) from error
+
+
 def _check_connection(name: str, file_name: str, revision: str | None) -> None:
     """Ask once whether the Hub can be reached, unless a file is in the cache: its client tries for half a minute."""
     cached = try_to_load_from_cache(name, file_name, revision=revision)
@@ -176,10 +202,33 @@ def _check_connection(name: str, file_name: str, revision: str | None) -> None:
 
 
 def check_files(folder: Path) -> None:
-    """Refuse a folder with anything but plain files and folders: reading a pipe or a device might never end."""
+    """
+    Refuse a folder with anything but plain files and folders, because reading a pipe or a device might never end; and
+    one with files of a checkpoint that may not be read.
+
+    An index of weights names files of the folder only.
+    """
     for path in folder.iterdir():
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise ValueError(f"{str(path)!r} is not a plain file, so it is not read: remove it.")
+        if path.suffix in (".json", ".safetensors", ".bin") and not os.access(path, os.R_OK):
+            raise ValueError(f"{str(path)!r} may not be read: get the right to read it.")
+    for index in folder.glob("*.index.json"):
+        weight_map = read_object(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
+            raise ValueError(f"{str(index)!r} is damaged: its weight_map does not name files. Save the model again.")
+        if foreign := [name for name in weight_map.values() if Path(name).name != name or "\\" in name]:
+            raise ValueError(f"{str(index)!r} names {foreign[0]!r}, which is not in the folder. Save the model again.")
+
+
+def check_finite(model: Any, where: str) -> None:
+    """Refuse weights that are not numbers, as of a training that diverged; `where` says in the error where they are."""
+    weights = model.state_dict().items()
+    if spoilt := [name for name, weight in weights if weight.is_floating_point() and not weight.isfinite().all()]:
+        raise ValueError(
+            f"{len(spoilt)} of the weights in {where} are not finite, first {spoilt[0]}: the training diverged. Train "
+            "again with lower learning rates."
+        )
 
 
 def check_sizes(folder: Path) -> None:
@@ -233,7 +282,9 @@ def read_object(path: Path) -> dict[str, Any]:
 
 def _weights(folder: Path) -> list[Path]:
     """List the files of weights, of the kind that transformers prefers."""
-    found = (sorted(path for pattern in patterns for path in folder.glob(pattern)) for patterns in _WEIGHTS)
+    found = (
+        sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file()) for patterns in _WEIGHTS
+    )
     return next((paths for paths in found if paths), [])
 
 
@@ -280,7 +331,7 @@ def _with_tiny(name: str) -> str:
     return SMOOTHCLAP_TINY if is_tiny else name
 
 
-def _can_only_be_a_path(name: str) -> bool:
+def can_only_be_a_path(name: str) -> bool:
     """Whether no repository of the Hub is meant: they are called `user/model`, and the oldest ones `model`."""
     owner, slash, _ = name.partition("/")
     return (

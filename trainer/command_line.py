@@ -132,6 +132,8 @@ def alone(option: str, ctx: typer.Context) -> None:
 def read_texts(path: Path) -> list[str]:
     """Read descriptions from a text file, one per line; blank lines are left out."""
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is not a plain file")  # reading a pipe or a device might never end
         texts = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{str(path)!r} cannot be read as a UTF-8 text file of descriptions: {error}") from error

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
 
 from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPEncoder, checkpoint_smoothclap
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model, weights_sha256
@@ -42,7 +43,7 @@ def test_a_checkpoint_of_the_hub_has_a_commit(downloaded, name, revision):
 
 @pytest.mark.parametrize("name", ["config.json", "adapter_config.json"])
 def test_a_folder_has_none(tmp_path, name):
-    (tmp_path / name).write_text("{}")
+    (tmp_path / name).write_text(json.dumps({"base_model_name_or_path": SMOOTHCLAP_TINY}))
     assert find_checkpoint(str(tmp_path)) == (tmp_path, None)
 
 
@@ -148,6 +149,39 @@ def test_a_broken_file_is_a_value_error(checkpoint, file, content):
     except ValueError:
         return
     assert file.startswith("tokenizer_config")  # which has nothing that is not known without it
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["logit_scale.weight", "audio_projection.linear1.weight"])
+def test_weights_that_are_not_finite_are_never_used(checkpoint, name, value):
+    weights = load_file(checkpoint / "model.safetensors")
+    weights[name].view(-1)[0] = value
+    save_file(weights, checkpoint / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=re.escape(name)):
+        SmoothCLAPEncoder.from_pretrained(checkpoint, "cpu")
+
+
+@pytest.mark.parametrize("base", [None, 5, "/gone/model", "me/typo", "."])
+def test_adapters_without_their_model_are_one_sentence_at_once(tmp_path, monkeypatch, base):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+    with pytest.raises(ValueError, match=re.escape(repr(base) if isinstance(base, str) else str(base))):
+        find_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_file_that_may_not_be_read_is_named(checkpoint, monkeypatch, name):
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != name)
+    with pytest.raises(ValueError, match=re.escape(name)):
+        find_checkpoint(str(checkpoint))
+
+
+@pytest.mark.parametrize("shard", ["../secret.safetensors", "/etc/hosts", 3])
+def test_an_index_of_weights_reaches_nothing_else(checkpoint, shard):
+    (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}))
+    with pytest.raises(ValueError, match=r"index\.json"):
+        find_checkpoint(str(checkpoint))
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "notes.md"])

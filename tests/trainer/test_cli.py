@@ -354,3 +354,9 @@ def test_a_model_is_evaluated_on_a_corpus(checkpoint):
 def test_a_list_of_descriptions_loses_its_byte_order_mark(tmp_path):
     (tmp_path / "texts.txt").write_text("a calm voice\n\nan angry voice\n", encoding="utf-8-sig")
     assert command_line.read_texts(tmp_path / "texts.txt") == ["a calm voice", "an angry voice"]
+
+
+def test_descriptions_are_not_read_from_a_pipe_that_may_never_end(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="pipe"):
+        command_line.read_texts(tmp_path / "pipe")

@@ -12,6 +12,8 @@ from huggingface_hub import CardData, CommitInfo, CommitOperationAdd, HfApi, sna
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from modeling_smoothclap.checkpoint_smoothclap import read_object
+
 from ..files import whole_file, write_json, write_text
 from ..hub.card import with_front_matter
 from ..hub.plan import CARD
@@ -44,8 +46,11 @@ class AcousticContextBank:
     fitted_with: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.contexts.ndim != 3 or 0 in self.contexts.shape:
-            raise ValueError(f"`contexts` has the shape (K, M, D), none of them 0, not {tuple(self.contexts.shape)}.")
+        if self.contexts.ndim != 3 or 0 in self.contexts.shape or not self.contexts.is_floating_point():
+            raise ValueError(
+                f"`contexts` are floats of the shape (K, M, D), none of them 0, not {self.contexts.dtype} of the shape "
+                f"{tuple(self.contexts.shape)}."
+            )
         if wrong := int((~self.contexts.isfinite()).any(dim=(1, 2)).sum()):
             raise ValueError(f"{wrong} of {len(self.contexts)} contexts are not finite; fit them again.")
         if set(self.fingerprints) != set(_PARTS):
@@ -111,7 +116,7 @@ class AcousticContextBank:
             )
         try:
             templates = PromptTemplates(**record["templates"])
-            bank = cls(contexts, templates, record["fingerprints"], record["fitted_with"])
+            bank = cls(contexts, templates, record["fingerprints"], dict(record["fitted_with"]))
         except (TypeError, ValueError) as error:
             raise ValueError(f"{str(name_or_path)!r} is not a usable context bank: {error}") from error
         bank.check(encoder)
@@ -150,11 +155,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     path = folder / RECORD_FILE
     if not path.is_file():
         return None
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it.") from error
-    if not isinstance(record, dict) or not {"shape", "templates", "fingerprints", "fitted_with"} <= set(record):
+    record = read_object(path)
+    if not {"shape", "templates", "fingerprints", "fitted_with"} <= set(record):
         raise ValueError(f"{path} is not the record of a context bank; delete it.")
     return record
 

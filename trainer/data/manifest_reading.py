@@ -20,6 +20,7 @@ from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, l
 from datasets.table import InMemoryTable
 
 from modeling_smoothclap.batching_smoothclap import first_lines
+from modeling_smoothclap.checkpoint_smoothclap import can_only_be_a_path
 
 from .clips import with_encoded_audio
 
@@ -232,7 +233,8 @@ def read_source(source: str | Path) -> ManifestTable:
             return _of_parquet(path)
         raise _whole(source, f"its suffix is {suffix!r}; give a {', '.join(SUFFIXES)} file")
     is_file_name = suffix in SUFFIXES or ("/" not in str(source) and re.fullmatch(r"\.[a-z]\w*", suffix))
-    if is_file_name or not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)):
+    is_id = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)) and not can_only_be_a_path(str(source))
+    if is_file_name or not is_id:
         raise _whole(source, "there is no such file or folder, and it is not the id of a data set on the Hub")
     try:
         loaded = load_dataset(str(source))

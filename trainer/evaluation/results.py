@@ -21,6 +21,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from modeling_smoothclap import __version__
 from modeling_smoothclap.audio_smoothclap import PROBLEMS, Segment, Source
 from modeling_smoothclap.batching_smoothclap import map_ahead
+from modeling_smoothclap.checkpoint_smoothclap import read_object
 
 from ..data.clips import clips_of
 from ..files import file_sha256, write_json
@@ -229,7 +230,7 @@ class EvaluationResults:
     @classmethod
     def load(cls, path: str | Path) -> "EvaluationResults":
         """Read a file that [`~EvaluationResults.save`] wrote; a `ValueError` if it is something else."""
-        return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        return cls.from_json(read_object(Path(path)))
 
 
 @cache

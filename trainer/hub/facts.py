@@ -176,7 +176,7 @@ class CardFacts:
     @property
     def is_classifier(self) -> bool:
         """Whether this is a classifier and not a dual encoder."""
-        return SmoothCLAPForAudioClassification.__name__ in (self.config.get("architectures") or ())
+        return SmoothCLAPForAudioClassification.__name__ in str(self.config.get("architectures"))
 
     @property
     def frozen_towers(self) -> list[str]:
@@ -325,7 +325,8 @@ def _images(folder: Path, evaluation: EvaluationResults | None) -> Iterator[tupl
 def _notes(path: Path) -> Notes:
     if not path.is_file():
         return Notes()
-    text, front = path.read_text(encoding="utf-8"), {}
+    with unreadable(path):
+        text, front = path.read_text(encoding="utf-8"), {}
     if text.startswith("---"):
         try:
             card = RepoCard(text)

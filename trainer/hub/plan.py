@@ -24,7 +24,14 @@ from transformers.utils import (
 
 import modeling_smoothclap
 from modeling_smoothclap import SmoothCLAPForAudioClassification
-from modeling_smoothclap.checkpoint_smoothclap import check_files, check_parameters, check_sizes, read_object
+from modeling_smoothclap.checkpoint_smoothclap import (
+    check_files,
+    check_finite,
+    check_parameters,
+    check_sizes,
+    explained,
+    read_object,
+)
 
 from ..data.captions.thresholds import Thresholds
 from ..files import Record
@@ -104,12 +111,7 @@ class CheckpointKind:
                     f"The weights in {str(folder)!r} do not fit its configuration: {problem.replace('_', ' ')} "
                     f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}. Save the model again."
                 )
-        weights = model.state_dict().items()
-        if spoilt := [name for name, weight in weights if weight.is_floating_point() and not weight.isfinite().all()]:
-            raise ValueError(
-                f"{len(spoilt)} of the weights in {str(folder)!r} are not finite, first {spoilt[0]}: the training "
-                "diverged. Train again with lower learning rates."
-            )
+        check_finite(model, repr(str(folder)))
 
 
 DUAL_ENCODER = CheckpointKind(
@@ -172,6 +174,11 @@ def plan(folder: str | Path) -> Plan:
             raise ValueError(f"{str(folder)!r} is not a checkpoint. It holds {other}.")
     check_files(folder)
     _need(folder, CONFIG_NAME, "Save the model there with `save_pretrained`")
+    with explained(str(folder)):
+        return _checked(folder)
+
+
+def _checked(folder: Path) -> Plan:
     check_sizes(folder)
     classes = read_object(folder / CONFIG_NAME).get("architectures") or ()
     kind = CLASSIFIER if SmoothCLAPForAudioClassification.__name__ in classes else DUAL_ENCODER
@@ -215,20 +222,11 @@ def _weights(folder: Path) -> list[str]:
     names = [SAFE_WEIGHTS_NAME]
     index = folder / SAFE_WEIGHTS_INDEX_NAME
     if not (folder / SAFE_WEIGHTS_NAME).is_file() and index.is_file():
-        names = [SAFE_WEIGHTS_INDEX_NAME, *_shards(index)]
+        names = [SAFE_WEIGHTS_INDEX_NAME, *sorted(set(read_object(index)["weight_map"].values()))]
     names += ADAPTER if any((folder / name).is_file() for name in ADAPTER) else ()
     for name in names:
         _need(folder, name, "Save the whole model there; adapters with `save_lora`, which saves the base model, too")
     return names
-
-
-def _shards(index: Path) -> list[str]:
-    shards = read_object(index).get("weight_map")
-    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
-        raise ValueError(f"{str(index)!r} is damaged: its weight_map does not name files. Save the model again.")
-    if foreign := [name for name in shards.values() if Path(name).name != name or "\\" in name]:
-        raise ValueError(f"{str(index)!r} names {foreign[0]!r}, which is not in the folder. Save the model again.")
-    return sorted(set(shards.values()))
 
 
 def _processor(folder: Path, kind: CheckpointKind) -> list[str]:
@@ -278,9 +276,11 @@ def _auto_maps(content: Any) -> Iterator[tuple[str, str]]:
         if key != "auto_map":
             yield from _auto_maps(value)
             continue
-        for auto, references in value.items():
+        for auto, references in value.items() if isinstance(value, dict) else [(key, value)]:
             # A tokenizer has two, slow and fast, of which one may be null.
             for reference in references if isinstance(references, list) else [references]:
+                if not isinstance(reference, str | None):
+                    raise ValueError(f"`auto_map` names {reference!r} as the code of {auto}. {SAVE_AGAIN}.")
                 if reference is not None:
                     yield auto, reference
 

@@ -15,6 +15,8 @@ ACCESS_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
 ABSOLUTE = re.compile(r"(?<![\w.~:/-])(?:/[\w.@+-]+){2,}")
 HOME = r"(?<![\w.])(?:/home|/Users|[A-Za-z]:[/\\]+Users)[/\\]+[^/\\\s\"']+"
 """The home folder of anybody, on any machine."""
+DRIVE = r"(?<![\w.])[A-Za-z]:\\+[^\\\s\"']+\\"
+"""A path of Windows, as it is or in JSON."""
 SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/etc/", "/dev/", "/proc/", "/sys/")
 """Paths that every machine has, which say nothing of this one."""
 
@@ -34,7 +36,8 @@ def shareable(value: Any) -> Any:
 def check_publishable(name: str, path: Path, folder: Path) -> None:
     """Raise a `ValueError` that names the line of a text file with an access token or a path of this machine."""
     private = re.compile("|".join(_places(folder)))
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="ignore").splitlines(), start=1):
+    text = path.read_bytes().replace(b"\0", b"").decode("utf-8", errors="ignore")  # UTF-16 becomes readable, too
+    for number, line in enumerate(text.splitlines(), start=1):
         if ACCESS_TOKEN.search(line):
             raise ValueError(f"{name}, line {number}: it looks like an access token of the Hub (hf_...). Remove it.")
         found = private.search(line)
@@ -47,7 +50,7 @@ def check_publishable(name: str, path: Path, folder: Path) -> None:
 
 def _places(folder: Path) -> Iterator[str]:
     """Patterns for home folders, and for where work is done here, also as JSON writes them."""
-    yield HOME
+    yield from (HOME, DRIVE)
     places = {Path.home(), Path.cwd(), folder.absolute(), Path(gettempdir()), Path(constants.HF_HOME)}
     for place in sorted({each for path in places for each in (path, path.resolve())}):
         if place != Path(place.anchor):

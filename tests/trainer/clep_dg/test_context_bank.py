@@ -139,6 +139,7 @@ def test_a_missing_file_is_named(saved, name):
         (RECORD_FILE, b"{"),
         (RECORD_FILE, b"\xff"),
         (RECORD_FILE, b"[]"),
+        (RECORD_FILE, b"[" * 100_000),
         (RECORD_FILE, b'{"shape": [3, 2, 24]}'),
     ],
 )

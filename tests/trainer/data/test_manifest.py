@@ -380,3 +380,11 @@ def test_paths_of_windows(folder):
 def test_times_under_other_names_are_reported(folder, logs):
     load_manifest(table(folder, StartTime=["00:16:16,059"]))
     assert "StartTime" in logs.text
+
+
+def test_a_mistyped_folder_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("smoothclap_trainer.data.manifest_reading.load_dataset", None)
+    with pytest.raises(ValueError, match="data/clps"):
+        load_manifest("data/clps")

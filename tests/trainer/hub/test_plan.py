@@ -82,6 +82,20 @@ def test_a_weight_map_reaches_nothing_else(folder, weight_map):
         plan(folder)
 
 
+@pytest.mark.parametrize("auto_map", ["../x", 3, {"AutoProcessor": -1}, {"AutoProcessor": [1.5]}])
+def test_an_auto_map_that_names_no_code_is_refused(folder, auto_map):
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": auto_map}))
+    with pytest.raises(ValueError, match="auto_map"):
+        plan(folder)
+
+
+def test_a_card_in_another_encoding_is_refused(folder):
+    (folder / "README.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=re.escape(str(folder))):
+        plan(folder)
+
+
 @pytest.mark.parametrize("name", ["config.json", "processor_config.json", "tokenizer_config.json"])
 @pytest.mark.parametrize("content", ["[]", "3", "[" * 100_000])
 def test_what_is_no_object_is_refused(folder, name, content):

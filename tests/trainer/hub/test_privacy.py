@@ -42,6 +42,7 @@ def home(tmp_path, monkeypatch):
     [
         *("dataset: {home}/clips.csv", '{{"manifest": "{home}"}}', "file://{home}/x", "[notes]({home}/notes.md)"),
         *("/home/alice/clips.csv", '"/Users/alice"', r'{{"path": "C:\\Users\\alice\\clips.csv"}}', "C:/Users/alice"),
+        *(r"dataset: D:\speech\clips.csv", r'{{"path": "d:\\speech\\clips.csv"}}'),
         *("{here}/model", "{corpora}/gone.csv", "({corpora})", "--data={corpora}/mine"),
     ],
 )
@@ -52,11 +53,18 @@ def test_paths_of_this_machine_are_found(home, text):
         check_publishable("file.txt", path, home / "model")
 
 
+def test_paths_are_found_in_utf_16(home):
+    (home / "file.txt").write_text(f"fine\n{Path.home()}/clips.csv", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"file\.txt, line 2"):
+        check_publishable("file.txt", home / "file.txt", home / "model")
+
+
 @pytest.mark.parametrize(
     "text",
     [
         *("dataset: data/clips.csv", "https://example.org/home/alice", "../other", "~/.cache/smoothclap", "a/b/c"),
         *("#!/usr/bin/env python", "/data", "1/2/3", "and/or", "/no/such/place/here", "hf_short", "x/home/y"),
+        *(r'{{"a": "b:\nc"}}', r"\alpha: \beta\gamma"),
     ],
 )
 def test_other_text_goes(home, text):

@@ -56,9 +56,12 @@ class Thresholds:
     sampling_rate: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.quantiles[0] < self.quantiles[1] < 1:
+        if len(self.quantiles) != 2 or not 0 < self.quantiles[0] < self.quantiles[1] < 1:
             raise ValueError(f"quantiles must rise between 0 and 1, got {self.quantiles}")
-        if self.low.keys() != self.high.keys() or self.low.keys() - {*COLUMNS}:
+        for count in (self.num_rows, 1 if self.sampling_rate is None else self.sampling_rate):
+            if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+                raise ValueError(f"num_rows and sampling_rate are whole numbers of at least 1, not {count!r}")
+        if not self.low or self.low.keys() != self.high.keys() or self.low.keys() - {*COLUMNS}:
             raise ValueError(f"columns are {sorted({*self.low, *self.high})}; give low and high of some of {COLUMNS}")
         for column, low in self.low.items():
             high = self.high[column]
@@ -148,11 +151,11 @@ class Thresholds:
             return cls(
                 low={column: float(pair["low"]) for column, pair in columns.items()},
                 high={column: float(pair["high"]) for column, pair in columns.items()},
-                num_rows=int(content["num_rows"]),
-                quantiles=(float(content["quantiles"][0]), float(content["quantiles"][1])),
+                num_rows=content["num_rows"],
+                quantiles=tuple(map(float, content["quantiles"])),  # type: ignore[arg-type]
                 sampling_rate=content.get("sampling_rate"),  # earlier files lack it
             )
-        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error
 
 

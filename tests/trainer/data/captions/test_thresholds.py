@@ -162,6 +162,28 @@ def test_impossible_thresholds_are_refused(tmp_path, column, low, high, quantile
         Thresholds.load(tmp_path / "thresholds.json")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"num_rows": value} for value in (0, -1, 2.5, math.inf, True, "3", None)),
+        *({"sampling_rate": value} for value in (0, -1, math.nan, True, "16000", [])),
+        *({"quantiles": value} for value in ("37", [0.3], [0.3, 0.5, 0.7], {}, [math.nan, 0.7])),
+        *({"columns": value} for value in ({}, [], "a", {"duration": 3})),
+    ],
+)
+def test_nonsense_in_a_file_of_thresholds_is_refused(tmp_path, change):
+    content = {"num_rows": 3, "quantiles": [0.3, 0.7], "columns": {"duration": {"low": 1.0, "high": 2.0}}}
+    (tmp_path / "thresholds.json").write_text(json.dumps(content | change))
+    with pytest.raises(ValueError, match=r"thresholds\.json"):
+        Thresholds.load(tmp_path / "thresholds.json")
+
+
+def test_thresholds_nested_too_deeply_are_refused(tmp_path):
+    (tmp_path / "thresholds.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"thresholds\.json"):
+        Thresholds.load(tmp_path / "thresholds.json")
+
+
 @pytest.mark.parametrize("columns", [{"duration": [3.0] * 10}, {"x": [3.0] * 10}, {"duration": []}])
 def test_what_cannot_be_binned_is_refused(columns):
     with pytest.raises(ValueError):
