@@ -226,9 +226,10 @@ class TrainingRun(Settings):
         for name, part in cls._parts().items():
             own = {key: value for key, value in said.items() if key in part.model_fields}
             try:
-                made[name] = part.from_mapping(own)
+                checked: Any = part.from_mapping(own)
                 if name == "arguments":
-                    made[name] = SmoothCLAPTrainingArguments(**{key: getattr(made[name], key) for key in own})
+                    checked = SmoothCLAPTrainingArguments(**{key: getattr(checked, key) for key in own})
+                made[name] = checked
             except WithoutEffect as error:
                 made[name] = error.arguments  # whose faults come with the others below
             except SettingsError as error:

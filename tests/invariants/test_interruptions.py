@@ -34,7 +34,7 @@ def make(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def uninterrupted(make):
-    config = make("uninterrupted", save_strategy="no", save_steps=None)
+    config = make("uninterrupted", save_strategy="no", save_steps=None, save_total_limit=None)
     command_line.train(config)
     return config
 
@@ -55,7 +55,7 @@ def test_training_on_from_any_checkpoint(make, uninterrupted):
     command_line.train(whole)
     assert command_line.differences(whole, uninterrupted) == 0  # saving changes nothing
     for step in (2, 3, 11):
-        parts = make(f"from-{step}", save_strategy="no", save_steps=None)
+        parts = make(f"from-{step}", save_strategy="no", save_steps=None, save_total_limit=None)
         command_line.train(parts, "--resume_from_checkpoint", f"{whole['output_dir']}/checkpoint-{step}")
         assert command_line.differences(parts, uninterrupted) == 0
 
@@ -92,7 +92,7 @@ def test_sigterm_to_one_of_two_processes_stops_both(make):
     """As a scheduler sends it, which kills a while later. Both agree on a step, and both go on from there."""
     sizes = {"per_device_train_batch_size": 1, "gradient_cache": True, "gradient_accumulation_steps": 2}
     whole, config = (
-        make("whole-of-two", save_strategy="no", save_steps=None, **sizes),
+        make("whole-of-two", save_strategy="no", save_steps=None, save_total_limit=None, **sizes),
         make("one-of-two", save_steps=1000, **sizes),
     )
     with command_line.start(whole, world_size=2) as script:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import re
 import shutil
 from pathlib import Path
@@ -392,7 +393,8 @@ def test_the_shipped_checkpoint_has_a_short_name(tmp_path, monkeypatch):
 
 
 def test_adapters_without_peft_are_refused(tmp_path, monkeypatch):
-    (tmp_path / "adapter_config.json").write_text("{}")
+    base = {"base_model_name_or_path": str(tiny.checkpoint(tmp_path / "base"))}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(base))
     monkeypatch.setattr(checkpoint_smoothclap, "is_peft_available", lambda: False)
     with pytest.raises(ImportError, match="peft"):
         encoder_of(tmp_path)
