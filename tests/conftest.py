@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "recipes"))
 pytest_plugins = ["tests.upstream.floor"]  # here, because under xdist the controller reads no other conftest
 
 
-NOT_MEASURED = ("examples", "upstream")
+NOT_MEASURED = ("examples", "hub", "invariants", "upstream")
 """Folders of tests that coverage does not count: tracing half doubles their time, and other tests reach the lines."""
 
 

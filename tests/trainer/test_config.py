@@ -182,7 +182,7 @@ def test_a_file_and_a_command_line(tmp_path):
     "content",
     [
         b"", b"- a", b"text", b"a: [", b"count: 1\ncount: 2", b"parts: {name: a, name: b}", b"\xff\xfe\x00", b"a: \x00",
-        b"[" * 1500, b"{a: " * 1500, b"!!bool x", b"!!timestamp x", b"a: 2024-13-45", b"? [a]\n: b", b"&a [*a]",
+        b"[" * 1100, b"{a: " * 1100, b"!!bool x", b"!!timestamp x", b"a: 2024-13-45", b"? [a]\n: b", b"&a [*a]",
         b"a: &a {b: *a}", b"rate: 1" + b"0" * 5000, b"1: 2", b"null: 2", b"a: !!python/object:os.system x",
         b'kind: "\\ud800"', b"--- a\n--- b",
     ],
