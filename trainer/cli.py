@@ -386,7 +386,7 @@ def push(
     result = push_folder(folder, repo_id, private=wish, revision=revision, overwrite=overwrite, dry_run=not upload)
     typer.echo(result.describe().rstrip())
     if not upload:
-        typer.echo("Nothing was changed. The next command uploads it.")
+        typer.echo(f"Nothing was changed. The next command uploads it{' once that is solved' * bool(result.problem)}.")
         next_step("push", *ctx.obj, "--push")
 
 

@@ -53,6 +53,7 @@ def whole_checkpoint(folder: Path) -> Path:
     for name in ("checkpoint-2", "work"):
         (folder / name).mkdir()
         (folder / name / "model.safetensors").write_bytes(b"not for the Hub")
-    for name in ("training_args.bin", "optimizer.pt", "trainer_state.json", "rows.parquet", "notes.json"):
+    for name in ("training_args.bin", "optimizer.pt", "trainer_state.json", "rows.parquet"):
         (folder / name).write_bytes(b"not for the Hub")
+    (folder / "notes.json").write_text('"not for the Hub, unless the card links to it"')
     return folder

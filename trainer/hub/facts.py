@@ -129,14 +129,14 @@ class CardFacts:
         if not folder.is_dir():
             raise ValueError(f"There is no folder {str(folder)!r}: name the folder of a checkpoint.")
         check_files(folder)
-        self.config: dict[str, Any] = _read(folder / CONFIG_NAME)
+        self.config: dict[str, Any] = read_record(folder / CONFIG_NAME)
         if self.config is None:
             raise ValueError(f"{str(folder)!r} has no {CONFIG_NAME}: save the model there before its card is written.")
-        processor = _read(folder / "processor_config.json") or {}
-        extractor = processor.get("feature_extractor") or _read(folder / "preprocessor_config.json") or {}
+        processor = read_record(folder / "processor_config.json") or {}
+        extractor = processor.get("feature_extractor") or read_record(folder / "preprocessor_config.json") or {}
         self.sampling_rate = int(extractor.get("sampling_rate", 16000))
         self.parts = list(_parts(folder, self.config))
-        origin = _read(folder / Record.ORIGIN) or {}
+        origin = read_record(folder / Record.ORIGIN) or {}
         self.datasets: list[str] = origin.pop("datasets", None) or []
         with unreadable(folder / Record.ORIGIN):
             self.starts = [
@@ -144,19 +144,19 @@ class CardFacts:
                 for role, start in origin.items()
                 if start["hub"]
             ]
-        self.settings: dict[str, Any] = _read(folder / Record.SETTINGS) or {}
+        self.settings: dict[str, Any] = read_record(folder / Record.SETTINGS) or {}
         self.settings_text = (folder / Record.SETTINGS).read_text(encoding="utf-8") if self.settings else ""
         with unreadable(folder / Record.LOG):
-            self.run = _run(_read(folder / Record.LOG, list) or [])
+            self.run = _run(read_record(folder / Record.LOG, list) or [])
         with unreadable(folder / Record.DATA):
-            self.corpora = list(_corpora(_read(folder / Record.DATA) or {}))
-        self.provenance: list[dict[str, Any]] = _read(folder / Record.PROVENANCE, list) or []
-        self.objective: dict[str, Any] | None = _read(folder / Record.OBJECTIVE)
-        self.thresholds: dict[str, Any] | None = _read(folder / Record.THRESHOLDS)
-        self.text_tower: dict[str, Any] | None = _read(folder / Record.TEXT_TOWER)
+            self.corpora = list(_corpora(read_record(folder / Record.DATA) or {}))
+        self.provenance: list[dict[str, Any]] = read_record(folder / Record.PROVENANCE, list) or []
+        self.objective: dict[str, Any] | None = read_record(folder / Record.OBJECTIVE)
+        self.thresholds: dict[str, Any] | None = read_record(folder / Record.THRESHOLDS)
+        self.text_tower: dict[str, Any] | None = read_record(folder / Record.TEXT_TOWER)
         made_with = {"transformers": version} if (version := self.config.get("transformers_version")) else {}
-        self.versions: dict[str, str] = _read(folder / Record.VERSIONS) or made_with
-        metrics: dict[str, float] = _read(folder / Record.METRICS) or {}
+        self.versions: dict[str, str] = read_record(folder / Record.VERSIONS) or made_with
+        metrics: dict[str, float] = read_record(folder / Record.METRICS) or {}
         self.metrics = {
             metric.removeprefix("eval_"): value
             for metric, value in metrics.items()
@@ -233,15 +233,24 @@ def unreadable(path: str | Path) -> Iterator[None]:
     except DamagedRecord:
         raise
     except Exception as error:
-        reason = str(error) or type(error).__name__
-        raise DamagedRecord(f"{str(path)!r} is damaged: {reason}. Repair it, or delete it.") from error
+        raise DamagedRecord(f"{str(path)!r} is damaged: {_reason(error)}. Repair it, or delete it.") from error
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what an error means; those of YAML also print what they read."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None:
+        return f"line {mark.line + 1}, {getattr(error, 'problem', None) or 'this is not YAML'}"
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"line {error.lineno}, {error.msg}"
+    return str(error).strip().partition("\n")[0].rstrip(". ") or type(error).__name__
 
 
 class DamagedRecord(ValueError):
     """A file next to the weights that does not hold what it should."""
 
 
-def _read(path: Path, kind: type = dict) -> Any:
+def read_record(path: Path, kind: type = dict) -> Any:
     """The content of a JSON or YAML file, which is a mapping or a list, or `None` if there is none."""
     if not path.is_file():
         return None
@@ -302,7 +311,7 @@ def _evaluation(folder: Path) -> tuple[EvaluationResults | None, str | None]:
     """The zero-shot results, and the name of this model in them."""
     path = folder / Record.ZERO_SHOT
     cure = f"Evaluate this checkpoint and copy {Record.RESULTS} there as {Record.ZERO_SHOT}, or delete the file."
-    if (content := _read(path)) is None:
+    if (content := read_record(path)) is None:
         return None, None
     try:
         results = EvaluationResults.from_json(content)
@@ -331,7 +340,9 @@ def _notes(path: Path) -> Notes:
         try:
             card = RepoCard(text)
         except (ValueError, yaml.YAMLError) as error:
-            raise ValueError(f"The front matter of {str(path)!r} is not YAML, `name: value`: {error}.") from error
+            raise ValueError(
+                f"The front matter of {str(path)!r} is not YAML, `name: value`: {_reason(error)}."
+            ) from error
         front, text = card.data.to_dict(), card.text
         if text.startswith("---"):
             raise ValueError(f"The front matter of {str(path)!r} has no end: put a second line of --- below it.")

@@ -1,15 +1,17 @@
 """Which files of a checkpoint's folder are uploaded, after checking that they are a whole checkpoint that loads."""
 
+import ast
+import csv
 import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import torch
-import yaml
 from huggingface_hub.constants import REPOCARD_NAME as CARD
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, AutoProcessor
 from transformers.dynamic_module_utils import get_relative_import_files
@@ -35,6 +37,7 @@ from modeling_smoothclap.checkpoint_smoothclap import (
 
 from ..data.captions.thresholds import Thresholds
 from ..files import Record
+from .facts import read_record, unreadable
 from .privacy import check_publishable
 
 
@@ -70,6 +73,10 @@ SHARED_OTHERWISE = {
     "the files as they are with `hf upload user/name FOLDER`",
     "contexts.safetensors": "acoustic contexts: load them and call their `push_to_hub`",
 }
+BINARY = (".safetensors", ".png")
+RECORD_KINDS = (".csv", ".json", ".md", ".txt", ".yaml")
+TOKENS = {*TOKENIZER_FILES} - {"tokenizer_config.json"}
+"""Files with pieces of text from everywhere."""
 PACKAGE = Path(modeling_smoothclap.__file__).resolve().parent
 SAVE_AGAIN = "Load model and processor with the package and save both again"
 
@@ -175,10 +182,22 @@ def plan(folder: str | Path) -> Plan:
     check_files(folder)
     _need(folder, CONFIG_NAME, "Save the model there with `save_pretrained`")
     with explained(str(folder)):
-        return _checked(folder)
+        kind, what = _known(folder)
+        paths = {name: _own(folder, name) for name in sorted(what)}
+    files = tuple(PlannedFile(name, path, what[name], path.stat().st_size) for name, path in paths.items())
+    for file in files:
+        if file.path.suffix not in BINARY:
+            is_record = file.path.suffix in RECORD_KINDS and file.name not in TOKENS
+            check_publishable(file.name, file.path, folder, is_record)
+            _check_content(file)
+    kind.check_loading(folder)
+    present = (f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
+    going = {file.name for file in files} | {f"{file.name.split('/')[0]}/" for file in files}
+    return Plan(folder, files, tuple(sorted(set(present) - going)))
 
 
-def _checked(folder: Path) -> Plan:
+def _known(folder: Path) -> tuple[CheckpointKind, dict[str, str]]:
+    """Find the kind of a checkpoint, and what each file is that belongs to it."""
     check_sizes(folder)
     classes = read_object(folder / CONFIG_NAME).get("architectures") or ()
     kind = CLASSIFIER if SmoothCLAPForAudioClassification.__name__ in classes else DUAL_ENCODER
@@ -190,15 +209,26 @@ def _checked(folder: Path) -> Plan:
     what |= {name: record for name, record in RECORDS.items() if (folder / name).is_file()}
     what |= {name: "shown by the card" for name in _linked(folder) if name not in what}
     _check_thresholds(folder)
-    paths = {name: _own(folder, name) for name in sorted(what)}
-    files = tuple(PlannedFile(name, path, what[name], path.stat().st_size) for name, path in paths.items())
-    for file in files:
-        if file.what != "weights":
-            check_publishable(file.name, file.path, folder)
-    kind.check_loading(folder)
-    present = (f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
-    going = {file.name for file in files} | {f"{file.name.split('/')[0]}/" for file in files}
-    return Plan(folder, files, tuple(sorted(set(present) - going)))
+    return kind, what
+
+
+def _check_content(file: PlannedFile) -> None:
+    """Read a record as others will; a `ValueError` names a damaged one. Code is read, and never run."""
+    with unreadable(file.path):
+        if file.path.suffix in (".json", ".yaml"):
+            read_record(file.path, object)
+        elif file.path.suffix == ".csv":
+            rows = csv.reader(StringIO(file.path.read_text(encoding="utf-8"), newline=""), strict=True)
+            header = len(next(rows))
+            if odd := [rows.line_num for row in rows if len(row) not in (0, header)]:
+                raise ValueError(f"line {odd[0]} has not the {header} columns of the first line")
+        elif file.path.suffix == ".py":
+            code = file.path.read_text(encoding="utf-8")
+            ast.parse(code)
+            own = PACKAGE / file.name
+            whole = own.read_text(encoding="utf-8") if own.is_file() else code
+            if code != whole and (whole.startswith(code) or not code.endswith("\n")):
+                raise ValueError("its end is missing")
 
 
 def _need(folder: Path, name: str, cure: str) -> None:
@@ -302,5 +332,5 @@ def _check_thresholds(folder: Path) -> None:
     path, settings = folder / Record.THRESHOLDS, folder / Record.SETTINGS
     if path.is_file():
         Thresholds.load(path)
-    elif settings.is_file() and (yaml.safe_load(settings.read_text(encoding="utf-8")) or {}).get("captions") != "given":
+    elif settings.is_file() and (read_record(settings) or {}).get("captions") != "given":
         _need(folder, path.name, f"{settings.name} says that captions were made with it: copy it from the run")

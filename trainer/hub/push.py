@@ -243,7 +243,13 @@ def _is_same(file: PlannedFile, remote: RepoFile | None) -> bool:
 
 def check_name(repo_id: str) -> None:
     """Check, without asking the Hub, that `repo_id` is a `"user/name"`; a `ValueError` says what is wrong with it."""
-    validate_repo_id(repo_id)
+    try:
+        validate_repo_id(repo_id)
+    except ValueError as error:
+        raise ValueError(
+            f"{repo_id!r} is not a name for a repository: give user/name, with letters, digits, '-', '_' and '.' only, "
+            "at most 96 characters, no '-' or '.' at either end, no '--' or '..', and no '.git' at the end."
+        ) from error
     if repo_id.count("/") != 1:
         raise ValueError(f"{repo_id!r} does not name the owner of the repository: give user/name.")
 
@@ -266,5 +272,9 @@ def _explanation(repo_id: str, error: Exception, looking: bool) -> str:
     status = cause.response.status_code if cause is not None else 0
     if refusal := (REFUSALS_TO_READ if looking else REFUSALS).get(status):
         return refusal.format(repo_id=repo_id, error=error, log_in=LOG_IN)
-    unchanged = "" if looking else " Nothing was changed, because a commit is made as a whole or not at all."
-    return f"{repo_id} could not be reached, or the Hub refused ({error}).{unchanged} Try again."
+    if looking:
+        return f"The Hub could not be reached, or refused ({str(error).strip().rstrip('.')}). Check the connection."
+    return (
+        f"{repo_id} could not be reached, or the Hub refused ({error}). Nothing was changed, because a commit is made "
+        "as a whole or not at all. Try again."
+    )

@@ -241,6 +241,38 @@ def test_damaged_thresholds_are_refused(folder):
         plan(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(
+            ("training_config.yaml", 'captions: given\nname: "cut'),
+            ("training_log.yaml", "- {loss: 1"),
+            ("data.json", '{"a'),
+        ),
+        *(("attributes.csv", "a,b\n1,2\n3\n"), ("results.json", ""), ("loss_smoothclap.py", "def f(")),
+    ],
+)
+def test_a_damaged_record_is_named_in_one_line(folder, name, content):
+    (folder / name).write_text(content)
+    with pytest.raises(ValueError, match=re.escape(name)) as caught:
+        plan(folder)
+    assert "damaged" in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("size", [0, 9000, -1])
+def test_code_that_was_cut_is_named(folder, size):
+    path = folder / "modeling_smoothclap.py"
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r"modeling_smoothclap\.py|auto_map"):
+        plan(folder)
+
+
+def test_a_path_of_another_machine_never_goes(folder):
+    change(folder / "config.json", _name_or_path="/scratch/alice/model")
+    with pytest.raises(ValueError, match=r"config\.json, line \d+: '/scratch/alice/model'"):
+        plan(folder)
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_weights_that_are_not_finite_never_go(folder, value):
     weights = load_file(folder / "model.safetensors")

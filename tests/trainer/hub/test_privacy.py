@@ -59,6 +59,58 @@ def test_paths_are_found_in_utf_16(home):
         check_publishable("file.txt", home / "file.txt", home / "model")
 
 
+RECORDS = [
+    *('{"root": "/mnt/nas/alice/x"}', "root: /scratch/alice", "a,/g/data/x/1.wav", "host:/export/data", "see /data/x."),
+    *(
+        "--root=/mnt/nas",
+        "file:///mnt/nas/x",
+        r'"\/mnt\/nas\/x"',
+        "(/Volumes/disk/x)",
+        "[/lustre/me,/b]",
+        "D:/speech/x",
+    ),
+]
+
+
+@pytest.mark.parametrize("text", RECORDS)
+def test_paths_of_any_machine_are_found_in_records(home, text):
+    path = home / "notes.md"
+    path.write_text(f"fine\n{text}\n```\n/mnt/nas/alice\n```\n")
+    with pytest.raises(ValueError, match=r"notes\.md, line 2"):
+        check_publishable(path.name, path, home / "model", is_record=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "https://a.org/mnt/nas/x",
+            "and/or",
+            "1/2/3",
+            "2026/11/27",
+            "audio/x-wav",
+            "/usr/share/games/x",
+            "/path/to/x",
+        ),
+        *(
+            "sounds /a/e/o and /p/-/b/",
+            "user/model/resolve",
+            "~/x/y",
+            "../mnt/nas",
+            "</p></div>",
+            r"\w+/\d+",
+            "N/A",
+            "/mnt",
+        ),
+        *("[x](docs/a/b.md)", "s3://bucket/a/b", "km/h/s", "// a / b", "```\n/mnt/nas/alice\n```"),
+    ],
+)
+def test_other_text_of_records_goes(home, text):
+    path = home / "notes.md"
+    path.write_text(text)
+    check_publishable(path.name, path, home / "model", is_record=True)
+
+
 @pytest.mark.parametrize(
     "text",
     [

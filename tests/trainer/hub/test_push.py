@@ -247,7 +247,7 @@ def test_a_token_that_may_not_write_is_named_as_the_reason(repository, folder, t
 @pytest.mark.parametrize("name", ["model", "ann/a b", "a/b/c"])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_an_impossible_name_is_refused(server, folder, name, dry_run):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(ValueError, match=f"{name}.*give user/name"):
         push(folder, name, dry_run=dry_run)
     assert server.requests == []
 
