@@ -237,6 +237,8 @@ def test_push_shows_all_and_changes_nothing_until_it_is_told(monkeypatch):
         smoothclap("push", folder, "ann/model", "--push", "--overwrite")
         assert repository.files()["README.md"] == b"# Another\n"
         assert "a/b/c" in error("push", folder, "a/b/c")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert "once that is solved" in smoothclap("push", folder, "ann/model").stdout
 
 
 def test_the_doctor_reports_what_is_there_and_how_to_get_the_rest(monkeypatch):

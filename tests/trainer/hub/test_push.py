@@ -10,7 +10,7 @@ from smoothclap_trainer.hub import push as under_test
 from smoothclap_trainer.hub.plan import PACKAGE
 from smoothclap_trainer.hub.push import HubError, Remote, push
 from tests import tiny
-from tests.hub.here import FILES, hub_here, whole_checkpoint
+from tests.hub.here import FILES, hub_here, talk_to, whole_checkpoint
 from tests.hub.repositories import StoredFile
 from tests.hub.server import BOB, READER
 
@@ -121,6 +121,12 @@ def test_a_dry_run_works_offline_and_without_a_token(folder, monkeypatch):
     result = push(folder, NAME, dry_run=True)
     assert result.remote is Remote.UNKNOWN and {file.name for file in result.plan.files} == FILES
     assert "HF_HUB_OFFLINE" in str(result.problem) and "HF_HUB_OFFLINE" in result.describe()
+
+
+def test_a_dry_run_where_the_hub_is_down_does_not_promise_an_upload(folder, monkeypatch):
+    talk_to("http://127.0.0.1:9", monkeypatch)
+    text = push(folder, NAME, dry_run=True).describe()
+    assert f"{NAME} holds now is not known" in text and "again" not in text
 
 
 # What is there already
