@@ -22,6 +22,7 @@ from .batching_smoothclap import (
     report_unread,
 )
 from .checkpoint_smoothclap import load_dual_encoder, weights_sha256
+from .feature_extraction_smoothclap import short_clip_warnings
 from .towers_smoothclap import check_text_length
 
 
@@ -204,9 +205,9 @@ class SmoothCLAPEncoder:
         embeds: dict[int, np.ndarray] = {}
         faults: dict[int, ClipError] = {}
         unread: list[ClipError] = []
-        with logging.tqdm(
-            total=len(order), unit="clip", desc=f"encoding with {Path(self.name).name}", disable=not shown
-        ) as progress:
+        desc = f"encoding with {Path(self.name).name}"
+        progress = logging.tqdm(total=len(order), unit="clip", desc=desc, disable=not shown)
+        with progress, short_clip_warnings(problems is None):  # else `problems` names short clips
             for group in limited_groups(zip(order, decoded, strict=True), batch_size, rate):
                 faults |= {place: clip.problem for place, clip in group if clip.problem}
                 unread += [clip.problem for _, clip in group if clip.problem and clip.samples is None]

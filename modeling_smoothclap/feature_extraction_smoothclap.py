@@ -3,6 +3,7 @@
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from reprlib import repr
 from typing import Any
@@ -33,6 +34,11 @@ class ShortClipWarning(UserWarning):
             f"({1000 * minimum_samples / sampling_rate:.0f} ms) the audio tower needs. They were padded with silence; "
             "their embeddings say little."
         )
+
+
+def short_clip_warnings(shown: bool) -> AbstractContextManager:
+    """Return a context without any [`ShortClipWarning`] unless they are to be `shown`."""
+    return nullcontext() if shown else warnings.catch_warnings(action="ignore", category=ShortClipWarning)
 
 
 class SmoothCLAPFeatureExtractor(SequenceFeatureExtractor):

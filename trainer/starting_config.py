@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from datasets import Dataset, DatasetDict
+from transformers.utils import logging
 
 from .config import Settings, Text, one_of, read_overrides
 from .data.captions import LANGUAGES
 from .data.captions.thresholds import ACOUSTIC_GROUPS
-from .data.manifest import load_manifest
+from .data.manifest import load_manifest, unread_columns
 from .files import write_text
 from .templating import render
 
+
+logger = logging.get_logger(__name__)
 
 MOST_LABELS = 50
 """With more labels than that, their wordings are left to the user."""
@@ -38,6 +41,11 @@ def write_starting_config(manifest: Path, config: Path | None = None, options: S
     if "train" not in splits:
         raise ValueError(f"{str(manifest)!r} has no training clips, only {sorted(splits)}.")
     values = _choices(splits) | {"output": f"build/{path.stem}"} | reading
+    if unread := values["unread"]:
+        logger.warning(
+            f"The columns {unread} are not read. If one is a label, a split or another column that training knows, "
+            'name it: --columns "{label: ITS_NAME, split: ITS_NAME}".'
+        )
     write_text(path, render("starting_config.yaml.jinja", dataset=str(manifest), file=str(path), **values))
     return path
 
@@ -55,6 +63,7 @@ def _choices(splits: DatasetDict) -> dict[str, Any]:
     measured = {column for columns in ACOUSTIC_GROUPS.values() for column in columns}
     return {
         "counts": ", ".join(f"{len(rows)} {name}" for name, rows in splits.items()),
+        "unread": unread_columns(train),
         "captions_given": given,
         "needs_opensmile": not measured <= set(train.column_names),
         "languages": _languages(train),

@@ -180,8 +180,12 @@ def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device
     needed = {query.column for query in ATTRIBUTE_QUERIES}
     tables = []
     for name in [name for name in ("validation", "test") if name in splits]:
-        if missing := sorted(needed - {*splits[name].column_names}):
-            logger.warning(f"No attribute metrics of the {name} clips, which have no {', '.join(missing)}.")
+        if needed - {*splits[name].column_names}:
+            logger.warning(
+                f"There are no attribute metrics of the {name} clips. They need functionals (pitch, loudness, rate and "
+                "others, measured with openSMILE), which training on given captions does not. Nothing is wrong; "
+                "`report_attributes: false` leaves out this message."
+            )
             continue
         rows = splits[name].with_format(None)
         kept = [column for column in ("corpus", *needed) if column in rows.column_names]

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -364,8 +365,9 @@ def test_no_description_of_silence_is_ranked(checkpoints):
     sound, stereo = noise(0.2, 16000), io.BytesIO()
     soundfile.write(stereo, np.stack([sound, -sound], axis=1), 16000, format="WAV")
     clips = (np.zeros(8000, np.float32), "silent"), (sound[:800], "too short"), (stereo.getvalue(), "channels cancel")
+    clips = (*clips, (sound[:80], "too short"))
     for clip, problem in clips:
-        with pytest.raises(ClipError, match="1") as caught:
+        with pytest.raises(ClipError, match="1") as caught, warnings.catch_warnings(action="error"):
             encoder.rank([noise(0.2, 16000), clip], ["a low voice"])
         assert caught.value.problem == problem
     with pytest.raises(ValueError, match="'a voice'"):

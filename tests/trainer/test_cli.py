@@ -181,6 +181,13 @@ def test_the_starting_file_trains_as_written(columns, monkeypatch):
         assert Path(said["output_dir"], "model.safetensors").is_file()
 
 
+def test_the_starting_file_lists_the_columns_that_are_not_read(logs):
+    smoothclap("train", "--init", clips(Path("data"), fold=["train"] * 6, emo=["sad", "happy"] * 3))
+    assert "['fold', 'emo']" in logs.text and '["fold", "emo"]' in Path("clips.yaml").read_text()
+    smoothclap("train", "x.yaml", "--init", "data/clips.csv", "--columns", "{split: fold, label: emo}")
+    assert "not read" not in Path("x.yaml").read_text()
+
+
 def test_the_starting_file_takes_the_manifests_own_names_and_replaces_nothing():
     manifest = clips(Path("data"), **CAPTIONS)
     manifest.write_text(manifest.read_text().replace("path,caption", "file,text"))

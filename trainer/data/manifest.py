@@ -16,6 +16,7 @@ from modeling_smoothclap.audio_smoothclap import Segment, audio_duration
 
 from ..config import did_you_mean
 from .captions.labels import ALIASES, category, emotion_class, known_names
+from .clips import RECORDING
 from .leakage import check_ids, check_splits, clips_of, warn_of_lookalikes
 from .manifest_reading import ManifestTable, as_name, as_number, as_seconds, as_text, as_time, read_source
 
@@ -81,6 +82,8 @@ END_SLACK = 0.1
 """A segment may end so many seconds after its file, because times are rounded and headers of MP3 estimate."""
 DURATION_SLACK = 0.5
 """Given durations of segments may be rounded to whole seconds."""
+ROWS_SEEN = 1000
+"""So many rows show whether a column has fractions."""
 ALIKE = 0.85
 """Column names that are at least so similar, on difflib's scale, are probably typing errors."""
 
@@ -150,9 +153,24 @@ def load_manifest(
     rows = _checked_rows(table, keep_audio=any(has_bytes))
     if table.is_text:
         rows = _with_numbers(rows)
+    if unread := unread_columns(rows):
+        logger.info(
+            f"{str(source)!r}: not read are the columns {unread}; to use one, give columns: {{label: ITS_NAME}}"
+        )
     splits = table.cells["split"]
     indices = {name: [index for index, split in enumerate(splits) if split == name] for name in SPLITS}
     return DatasetDict({name: rows.select(chosen) for name, chosen in indices.items() if chosen})
+
+
+def unread_columns(rows: Dataset) -> list[str]:
+    """List the columns that nothing reads. Those with fractions may be functionals, and are not listed."""
+    others = [name for name in rows.column_names if name not in SCHEMA and name != RECORDING]
+    first = rows.select_columns(others)[:ROWS_SEEN] if others else {}
+    return [
+        name
+        for name, cells in first.items()
+        if not any(isinstance(cell, float) and not cell.is_integer() for cell in cells)
+    ]
 
 
 def _renamed(table: ManifestTable, columns: Mapping[str, str]) -> Dataset:
@@ -181,7 +199,9 @@ def _check_names(table: ManifestTable) -> None:
             plain = name.strip().lower()
             cut_short = len(plain) > 3 and ours.startswith(plain)
             if name not in CELLS and (cut_short or SequenceMatcher(None, plain, ours).ratio() >= ALIKE):
-                fix = f"rename it or give columns: {{{ours}: {name}}}; else give it a less similar name"
+                fix = f"rename it to `{ours}` or give columns: {{{ours}: {name}}}"
+                if ours != "path" or "audio" in names:  # else there must be one
+                    fix += f"; if it is not, rename it to something else, such as `my_{plain}`"
                 table.note(None, name, f"it is not read; if it is `{ours}` ({SCHEMA[ours].meaning}), {fix}")
     times = [name for name in names if name.lower().replace("_", "") in TIMES]
     given = {"start", "end"} & set(names)

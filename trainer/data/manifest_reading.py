@@ -287,9 +287,12 @@ def _faulty_names(names: Sequence[str]) -> list[Fault]:
 
 
 def _not_utf8(error: UnicodeDecodeError) -> str:
-    """Say where bytes are not UTF-8, by the line that they are in."""
+    """Say where bytes are not UTF-8, by the line that they are in, and what to do."""
+    fix = "save the file with the encoding UTF-8 (in Excel: CSV UTF-8)"
+    if error.object.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"this is UTF-16, as Excel saves it; {fix}"
     line = error.object[error.object.rfind(b"\n", 0, error.start) + 1 :].partition(b"\n")[0]
-    return f"{line[:80].decode('utf-8', 'backslashreplace')!r} is not UTF-8; save the file with the encoding UTF-8"
+    return f"'{line[:80].decode('utf-8', 'backslashreplace').strip()}' is not UTF-8; {fix}"
 
 
 def _of_csv(path: Path, delimiter: str) -> ManifestTable:
@@ -388,9 +391,7 @@ def _column(name: str, values: list[Any], numbers: Sequence[int], faults: list[F
 
 
 def _kind(value: Any) -> str:
-    if value is None:
-        return ""
-    kinds = {str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list"}
+    kinds = {type(None): "", str: "text", bool: "true or false", int: "a number", float: "a number", list: "a list"}
     return kinds.get(type(value), "an object")
 
 

@@ -12,7 +12,7 @@ from datasets import Audio, ClassLabel, Dataset, DatasetDict
 
 from smoothclap_trainer.data import manifest_reading
 from smoothclap_trainer.data.clips import read_clip
-from smoothclap_trainer.data.manifest import SCHEMA, load_manifest
+from smoothclap_trainer.data.manifest import SCHEMA, load_manifest, unread_columns
 from smoothclap_trainer.data.manifest_reading import ManifestError
 from tests.examples.recipes.archive_makers import encoded, tone
 
@@ -388,3 +388,22 @@ def test_a_mistyped_folder_is_not_looked_for_on_the_hub(tmp_path, monkeypatch):
     monkeypatch.setattr("smoothclap_trainer.data.manifest_reading.load_dataset", None)
     with pytest.raises(ValueError, match="data/clps"):
         load_manifest("data/clps")
+
+
+def test_columns_that_nothing_reads_are_listed(folder, caplog, logs):
+    source = table(folder, fold=["train", "test"], emo=["sad", "happy"], code=[0, 1], loudness=[0.5, 1.0])
+    with caplog.at_level("INFO", logger="smoothclap_trainer"):
+        splits = load_manifest(source)
+    assert unread_columns(splits["train"]) == ["fold", "emo", "code"]
+    assert "['fold', 'emo', 'code']" in logs.text
+    named = load_manifest(source, columns={"split": "fold", "label": "emo"})
+    assert unread_columns(named["train"]) == ["code"]
+    assert unread_columns(load_manifest(table(folder, label=["a", "b"]))["train"]) == []
+
+
+def test_a_name_that_resembles_the_missing_path_is_not_to_be_changed_to_another(folder):
+    for content, name in (("pth,label\nwav/0.wav,a\n", "pth"), ("path,emotions\nwav/0.wav,sad\n", "`my_emotions`")):
+        (folder / "x.csv").write_text(content)
+        with pytest.raises(ManifestError, match=name) as caught:
+            load_manifest(folder / "x.csv")
+        assert ("`my_" in str(caught.value)) == name.startswith("`my_")

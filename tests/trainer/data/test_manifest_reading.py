@@ -65,6 +65,11 @@ def test_text_in_another_encoding(tmp_path):
     with pytest.raises(ManifestError, match="UTF-8") as caught:
         read_source(tmp_path / "x.csv")
     assert places(caught.value) == [(5, None)]
+    assert r"'gr\xfcn.wav,c'" in str(caught.value)
+    for encoding in ("utf-16", "utf-16-be"):
+        (tmp_path / "x.csv").write_bytes("\ufeffpath\na.wav\n".encode(encoding))
+        with pytest.raises(ManifestError, match="UTF-16"):
+            read_source(tmp_path / "x.csv")
     (tmp_path / "x.jsonl").write_bytes('{"path": "grün.wav"}\n{"path": "b.wav"}\n'.encode("latin-1"))
     found = read_source(tmp_path / "x.jsonl")
     assert (places(found), found.rows["path"][:]) == ([(1, None)], ["b.wav"])
