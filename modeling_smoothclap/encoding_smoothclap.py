@@ -181,7 +181,7 @@ class SmoothCLAPEncoder:
             bad_clips (`str`, defaults to `"raise"`): `"raise"`: clips that cannot be read are an error that lists
                 them all. `"skip"`: their embeddings are NaN, so that rows stay aligned, and a warning counts them.
             problems (`MutableMapping[int, ClipError]`, *optional*): Gets the position and the problem of every clip
-                that has one, also of `"silent"` and `"too short"` clips, which are encoded like any other.
+                that has one, instead of a warning; `"silent"` and `"too short"` clips are encoded like any other.
 
         Returns:
             `np.ndarray` of shape `(clips, width)`, or `(width,)` for one clip: unit length, float32, in order.
@@ -218,7 +218,8 @@ class SmoothCLAPEncoder:
         if problems is not None:
             problems.update({number: faults[place] for number, place in enumerate(places) if place in faults})
         if unread:
-            report_unread(unread, len(order), bad_clips)
+            if problems is None or bad_clips == "raise" or not embeds:
+                report_unread(unread, len(order), bad_clips)
             nothing = np.full_like(next(iter(embeds.values())), np.nan)
             embeds = dict.fromkeys(order, nothing) | embeds
         return _converted(np.stack([embeds[place] for place in places]), is_one, convert_to)
@@ -274,12 +275,12 @@ class SmoothCLAPEncoder:
             scale times the cosines over these texts, so it says nothing about texts that are not among them.
 
         Raises:
-            ValueError: if there is no text, one is empty, `template` has no `{}`, or a clip is silent, shorter than
-                60 ms or cannot be read.
+            ValueError: if there is one text, one is empty or repeated, `template` has no `{}`, or a clip is silent,
+                shorter than 60 ms or cannot be read.
         """
         listed = _as_texts(texts)
-        if not all(text.strip() for text in listed):
-            raise ValueError(f"There is nothing to rank in {listed!r}: give texts that are not empty.")
+        if len({text.strip() for text in listed} - {""}) < max(2, len(listed)):  # one is empty, alone or repeated
+            raise ValueError(f"Scores compare texts with each other: give two or more different ones, not {listed!r}.")
         if "{}" not in template:
             raise ValueError(f"The template {template!r} has no place for a text: write {{}} where it belongs.")
         problems: dict[int, ClipError] = {}

@@ -1,39 +1,45 @@
 """The console command `smoothclap`: every job of the package, from one clip to a model on the Hub."""
 
-import logging
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
 
-from .command_line import (
-    Command,
-    alone,
-    clips_at,
-    draw_rankings,
-    examine,
-    load_encoder,
-    next_step,
-    quiet,
-    read_texts,
-    same_model,
-    show_found,
-    show_index,
-    show_left_out,
-    show_metrics,
-    show_rankings,
-    show_settings,
-    show_tasks,
-    trusted,
-)
-from .files import Record, held
+try:
+    import typer
+
+    from .command_line import (
+        MANIFESTS,
+        Command,
+        alone,
+        clips_at,
+        draw_rankings,
+        examine,
+        load_encoder,
+        next_step,
+        quiet,
+        read_texts,
+        refuse_labels,
+        run_train,
+        same_model,
+        show_found,
+        show_index,
+        show_left_out,
+        show_rankings,
+        show_replaced,
+        show_settings,
+        show_tasks,
+        trusted,
+    )
+    from .files import Record, held
+except KeyboardInterrupt:
+    sys.stderr.write("Interrupted.\n")
+    sys.exit(130)
 
 
 # What follows imports its libraries where it needs them: they take seconds, and a light install has not all of them.
 
-STOPPED = 128 + 15
-"""Exit status of a run that SIGTERM ended, as shells have it."""
 LABELS = ["a low and quiet voice", "a low and loud voice", "a high and quiet voice", "a high and loud voice"]
 """All speak of the same two things, because scores compare descriptions with each other."""
 
@@ -75,8 +81,7 @@ def rank(
     """Rank descriptions: which fits best how a clip is said?"""
     from modeling_smoothclap import DEMO_CLIPS
 
-    if files := [label for label in labels if Path(label).is_file()]:
-        raise ValueError(f"{files[0]!r} is a file, not a description: write the clips before --labels.")
+    refuse_labels(labels, clips or [])
     paths = [str(clip) for clip in clips or DEMO_CLIPS]
     rankings = load_encoder(model, device, trust_remote_code).rank(paths, labels, template)
     ranked = dict(zip(paths, rankings, strict=True))
@@ -110,6 +115,9 @@ def embed(
     from .data.clips import apply_policy, encode_good_clips
     from .files import whole_file
 
+    if output.suffix != ".npz":
+        raise ValueError(f"{str(output)!r} has to end in .npz: embeddings are written in NumPy's format.")
+    replaced = output.exists()
     found = {str(each): each for path in paths for each in clips_at(path)}
     read = read_texts(texts) if texts else []
     encoder = load_encoder(model, device, trust_remote_code)
@@ -122,6 +130,7 @@ def embed(
         arrays |= {"text": encoder.encode_text(read), "texts": np.array(read)}
     with whole_file(output) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)
+    show_replaced(output, replaced)
     typer.echo(f"{output}: {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}")
     typer.echo(f"Read it with numpy.load({str(output)!r}).")
     next_step("rank", good[0], *same_model(model, trust_remote_code))
@@ -158,31 +167,12 @@ def train(
             "name the YAML file first: smoothclap train CONFIG.yaml --seed 3. To write one for your clips: "
             "smoothclap train --init clips.csv. To list the settings: smoothclap train --settings."
         )
+    elif config.suffix.lower() in MANIFESTS:
+        raise ValueError(
+            f"{str(config)!r} is a manifest, not a YAML file. To write one for it: smoothclap train --init {config}"
+        )
     else:
-        _train(config, overrides)
-
-
-def _train(config: Path, overrides: list[str]) -> None:
-    import datasets
-
-    from .config import read_yaml
-    from .settings import TrainingRun
-    from .train import run_training
-
-    datasets.disable_progress_bars()  # of files that are written on the way
-    logging.basicConfig(format="%(message)s")
-    for name in ("smoothclap_trainer", "transformers.trainer"):  # not every configuration that is loaded
-        logging.getLogger(name).setLevel(logging.INFO)
-    trainer = run_training(read_yaml(config, TrainingRun, overrides))
-    output = Path(str(trainer.args.output_dir))
-    if trainer.stop.stopped:
-        typer.echo(f"Stopped by SIGTERM at step {trainer.state.global_step}.")
-        next_step("train", config, *overrides, "--resume_from_checkpoint", "true")
-        raise typer.Exit(STOPPED)
-    if trainer.args.process_index == 0:
-        show_metrics(output)
-        typer.echo(f"The model, its processor and its metrics are in {output}.")
-        next_step("rank", "--model", output)
+        run_train(config, overrides)
 
 
 @app.command(cls=Command)
@@ -214,12 +204,13 @@ def evaluate(
         return show_tasks()
     if not model or not tasks:
         raise typer.BadParameter("give --model and --tasks, or --list")
-    from modeling_smoothclap.checkpoint_smoothclap import parse_model
+    from modeling_smoothclap.checkpoint_smoothclap import SMOOTHCLAP_TINY, parse_model
 
     from .evaluation.evaluator import evaluate as evaluate_models
     from .evaluation.report import summary_table
 
     quiet()  # what the evaluator warns of is in the report
+    replaced = (output / Record.RESULTS).exists()
     results = evaluate_models(
         model,
         tasks,
@@ -232,10 +223,12 @@ def evaluate(
         trust_remote_code=trust_remote_code,
     )
     typer.echo(summary_table(results))
+    show_replaced(output, replaced)
     typer.echo(f"The results are in {output / Record.RESULTS}, the report is {output / Record.REPORT}.")
     first = parse_model(model[0])
     if first.revision is None:
-        next_step("rank", *same_model(first.checkpoint, trust_remote_code))
+        is_tiny = first.checkpoint == str(SMOOTHCLAP_TINY)
+        next_step("rank", *same_model("smoothclap-tiny" if is_tiny else first.checkpoint, trust_remote_code))
 
 
 @app.command("clep-dg", cls=Command)
@@ -252,10 +245,12 @@ def clep_dg(config: Annotated[Path, typer.Argument(help="YAML file; docs/clep-dg
 
     quiet()
     settings = read_yaml(config, ExperimentSettings)
-    results = fit_clep_dg(settings)
     output = Path(settings.output)
+    replaced = (output / Record.RESULTS).exists()
+    results = fit_clep_dg(settings)
     if results.generalisation:
         typer.echo(f"UAR, leave one corpus out:\n\n{generalisation_table(results)}")
+    show_replaced(output, replaced)
     typer.echo(f"The results, the report, the classifier and the contexts are in {output}.")
     for config_file in sorted((output / "classifier").rglob("config.json"))[:1]:
         next_step("push", config_file.parent, "user/my-classifier")

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 import platform
 import re
@@ -16,8 +17,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 from packaging.requirements import Requirement
 from typer.core import TyperCommand
-
-from modeling_smoothclap import __version__
 
 from . import EXTRAS
 from .files import Record
@@ -42,6 +41,8 @@ UNWRITTEN = re.compile("No space left on device|Disk quota exceeded|inline_conta
 MANIFESTS = (".csv", ".tsv", ".jsonl", ".parquet")
 INTERRUPTED = 128 + 2
 """Exit status of a process that Ctrl-C ended, as shells have it."""
+STOPPED = 128 + 15
+"""Of one that SIGTERM ended."""
 BAR = 30  # characters
 BEST, OTHERS = "#332288", "#a9a3d1"
 
@@ -142,6 +143,15 @@ def read_texts(path: Path) -> list[str]:
     return texts
 
 
+def refuse_labels(labels: Sequence[str], clips: Sequence[Path]) -> None:
+    """Refuse clips among the descriptions, and descriptions among the clips."""
+    if files := [label for label in labels if Path(label).is_file()]:
+        raise ValueError(f"{files[0]!r} is a file, not a description: write the clips before --labels.")
+    for clip in clips:
+        if not clip.exists() and (not clip.suffix or " " in clip.name):
+            raise ValueError(f"There is no file {str(clip)!r}. If it is a description, write it after --labels.")
+
+
 def clips_at(path: Path) -> Sequence[Any]:
     """Return the audio files in a folder, the clips of a manifest, or the one file that `path` is."""
     from modeling_smoothclap.audio_smoothclap import clip_source
@@ -191,7 +201,7 @@ def show_rankings(rankings: Mapping[str, Sequence[Any]]) -> None:
 def show_left_out(bad: Sequence["BadClip"]) -> None:
     """Print which clips were left out, and why."""
     for clip in bad:
-        typer.echo(f"left out: {clip.name!r}: {clip.problem} ({clip.detail})", err=True)
+        typer.echo(f"left out: {clip.line()}", err=True)
 
 
 def show_index(folder: Path, index: "SpeechIndex", earlier: "SpeechIndex | None") -> None:
@@ -200,6 +210,44 @@ def show_index(folder: Path, index: "SpeechIndex", earlier: "SpeechIndex | None"
     new = sum(digest not in known for digest in index.clips.values())
     gone = len(earlier.clips.keys() - index.clips.keys()) if earlier else 0
     typer.echo(f"{folder}: {len(index.clips)} clips ({new} new, {gone} no longer there), {len(index.texts)} texts")
+
+
+def show_replaced(place: Path, replaced: bool) -> None:
+    """Print that results replaced earlier ones, if they did."""
+    if replaced:
+        typer.echo(f"Replaced the earlier results in {place}.")
+
+
+def run_train(config: Path, overrides: list[str]) -> None:
+    """Train with the settings of a YAML file, and print the metrics or how to go on after an interrupt."""
+    import datasets
+
+    from .config import read_yaml
+    from .settings import TrainingRun
+    from .train import run_training
+
+    datasets.disable_progress_bars()  # of files that are written on the way
+    logging.basicConfig(format="%(message)s")
+    for name in ("smoothclap_trainer", "transformers.trainer"):  # not every configuration that is loaded
+        logging.getLogger(name).setLevel(logging.INFO)
+    go_on = ("train", config, *overrides, "--resume_from_checkpoint", "true")
+    try:
+        trainer = run_training(read_yaml(config, TrainingRun, overrides))
+    except KeyboardInterrupt as interrupt:
+        if not interrupt.args:  # there is no checkpoint to go on from
+            raise
+        typer.echo(str(interrupt), err=True)
+        next_step(*go_on)
+        raise typer.Exit(INTERRUPTED) from None
+    if trainer.stop.stopped:
+        typer.echo(f"Stopped by SIGTERM at step {trainer.state.global_step}.")
+        next_step(*go_on)
+        raise typer.Exit(STOPPED)
+    if trainer.args.process_index == 0:
+        output = Path(str(trainer.args.output_dir))
+        show_metrics(output)
+        typer.echo(f"The model, its processor and its metrics are in {output}.")
+        next_step("rank", "--model", output)
 
 
 def show_metrics(folder: Path) -> None:
@@ -284,6 +332,8 @@ def examine() -> list[str]:
 
 def _packages() -> Iterator[str]:
     """Report the versions of what is required, and for each extra what it lacks."""
+    from modeling_smoothclap import __version__
+
     try:
         listed = [Requirement(each) for each in requires("smoothclap") or []]
     except PackageNotFoundError:

@@ -167,13 +167,15 @@ class DataSettings(Settings):
 
 
 def _both_towers(value: Any) -> Any:
-    return list(TOWERS) if value in ("both", ["both"]) else value
+    return list(TOWERS) if value == "both" or (isinstance(value, list) and "both" in value) else value
 
 
 class LoraSettings(Settings):
     """Where low-rank adapters go, how large they are, and how the result is saved."""
 
-    lora_towers: Annotated[Several[Annotated[str, one_of(TOWERS)]], UNIQUE, BeforeValidator(_both_towers)] = Field(
+    lora_towers: Annotated[
+        Several[Annotated[str, one_of((*TOWERS, "both"))]], UNIQUE, BeforeValidator(_both_towers)
+    ] = Field(
         default_factory=list,
         description="Towers that get adapters and are frozen but for them: audio, text or both; none: no LoRA.",
     )

@@ -368,10 +368,10 @@ def test_no_description_of_silence_is_ranked(checkpoints):
     clips = (*clips, (sound[:80], "too short"))
     for clip, problem in clips:
         with pytest.raises(ClipError, match="1") as caught, warnings.catch_warnings(action="error"):
-            encoder.rank([noise(0.2, 16000), clip], ["a low voice"])
+            encoder.rank([noise(0.2, 16000), clip], ["a low voice", "a high voice"])
         assert caught.value.problem == problem
     with pytest.raises(ValueError, match="'a voice'"):
-        encoder.rank(noise(0.2, 16000), ["low"], template="a voice")
+        encoder.rank(noise(0.2, 16000), ["low", "high"], template="a voice")
 
 
 def test_a_model_in_memory_encodes_as_the_saved_one(checkpoints):

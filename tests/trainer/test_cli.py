@@ -7,6 +7,7 @@ import os
 import runpy
 import shlex
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from matplotlib import image
 from safetensors import SafetensorError
 
 from modeling_smoothclap import DEMO_CLIPS, SmoothCLAPEncoder
-from smoothclap_trainer import cli, command_line
+from smoothclap_trainer import cli, command_line, config, train
 from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from tests import tiny
@@ -102,6 +103,9 @@ def test_what_cannot_be_ranked_is_an_error(checkpoint):
     for clip in ("missing.wav", "text.wav", "empty.wav"):
         assert clip in error("rank", clip, "--model", checkpoint)
     assert "text.wav" in error("rank", "--labels", "a low voice", "text.wav", "--model", checkpoint)
+    assert "after --labels" in error("rank", DEMO_CLIPS[0], "a low voice", "a high voice", "--model", checkpoint)
+    for labels in (["low"], ["low", "low"], ["low", "low "], ["low", ""]):
+        assert repr(labels) in error("rank", DEMO_CLIPS[0], "--labels", *labels, "--model", checkpoint)
     assert "nothing" in error("rank", "--model", "./nothing")
 
 
@@ -129,11 +133,14 @@ def test_bad_clips_stop_embedding_or_are_left_out(checkpoint):
     sf.write("speech/silent.wav", np.zeros(16000), 16000)
     Path("speech/bad.wav").write_text("hello")
     told = error("embed", "speech", "--model", checkpoint)
-    assert "bad.wav" in told and "silent.wav: silent" in told
+    assert "NaN" not in told and "--bad-clips skip" in told
+    assert [told.count(name) for name in ("bad.wav", "silent.wav", "good.wav")] == [1, 1, 0]
     assert not Path("embeddings.npz").exists()
     assert "silent.wav" in error("rank", "speech/silent.wav", "--model", checkpoint)
     printed = smoothclap("embed", "speech", "--model", checkpoint, "--bad-clips", "skip")
-    assert "bad.wav" in printed.stderr and "silent.wav" in printed.stderr
+    assert printed.stderr.count("bad.wav") == printed.stderr.count("silent.wav") == 1
+    assert "Replaced" not in printed.stdout
+    assert "Replaced" in smoothclap("embed", "speech/good.wav", "--model", checkpoint).stdout
     assert f"Next: smoothclap rank speech/good.wav --model {checkpoint}" in printed.stdout
     made = np.load("embeddings.npz")
     assert made["paths"].tolist() == ["speech/good.wav"] and made["audio"].shape[0] == 1
@@ -142,6 +149,7 @@ def test_bad_clips_stop_embedding_or_are_left_out(checkpoint):
 def test_what_cannot_be_embedded_is_an_error(checkpoint):
     Path("empty").mkdir()
     assert "empty" in error("embed", "empty", "--model", checkpoint)
+    assert "'m.txt' has to end in .npz" in error("embed", DEMO_CLIPS[0], "--output", "m.txt")
     for content in (b"\n \n", b"\xff\xfe"):
         Path("texts.txt").write_bytes(content)
         assert "texts.txt" in error("embed", DEMO_CLIPS[0], "--texts", "texts.txt", "--model", checkpoint)
@@ -291,6 +299,30 @@ def test_a_bug_keeps_its_traceback_and_an_interrupt_is_one_word(monkeypatch):
     assert smoothclap("doctor", status=130).stderr == "Interrupted.\n"
 
 
+def test_an_interrupt_while_libraries_are_imported_is_one_word(monkeypatch, capsys):
+    class Slow(types.ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt if name == "MANIFESTS" else AttributeError(name)
+
+    monkeypatch.setitem(sys.modules, "smoothclap_trainer.command_line", Slow("smoothclap_trainer.command_line"))
+    with pytest.raises(SystemExit) as stopped:
+        exec(Path(cli.__file__).read_text(encoding="utf-8"), {"__package__": "smoothclap_trainer"})
+    assert stopped.value.code == 130 and capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_interrupted_training_prints_how_to_go_on(monkeypatch):
+    Path("run.yaml").write_text(yaml.safe_dump({"dataset": "clips.csv", "output_dir": "out"}))
+    monkeypatch.setattr(train, "run_training", lambda _: exec("raise KeyboardInterrupt('Interrupted at step 2.')"))
+    monkeypatch.setattr(config, "read_yaml", lambda *_: None)
+    printed = smoothclap("train", "run.yaml", "--seed", 3, status=130)
+    assert printed.stderr == "Interrupted at step 2.\n"
+    assert printed.stdout == "Next: smoothclap train run.yaml --seed 3 --resume_from_checkpoint true\n"
+
+
+def test_a_manifest_in_place_of_settings_is_named():
+    assert "smoothclap train --init clips.csv" in error("train", "clips.csv")
+
+
 FULL = "Error while serializing: I/O error: No space left on device (os error 28)"
 
 
@@ -351,12 +383,14 @@ def test_tasks_are_listed_with_where_their_corpora_come_from():
 
 def test_a_model_is_evaluated_on_a_corpus(checkpoint):
     alc = ("--tasks", "alc-2", "--data_root", f"alc={build_tree('alc', Path('corpora'), takes=1)}")
-    models = ("--model", f"one={checkpoint}", "smoothclap-tiny")
+    models = ("--model", "smoothclap-tiny", f"one={checkpoint}")
+    Path("out").mkdir()
+    Path("out/results.json").write_text("{}")
     printed = smoothclap("evaluate", *models, *alc, "--bootstrap-samples", 10, "--output", "out").stdout
     found = json.loads(Path("out/results.json").read_text(encoding="utf-8"))
-    assert [model["name"] for model in found["models"]] == ["one", "smoothclap-tiny"]
+    assert [model["name"] for model in found["models"]] == ["smoothclap-tiny", "one"]
     assert PROTOCOLS["alc-2"].title in printed and Path("out/report.md").is_file()
-    assert f"Next: smoothclap rank --model {checkpoint}" in printed
+    assert "Next: smoothclap rank --model smoothclap-tiny\n" in printed and "earlier results in out" in printed
     assert "alc-3" in error("evaluate", *models, "--tasks", "alc-3")
 
 

@@ -151,6 +151,12 @@ def test_floats_without_a_point_are_numbers(tmp_path):
     assert run.said["learning_rate"] == 1e-5
 
 
+def test_a_mistyped_tower_is_answered_with_both():
+    with pytest.raises(ValueError, match=r"'both'.*not 'tex'"):
+        LoraSettings.from_mapping({"lora_towers": "tex"})
+    assert LoraSettings.from_mapping({"lora_towers": ["both"]}).lora_towers == ["audio", "text"]
+
+
 def test_one_value_is_a_list_of_one(tmp_path):
     overrides = ["--languages", "de", "--targets", "tags", "--caption_groups", "emotion", "--lora_towers", "audio"]
     run = read_yaml(config(tmp_path), TrainingRun, overrides)

@@ -167,6 +167,11 @@ class BadClip:
     detail: str
     path: str | None = None
 
+    def line(self) -> str:
+        """Return a line that names the clip once."""
+        fault = f"{self.problem} ({self.detail})"
+        return fault if repr(self.name) in self.detail else f"{self.name}: {fault}"
+
 
 def apply_policy(bad: Sequence[BadClip], count: int, policy: str, report: str | Path | None = None) -> None:
     """
@@ -189,8 +194,10 @@ def apply_policy(bad: Sequence[BadClip], count: int, policy: str, report: str | 
         where = f"; listed in {str(report)!r}" if report is not None else ""
         logger.warning(f"{len(bad)} of {count} clips are left out: {counts}{where}")
         return
-    lines = [f"{clip.name}: {clip.problem} ({clip.detail})" for clip in bad]
-    fix = "fix them" if len(bad) == count else "fix them, or set the policy for bad clips to 'skip'"
+    lines = [clip.line() for clip in bad]
+    fix = "fix them"
+    if len(bad) < count:
+        fix += ', or leave them out: --bad-clips skip (in YAML: bad_clips: skip, in Python: bad_clips="skip")'
     raise ValueError(f"{len(bad)} of {count} clips are bad ({counts}); {fix}:\n  {first_lines(lines, SHOWN)}")
 
 

@@ -141,7 +141,7 @@ def test_clips_may_be_bytes_without_id():
     assert good.column_names == ["audio", "recording_sha256", "duration"]
     assert set(good["recording_sha256"]) == {sha256(data).hexdigest()}
     assert (good["audio"][:], good["duration"][:]) == ([data, data], [0.5, 0.5])
-    with pytest.raises(ValueError, match=r"1: unreadable"):
+    with pytest.raises(ValueError, match=r"unreadable .clip '1'"):
         check_clips(rows, "raise")
 
 
@@ -183,7 +183,9 @@ def test_policies(logs, tmp_path):
     apply_policy([*bad_clips(2), BadClip("x", "empty", "")], 4, "skip")
     assert "3 of 4" in logs.text and "2 silent, 1 empty" in logs.text
     for policy in ("raise", "trust"):
-        with pytest.raises(ValueError, match=r"2 of 3.*'skip'.*\n  clip-0: silent \(why\)\n  clip-1"):
+        with pytest.raises(
+            ValueError, match=r"2 of 3.*-clips skip.*_clips: skip.*\n  clip-0: silent \(why\)\n  clip-1"
+        ):
             apply_policy(bad_clips(2), 3, policy, tmp_path / "bad.csv")
     assert not (tmp_path / "bad.csv").exists()
     with pytest.raises(ValueError, match="3 of 3"):  # nothing is left
