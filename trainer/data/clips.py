@@ -168,9 +168,9 @@ class BadClip:
     path: str | None = None
 
     def line(self) -> str:
-        """Return a line that names the clip once."""
-        fault = f"{self.problem} ({self.detail})"
-        return fault if repr(self.name) in self.detail else f"{self.name}: {fault}"
+        """Return a line that names the clip once; a clip with an id, of which `detail` adds the path, twice."""
+        rest = self.detail.removeprefix(f"clip {self.name!r}").lstrip(": ")
+        return f"{self.name}: {self.problem} ({self.detail if rest.startswith('(') else rest})"
 
 
 def apply_policy(bad: Sequence[BadClip], count: int, policy: str, report: str | Path | None = None) -> None:

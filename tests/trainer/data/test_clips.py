@@ -141,7 +141,7 @@ def test_clips_may_be_bytes_without_id():
     assert good.column_names == ["audio", "recording_sha256", "duration"]
     assert set(good["recording_sha256"]) == {sha256(data).hexdigest()}
     assert (good["audio"][:], good["duration"][:]) == ([data, data], [0.5, 0.5])
-    with pytest.raises(ValueError, match=r"unreadable .clip '1'"):
+    with pytest.raises(ValueError, match=r"1: unreadable"):
         check_clips(rows, "raise")
 
 
