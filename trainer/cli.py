@@ -12,6 +12,7 @@ try:
     from .command_line import (
         MANIFESTS,
         Command,
+        Commands,
         alone,
         clips_at,
         draw_rankings,
@@ -45,6 +46,7 @@ LABELS = ["a low and quiet voice", "a low and loud voice", "a high and quiet voi
 
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

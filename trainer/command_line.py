@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 from packaging.requirements import Requirement
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from . import EXTRAS
 from .files import Record
@@ -87,6 +87,15 @@ class Command(TyperCommand):
             if not UNWRITTEN.search(str(error)):
                 raise
             fail(f"A file could not be written ({error}). {CURES[errno.ENOSPC]}", error)
+
+
+class Commands(TyperGroup):
+    """Commands that Ctrl-C ends without a traceback, also while one is still chosen."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; Typer would end an interrupted one without a word."""
+        try:
+            return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
             typer.echo(str(interrupt) or "Interrupted.", err=True)
             raise typer.Exit(INTERRUPTED) from None
