@@ -275,8 +275,7 @@ class SmoothCLAPEncoder:
             scale times the cosines over these texts, so it says nothing about texts that are not among them.
 
         Raises:
-            ValueError: if there is one text, one is empty or repeated, `template` has no `{}`, or a clip is silent,
-                shorter than 60 ms or cannot be read.
+            ValueError: if there is one text, one is empty or repeated, `template` lacks `{}`, or a clip has a problem.
         """
         listed = _as_texts(texts)
         if len({text.strip() for text in listed} - {""}) < max(2, len(listed)):  # one is empty, alone or repeated
