@@ -44,7 +44,7 @@ def test_a_folder_is_for_one_run_at_a_time(tmp_path):
 def test_a_killed_run_leaves_its_folder_free_at_once(tmp_path):
     """Even while a worker that it had forked still lives."""
     child = "import os, sys, time; from smoothclap_trainer.files import held; lock = held(sys.argv[1]); "
-    child += "lock.__enter__(); os.fork() and print('held', flush=True); time.sleep(60)"
+    child += "lock.__enter__(); os.fork() or print('held', flush=True); time.sleep(60)"
     command = [sys.executable, "-c", child, tmp_path]
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as run:
         assert run.stdout.readline() == b"held\n"
