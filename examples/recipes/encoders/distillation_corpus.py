@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from smoothclap_trainer.data.captions import caption, language_data, tag_text
+from smoothclap_trainer.data.captions import caption, language_data, phrases, tag_text
 
 from .german import inflect
 from .text_sources import english_adjectives, english_glosses, german_adjectives, german_synonyms
@@ -58,14 +58,29 @@ def descriptions(sizes: CorpusSizes, seed: int) -> list[Sentence]:
     return [Sentence(each.text, each.language, "description", each.meaning, each.meaning in held_out) for each in made]
 
 
-def captions(number: int, seed: int) -> list[Sentence]:
-    """Training captions and tag texts of random clips, as `smoothclap_trainer` words them."""
-    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
-    wordings = language_data("en").wordings
+def wordings(rng: random.Random) -> list[Sentence]:
+    """Every wording of a level that captions are made from, alone and in a frame, once per language."""
     made = []
+    for language in LANGUAGES:
+        data = language_data(language)
+        for group, levels in data.wordings.items():
+            for level in levels:
+                for phrase in phrases(group, level, language):
+                    text = phrase.format(person=rng.choice(data.persons["unknown"]))
+                    frames = data.frames + data.noun_frames if phrase.startswith(data.articles) else data.frames
+                    for said in (text, rng.choice([frame for frame in frames if frame != "{}"]).format(text)):
+                        made.append(Sentence(said, language, "caption", f"{group}:{level}"))
+    return made
+
+
+def captions(number: int, seed: int) -> list[Sentence]:
+    """All wordings of `smoothclap_trainer`'s captions, then captions and tag texts of random clips."""
+    rng, generator = random.Random(seed), torch.Generator().manual_seed(seed)
+    made = wordings(rng)
+    levels_of = {group: sorted(levels) for group, levels in language_data("en").wordings.items()}
     for _ in range(number):
-        groups = rng.sample(sorted(wordings), rng.choice((1, 1, 2, 3)))
-        levels = {group: rng.choice(sorted(wordings[group])) for group in groups}
+        groups = rng.sample(sorted(levels_of), rng.choice((1, 1, 2, 3)))
+        levels = {group: rng.choice(levels_of[group]) for group in groups}
         meaning = " + ".join(sorted(f"{group}:{level}" for group, level in levels.items()))
         for language in LANGUAGES:
             for _ in range(2):
@@ -123,12 +138,15 @@ def build_corpus(packages: dict[str, Path], sizes: CorpusSizes, seed: int) -> li
     """
     All sentences, in an order that depends on the seed alone.
 
+    Captions come first: a text that is also a generated description keeps the caption's meaning. Neither holds a word
+    that an evaluation asks for as unseen; adjectives, glosses and synonyms are general language and may.
+
     Args:
         packages (`dict[str, Path]`): Where the Debian packages `wordnet-base` and `mythes-de` are unpacked.
         sizes (`CorpusSizes`): How many of each kind.
         seed (`int`): Seed of all choices.
     """
     rng = random.Random(seed)
-    sentences = descriptions(sizes, seed) + captions(sizes.captions, seed)
+    sentences = captions(sizes.captions, seed) + descriptions(sizes, seed)
     sentences += adjectives(packages, sizes.adjectives, rng) + general(packages, sizes, rng)
     return without_leaks(sentences)

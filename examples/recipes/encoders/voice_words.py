@@ -1,4 +1,7 @@
-"""English and German words for what one can hear in a voice, those that mean the same side by side."""
+"""English and German words for what one can hear in a voice, those that mean the same side by side.
+
+A meaning may have several rows. No row holds a word that evaluations ask for as unseen.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +12,8 @@ class Facet:
     One thing that can be said of a voice.
 
     Args:
-        meaning (`str`): An attribute and its value, `"pitch:low"`. Facets of one meaning are paraphrases.
+        meaning (`str`): An attribute and its value, `"pitch:low"`, by the names of captions' groups and levels where
+            they have them. Facets of one meaning are paraphrases.
         kind (`str`): The part it plays in a sentence: `"voice"` (adjectives of a voice), `"manner"` (adverbs of
             speaking), `"measure"` (a quantity's name and its level), `"emotion"` (adjectives of a person), `"feeling"`
             (nouns of a feeling) or `"speaker"` (nouns of a person).
@@ -29,19 +33,28 @@ class Facet:
 
 
 VOICE = """
-pitch:low | low, deep, low-pitched | tief, dunkel
-pitch:high | high, high-pitched | hoch, hell
-intensity:low | quiet, soft, hushed | leise, gedämpft
-intensity:high | loud, powerful, booming | laut, kräftig, dröhnend
-pitch variation:low | monotone, flat, monotonous | monoton, eintönig, gleichförmig
-pitch variation:high | lively, melodic, expressive | lebhaft, melodisch, ausdrucksvoll
+pitch:low | low, deep, low-pitched, dark | tief, dunkel, sonor
+pitch:low | deep-toned, rumbling, grumbling, cavernous | dunkel, grollend, abgrundtief
+pitch:high | high, high-pitched, bright, shrill | hoch, hell, schrill, spitz
+pitch:high | high-toned, squealing, piping, screechy | fiepend, kreischend, glockenhell
+intensity:low | quiet, soft, hushed, muffled, whispering, murmuring | leise, gedämpft, zart, flüsternd, murmelnd
+intensity:high | loud, powerful, booming, strong, carrying, forceful | laut, kräftig, dröhnend, mächtig, lautstark
+rate:low | slow, slow-moving, ponderous, sedate, leisurely | langsam, bedächtig, gemächlich, behäbig
+rate:high | fast, quick, speedy, hasty, brisk, swift | schnell, rasch, hastig, eilig, flott, zügig
+pitch variation:low | monotone, flat, monotonous, toneless, unmodulated | monoton, eintönig, gleichförmig, tonlos
+pitch variation:low | expressionless, unchanging | ausdruckslos, einförmig, gleichbleibend
+pitch variation:high | lively, melodic, expressive, melodious, lilting | lebhaft, melodisch, ausdrucksvoll, singend
+pitch variation:high | sing-song, musical, dramatic | musikalisch, dramatisch, modulationsreich, abwechslungsreich
+arousal:low | tired, sleepy, subdued, listless, unexcited | müde, schläfrig, matt, antriebslos, unaufgeregt
+arousal:high | excited, agitated, energetic, vigorous | aufgeregt, erregt, energiegeladen, energisch
+arousal:high | worked-up, wound-up, spirited | hellwach, aufgewühlt, lebhaft erregt
 quality:hoarse | hoarse, rough, raspy | heiser, rau, kratzig
 quality:breathy | breathy, airy | hauchig, behaucht
 quality:creaky | creaky | knarrend
 quality:shaky | shaky, trembling, quivering | zittrig, zitternd, bebend
 quality:clear | clear, pure | klar, rein
 quality:harsh | harsh, sharp | harsch, scharf
-quality:shrill | shrill, piercing | schrill, durchdringend
+quality:piercing | piercing, penetrating | durchdringend
 quality:warm | warm, gentle | warm, sanft
 quality:cold | cold, cool | kalt, kühl
 quality:nasal | nasal | näselnd, nasal
@@ -53,17 +66,21 @@ quality:firm | firm, steady | fest, stabil
 quality:noisy | noisy, distorted | verrauscht, verzerrt
 gender:female | female, feminine | weiblich
 gender:male | male, masculine | männlich
-age:child | childlike, childish | kindlich
+age:child | infantile, babyish | infantil, babyhaft
 age:young | young, youthful | jung, jugendlich
 age:old | old, elderly, aged | alt, betagt
 """
 
 MANNER = """
-rate:low | slowly, at a slow pace, unhurriedly | langsam, in langsamem Tempo, gemächlich
-rate:high | fast, quickly, rapidly, hurriedly | schnell, rasch, hastig
+pitch:low | in a deep voice, in a low register, in deep tones | mit tiefer Stimme, in tiefer Tonlage, in dunklem Ton
+pitch:high | in a high voice, in a high register, in shrill tones | mit hoher Stimme, in hoher Tonlage, in hellem Ton
+rate:low | slowly, at a slow pace, without haste, at a leisurely pace | langsam, in langsamem Tempo, gemächlich
+rate:low | deliberately, sedately, in no hurry | bedächtig, gemessen, behäbig, ohne Eile
+rate:high | fast, quickly, speedily, swiftly | schnell, rasch, hastig, eilig, zügig, flott
+rate:high | at a fast pace, at high speed, hastily, in a rush | in hohem Tempo, in Eile, wie ein Wasserfall
 rate:normal | at a normal pace, at moderate speed | in normalem Tempo, mit mittlerer Geschwindigkeit
-intensity:low | quietly, softly, in a low volume | leise, mit geringer Lautstärke
-intensity:high | loudly, at full volume | laut, mit voller Lautstärke
+intensity:low | quietly, softly, in a low volume, in hushed tones | leise, mit geringer Lautstärke, mit gesenkter Stimme
+intensity:high | loudly, at top volume, with a raised voice | laut, mit voller Lautstärke, mit erhobener Stimme
 style:whisper | in a whisper, whispering | im Flüsterton, flüsternd
 style:shout | shouting, at the top of the lungs | schreiend, aus voller Kehle
 style:laugh | laughing, with a laugh | lachend, mit einem Lachen
@@ -75,8 +92,12 @@ fluency:low | haltingly, with many pauses, hesitantly | stockend, mit vielen Pau
 fluency:high | fluently, without pauses | flüssig, ohne Pausen
 articulation:high | clearly, distinctly | deutlich, klar verständlich
 articulation:low | indistinctly, mumbling | undeutlich, nuschelnd
-pitch variation:low | in a monotone, without intonation | monoton, ohne Betonung
-pitch variation:high | with varied intonation, melodically | mit wechselnder Betonung, melodisch
+pitch variation:low | in a monotone, without intonation, tonelessly | monoton, ohne Betonung, tonlos, eintönig
+pitch variation:low | without melody, without ups and downs | ohne Melodie, ohne Auf und Ab, mit flacher Betonung
+pitch variation:high | with varied intonation, melodically | mit wechselnder Betonung, melodisch, ausdrucksvoll
+pitch variation:high | with many ups and downs, expressively | mit vielen Höhen und Tiefen, mit lebhafter Betonung
+arousal:low | calmly, tiredly, sleepily, wearily, without energy | ruhig, müde, schläfrig, matt, erschöpft, ohne Energie
+arousal:high | excitedly, energetically, full of energy | aufgeregt, erregt, energiegeladen, voller Energie, energisch
 """
 
 QUANTITIES = """
@@ -114,51 +135,70 @@ duration | very high | very long | sehr lang
 """
 
 EMOTIONS = """
-neutral | neutral, unemotional | neutrality, no emotion | neutral, emotionslos | Neutralität, keine Emotion
-happy | happy, joyful, cheerful, glad | happiness, joy | glücklich, fröhlich, froh | Freude, Glück, Fröhlichkeit
-sad | sad, unhappy, sorrowful | sadness, sorrow | traurig, unglücklich, betrübt | Traurigkeit, Trauer
-angry | angry, mad, furious | anger, rage, fury | wütend, zornig, verärgert | Wut, Zorn, Ärger
-fearful | afraid, fearful, scared, frightened | fear, fright | ängstlich, furchtsam, verängstigt | Angst, Furcht
-disgusted | disgusted, repulsed | disgust, revulsion | angeekelt, angewidert | Ekel, Abscheu
-surprised | surprised, astonished, amazed | surprise, astonishment | überrascht, erstaunt | Überraschung, Erstaunen
-pleasantly surprised | pleasantly surprised | pleasant surprise | angenehm überrascht | angenehme Überraschung
-calm | calm, peaceful, serene | calm, serenity | ruhig, gelassen, friedlich | Ruhe, Gelassenheit
-bored | bored, uninterested | boredom | gelangweilt, uninteressiert | Langeweile
-excited | excited, thrilled | excitement | aufgeregt, begeistert | Aufregung, Begeisterung
-contemptuous | contemptuous, scornful | contempt, scorn | verächtlich, geringschätzig | Verachtung, Geringschätzung
-nervous | nervous, anxious, uneasy | nervousness, anxiety | nervös, unruhig, beklommen | Nervosität, Unruhe
-frustrated | frustrated | frustration | frustriert | Frustration, Frust
-proud | proud | pride | stolz | Stolz
-ashamed | ashamed, embarrassed | shame, embarrassment | beschämt, verlegen | Scham, Verlegenheit
-guilty | guilty, remorseful | guilt, remorse | schuldbewusst, reumütig | Schuld, Reue
-amused | amused | amusement | amüsiert, belustigt | Belustigung, Heiterkeit
-tired | tired, exhausted, weary | tiredness, exhaustion | müde, erschöpft | Müdigkeit, Erschöpfung
-interested | interested, curious | interest, curiosity | interessiert, neugierig | Interesse, Neugier
-confused | confused, puzzled | confusion | verwirrt, ratlos | Verwirrung, Ratlosigkeit
-disappointed | disappointed | disappointment | enttäuscht | Enttäuschung
-relieved | relieved | relief | erleichtert | Erleichterung
-desperate | desperate, hopeless | despair, desperation | verzweifelt, hoffnungslos | Verzweiflung, Hoffnungslosigkeit
-loving | loving, tender, affectionate | love, tenderness | liebevoll, zärtlich | Liebe, Zärtlichkeit
-jealous | jealous, envious | jealousy, envy | eifersüchtig, neidisch | Eifersucht, Neid
-confident | confident, self-assured | confidence | selbstsicher, zuversichtlich | Selbstsicherheit, Zuversicht
-sarcastic | sarcastic, ironic, mocking | sarcasm, irony | sarkastisch, ironisch, spöttisch | Sarkasmus, Ironie, Spott
-hopeful | hopeful, optimistic | hope, optimism | hoffnungsvoll, optimistisch | Hoffnung, Optimismus
-lonely | lonely, abandoned | loneliness | einsam, verlassen | Einsamkeit
-suffering | hurt, tormented | pain, suffering | verletzt, gequält | Schmerz, Leid
-worried | worried, concerned | worry, concern | besorgt, beunruhigt | Sorge, Besorgnis
-grateful | grateful, thankful | gratitude | dankbar | Dankbarkeit
-impatient | impatient | impatience | ungeduldig | Ungeduld
-irritated | irritated, annoyed | irritation, annoyance | gereizt, genervt | Gereiztheit, Verärgerung
-serious | serious, grave | seriousness | ernst, ernsthaft | Ernst
-friendly | friendly, kind | friendliness, kindness | freundlich, nett | Freundlichkeit
-threatening | threatening, menacing | menace, a threat | drohend, bedrohlich | Bedrohung, Drohung
-polite | polite, courteous | politeness | höflich | Höflichkeit
-enthusiastic | enthusiastic, passionate | enthusiasm, passion | enthusiastisch, leidenschaftlich | Enthusiasmus
-panicked | panicked, terrified | panic, terror | panisch, entsetzt | Panik, Entsetzen
-positive | positive | positive emotion | positiv | positive Emotion
-negative | negative | negative emotion | negativ | negative Emotion
-dominant | dominant, commanding | dominance, authority | dominant, gebieterisch | Dominanz, Autorität
-submissive | submissive, timid | submission, timidity | unterwürfig, schüchtern | Unterwürfigkeit, Schüchternheit
+emotion:neutral | neutral, unemotional | neutrality | neutral, emotionslos | Neutralität
+emotion:neutral | emotionless, detached | no emotion | unbeteiligt, sachlich | keine Emotion
+emotion:happy | happy, joyful, cheerful | happiness, joy | glücklich, fröhlich, froh | Freude, Glück
+emotion:happy | glad, merry, delighted | cheerfulness | heiter, vergnügt | Fröhlichkeit
+emotion:sad | sad, unhappy, sorrowful | sadness, sorrow | traurig, unglücklich, betrübt | Traurigkeit, Trauer
+emotion:sad | mournful, gloomy, dejected | grief | bedrückt, niedergeschlagen | Kummer
+emotion:angry | angry, mad, furious | anger, rage | wütend, zornig | Wut, Zorn
+emotion:angry | enraged, irate, outraged | fury | verärgert, empört | Ärger
+emotion:fearful | afraid, fearful, scared | fear, fright | ängstlich, furchtsam | Angst, Furcht
+emotion:fearful | frightened, terrified, panicked | terror, panic | verängstigt, panisch | Panik
+emotion:disgusted | disgusted, repulsed | disgust, revulsion | angeekelt | Ekel, Abscheu
+emotion:disgusted | revolted | loathing | angewidert | Widerwillen
+emotion:surprised | surprised, astonished, amazed | surprise, astonishment | überrascht, erstaunt | Überraschung
+emotion:surprised | startled, stunned | amazement | verblüfft, verwundert | Erstaunen, Verwunderung
+emotion:pleasantly surprised | pleasantly surprised | pleasant surprise | angenehm überrascht | angenehme Überraschung
+emotion:calm | calm, peaceful, serene | calm, serenity | ruhig, gelassen | Ruhe
+emotion:calm | composed, tranquil | tranquillity | friedlich, gefasst | Gelassenheit
+emotion:bored | bored, uninterested | boredom, tedium | gelangweilt, uninteressiert | Langeweile
+emotion:bored | indifferent, apathetic | indifference | desinteressiert, gleichgültig | Desinteresse
+emotion:excited | excited, thrilled | excitement, enthusiasm | begeistert, enthusiastisch | Begeisterung, Enthusiasmus
+emotion:excited | enthusiastic, exhilarated | exhilaration | euphorisch | Euphorie
+emotion:contemptuous | contemptuous | contempt | verächtlich | Verachtung
+emotion:contemptuous | scornful | scorn | geringschätzig | Geringschätzung
+emotion:frustrated | frustrated | frustration | frustriert | Frustration, Frust
+emotion:proud | proud | pride | stolz | Stolz
+emotion:ashamed | ashamed, embarrassed | shame, embarrassment | beschämt, verlegen | Scham, Verlegenheit
+emotion:guilty | guilty, remorseful | guilt, remorse | schuldbewusst, reumütig | Schuld, Reue
+emotion:amused | amused | amusement | amüsiert, belustigt | Belustigung, Heiterkeit
+emotion:interested | interested, curious | interest, curiosity | interessiert, neugierig | Interesse, Neugier
+emotion:confused | confused, puzzled | confusion | verwirrt, ratlos | Verwirrung, Ratlosigkeit
+emotion:disappointed | disappointed | disappointment | enttäuscht | Enttäuschung
+emotion:relieved | relieved | relief | erleichtert | Erleichterung
+emotion:desperate | desperate | despair | verzweifelt | Verzweiflung
+emotion:desperate | hopeless | desperation | hoffnungslos | Hoffnungslosigkeit
+emotion:jealous | jealous, envious | jealousy, envy | eifersüchtig, neidisch | Eifersucht, Neid
+emotion:confident | confident, self-assured | confidence | selbstsicher, zuversichtlich | Selbstsicherheit, Zuversicht
+emotion:sarcastic | sarcastic, ironic | sarcasm | sarkastisch, ironisch | Sarkasmus, Ironie
+emotion:sarcastic | mocking | irony | spöttisch | Spott
+emotion:hopeful | hopeful, optimistic | hope, optimism | hoffnungsvoll, optimistisch | Hoffnung, Optimismus
+emotion:lonely | lonely, abandoned | loneliness | einsam, verlassen | Einsamkeit
+emotion:suffering | hurt, tormented | pain, suffering | verletzt, gequält | Schmerz, Leid
+emotion:grateful | grateful, thankful | gratitude | dankbar | Dankbarkeit
+emotion:impatient | impatient | impatience | ungeduldig | Ungeduld
+emotion:irritated | irritated, annoyed | irritation, annoyance | gereizt, genervt | Gereiztheit, Verärgerung
+emotion:serious | serious, grave | seriousness | ernst, ernsthaft | Ernst
+emotion:friendly | friendly, kind | friendliness, kindness | freundlich, nett | Freundlichkeit
+emotion:threatening | threatening, menacing | menace, a threat | drohend, bedrohlich | Bedrohung, Drohung
+emotion:polite | polite, courteous | politeness | höflich | Höflichkeit
+emotion:passionate | passionate, fervent | passion, fervour | leidenschaftlich, inbrünstig | Leidenschaft, Inbrunst
+emotion:anxious | anxious, nervous, uneasy | anxiety | nervös, unruhig | Nervosität
+emotion:anxious | worried, concerned | worry | besorgt, beunruhigt | Sorge
+emotion:tender | tender, loving | tenderness | zärtlich, liebevoll | Zärtlichkeit
+emotion:tender | affectionate, caring | love | innig | Liebe
+arousal:low | tired, exhausted, weary | tiredness | müde, erschöpft | Müdigkeit
+arousal:low | sleepy, subdued | exhaustion | schläfrig, gedämpft | Erschöpfung
+arousal:high | agitated, energetic | agitation | aufgeregt, erregt | Aufregung, Erregung
+arousal:high | worked-up | energy | energiegeladen | Energie
+valence:high | positive, content | positive emotion | positiv, zufrieden | positive Emotion
+valence:high | pleased | contentment | erfreut | Zufriedenheit
+valence:low | negative, displeased | negative emotion, displeasure | negativ, unzufrieden | negative Emotion, Unmut
+dominance:high | dominant, commanding | dominance | dominant, gebieterisch | Dominanz
+dominance:high | assertive | authority | bestimmend | Autorität
+dominance:low | submissive, timid | submission | unterwürfig, schüchtern | Unterwürfigkeit
+dominance:low | meek | timidity | kleinlaut | Schüchternheit
 """
 
 SPEAKERS = """
@@ -173,7 +213,7 @@ young woman | a young woman | eine junge Frau/einer jungen Frau
 young man | a young man | ein junger Mann/eines jungen Mannes
 teenager | a teenager, an adolescent | ein Teenager/eines Teenagers, ein Jugendlicher/eines Jugendlichen
 baby | a baby, an infant | ein Baby/eines Babys, ein Säugling/eines Säuglings
-robot | a robot, a machine | ein Roboter/eines Roboters, eine Maschine/einer Maschine
+machine | a machine, a computer | eine Maschine/einer Maschine, ein Computer/eines Computers
 """
 
 
@@ -200,8 +240,8 @@ def facets() -> list[Facet]:
     found = [Facet(meaning, "voice", english, german) for (meaning,), english, german in read_table(VOICE)]
     found += [Facet(meaning, "manner", english, german) for (meaning,), english, german in read_table(MANNER)]
     found += measures()
-    for (name,), adjectives, nouns, adjektive, nomen in read_table(EMOTIONS):
-        found.append(Facet(f"emotion:{name}", "emotion", adjectives, adjektive))
-        found.append(Facet(f"emotion:{name}", "feeling", nouns, nomen))
+    for (meaning,), adjectives, nouns, adjektive, nomen in read_table(EMOTIONS):
+        found.append(Facet(meaning, "emotion", adjectives, adjektive))
+        found.append(Facet(meaning, "feeling", nouns, nomen))
     found += [Facet(f"speaker:{name}", "speaker", english, german) for (name,), english, german in read_table(SPEAKERS)]
     return found

@@ -29,7 +29,7 @@ import distil_towers
 from encoders import text_tower
 from encoders.audio_tower import cut_encoder, write_audio_tower
 from encoders.byte_tokenizer import train_tokenizer
-from encoders.distillation_corpus import CorpusSizes, Sentence, build_corpus, without_leaks
+from encoders.distillation_corpus import CorpusSizes, Sentence, build_corpus, captions, without_leaks
 from encoders.distillation_figures import retrieval_accuracy, translation_pairs
 from encoders.german import inflect
 from encoders.length_batches import shuffled_batches, sorted_batches
@@ -40,6 +40,9 @@ from encoders.text_tower import distil
 from encoders.voice_descriptions import describe, render
 from encoders.voice_words import Facet, facets
 from speech.packages import Package
+
+from smoothclap_trainer.data.captions import LANGUAGES
+from tests.held_out_words import held_out_words
 
 
 TINY_SIZES = {
@@ -223,6 +226,31 @@ def test_every_facet_has_both_languages():
     for facet in facets():
         assert facet.english and facet.german and all(facet.english) and all(facet.german), facet
         assert facet.meaning.count(":") == 1
+
+
+def test_descriptions_hold_no_word_that_evaluations_ask_for_as_unseen():
+    assert not [word for facet in facets() for word in facet.english + facet.german if held_out_words(word)]
+    made = describe({2: 300, 3: 100}, {1: 8, 2: 2, 3: 1}, seed=0)
+    assert not [each.text for each in made if held_out_words(each.text)]
+
+
+def test_every_wording_of_captions_is_distilled_with_its_meaning():
+    made = captions(0, seed=0)
+    texts = {(each.language, each.meaning): set() for each in made}
+    for each in made:
+        texts[each.language, each.meaning].add(each.text)
+    for language, data in LANGUAGES.items():
+        for group, levels in data.wordings.items():
+            for level, wordings in levels.items():
+                for phrase in wordings:
+                    said = {phrase.format(person=person) for person in data.persons["unknown"]}
+                    assert said & texts[language, f"{group}:{level}"], phrase
+    known = {facet.meaning for facet in facets()}
+    assert {
+        f"{group}:{level}" for group in ("pitch", "rate", "intensity", "arousal") for level in ("low", "high")
+    } <= known
+    assert captions(0, seed=0) == made != captions(0, seed=1)
+    assert not [each.text for each in captions(50, seed=0) if held_out_words(each.text)]
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,11 @@ from smoothclap_trainer.data.captions import (
 )
 from smoothclap_trainer.data.captions.labels import EMOTION_ALIASES
 from smoothclap_trainer.data.captions.thresholds import GROUPS, Thresholds
+from tests.held_out_words import held_out_words
 
 
 LEVELS = {"pitch": "low", "pitch variation": "high", "intensity": "normal", "rate": "high", "duration": "low"}
+EMOTIONS = ["neutral", "happy", "angry", "sad", "fearful", "disgusted", "surprised", "calm", "bored", "excited"]
 EMOTIONAL = {"emotion": "sad", "gender": "female", **LEVELS}
 
 
@@ -35,8 +37,11 @@ def many(levels, language="en", count=300, **options):
 def test_every_level_has_wordings_in_every_language(language):
     for group in GROUPS:
         assert set(language_data(language).wordings[group]) == {"low", "normal", "high"}
-    for group in ("pitch", "pitch variation", "intensity", "rate"):
-        assert min(len(phrases(group, level, language)) for level in ("low", "high")) >= 5
+    for group in GROUPS:
+        enough = 20 if group in ("pitch", "pitch variation", "intensity", "rate", "arousal") else 8
+        assert min(len(set(phrases(group, level, language))) for level in ("low", "high")) >= enough
+    for emotion in EMOTIONS:
+        assert len(set(phrases("emotion", emotion, language))) >= 12
     for group in ("emotion", "gender"):
         assert set(LANGUAGES[language].wordings[group]) == set(LANGUAGES["en"].wordings[group])
     assert set(LANGUAGES[language].wordings) == set(CAPTION_GROUPS)
@@ -51,6 +56,27 @@ def test_no_phrase_means_two_things(language):
         for level, wordings in levels.items():
             for phrase in wordings:
                 assert meanings.setdefault(phrase, (group, level)) == (group, level)
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_captions_hold_no_word_that_evaluations_ask_for_as_unseen(language):
+    data = LANGUAGES[language]
+    said = [phrase for levels in data.wordings.values() for wordings in levels.values() for phrase in wordings]
+    assert not [phrase for phrase in (*said, *data.frames, *data.noun_frames) if held_out_words(phrase)]
+
+
+def test_stems_find_words_in_any_inflection():
+    for text in (
+        "a squeaky voice",
+        "she yelled",
+        "mit brummiger Stimme",
+        "das Falsett",
+        "under their breath",
+        "tiny snails",
+    ):
+        assert held_out_words(text), text
+    for text in ("a breathy voice", "eine traurige Stimme", "a dark voice", "erträglich"):
+        assert not held_out_words(text), text
 
 
 def test_a_seed_reproduces_captions_and_another_does_not():
