@@ -10,7 +10,15 @@ import torch
 from smoothclap_trainer.data.captions import caption, language_data, phrases, tag_text
 
 from .german import inflect
-from .text_sources import english_adjectives, english_glosses, german_adjectives, german_synonyms
+from .text_sources import (
+    ADJECTIVE_ENDINGS,
+    english_adjectives,
+    english_glosses,
+    english_synsets,
+    german_adjectives,
+    german_synonyms,
+    german_synsets,
+)
 from .voice_descriptions import LANGUAGES, Description, describe
 
 
@@ -105,6 +113,40 @@ def adjectives(packages: dict[str, Path], number: int, rng: random.Random) -> li
     return made
 
 
+# What a dictionary's word can be said of, by its part of speech.
+USES = {
+    "adj": ("a {} voice", "a voice that is {}", "{} speech"),
+    "adv": ("speaking {}", "someone talks {}"),
+    "verb": ("to {}", "someone begins to {}"),
+    "noun": ("a voice of {}", "{}"),
+}
+MOST_WORDS = 4
+
+
+def dictionary(packages: dict[str, Path]) -> list[Sentence]:
+    """
+    Words of dictionaries said of a voice; synonyms and their definition mean the same.
+
+    So a word that no description of this project uses is understood by its definition: the teacher alone does not know
+    that a breakneck pace is fast.
+    """
+    made = []
+    for part, uses in USES.items():
+        for number, (words, definition) in enumerate(english_synsets(packages["wordnet-base"], part)):
+            meaning = f"wordnet {part} {number}"
+            made += [
+                Sentence(use.format(word), "en", "dictionary", meaning) for word in words[:MOST_WORDS] for use in uses
+            ]
+            made.append(Sentence(definition, "en", "dictionary", meaning))
+    for number, entry in enumerate(german_synsets(packages["mythes-de"])):
+        meaning = f"thesaurus {number}"
+        for word in entry[: 2 * MOST_WORDS]:
+            made.append(Sentence(word, "de", "dictionary", meaning))
+            if word.endswith(ADJECTIVE_ENDINGS) and " " not in word:
+                made.append(Sentence(f"eine {inflect(word, 'e')} Stimme", "de", "dictionary", meaning))
+    return made
+
+
 def general(packages: dict[str, Path], sizes: CorpusSizes, rng: random.Random) -> list[Sentence]:
     """English glosses and German synonyms, some held out, and some joined to texts of up to a hundred words."""
     made = []
@@ -148,5 +190,5 @@ def build_corpus(packages: dict[str, Path], sizes: CorpusSizes, seed: int) -> li
     """
     rng = random.Random(seed)
     sentences = captions(sizes.captions, seed) + descriptions(sizes, seed)
-    sentences += adjectives(packages, sizes.adjectives, rng) + general(packages, sizes, rng)
+    sentences += dictionary(packages) + adjectives(packages, sizes.adjectives, rng) + general(packages, sizes, rng)
     return without_leaks(sentences)

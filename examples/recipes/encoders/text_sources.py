@@ -7,6 +7,21 @@ from pathlib import Path
 
 WORDNET = "usr/share/wordnet"
 THESAURUS = "usr/share/mythes/th_de_DE_v2.dat"
+ABOUT_VOICES = re.compile(
+    r"\b(voice|vocal|sound|speech|speak|talk|utter|tone|pitch|loud|quiet|soft|nois|fast|slow|speed|tempo|pace|rapid|quick"
+    r"|excit|calm|emotion|feel|angry|anger|sad|happ|joy|fear|afraid|tired|energ|lively|monoton|melod|music|sing|shout|cry"
+    r"|whisper)"
+)
+UEBER_STIMMEN = re.compile(
+    r"\b(stimmen?|klang|klingen|ton|laut|leise|still|sprechen|reden|schreien|rufen|flüstern|singen|schnell|langsam|hoch|tief"
+    r"|hell|dunkel|eintönig|monoton|lebhaft|aufgeregt|erregt|ruhig|gelassen|traurig|fröhlich|wütend|ängstlich|gelangweilt"
+    r"|müde|tempo)\b",
+    re.IGNORECASE,
+)
+"""What an entry of a dictionary is about if it can help to understand descriptions of voices."""
+LEXICOGRAPHER_FILES = {"noun": ("07", "10", "11", "12"), "verb": ("29", "32", "37", "38", "39")}
+"""WordNet's fields to take words from: attributes, communication, events, feelings; body, communication, emotion,
+motion, perception. Of adjectives and adverbs it has none, and all are taken."""
 ADJECTIVE_ENDINGS = ("ig", "lich", "isch", "voll", "los", "sam", "haft", "end", "bar", "iert")
 
 
@@ -36,6 +51,23 @@ def lemma_and_definition(line: str) -> tuple[str, str]:
     fields, gloss = line.split("|", maxsplit=1)
     lemma = re.sub(r"\(\w+\)$", "", fields.split()[4]).replace("_", " ")
     return lemma, gloss.split('; "')[0].strip()
+
+
+def english_synsets(root: Path, part: str) -> list[tuple[tuple[str, ...], str]]:
+    """The words and the definition of each of WordNet's entries of one part of speech that may concern voices."""
+    found = []
+    for line in wordnet_lines(root, (part,)):
+        fields, (_, definition) = line.split("|")[0].split(), lemma_and_definition(line)
+        words = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
+        wanted = part not in LEXICOGRAPHER_FILES or fields[1] in LEXICOGRAPHER_FILES[part]
+        if wanted and ABOUT_VOICES.search(definition):
+            found.append((tuple(re.sub(r"\(\w+\)$", "", word).replace("_", " ") for word in words), definition))
+    return found
+
+
+def german_synsets(root: Path) -> list[list[str]]:
+    """The thesaurus' sets of synonyms that may concern voices."""
+    return [entry for entry in german_entries(root) if any(map(UEBER_STIMMEN.search, entry)) and len(entry) > 1]
 
 
 def english_glosses(root: Path) -> list[str]:
