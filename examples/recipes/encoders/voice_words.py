@@ -190,7 +190,7 @@ emotion:tender | tender, loving | tenderness | zärtlich, liebevoll | Zärtlichk
 emotion:tender | affectionate, caring | love | innig | Liebe
 arousal:low | tired, exhausted, weary | tiredness | müde, erschöpft | Müdigkeit
 arousal:low | sleepy, subdued | exhaustion | schläfrig, gedämpft | Erschöpfung
-arousal:high | agitated, energetic | agitation | aufgeregt, erregt | Aufregung, Erregung
+arousal:high | agitated, energetic | agitation | aufgeregt, erregt | Erregung
 arousal:high | worked-up | energy | energiegeladen | Energie
 valence:high | positive, content | positive emotion | positiv, zufrieden | positive Emotion
 valence:high | pleased | contentment | erfreut | Zufriedenheit

@@ -151,8 +151,8 @@ def test_what_is_drawn_has_not_changed():
     # A record of today's draws: with the same wordings, the same seed must always make the same captions.
     assert many(EMOTIONAL, count=3) == [
         "quick talking, a short utterance, a female speaker, a bouncing, playful intonation and a dejected tone",
-        "the speaker is in a hurry to speak, a female speaker, normal loudness, the voice is full of sorrow and a brief "
-        "remark",
+        "the speaker is in a hurry to speak, a female speaker, normal loudness, the voice is full of sorrow and a "
+        "brief remark",
         "sadness",
     ]
     assert many(EMOTIONAL, "de", count=2) == [
