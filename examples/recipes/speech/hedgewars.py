@@ -9,13 +9,13 @@ from .audio import RawClip
 
 EMOTION_INTENTS = {
     "happy": "Victory Laugh Flawless Firstblood Enemydown Excellent Amazing Brilliant Watchthis",
-    "angry": "Traitor Revenge Illgetyou Youllregretthat Cutitout Leavemealone Gonnagetyou Justyouwait Comeonthen Stupid "
-    "Drat Bugger Watchit Nutter Coward Sameteam",
+    "angry": "Traitor Revenge Illgetyou Youllregretthat Cutitout Leavemealone Gonnagetyou Justyouwait Comeonthen "
+    "Stupid Drat Bugger Watchit Nutter Coward Sameteam",
     "fearful": "Nooo Runaway Takecover Uh-oh Incoming Ohdear Hurry",
     "sad or bored": "Boring Solong Byebye Missed Hmm",
 }
-"""File names, without numbers, by the emotion that the shout is meant to express. Ours, written down before any result;
-other names tell no emotion."""
+"""File names, without numbers, by the emotion that the shout is meant to express; other names tell none. Ours, written
+down before any result."""
 
 AROUSAL_INTENTS = {
     "high": "Victory Firstblood Fire Grenade Incoming Takecover Runaway Kamikaze Nooo Traitor Revenge Comeonthen Laugh "

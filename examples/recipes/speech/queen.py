@@ -173,9 +173,7 @@ def _dialogue(name: str, content: bytes) -> Iterator[tuple[str, str, str]]:
         yield f"{key:2d}XXXX{side}", speakers[side], text
 
 
-def _cutaway(
-    name: str, content: bytes, people: list[tuple[str, bool]]
-) -> Iterator[tuple[str, str | None, str]]:
+def _cutaway(name: str, content: bytes, people: list[tuple[str, bool]]) -> Iterator[tuple[str, str | None, str]]:
     """Yields clip prefix, speaker and text of a cutaway's objects; `people` are the names of all objects."""
     content, offset = content[_HEAD:], 12
     (count,) = struct.unpack_from(">h", content, 2)
@@ -225,6 +223,5 @@ def read_queen(roots: list[Path]) -> Iterator[RawClip]:
             continue
         columns = {"actor": _CAST.get(speaker)}
         yield RawClip(name, speaker, entries[f"{name}.SB"], transcript=text or None, columns=columns)
-    logger.info(
-        f"queen.1c: left out {len(sounds) - len(spoken)} sounds that are no lines, and {unknown} lines of unknown speakers"
-    )
+    logger.info(f"queen.1c: {len(sounds) - len(spoken)} sounds are not lines and were left out")
+    logger.info(f"queen.1c: {unknown} lines of unknown speakers were left out")

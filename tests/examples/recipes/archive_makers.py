@@ -62,8 +62,11 @@ def cutaway_file(objects: list[tuple[int, str, bool]]) -> bytes:
         body += struct.pack(">17hhh", number, 0, 0, 0, moves, moves, *[0] * 11, 1, 5)  # one step of a walk
         body += struct.pack(">h18xh", 7, -2) if moves else b""
     texts = 12 + len(body)
-    return bytes(20) + struct.pack(">4hH2x", 0, len(objects), 0, 0, texts) + body + _packed(
-        [(b"", ""), *((b"", text) for _, text, _ in objects)], texts, 2
+    return (
+        bytes(20)
+        + struct.pack(">4hH2x", 0, len(objects), 0, 0, texts)
+        + body
+        + _packed([(b"", ""), *((b"", text) for _, text, _ in objects)], texts, 2)
     )
 
 
