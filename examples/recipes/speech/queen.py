@@ -159,11 +159,12 @@ def _dialogue(name: str, content: bytes) -> Iterator[tuple[str, str, str]]:
     content = content[_HEAD:]
     levels, _, key, hero_count, other_count = struct.unpack_from(">5h", content)
     other_texts, _, parting = struct.unpack_from(">3H", content, 22)
+    hero_texts = 32 + abs(levels) * 96
     speakers = {"J": HERO, "P": re.sub(r"\d*\.DOG$", "", name).lower()}
-    (has_no_greeting,) = struct.unpack_from(">H", content, 32 + abs(levels) * 96 + 2)
+    (has_no_greeting,) = struct.unpack_from(">H", content, hero_texts + 2)
     if not has_no_greeting:
-        yield f"{key:2d}SSSSJ", HERO, _text(content, 32 + abs(levels) * 96 + 4, 2)[0]
-    for side, offset, count in (("P", other_texts, other_count), ("J", 32 + abs(levels) * 96, hero_count)):
+        yield f"{key:2d}SSSSJ", HERO, _text(content, hero_texts + 4, 2)[0]
+    for side, offset, count in (("P", other_texts, other_count), ("J", hero_texts, hero_count)):
         for _ in range(count):
             number = struct.unpack_from(">H", content, offset + 2)[0]
             text, offset = _text(content, offset + 4, 4)
