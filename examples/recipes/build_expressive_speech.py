@@ -8,6 +8,7 @@ Speaks sentences in seven graded emotions with espeak-ng and builds a labelled, 
 import os
 from dataclasses import dataclass, field
 
+import pandas as pd
 from expressive.build import acoustic_summary, build_expressive
 from expressive.espeak import find_espeak
 from speech.dataset import summarise
@@ -35,7 +36,7 @@ def main(arguments: ExpressiveArguments) -> None:
     logging.set_verbosity_info()
     try:
         with held(arguments.output):
-            splits, rows = build_expressive(
+            splits = build_expressive(
                 find_espeak(os.path.join(arguments.cache, "packages")),
                 arguments.output,
                 os.path.join(arguments.cache, "functionals"),
@@ -45,8 +46,8 @@ def main(arguments: ExpressiveArguments) -> None:
     except ValueError as error:
         raise SystemExit(f"error: {error}") from error
     print(summarise(splits).to_string(index=False))
-    for corpus, part in rows.groupby("corpus"):
-        print(f"\n{corpus}, all {len(part)} clips, in a split or not:")
+    for corpus, part in pd.concat(splits.values()).groupby("corpus"):
+        print(f"\n{corpus}, all {len(part)} clips:")
         print(acoustic_summary(part).round(3).to_string(index=False))
     print(
         f"\nAll of it is synthetic. The dataset is in {arguments.output}; load it with "

@@ -1,4 +1,4 @@
-"""Building the expressive synthetic corpus: every voice says every sentence in every emotion and intensity."""
+"""Building the expressive synthetic corpus: voices say the sentences of their split in every emotion and intensity."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 from speech.audio import reason_to_drop, to_common_band, write_flac
-from speech.dataset import save_splits, validate_rows
+from speech.dataset import save_splits
 from transformers.utils import logging
 
 from smoothclap_trainer.data.functionals import PITCH_COLUMN, extract_table, functional_names
@@ -30,8 +30,6 @@ CORPUS = "expressive-synthetic"
 """Corpora are named `expressive-synthetic-LANGUAGE`, speakers `expressive-synthetic:VOICE`."""
 LICENCE = "GPL-3.0-or-later"
 """Of espeak-ng and the voice data that clips are made from; the sentences are this project's own."""
-ALL_FILE = "all.parquet"
-"""Manifest of every clip, also of those in no split; its column `split` tells which."""
 AMPLITUDE = 30
 """espeak-ng's level of neutral speech. Low, since it clips the loudest voices at its own 100, and anger adds 7 dB."""
 NOTES = (
@@ -100,7 +98,8 @@ def plan_clips(trial: bool = False) -> list[ExpressiveClip]:
             Take only the first voice and the first sentence of every split.
 
     Returns:
-        `list[ExpressiveClip]`: Every language, voice, sentence, emotion and intensity, in this order.
+        `list[ExpressiveClip]`: Every language, voice, sentence, emotion and intensity, in this order, without the
+        sentences that are in another split than the voice.
     """
     return list(_planned(trial))
 
@@ -112,6 +111,8 @@ def _planned(trial: bool) -> Iterator[ExpressiveClip]:
         indices = [SENTENCE_ROLES.index(role) for role in SPLITS] if trial else range(len(sentences))
         for voice in voices:
             for sentence in indices:
+                if split_of(language, voice, sentence) is None:
+                    continue
                 for emotion in PROSODIES:
                     for intensity in intensities(emotion):
                         yield ExpressiveClip(language, voice, sentence, emotion, intensity)
@@ -192,9 +193,9 @@ def _discard_other(espeak: Espeak, output: Path) -> None:
 
 def build_expressive(
     espeak: Espeak, output: str | Path, cache_dir: str | Path, num_workers: int = 1, trial: bool = False
-) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+) -> dict[str, pd.DataFrame]:
     """
-    Builds the corpus: audio, features, a manifest of everything, splits and provenance. Clips that are there are kept.
+    Builds the corpus: audio, features, splits and provenance. Clips that are there are kept.
 
     Training and validation are in English. Test clips have voices and sentences that neither holds, in English and in
     German, which only the test holds.
@@ -212,7 +213,7 @@ def build_expressive(
             Build only the few clips of [`plan_clips`].
 
     Returns:
-        `tuple[dict[str, pd.DataFrame], pd.DataFrame]`: Rows per split, and all rows with their `split` or `None`.
+        `dict[str, pd.DataFrame]`: Rows per split.
 
     Raises:
         ValueError: espeak-ng fails, lacks a voice, or speaks so that a clip cannot serve.
@@ -231,18 +232,12 @@ def build_expressive(
             f"{int(faulty.sum())} clips have no functionals or no pitch, first {rows.loc[faulty, 'id'].iloc[0]!r} "
             f"({features.loc[faulty, 'problem'].iloc[0] or 'no voiced sound'}); use another version of espeak-ng"
         )
-    splits, whole = _divided(pd.concat([rows, features[functional_names()]], axis=1), clips)
-    validate_rows(whole)
-    save_splits(splits, output)
-    whole.to_parquet(output / ALL_FILE, index=False)
-    _write_provenance(espeak, output)
-    return splits, whole
-
-
-def _divided(rows: pd.DataFrame, clips: list[ExpressiveClip]) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    split = pd.Series([split_of(clip.language, clip.voice, clip.sentence) for clip in clips], dtype=object)
+    rows = pd.concat([rows, features[functional_names()]], axis=1)
+    split = pd.Series([split_of(clip.language, clip.voice, clip.sentence) for clip in clips])
     splits = {name: rows[split == name].reset_index(drop=True) for name in SPLITS}
-    return splits, rows.assign(split=split)
+    save_splits(splits, output)
+    _write_provenance(espeak, output)
+    return splits
 
 
 def _write_provenance(espeak: Espeak, output: Path) -> None:

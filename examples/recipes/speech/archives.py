@@ -1,7 +1,6 @@
 """Readers of the archives that openly licensed speech comes in: each yields [`RawClip`]s in a fixed order."""
 
 import re
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,11 +11,6 @@ from .audio import RawClip
 
 logger = logging.get_logger(__name__)
 
-_QUEEN_HEAD = 15  # "QTBL", "CEM10\0", two zero bytes, one compression byte, u16 count
-_QUEEN_MP3 = 1
-_QUEEN_DIALOGUE = re.compile(r"(\d\d)....([JP])\w\.SB")
-_QUEEN_HERO = re.compile(r"JOE\d{5}\.SB")
-_QUEEN_CUTAWAY = re.compile(r"C.{4}\d\d\w\.SB")
 _DRASCULA_LINE = re.compile(r"([A-Z]*)\d+")
 _DRASCULA_RATE = 11025
 _FILLETS_LINE = re.compile(r'dialogId\("([^"]+)",\s*"font_([^"]+)",\s*"[^"]*"\)\s*dialogStr\("([^"]*)"\)')
@@ -44,92 +38,6 @@ def find_one(roots: list[Path], pattern: str) -> Path:
         places = ", ".join(str(root) for root in roots)
         raise ValueError(f"expected one {pattern!r} below {places}, found {len(found)}; unpack the package again")
     return found[0]
-
-
-def queen_entries(archive: bytes) -> dict[str, bytes]:
-    """
-    Splits a `queen.1c` archive (Flight of the Amazon Queen, talkie, as packed for ScummVM).
-
-    Layout, big-endian: `QTBL`, `CEM10\\0`, two zero bytes, a compression byte (1 = MP3), u16 count; then per entry a
-    name of 12 bytes, a bundle byte, u32 offset and u32 size.
-
-    Args:
-        archive (`bytes`):
-            The whole file.
-
-    Returns:
-        `dict[str, bytes]`: Entry name to content, in file order.
-
-    Raises:
-        ValueError: Not such a file, another compression, or cut short.
-    """
-    if archive[:9] != b"QTBLCEM10" or len(archive) < _QUEEN_HEAD:
-        raise ValueError(f"not an English talkie queen.1c: it starts with {archive[:9]!r}, expected b'QTBLCEM10'")
-    if archive[12] != _QUEEN_MP3:
-        raise ValueError(f"queen.1c with compression {archive[12]}; only {_QUEEN_MP3} (MP3) is read")
-    (count,) = struct.unpack_from(">H", archive, 13)
-    entries = {}
-    for index in range(count):
-        name, _, offset, size = struct.unpack_from(">12sBII", archive, _QUEEN_HEAD + 21 * index)
-        if offset + size > len(archive):
-            raise ValueError(f"queen.1c is cut short: entry {index} ends at {offset + size} of {len(archive)} bytes")
-        entries[name.rstrip(b"\0 ").decode("ascii")] = archive[offset : offset + size]
-    return entries
-
-
-def queen_characters(entries: dict[str, bytes]) -> dict[int, str]:
-    """
-    Maps the number that dialogue clips start with to the character who talks.
-
-    Each `.DOG` file is a dialogue with one character, named after them (`SPARKY3.DOG`); behind its 20 byte head come
-    big-endian i16 values, of which the third is the number in the clips' names.
-
-    Args:
-        entries (`dict[str, bytes]`):
-            What [`queen_entries`] returned.
-
-    Returns:
-        `dict[int, str]`: Number to lower-case character name.
-    """
-    characters = {}
-    for name, content in entries.items():
-        if name.endswith(".DOG"):
-            _, _, talk_key = struct.unpack_from(">hhh", content, 20)
-            characters[talk_key] = re.sub(r"\d*\.DOG$", "", name).lower()
-    return characters
-
-
-def read_queen(roots: list[Path]) -> Iterator[RawClip]:
-    """
-    Reads the lines of Flight of the Amazon Queen.
-
-    Speakers: hero lines (`JOE…`, and `J` within dialogues) are `joe`; the other side of a dialogue is its character;
-    cutaways mix voices that the names do not tell apart, so all of them are the one group `cutaways`. Other sound
-    entries (effects, leftovers of the recording) are no speech lines and are left out.
-
-    Args:
-        roots (`list[Path]`):
-            The unpacked package.
-
-    Yields:
-        [`RawClip`]: Clips without transcripts.
-    """
-    entries = queen_entries(find_one(roots, "queen.1c").read_bytes())
-    characters = queen_characters(entries)
-    skipped = 0
-    for name in sorted(name for name in entries if name.endswith(".SB")):
-        dialogue = _QUEEN_DIALOGUE.fullmatch(name)
-        if _QUEEN_HERO.fullmatch(name) or (dialogue and dialogue[2] == "J"):
-            speaker = "joe"
-        elif dialogue and int(dialogue[1]) in characters:
-            speaker = characters[int(dialogue[1])]
-        elif _QUEEN_CUTAWAY.fullmatch(name):
-            speaker = "cutaways"
-        else:
-            skipped += 1
-            continue
-        yield RawClip(name=name.removesuffix(".SB"), speaker=speaker, data=entries[name])
-    logger.info(f"queen.1c: {skipped} sound entries are not speech lines and were left out")
 
 
 def read_drascula(roots: list[Path]) -> Iterator[RawClip]:

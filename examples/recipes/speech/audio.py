@@ -1,7 +1,8 @@
 """Decoding clips and bringing every corpus to the same band, rate and channel count."""
 
 import io
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ BAND_RATE = 11025
 """Every clip passes through this rate, in Hz, so that no corpus holds anything above half of it (5.5 kHz)."""
 MIN_DURATION = 0.5
 MAX_DURATION = 15.0
-"""Clips outside these bounds, in seconds, are dropped by the builder."""
+"""Clips outside these bounds, in seconds, are dropped by the builder; a corpus may have its own minimum."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class RawClip:
         pcm_rate (`int`, *optional*):
             Sampling rate in Hz when `data` is headerless unsigned 8-bit mono PCM. Without it `data` is a container
             that libsndfile reads (MP3, OGG, WAV, FLAC).
+        language (`str`, *optional*):
+            BCP-47 tag of the speech, if not that of the corpus.
+        columns (`Mapping[str, str | None]`, *optional*):
+            Further columns of the clip's row.
     """
 
     name: str
@@ -44,6 +49,8 @@ class RawClip:
     data: bytes
     transcript: str | None = None
     pcm_rate: int | None = None
+    language: str | None = None
+    columns: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def decode_clip(clip: RawClip) -> tuple[np.ndarray, int]:
@@ -92,7 +99,9 @@ def to_common_band(samples: np.ndarray, sampling_rate: int) -> np.ndarray:
     return np.clip(samples, -1.0, 1.0).astype(np.float32)
 
 
-def reason_to_drop(samples: np.ndarray, sampling_rate: int = SAMPLING_RATE) -> str | None:
+def reason_to_drop(
+    samples: np.ndarray, sampling_rate: int = SAMPLING_RATE, min_duration: float = MIN_DURATION
+) -> str | None:
     """
     Says why a clip cannot serve, if so.
 
@@ -101,12 +110,14 @@ def reason_to_drop(samples: np.ndarray, sampling_rate: int = SAMPLING_RATE) -> s
             Mono waveform.
         sampling_rate (`int`, defaults to 16000):
             Its rate in Hz.
+        min_duration (`float`, defaults to 0.5):
+            Length in seconds below which a clip is too short.
 
     Returns:
         `str` or `None`: `"too short"`, `"too long"`, `"silent"`, or `None` for a good clip.
     """
     duration = len(samples) / sampling_rate
-    if duration < MIN_DURATION:
+    if duration < min_duration:
         return "too short"
     if duration > MAX_DURATION:
         return "too long"

@@ -11,6 +11,7 @@ from transformers.utils import logging
 from smoothclap_trainer.data.functionals import PITCH_COLUMN, extract_table, functional_names
 from smoothclap_trainer.files import Record, file_sha256
 
+from .arousal import add_arousal
 from .audio import SAMPLING_RATE, decode_clip, reason_to_drop, to_common_band, write_flac
 from .corpora import CorpusSpec
 from .dataset import save_splits
@@ -66,7 +67,8 @@ def convert_corpus(
 
 def _state(spec: CorpusSpec, packages: list[Package], limit: int | None) -> dict[str, Any]:
     """What the converted clips depend on: if any of it changed, they are converted again."""
-    return {"packages": [package.sha256 for package in packages], "limit": limit, "licence": spec.licence, "format": 1}
+    state = {"packages": [package.sha256 for package in packages], "limit": limit, "licence": spec.licence}
+    return {**state, "min_duration": spec.min_duration, "format": 2}
 
 
 def _convert_clips(
@@ -79,7 +81,7 @@ def _convert_clips(
     for clip in logging.tqdm(clips, desc=spec.name, unit="clip"):
         samples = to_common_band(*decode_clip(clip))
         identity = f"{spec.name}/{clip.name}"
-        reason = reason_to_drop(samples)
+        reason = reason_to_drop(samples, min_duration=spec.min_duration)
         path = Path("audio") / f"{identity}.flac"
         if reason is None:
             write_flac(output / path, samples)
@@ -96,13 +98,14 @@ def _convert_clips(
                 "path": path.as_posix(),
                 "corpus": spec.name,
                 "speaker": f"{spec.name}:{clip.speaker}",
-                "language": spec.language,
+                "language": clip.language or spec.language,
                 "transcript": clip.transcript,
                 "duration": len(samples) / SAMPLING_RATE,
                 "package": packages[0].name,
                 "package_version": packages[0].version,
                 "licence": spec.licence,
                 "sha256": digest,
+                **clip.columns,
             }
         )
     return pd.DataFrame(rows), pd.DataFrame(dropped, columns=["id", "reason", "duration"])
@@ -170,15 +173,20 @@ def build_dataset(
         more = rows.loc[faulty, ["id", "duration"]].assign(reason=features.loc[faulty, "problem"])
         dropped = pd.concat([dropped, more], ignore_index=True)
     splits = split_rows(rows[~faulty].reset_index(drop=True), specs)
+    splits, arousal = add_arousal(splits)
     save_splits(splits, output)
     dropped.to_csv(output / DROPPED_FILE, index=False)
-    _write_provenance(output, specs, packages)
+    _write_provenance(output, specs, packages, arousal)
     return splits, dropped
 
 
-def _write_provenance(output: Path, specs: list[CorpusSpec], packages: dict[str, Package]) -> None:
+def _write_provenance(
+    output: Path, specs: list[CorpusSpec], packages: dict[str, Package], arousal: dict[str, Any] | None
+) -> None:
     record = []
     for spec in specs:
         entry = {key: value for key, value in asdict(spec).items() if key != "reader"}
+        if arousal is not None and spec.split == "train":
+            entry["arousal"] = arousal
         record.append({**entry, "packages": [packages[name].provenance() for name in spec.packages]})
     (output / Record.PROVENANCE).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

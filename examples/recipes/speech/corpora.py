@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .archives import read_drascula, read_fillets, read_queen
-from .audio import RawClip
+from .archives import read_drascula, read_fillets
+from .audio import MIN_DURATION, RawClip
+from .hedgewars import read_hedgewars
+from .queen import ACTORS, VALIDATION_ACTORS, read_queen
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class CorpusSpec:
         packages (`tuple[str, ...]`):
             Debian packages that hold it, the one with the speech first.
         language (`str`):
-            BCP-47 tag of the speech.
+            BCP-47 tag of the speech; of most of it where clips have their own.
         licence (`str`):
             Under which the audio may be used.
         split (`str`):
@@ -30,6 +32,8 @@ class CorpusSpec:
             How the speaker of a clip is known, and how far that can be trusted.
         validation_speakers (`tuple[str, ...]`):
             Speakers of a training corpus that are kept for validation.
+        min_duration (`float`, defaults to 0.5):
+            Shorter clips, in seconds, are dropped.
         notes (`str`):
             What a user should know.
     """
@@ -42,6 +46,7 @@ class CorpusSpec:
     reader: Callable[[list[Path]], Iterator[RawClip]]
     speakers: str
     validation_speakers: tuple[str, ...] = ()
+    min_duration: float = MIN_DURATION
     notes: str = ""
 
 
@@ -56,10 +61,12 @@ CORPORA: dict[str, CorpusSpec] = {
             split="train",
             reader=read_queen,
             speakers=(
-                "the hero and the characters he talks to, from file names and dialogue files; all cutaway lines are "
-                "one group of mixed voices, which may repeat the others; actors may voice several characters"
+                "the character, from dialogue files and the scripts of cutaways; lines whose speaker these do not tell "
+                "are left out; `actor` is from the game's credits, empty for four characters that two actors may play"
             ),
-            notes="acted English, MP3, 11,025 Hz, little above 4 kHz; (C) John Passfield and Steven Stamatiadis",
+            validation_speakers=tuple(name for actor in VALIDATION_ACTORS for name in ACTORS[actor]),
+            notes="acted English with transcripts, MP3, 11,025 Hz, little above 4 kHz; splits by actor; (C) John "
+            "Passfield and Steven Stamatiadis",
         ),
         CorpusSpec(
             name="drascula",
@@ -91,6 +98,18 @@ CORPORA: dict[str, CorpusSpec] = {
             reader=read_fillets,
             speakers="the game's dialogue scripts colour each line by who speaks; the two fish alone are dubbed",
             notes="acted Dutch with transcripts, OGG, 22,050 and 44,100 Hz; a dull recording, weak above 2 kHz",
+        ),
+        CorpusSpec(
+            name="hedgewars",
+            packages=("hedgewars-data",),
+            language="en",
+            licence="GFDL-1.3",
+            split="test",
+            reader=read_hedgewars,
+            speakers="the voice, from the folder's name; some actors may have several",
+            min_duration=0.25,  # shouts; all that a name gives an emotion or arousal are longer
+            notes="acted shouts in English, Spanish, Polish, Russian and Ukrainian, OGG, 44,100 and 48,000 Hz; "
+            "`emotion_intent` and `arousal_intent` are what the file's name suggests, nobody rated the shouts",
         ),
     )
 }

@@ -109,7 +109,7 @@ def summarise(splits: dict[str, pd.DataFrame]) -> pd.DataFrame:
         clips=("id", "size"),
         minutes=("duration", "sum"),
         speakers=("speaker", "nunique"),
-        language=("language", "first"),
+        language=("language", lambda tags: ", ".join(sorted(set(tags)))),
     )
     summary["minutes"] = (summary["minutes"] / 60).round(1)
     return summary.reset_index()

@@ -20,6 +20,7 @@ PINNED = {
     "fillets-ng-data-cs": {"1.0.1-1.1": "3ecef99b9456f1c80c9625c6f2418642b52d58e7167a46bad7a412db17991b14"},
     "fillets-ng-data-nl": {"1.0.1-1.1": "afb4443fda9ab507dee578b75be857d121718a1cd6017a474f30e0eb13dc9d10"},
     "flight-of-the-amazon-queen": {"1.0.0-9": "40c08fd258d6fe95c46c1eaf5e9137f84ba330657995a281bd887c94a560a0f1"},
+    "hedgewars-data": {"1.0.2-6": "722225903a72604403e6e0026e40e9a6953f47a74d94efc5f55504bc05bb4761"},
     "libespeak-ng1": {"1.51+dfsg-10+deb12u2": "2b127a95b50d92cbd7a615968d2ac1566e1cbc87e27bcda0c2894afb2407c6d2"},
     "libpcaudio0": {"1.2-2": "5309759e4d129c7d9a601240cc6e62820ecfa86a1a98e207992ffa6a572dbcd2"},
     "libsonic0": {"0.2.0-12": "9d60de6918ace0b10e3e4e95421befd08aaf03b5b2a3d71ceb799e0cf259916f"},

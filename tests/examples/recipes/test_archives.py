@@ -1,62 +1,10 @@
 """Readers, on tiny archives written here in the real formats."""
 
-import numpy as np
 import pytest
-from speech.archives import queen_characters, queen_entries, read_drascula, read_fillets, read_queen
+from speech.archives import read_drascula, read_fillets
 from speech.audio import decode_clip
 
-from .archive_makers import dialogue_file, queen_archive, write_drascula, write_fillets, write_queen
-
-
-def test_queen_entries_come_back_whole():
-    content = {"A.SB": b"one", "LONGNAME.DOG": b"", "B.SB": b"three"}
-    assert queen_entries(queen_archive(content)) == content
-
-
-def test_queen_characters_by_dialogue_number():
-    entries = {"SPARKY3.DOG": dialogue_file(53), "APE.DOG": dialogue_file(3), "X.PCX": b"53"}
-    assert queen_characters(entries) == {53: "sparky", 3: "ape"}
-
-
-def test_queen_lines_and_speakers(tmp_path):
-    clips = list(read_queen([write_queen(tmp_path)]))
-    assert {clip.name: clip.speaker for clip in clips} == {
-        "51001FJ1": "joe",
-        "51001FP1": "sparky",
-        "51001FPA": "sparky",
-        "51XXXXP2": "sparky",
-        "C41B_082": "cutaways",
-        "CINTR571": "cutaways",
-        "JOE00011": "joe",
-    }
-    samples, rate = decode_clip(clips[0])
-    assert rate == 11025
-    assert len(samples) / rate == pytest.approx(1.0, abs=0.2)
-    spectrum = np.abs(np.fft.rfft(samples))
-    assert spectrum.argmax() * rate / len(samples) == pytest.approx(120, abs=3)
-
-
-@pytest.mark.parametrize(
-    ("archive", "message"),
-    [
-        (b"RIFF....WAVE", "not an English talkie"),
-        (b"QTBLCEM10", "not an English talkie"),
-        (queen_archive({"A.SB": b"x"}, compression=2), "compression 2"),
-        (queen_archive({"A.SB": b"xyz"})[:-1], "cut short"),
-    ],
-)
-def test_queen_refuses_other_files(archive, message):
-    with pytest.raises(ValueError, match=message):
-        queen_entries(archive)
-
-
-def test_missing_and_ambiguous_archives(tmp_path):
-    with pytest.raises(ValueError, match=r"'queen\.1c'"):
-        list(read_queen([tmp_path]))
-    write_queen(tmp_path / "a")
-    write_queen(tmp_path / "b")
-    with pytest.raises(ValueError):
-        list(read_queen([tmp_path]))
+from .archive_makers import write_drascula, write_fillets
 
 
 def test_drascula_prefix_is_the_character(tmp_path):

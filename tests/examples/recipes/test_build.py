@@ -22,10 +22,10 @@ from transformers import HfArgumentParser
 from smoothclap_trainer.data import functionals as opensmile_features
 from smoothclap_trainer.files import Record, file_sha256
 
-from .archive_makers import write_drascula, write_fillets, write_queen
+from .archive_makers import write_drascula, write_fillets, write_hedgewars, write_queen
 
 
-NAMES = ["queen", "drascula", "fillets-cs"]
+NAMES = ["queen", "drascula", "fillets-cs", "hedgewars"]
 SPECS = [CORPORA[name] for name in NAMES]
 SCRIPT = Path(__file__).parents[3] / "examples" / "recipes" / "build_speech_dataset.py"
 
@@ -35,6 +35,7 @@ def packages(tmp_path_factory):
     root = tmp_path_factory.mktemp("packages")
     write_queen(root / "flight-of-the-amazon-queen", with_faults=True)
     write_drascula(root / "drascula")
+    write_hedgewars(root / "hedgewars-data")
     write_fillets(root / "fillets-ng-data-cs", root / "fillets-ng-data")
     return {path.name: Package(path.name, "1.0-1", f"hash of {path.name}", path) for path in sorted(root.iterdir())}
 
@@ -61,7 +62,7 @@ def built(packages, tmp_path_factory):
 
 
 def test_registry_is_sound():
-    assert set(CORPORA) == {"queen", "drascula", "fillets-cs", "fillets-nl"}
+    assert set(CORPORA) == {"queen", "drascula", "fillets-cs", "fillets-nl", "hedgewars"}
     for name, spec in CORPORA.items():
         assert spec.name == name
         assert spec.split in ("train", "test")
@@ -75,16 +76,22 @@ def test_splits_hold_the_right_clips(built):
     assert splits["train"]["speaker"][:] == [
         "queen:joe",
         *["queen:sparky"] * 3,
-        *["queen:cutaways"] * 2,
+        "queen:prin",
         "queen:joe",
     ] + [
         "drascula:hacker",
         "drascula:hacker",
         "drascula:vb",
     ]
-    assert splits["validation"]["id"][:] == ["drascula/BJ1"]
-    assert splits["test"]["transcript"][:] == ["Zachovejte klid.", "Hlava!", None]
-    assert set(splits["test"]["language"][:]) == {"cs"}
+    assert splits["validation"]["id"][:] == ["queen/CINTR021", "drascula/BJ1"]
+    assert splits["validation"]["actor"][:] == ["Jon Coleman", None]
+    assert not {*filter(None, splits["validation"]["actor"])} & {*splits["train"]["actor"]}
+    assert splits["train"]["transcript"][:] == [
+        *("Sure...", "Part 1", "Part 10", "See you!", "Help me!", "Answer 1!", None, None, None)
+    ]
+    assert splits["test"]["transcript"][:] == ["Zachovejte klid.", "Hlava!", *[None] * 4]
+    assert splits["test"]["language"][:] == [*["cs"] * 3, "en", "pl", "en"]
+    assert splits["test"]["emotion_intent"][3:] == ["happy", "sad or bored", None]
     assert splits["test"]["package"][0] == "fillets-ng-data-cs"
 
 
@@ -99,7 +106,7 @@ def test_audio_is_what_the_rows_say(built):
 
 
 def test_functionals_tell_the_pitch_of_the_tones(built):
-    row = load_splits(built[0] / "speech")["validation"][0]
+    row = load_splits(built[0] / "speech")["validation"][1]
     assert row["F0semitoneFrom27.5Hz_sma3nz_amean"] == pytest.approx(37.5, abs=0.3)  # 240 Hz
     assert set(opensmile_features.functional_names()) <= set(row)
 
@@ -111,10 +118,11 @@ def test_dropped_clips_are_reported_with_reasons(built):
         "queen/JOE00031": "silent",
         "queen/JOE00041": "duplicate audio",
         "queen/JOE00051": "too long",
+        "hedgewars/Default/Ow2": "too short",
     }
     assert pd.read_csv(folder / "speech" / build.DROPPED_FILE)["id"].tolist() == dropped["id"].tolist()
     kept = {path.stem for path in (folder / "speech/audio/queen").iterdir()}
-    assert kept == {"51001FJ1", "51001FP1", "51001FPA", "51XXXXP2", "C41B_082", "CINTR571", "JOE00011"}
+    assert kept == {"51001FJ1", "51001FP1", "51001FPA", "51XXXXP2", "C41B_022", "CINTR021", "JOE00011"}
 
 
 def test_provenance_names_packages_and_licences(built):
@@ -150,7 +158,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(built, packages, tmp_path
     with pytest.raises(KeyboardInterrupt):
         make(packages, tmp_path)
     splits, dropped = make(packages, tmp_path)
-    assert len(calls) == 14 + 4 + 3  # queen was done and is kept, drascula starts again
+    assert len(calls) == 14 + 4 + 3 + 4  # queen was done and is kept, drascula starts again
     for name, rows in built[1].items():
         pd.testing.assert_frame_equal(splits[name], rows, check_exact=True, check_dtype=False)
     assert dropped.equals(built[2])

@@ -42,7 +42,7 @@ def test_it_builds_and_shows_what_came_out(tmp_path, script, capsys):
         "test": 4,
     }
     shown = capsys.readouterr().out
-    assert "expressive-synthetic-de, all 9 clips, in a split or not:" in shown
+    assert "expressive-synthetic-de, all 3 clips:" in shown
     assert "loudness peaks/s" in shown
     assert "All of it is synthetic." in shown
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 from expressive import build as expressive
-from expressive.build import ALL_FILE, AMPLITUDE, ExpressiveClip, acoustic_summary, build_expressive, plan_clips, render
+from expressive.build import AMPLITUDE, ExpressiveClip, acoustic_summary, build_expressive, plan_clips, render
 from expressive.espeak import find_espeak
 from expressive.prosody import PROSODIES, jitter_of
 from expressive.sentences import SENTENCES, VOICES
@@ -23,7 +23,7 @@ from .fake_espeak import PEAK, calls, write_espeak
 
 
 FEW = {emotion: PROSODIES[emotion] for emotion in ("neutral", "angry")}
-CLIPS = 2 * 3 * 3 * 4  # languages, voices, sentences, neutral and three times angry
+CLIPS = (1 + 1 + 1 + 3) * 4  # sentences of each split, the German ones all of the test; neutral and three times angry
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,13 @@ def make(scene, **changes):
 
 @pytest.fixture(scope="module")
 def built(scene):
-    return make(scene)
+    """All rows."""
+    return pd.concat(make(scene).values(), ignore_index=True)
 
 
-def test_the_plan_is_the_whole_grid():
+def test_the_plan_is_all_of_every_split():
     clips = plan_clips()
-    assert len(clips) == 2 * 14 * 20 * (6 * 3 + 1)
+    assert len(clips) == (20 * 12 + 2 * 3 + 4 * 5 + 4 * 20) * (6 * 3 + 1)
     assert len({clip.id for clip in clips}) == len(clips)
     assert clips[1] == ExpressiveClip("en", "m2", 0, "happy", 1)
     assert clips[1].id == "expressive-synthetic-en/m2/en01-happy-1"
@@ -61,7 +62,7 @@ def test_a_trial_has_clips_of_every_split_and_emotion():
     assert {clip.voice for clip in clips} == {"m2", "m6", "edward"}
     assert {clip.sentence for clip in clips} == {0, 12, 15}
     assert {clip.emotion for clip in clips} == set(PROSODIES)
-    assert len(clips) == 2 * 3 * 3 * 19
+    assert len(clips) == (1 + 1 + 1 + 3) * 19
 
 
 def test_splits_hold_the_right_clips(built, scene):
@@ -76,17 +77,6 @@ def test_splits_hold_the_right_clips(built, scene):
         "test": {("en", "edward", "en16")} | {("de", "edward", f"de{index}") for index in ("01", "13", "16")},
     }
     assert {name: len(split) for name, split in splits.items()} == {"train": 4, "validation": 4, "test": 16}
-
-
-def test_everything_is_in_one_table(built, scene):
-    whole = pd.read_parquet(scene / "speech" / ALL_FILE)
-    assert len(whole) == CLIPS
-    assert whole["split"].value_counts().to_dict() == {"train": 4, "validation": 4, "test": 16}
-    assert whole["split"].isna().sum() == 48
-    assert not whole[functional_names()].isna().any(axis=None)
-    for name, rows in built[0].items():
-        kept = whole[whole["split"] == name].drop(columns="split").reset_index(drop=True)
-        pd.testing.assert_frame_equal(kept, rows, check_dtype=False)
 
 
 def test_rows_say_what_the_clips_are(built, scene):
@@ -127,7 +117,7 @@ def test_level_follows_the_emotion_and_is_not_normalised(built, scene):
 
 
 def test_pitch_is_that_of_the_settings(built):
-    rows = built[1].set_index("id")["F0semitoneFrom27.5Hz_sma3nz_amean"]
+    rows = built.set_index("id")["F0semitoneFrom27.5Hz_sma3nz_amean"]
     neutral, angry = rows["expressive-synthetic-en/m2/en01-neutral-0"], rows["expressive-synthetic-en/m2/en01-angry-3"]
     assert 5 < angry - neutral < 9  # 29 steps of 12 / 50 semitones, jitter of 0.85 each, and the tones' own 10 Hz
 
@@ -138,14 +128,14 @@ def test_a_second_run_speaks_and_computes_nothing(built, scene, monkeypatch):
 
     monkeypatch.setattr(opensmile_features, "_functionals", never)
     before = len(calls(scene / "bin"))
-    splits, whole = make(scene)
+    splits = make(scene)
     assert len(calls(scene / "bin")) == before
-    pd.testing.assert_frame_equal(whole, built[1])
+    pd.testing.assert_frame_equal(pd.concat(splits.values(), ignore_index=True), built)
     assert list(splits) == ["train", "validation", "test"]
 
 
 def test_only_what_is_missing_is_spoken_again_and_sounds_the_same(built, scene):
-    lost = scene / "speech" / built[1]["path"][5]
+    lost = scene / "speech" / built["path"][5]
     content = lost.read_bytes()
     lost.unlink()
     before = len(calls(scene / "bin"))
@@ -155,7 +145,7 @@ def test_only_what_is_missing_is_spoken_again_and_sounds_the_same(built, scene):
 
 
 def test_another_version_speaks_everything_again(built, scene, monkeypatch):
-    before = {path: soundfile.read(scene / "speech" / path)[0] for path in built[1]["path"]}
+    before = {path: soundfile.read(scene / "speech" / path)[0] for path in built["path"]}
     spoken = []
 
     def say_the_same(espeak, clip):
@@ -163,9 +153,9 @@ def test_another_version_speaks_everything_again(built, scene, monkeypatch):
         return before[clip.path.as_posix()]
 
     monkeypatch.setattr(expressive, "render", say_the_same)
-    _, whole = make(scene, version="1.52")
+    splits = make(scene, version="1.52")
     assert spoken == ["1.52"] * CLIPS
-    assert set(whole["package_version"]) == {"1.52"}
+    assert set(splits["test"]["package_version"]) == {"1.52"}
     make(scene)  # for the other tests
     assert spoken == ["1.52"] * CLIPS + ["1.51"] * CLIPS
 
@@ -215,14 +205,14 @@ def test_clips_without_functionals_are_refused(built, scene, monkeypatch, column
 
 
 def test_the_summary_averages_each_emotion_and_intensity(built):
-    table = acoustic_summary(built[1])
+    table = acoustic_summary(built)
     assert table[["emotion", "emotion_intensity", "clips"]].values.tolist() == [
-        ["neutral", 0, 18],
-        ["angry", 1, 18],
-        ["angry", 2, 18],
-        ["angry", 3, 18],
+        ["neutral", 0, 6],
+        ["angry", 1, 6],
+        ["angry", 2, 6],
+        ["angry", 3, 6],
     ]
-    angry = built[1][(built[1]["emotion"] == "angry") & (built[1]["emotion_intensity"] == 3)]
+    angry = built[(built["emotion"] == "angry") & (built["emotion_intensity"] == 3)]
     assert table["seconds"][3] == pytest.approx(angry["duration"].mean())
     assert table["loudness"][3] == pytest.approx(angry["loudness_sma3_amean"].mean())
     assert table["seconds"].is_monotonic_decreasing

@@ -9,8 +9,8 @@ from expressive.sentences import SENTENCE_ROLES, SENTENCES, VOICES, sentence_id,
 def test_there_are_enough_voices_of_both_genders_in_every_role():
     counts = Counter((voice.role, voice.gender) for voice in VOICES.values())
     assert counts == {
-        ("train", "male"): 4,
-        ("train", "female"): 4,
+        ("train", "male"): 10,
+        ("train", "female"): 10,
         ("validation", "male"): 1,
         ("validation", "female"): 1,
         ("test", "male"): 2,
@@ -35,10 +35,10 @@ def test_splits_share_neither_voice_nor_sentence():
     for language, voice, index in product(SENTENCES, VOICES, range(20)):
         members.setdefault(split_of(language, voice, index), []).append((language, voice, sentence_id(language, index)))
     assert {split: len(clips) for split, clips in members.items()} == {
-        "train": 8 * 12,
+        "train": 20 * 12,
         "validation": 2 * 3,
         "test": 4 * 5 + 4 * 20,
-        None: 560 - 96 - 6 - 100,
+        None: 26 * 40 - 240 - 6 - 100,
     }
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
         for place in (1, 2):
