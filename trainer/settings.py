@@ -126,7 +126,7 @@ class DataSettings(Settings):
     preparation_workers: Count = Field(
         default=os.cpu_count() or 1, description="Processes that check clips and compute functionals."
     )
-    licences: dict[Text, Text] = Field(
+    licences: dict[str, str] = Field(
         default_factory=dict,
         description="Licence of an encoder, a checkpoint or a corpus that training uses, by its name, where nothing "
         "else states it or that is wrong: {my-corpus: cc-by-4.0}.",

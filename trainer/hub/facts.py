@@ -346,7 +346,7 @@ def licences_of(folder: Path) -> RollUp:
         found = [LicensedInput(InputKind(kind), name, known_licence(name)) for kind, name in starts.items()]
         sentences = [LicensedInput(InputKind.SENTENCES, each["name"], None) for each in made.get("packages") or ()]
         recorded = (read_record(folder / CONFIG_NAME) or {}).get("training_corpora")
-        return RollUp([*found, *sentences, *corpora_inputs(read_record(folder / Record.DATA) or {}, recorded, {})])
+        return RollUp([*found, *sentences, *corpora_inputs(read_record(folder / Record.DATA) or {}, recorded)])
 
 
 def read_notes(path: Path) -> Notes:

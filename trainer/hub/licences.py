@@ -197,18 +197,18 @@ def known_licence(model: str) -> str | None:
     return None
 
 
-def corpus_input(name: str, clips: str, given: Mapping[str, str]) -> LicensedInput:
-    """Return a corpus under the licence that is `given`, or else that of its clips, or that of the corpus's owner."""
+def corpus_input(name: str, clips: str = "") -> LicensedInput:
+    """Return a corpus under the licence that its clips state, or else that of its owner, if that is known here."""
     owner = [
         each.licence
         for each in EMOTION_CORPORA.values()
         if zero_shot_status([name], each.name).status is ZeroShotStatus.NOT_ZERO_SHOT
     ]
-    return LicensedInput(InputKind.CORPUS, name, given.get(name) or clips or next(iter(owner), None))
+    return LicensedInput(InputKind.CORPUS, name, clips or next(iter(owner), None))
 
 
 def corpora_inputs(
-    data: Mapping[str, Mapping[str, Mapping[str, Any]]], recorded: Iterable[str] | None, given: Mapping[str, str]
+    data: Mapping[str, Mapping[str, Mapping[str, Any]]], recorded: Iterable[str] | None
 ) -> list[LicensedInput]:
     """
     Return the corpora that a model was trained and selected on; those of the test split are not inputs.
@@ -221,7 +221,7 @@ def corpora_inputs(
             said = about.get("licence") or []
             corpus = UNRECORDED if name == "unnamed" else name
             found.setdefault(corpus, set()).update([said] if isinstance(said, str) else said)
-    return [corpus_input(name, " AND ".join(sorted(said)), given) for name, said in sorted(found.items())]
+    return [corpus_input(name, " AND ".join(sorted(said))) for name, said in sorted(found.items())]
 
 
 def stated_licence(checkpoint: str | Path, revision: str | None = None) -> dict[str, Any]:

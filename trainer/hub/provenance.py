@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import yaml
 from accelerate.utils import extract_model_from_parallel
 from datasets import Dataset
 from huggingface_hub import try_to_load_from_cache
-from transformers import AutoConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.utils import CONFIG_NAME, cached_file, logging
 from transformers.utils.hub import extract_commit_hash
 
@@ -147,28 +147,28 @@ def inputs_of_run(trainer: Any) -> list[LicensedInput]:
     encoder behind its targets; its corpora. A `ValueError` if a licence is given for something else.
     """
     sources, config = trainer.sources, config_of(trainer)
-    encoder = sources.feature_encoder
-    starts = [(InputKind(role.replace("_", " ")), start) for role, start in starts_of(config).items()]
-    starts += [(InputKind.TEACHER, AutoConfig.from_pretrained(encoder))] if encoder is not None else []
-    found = [each for kind, start in starts for each in _inputs_of_start(kind, start, sources.licences)]
-    corpora = corpora_of_start(config) | trainer.corpora()
-    found += corpora_inputs(describe_data(sources.splits), corpora, sources.licences)
-    if idle := sorted({shareable(name) for name in sources.licences} - {each.name for each in found}):
+    given = {shareable(name): licence for name, licence in sources.licences.items()}
+    starts = [(InputKind(role.replace("_", " ")), str(each._name_or_path)) for role, each in starts_of(config).items()]
+    starts += [(InputKind.TEACHER, sources.feature_encoder)] if sources.feature_encoder is not None else []
+    found = [each for kind, source in starts for each in _inputs_of_start(kind, source, given)]
+    found += corpora_inputs(describe_data(sources.splits), corpora_of_start(config) | trainer.corpora())
+    if idle := sorted(given.keys() - {each.name for each in found}):
         raise ValueError(
             f"`licences` names {idle}, which this run does not use: it uses {sorted({each.name for each in found})}."
         )
-    return list({(each.kind, each.name): each for each in reversed(found)}.values())[::-1]
+    once = {(each.kind, each.name): each for each in reversed(found)}  # the rows of this run state more than a record
+    return [replace(each, licence=given.get(each.name, each.licence)) for each in reversed(once.values())]
 
 
-def _inputs_of_start(kind: InputKind, config: Any, given: Mapping[str, str]) -> list[LicensedInput]:
+def _inputs_of_start(kind: InputKind, source: str, given: Mapping[str, str]) -> list[LicensedInput]:
     """A model that training starts from or learns from, and what its own record says that it was made from."""
-    source = str(config._name_or_path)
     revision = _commit(source)
     record = _record_of(source, Record.LICENCES, revision)
     earlier = inputs_from_json(json.loads(record.read_text(encoding="utf-8"))) if record else []
     card = stated_licence(source, revision)
-    licence = given.get(source) or card.get("license_name") or card.get("license") or known_licence(source)
-    return [*([] if earlier and licence is None else [LicensedInput(kind, shareable(source), licence)]), *earlier]
+    licence = card.get("license_name") or card.get("license") or known_licence(source)
+    own = LicensedInput(kind, shareable(source), licence)
+    return [own, *earlier] if licence or own.name in given or not earlier else earlier
 
 
 def record_training(trainer: Any, folder: str | Path) -> None:
