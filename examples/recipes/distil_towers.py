@@ -26,6 +26,7 @@ from speech.packages import fetch_package
 
 from smoothclap_trainer.files import Record, held, write_json
 from smoothclap_trainer.hub.licences import InputKind, LicensedInput, known_licence
+from smoothclap_trainer.hub.privacy import shareable
 
 
 PACKAGES = {"wordnet-base": "WordNet-3.0", "mythes-de": "LGPL-2.1"}
@@ -36,7 +37,7 @@ ENCODERS = {each.split("/")[1]: each for each in ("openai/whisper-base", "intflo
 
 def record_inputs(kind: InputKind, encoder: str, tower: Path, sentences: Mapping[str, str] | None = None) -> None:
     """Write the licences of what a tower is made from next to it, for the card of every checkpoint that it becomes."""
-    name = ENCODERS.get(Path(encoder).name, encoder)
+    name = ENCODERS.get(Path(encoder).name, shareable(encoder))
     inputs = [LicensedInput(kind, name, known_licence(name))]
     inputs += [LicensedInput(InputKind.SENTENCES, *each) for each in (sentences or {}).items()]
     write_json(tower / Record.LICENCES, [each.to_json() for each in inputs])

@@ -44,7 +44,9 @@ CONTAINED = {InputKind.MODEL, InputKind.WEIGHTS, InputKind.AUDIO_ENCODER, InputK
 OF_USE = {Condition.NON_COMMERCIAL, Condition.RESEARCH}
 """Conditions on any use, also on learning. The others are conditions on sharing copies and adaptations."""
 OTHER = "other"
-"""The Hub's `license` for terms that its owner words; nothing is refused under it."""
+"""The Hub's `license` for terms that its owner words."""
+PROMISES_NOTHING = (OTHER, "unknown")
+"""Values of `license` under which nothing is refused."""
 NAMES: dict[str, frozenset[Condition]] = {
     name: frozenset(conditions)
     for names, conditions in (
@@ -177,7 +179,7 @@ class RollUp:
             kept = conditions_of(licence)
             if Condition.NON_COMMERCIAL in kept:
                 kept |= {Condition.RESEARCH}  # the Hub has no licence for an agreement
-            for each in self.inputs if licence != OTHER else ():
+            for each in self.inputs if licence not in PROMISES_NOTHING else ():
                 if missing := sorted(each.binding - kept):
                     instead = dict.fromkeys([f"license: {self.licence}", f"license: {OTHER} with a license_name"])
                     raise ValueError(

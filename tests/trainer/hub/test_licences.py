@@ -72,8 +72,8 @@ def test_what_follows(made_of, binding, follows):
     found = RollUp(inputs(**made_of))
     assert (found.binding, found.licence) == (sorted(binding), follows)
     found.check(follows)
-    found.check("other")
-    found.check(None)
+    for nothing in ("other", "unknown", None):
+        found.check(nothing)
     for free in ("apache-2.0", ["mit", "apache-2.0"]):
         if binding:
             with pytest.raises(ValueError, match=str(follows)):
