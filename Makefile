@@ -78,7 +78,7 @@ build/towers/text/distillation.json: | $(DEV)
 
 train: build/speech/dataset_dict.json build/towers/text/distillation.json ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train
 	$(SMOOTHCLAP) train examples/configs/smoothclap-tiny.yaml
-	find $(CHECKPOINT) -mindepth 1 -maxdepth 1 ! -name notes.md -exec rm -r {} +
+	find $(CHECKPOINT) -mindepth 1 -maxdepth 1 ! -name notes.md ! -name NOTICE -exec rm -r {} +
 	cp $(addprefix build/smoothclap-tiny/*.,json yaml csv safetensors) $(CHECKPOINT)
 	cp build/towers/text/distillation.json $(CHECKPOINT)/text_tower.json
 	cd $(CHECKPOINT) && ln -s ../../*_smoothclap.py .

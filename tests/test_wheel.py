@@ -88,6 +88,7 @@ def test_what_the_wheel_says_of_itself(wheel):
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         said = Parser().parsestr(archive.read(name).decode())
     assert "Apache-2.0" in said["License-Expression"] and said.get_all("Project-URL")
+    assert any(each.endswith("smoothclap-tiny/NOTICE") for each in said.get_all("License-File"))
     required = [each for each in said.get_all("Requires-Dist") if "extra ==" not in each]
     assert not {each for each in required if each.startswith(OF_TRAIN)}
     extras = set(said.get_all("Provides-Extra"))

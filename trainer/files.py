@@ -54,6 +54,9 @@ class Record(StrEnum):
 
     ATTRIBUTES = "attributes.csv"
     DATA = "data.json"
+    LICENCES = "licences.json"
+    """What a checkpoint was made from, with the licences: a list of kind, name and licence."""
+
     LOG = "training_log.yaml"
     METRICS = "metrics.json"
     NOTES = "notes.md"

@@ -233,7 +233,7 @@ def make_batches(
     splits = _add_frozen_features(splits, encoders, crops, settings, arguments)
     on_hub = [name for name in settings.dataset if name != IN_MEMORY and not Path(name).exists()]  # loaded from there
     encoder = settings.local_feature_encoder if "local_features" in targets else None
-    return Prepared(splits, collator, metrics, TrainingSources(dict(splits), on_hub, encoder))
+    return Prepared(splits, collator, metrics, TrainingSources(dict(splits), on_hub, encoder, settings.licences))
 
 
 def check_metric(wanted: str | None, names: Iterable[str]) -> None:

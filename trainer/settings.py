@@ -126,6 +126,11 @@ class DataSettings(Settings):
     preparation_workers: Count = Field(
         default=os.cpu_count() or 1, description="Processes that check clips and compute functionals."
     )
+    licences: dict[str, str] = Field(
+        default_factory=dict,
+        description="Licence of an encoder, a checkpoint or a corpus that training uses, by its name, where nothing "
+        "else states it or that is wrong: {my-corpus: cc-by-4.0}.",
+    )
     report_attributes: bool = Field(
         default=True, description="Measure zero-shot attributes on the validation and test clips when training is done."
     )

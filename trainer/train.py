@@ -22,8 +22,11 @@ from .data.leakage import check_across
 from .data.manifest import load_manifest
 from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
 from .files import Record, held, write_json, write_text
+from .hub.facts import read_notes
+from .hub.licences import RollUp
 from .hub.plan import forget_earlier_run
 from .hub.privacy import shareable
+from .hub.provenance import inputs_of_run
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
 from .towers import add_lora, load_checkpoint, plain
@@ -39,10 +42,10 @@ def run_training(run: TrainingRun | str | Path) -> SmoothCLAPTrainer:
 
     Writes to `output_dir`: the model and its processor; `thresholds.json` and `standardisation.json`, if captions or
     targets used them; `objective.json`, the loss; `training_config.yaml`; `training_log.yaml`; `data.json` and
-    `provenance.json`, the data; `origin.json`, what training started from; `versions.json`; `metrics.json` of the
-    validation split; `attributes.csv`, zero-shot attributes of validation and test; `README.md`, the model card, made
-    from all of these. The test split selects nothing. With `push_to_hub` all of that is pushed at the end, in one
-    commit.
+    `provenance.json`, the data; `origin.json`, what training started from; `licences.json`, of both; `versions.json`;
+    `metrics.json` of the validation split; `attributes.csv`, zero-shot attributes of validation and test; `README.md`,
+    the model card, made from all of these. The test split selects nothing. With `push_to_hub` all of that is pushed at
+    the end, in one commit.
 
     Args:
         run ([`TrainingRun`], `str` or `Path`): The settings, or the YAML file with them.
@@ -52,7 +55,8 @@ def run_training(run: TrainingRun | str | Path) -> SmoothCLAPTrainer:
         saved, and nothing else was written.
 
     Raises:
-        ValueError: A setting, a manifest, a clip or a checkpoint is faulty, or another run is at work in `output_dir`.
+        ValueError: A setting, a manifest, a clip or a checkpoint is faulty, `notes.md` in `output_dir` states a licence
+            that an input rules out, or another run is at work there.
     """
     if not isinstance(run, TrainingRun):
         run = read_yaml(run, TrainingRun)
@@ -66,6 +70,7 @@ def _run(run: TrainingRun) -> SmoothCLAPTrainer:
     resume_from = _resume_from(arguments.resume_from_checkpoint, output)
     arguments.run_name = arguments.run_name or output.name  # loggers then join what is logged after training
     trainer, splits = _make_trainer(run)
+    RollUp(inputs_of_run(trainer)).check(read_notes(output / Record.NOTES).front_matter.get("license"))
     if arguments.push_to_hub and arguments.should_save:
         forget_earlier_run(output)  # or cards that are pushed in training would show its metrics
     trainer.train(resume_from_checkpoint=resume_from or False)

@@ -132,7 +132,7 @@ class SmoothCLAPTrainer(Trainer):
         self._chunks: list[Batch] = []
         self._cached: CachedGradients | None = None
         self.stop, self._epoch = checkpoints.StopCallback(), EpochCallback([self.data_collator])
-        for callback in (self.stop, ProvenanceCallback(self._corpora), self._epoch, towers.ScaleCallback()):
+        for callback in (self.stop, ProvenanceCallback(self.corpora), self._epoch, towers.ScaleCallback()):
             self.add_callback(callback)
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStoppingCallback(args.early_stopping_patience))
@@ -149,7 +149,8 @@ class SmoothCLAPTrainer(Trainer):
         towers.freeze_towers(model, self.args)
         return model
 
-    def _corpora(self) -> set[str]:
+    def corpora(self) -> set[str]:
+        """Return the corpora that the model is trained and selected on, and those of the encoder behind its targets."""
         corpora = corpora_of_rows(self.train_dataset) | corpora_of_rows(self.eval_dataset)
         if self.sources.feature_encoder is not None:
             corpora |= corpora_of_encoder(AutoConfig.from_pretrained(self.sources.feature_encoder))

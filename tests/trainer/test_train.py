@@ -12,6 +12,8 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig, AutoModel, AutoProcessor
 
 from smoothclap_trainer import SmoothCLAPTrainer
+from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
+from smoothclap_trainer.hub.card import write_model_card
 from smoothclap_trainer.hub.privacy import shareable
 from smoothclap_trainer.settings import DataSettings
 from smoothclap_trainer.train import _report_attributes, joined, load_manifests
@@ -88,6 +90,49 @@ def test_going_on_from_a_run_adds_to_its_record(make, tmp_path):
     assert recorded == ["drascula", "iemocap", "queen", "unrecorded"]
     origin = json.loads((Path(config["output_dir"]) / "origin.json").read_text())
     assert origin == {"model": {"name": "out", "hub": False, "revision": None}, "datasets": []}
+
+
+def listed(config):
+    found = json.loads((Path(config["output_dir"]) / "licences.json").read_text())
+    return {each["name"]: (each["kind"], each["licence"]) for each in found}
+
+
+def test_the_licences_of_all_inputs_are_recorded_and_those_of_an_earlier_run_stay(make):
+    start = make("licensed", licences={"queen": "CC BY-NC 4.0", "drascula": "CC0-1.0"})
+    audio, text = (Path(start[f"{tower}_encoder"]) for tower in ("audio", "text"))
+    start["licences"][str(audio)] = "mit"
+    (text / "licences.json").write_text('[{"kind": "teacher", "name": "e5", "licence": "MIT"}]')
+    command_line.train(start)
+    assert listed(start) == {
+        "audio": ("audio encoder", "mit"),
+        "e5": ("teacher", "MIT"),
+        "queen": ("corpus", "CC BY-NC 4.0"),
+        "drascula": ("corpus", "CC0-1.0"),
+        "iemocap": ("corpus", EMOTION_CORPORA["iemocap"].licence),
+    }
+    out = Path(start["output_dir"])
+    assert "| `queen` | corpus | CC BY-NC 4.0 | non-commercial |" in (out / "README.md").read_text()
+    encoders = dict.fromkeys(("audio_encoder", "text_encoder", "projection_dim", "projection_dropout"))
+    config = make("licensed-on", model=str(out), licences={"e5": "apache-2.0"}, **encoders)
+    command_line.train(config)
+    assert listed(config) == listed(start) | {"e5": ("teacher", "apache-2.0")}
+    write_model_card(out, front_matter={"license": "cc-by-nc-sa-4.0"})
+    command_line.train(config)
+    assert listed(config)["out"] == ("model", "cc-by-nc-sa-4.0")
+    for path in (audio, text):
+        (path / "licences.json").unlink(missing_ok=True)
+
+
+def test_a_licence_that_an_input_rules_out_ends_a_run_before_its_first_step(make):
+    config = make("not-free", licences={"queen": "CC BY-NC 4.0"})
+    out = Path(config["output_dir"])
+    out.mkdir(parents=True)
+    (out / "notes.md").write_text("---\nlicense: apache-2.0\n---\n")
+    with pytest.raises(ValueError, match=r"apache-2\.0.*queen|apache-2\.0.*iemocap"):
+        command_line.train(config)
+    assert not (out / "model.safetensors").exists()
+    with pytest.raises(ValueError, match="quene"):
+        command_line.train(make("mistyped", licences={"quene": "mit"}))
 
 
 def test_figures_sources_and_adapters_of_an_earlier_run_do_not_stay(make):

@@ -6,10 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
-from transformers.utils import cached_file
 
 from modeling_smoothclap.checkpoint_smoothclap import parse_model
 
@@ -17,6 +15,7 @@ from ..evaluation.results import AgainstChance
 from ..files import write_text
 from ..hub.card import eval_result, with_front_matter
 from ..hub.facts import CardFacts
+from ..hub.licences import stated_licence
 from ..templating import render
 from .classifier import RECORD_FILE, WEIGHTS_FILE
 from .methods import CLEP_DG, CONTEXT_FREE, ZERO_SHOT
@@ -154,12 +153,7 @@ def _licence(classifier: SavedClassifier) -> dict[str, Any]:
     checkpoint, revision = classifier.checkpoint, classifier.encoder.revision
     if revision is None and not Path(checkpoint).is_dir():
         return {}
-    try:
-        path = cached_file(checkpoint, REPOCARD_NAME, revision=revision)
-        said = ModelCard(Path(str(path)).read_text(encoding="utf-8")).data.to_dict()
-    except (OSError, ValueError, yaml.YAMLError):  # it has no card, cannot be reached, or its card cannot be read
-        return {}
-    known = {name: said[name] for name in ("license", "license_name", "license_link") if name in said}
+    known = stated_licence(checkpoint, revision)
     if "://" not in known.get("license_link", "://"):
         del known["license_link"]  # a file next to the encoder's card, which is not next to this one
     return known

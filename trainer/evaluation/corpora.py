@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 from transformers.utils import logging
 
-from ..hub.provenance import UNRECORDED
 from .corpus_readers import EmoEvaluations, FileNames, LabelTable, Reader, listed
-from .results import ZeroShot, ZeroShotStatus
+from .results import UNRECORDED, ZeroShot, ZeroShotStatus
 
 
 logger = logging.get_logger(__name__)

@@ -37,6 +37,9 @@ FORMAT = 1
 DECIMALS = 6
 """To which floats are rounded in the file."""
 
+UNRECORDED = "unrecorded"
+"""The name in `training_corpora` of speech whose corpus is not known."""
+
 
 class ZeroShotStatus(StrEnum):
     """Whether a model may have been trained on the corpus that it is judged on."""

@@ -54,7 +54,8 @@ def model_card(
         `str`: Markdown with front matter, which huggingface_hub has read back.
 
     Raises:
-        ValueError: There is no model in the folder, or a classifier; a file is damaged; results are of other weights.
+        ValueError: There is no model in the folder, or a classifier; a file is damaged; results are of other weights;
+            or the licence does not agree with those of the inputs.
     """
     facts = CardFacts(folder, name)
     if facts.is_classifier:
@@ -64,6 +65,7 @@ def model_card(
         )
     with unreadable(folder):
         evaluation = facts.evaluation
+        front = _front_matter(facts, front_matter or {})
         body = render(
             "model_card.md.jinja",
             facts=facts,
@@ -74,8 +76,9 @@ def model_card(
             columns={each.attribute: each.column for each in ATTRIBUTE_QUERIES},
             option_help=_option_help() if facts.objective else {},
             Selection=Selection,
+            stated=front.license,
         )
-        front = _front_matter(facts, front_matter or {})
+    facts.licences.check(front.license)
     return with_front_matter(front, body)
 
 

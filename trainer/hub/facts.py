@@ -24,6 +24,7 @@ from ..evaluation.plots import captions
 from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
 from ..files import Record
 from ..settings import LoraSettings
+from .licences import InputKind, LicensedInput, RollUp, corpora_inputs, inputs_from_json, known_licence
 from .provenance import FIRST_STEP
 
 
@@ -166,7 +167,8 @@ class CardFacts:
             self.attributes = list(_attributes(folder / Record.ATTRIBUTES))
         self.evaluation, self.evaluated_as = _evaluation(folder)
         self.images = list(_images(folder, self.evaluation))
-        self.notes = _notes(folder / Record.NOTES)
+        self.notes = read_notes(folder / Record.NOTES)
+        self.licences = licences_of(folder)
 
     @property
     def title(self) -> str:
@@ -331,7 +333,24 @@ def _images(folder: Path, evaluation: EvaluationResults | None) -> Iterator[tupl
         yield known.get(path.name, re.sub(r"[-_\s]+", " ", path.stem)), f"{Record.PLOTS}/{path.name}"
 
 
-def _notes(path: Path) -> Notes:
+def licences_of(folder: Path) -> RollUp:
+    """Return the licences in the record of a checkpoint; without one, those of the inputs that other records name."""
+    with unreadable(folder / Record.LICENCES):
+        if (listed := read_record(folder / Record.LICENCES, list)) is not None:
+            return RollUp(inputs_from_json(listed))
+    origin = read_record(folder / Record.ORIGIN) or {}
+    made = read_record(folder / Record.TEXT_TOWER) or {}
+    with unreadable(folder):
+        starts = {role.replace("_", " "): each["name"] for role, each in origin.items() if role != "datasets"}
+        starts |= {InputKind.TEACHER: made["teacher"]} if made else {}
+        found = [LicensedInput(InputKind(kind), name, known_licence(name)) for kind, name in starts.items()]
+        sentences = [LicensedInput(InputKind.SENTENCES, each["name"], None) for each in made.get("packages") or ()]
+        recorded = (read_record(folder / CONFIG_NAME) or {}).get("training_corpora")
+        return RollUp([*found, *sentences, *corpora_inputs(read_record(folder / Record.DATA) or {}, recorded)])
+
+
+def read_notes(path: Path) -> Notes:
+    """Read what a person wrote into `notes.md`; nothing if there is no such file."""
     if not path.is_file():
         return Notes()
     with unreadable(path):

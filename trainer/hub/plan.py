@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import torch
+from huggingface_hub import ModelCard
 from huggingface_hub.constants import REPOCARD_NAME as CARD
 from transformers import AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, AutoProcessor
 from transformers.dynamic_module_utils import get_relative_import_files
@@ -37,7 +38,8 @@ from modeling_smoothclap.checkpoint_smoothclap import (
 
 from ..data.captions.thresholds import Thresholds
 from ..files import Record
-from .facts import read_record, unreadable
+from .facts import licences_of, read_record, unreadable
+from .licences import RollUp
 from .privacy import check_publishable
 
 
@@ -50,6 +52,8 @@ TOKENIZER_FILES = (
 )
 RECORDS = {
     "LICENSE": "licence",
+    "NOTICE": "licence",
+    Record.LICENCES: "licences of the inputs",
     Record.THRESHOLDS: "thresholds of the captions",
     Record.STANDARDISATION: "standardisation of the functionals",
     Record.OBJECTIVE: "objective",
@@ -83,7 +87,7 @@ SAVE_AGAIN = "Load model and processor with the package and save both again"
 
 def forget_earlier_run(folder: str | Path) -> None:
     """Delete what an earlier run left in a folder and would be taken for parts or results of a new model."""
-    records = (Record.THRESHOLDS, Record.STANDARDISATION, Record.METRICS, Record.ATTRIBUTES)
+    records = (Record.THRESHOLDS, Record.STANDARDISATION, Record.METRICS, Record.ATTRIBUTES, Record.LICENCES)
     for name in (*records, Record.PROVENANCE, Record.SETTINGS, Record.ZERO_SHOT, *ADAPTER):
         (Path(folder) / name).unlink(missing_ok=True)
 
@@ -149,11 +153,15 @@ class PlannedFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is uploaded of a folder, by name, and what stays there; names of folders end in `/`."""
+    """
+    What is uploaded of a folder, by name, and what stays there; names of folders end in `/`. And the licences of what
+    the checkpoint was made from.
+    """
 
     folder: Path
     files: tuple[PlannedFile, ...]
     left_out: tuple[str, ...]
+    licences: RollUp
 
     @property
     def size(self) -> int:
@@ -171,7 +179,7 @@ def plan(folder: str | Path) -> Plan:
 
     Raises:
         ValueError: Something is missing, damaged, a link or not finite, names code of another repository,
-            or holds an access token or a path of this machine.
+            holds an access token or a path of this machine, or is under a licence that those of its inputs rule out.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -190,10 +198,14 @@ def plan(folder: str | Path) -> Plan:
             is_record = file.path.suffix in RECORD_KINDS and file.name not in TOKENS
             check_publishable(file.name, file.path, folder, is_record)
             _check_content(file)
+    with unreadable(folder / CARD):
+        stated = ModelCard((folder / CARD).read_text(encoding="utf-8"), ignore_metadata_errors=True).data.to_dict()
+    licences = licences_of(folder)
+    licences.check(stated.get("license"))
     kind.check_loading(folder)
     present = (f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir())
     going = {file.name for file in files} | {f"{file.name.split('/')[0]}/" for file in files}
-    return Plan(folder, files, tuple(sorted(set(present) - going)))
+    return Plan(folder, files, tuple(sorted(set(present) - going)), licences)
 
 
 def _known(folder: Path) -> tuple[CheckpointKind, dict[str, str]]:

@@ -1,7 +1,8 @@
 """What a training run records next to the weights: data, starting point, objective, versions and log."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,13 @@ from transformers.utils.hub import extract_commit_hash
 
 from ..data.collator import SmoothCLAPCollator
 from ..data.leakage import recording_hashes
-from ..evaluation.results import versions
+from ..evaluation.results import UNRECORDED, versions
 from ..files import Record, write_json, write_text
+from .licences import InputKind, LicensedInput, corpora_inputs, inputs_from_json, known_licence, stated_licence
 from .privacy import shareable
 
 
 logger = logging.get_logger(__name__)
-
-UNRECORDED = "unrecorded"
-"""The name in `training_corpora` of speech whose corpus is not known."""
 
 CORPORA_OF_ENCODERS: dict[str, tuple[str, ...]] = {
     "wav2vec2-large-robust-12-ft-emotion-msp-dim": ("msp-podcast",),  # audeering's, as its model card says
@@ -105,12 +104,13 @@ class ProvenanceCallback(TrainerCallback):
 class TrainingSources:
     """
     What a trainer is trained on: all clips of the run by split, the names of data sets that are on the Hub, and the Hub
-    id or folder of a frozen encoder whose features shape the targets.
+    id or folder of a frozen encoder whose features shape the targets, and licences that are given by name.
     """
 
     splits: Mapping[str, Any]
     hub_datasets: list[str] = field(default_factory=list)
     feature_encoder: str | None = None
+    licences: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def recordings(self) -> set[str]:
@@ -125,12 +125,50 @@ def recordings_of_checkpoint(config: Any, folder: Path | None = None) -> set[str
 
     `config` names the folder or Hub id that the model was loaded from; `folder` is that of adapters.
     """
+    places = {str(place) for place in (getattr(config, "_name_or_path", None), folder) if place}
+    found = [_record_of(place, Record.RECORDINGS, getattr(config, "_commit_hash", None)) for place in places]
+    return {line for path in found if path for line in path.read_text(encoding="utf-8").split()}
+
+
+def _record_of(checkpoint: str, record: Record, revision: str | None) -> Path | None:
+    """Find a record of a checkpoint, in its folder or on the Hub; `None` if it has none or cannot be reached."""
     absent = ("gated_repo", "missing_entries", "connection_errors")
     options: dict[str, Any] = {f"_raise_exceptions_for_{each}": False for each in absent}
-    options["revision"] = getattr(config, "_commit_hash", None)
-    places = {str(place) for place in (getattr(config, "_name_or_path", None), folder) if place}
-    found = [cached_file(place, Record.RECORDINGS, **options) for place in places]
-    return {line for path in found if path for line in Path(path).read_text(encoding="utf-8").split()}
+    try:
+        found = cached_file(checkpoint, record, revision=revision, **options)
+    except OSError:  # not a name of the Hub: a folder that no longer exists
+        return None
+    return Path(found) if found else None
+
+
+def inputs_of_run(trainer: Any) -> list[LicensedInput]:
+    """
+    Return what a run makes its checkpoint from, with licences: what it starts from, with the inputs of that; the
+    encoder behind its targets; its corpora. A `ValueError` if a licence is given for something else.
+    """
+    sources, config = trainer.sources, config_of(trainer)
+    given = {shareable(name): licence for name, licence in sources.licences.items()}
+    starts = [(InputKind(role.replace("_", " ")), str(each._name_or_path)) for role, each in starts_of(config).items()]
+    starts += [(InputKind.TEACHER, sources.feature_encoder)] if sources.feature_encoder is not None else []
+    found = [each for kind, source in starts for each in _inputs_of_start(kind, source, given)]
+    found += corpora_inputs(describe_data(sources.splits), corpora_of_start(config) | trainer.corpora())
+    if idle := sorted(given.keys() - {each.name for each in found}):
+        raise ValueError(
+            f"`licences` names {idle}, which this run does not use: it uses {sorted({each.name for each in found})}."
+        )
+    once = {(each.kind, each.name): each for each in reversed(found)}  # the rows of this run state more than a record
+    return [replace(each, licence=given.get(each.name, each.licence)) for each in reversed(once.values())]
+
+
+def _inputs_of_start(kind: InputKind, source: str, given: Mapping[str, str]) -> list[LicensedInput]:
+    """A model that training starts from or learns from, and what its own record says that it was made from."""
+    revision = _commit(source)
+    record = _record_of(source, Record.LICENCES, revision)
+    earlier = inputs_from_json(json.loads(record.read_text(encoding="utf-8"))) if record else []
+    card = stated_licence(source, revision)
+    licence = card.get("license_name") or card.get("license") or known_licence(source)
+    own = LicensedInput(kind, shareable(source), licence)
+    return [own, *earlier] if licence or own.name in given or not earlier else earlier
 
 
 def record_training(trainer: Any, folder: str | Path) -> None:
@@ -143,10 +181,10 @@ def record_training(trainer: Any, folder: str | Path) -> None:
             collator.thresholds.save(folder / Record.THRESHOLDS)
         if collator.functionals is not None:
             collator.functionals.save(folder / Record.STANDARDISATION)
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config
+    config = config_of(trainer)
     write_json(folder / Record.OBJECTIVE, trainer.joint_loss.describe())
     write_json(folder / Record.DATA, describe_data(trainer.sources.splits))
+    write_json(folder / Record.LICENCES, [each.to_json() for each in inputs_of_run(trainer)])
     write_json(folder / Record.ORIGIN, describe_origin(config, trainer.sources.hub_datasets))
     write_json(folder / Record.VERSIONS, versions())
     write_text(folder / Record.LOG, yaml.safe_dump(trainer.state.log_history))
@@ -188,15 +226,25 @@ def describe_origin(config: Any, hub_datasets: list[str]) -> dict[str, Any]:
 
     Each has `name`, whether that is on the `hub`, and the `revision` there if it is known. `datasets` is as given.
     """
-    if getattr(config, "_name_or_path", ""):
-        starts = {"model": config}
-    else:
-        starts = {f"{kind}_encoder": getattr(config, f"{kind}_config", None) for kind in ("audio", "text")}
     origin: dict[str, Any] = {}
-    for role, start in starts.items():
-        if name := str(getattr(start, "_name_or_path", "")):
-            origin[role] = {"name": shareable(name), "hub": not Path(name).exists(), "revision": _commit(name)}
+    for role, start in starts_of(config).items():
+        name = str(start._name_or_path)
+        origin[role] = {"name": shareable(name), "hub": not Path(name).exists(), "revision": _commit(name)}
     return origin | {"datasets": hub_datasets}
+
+
+def starts_of(config: Any) -> dict[str, Any]:
+    """Return the configurations of what a dual encoder started from, by role, where their names are known."""
+    if getattr(config, "_name_or_path", ""):
+        return {"model": config}
+    towers = {f"{kind}_encoder": getattr(config, f"{kind}_config", None) for kind in ("audio", "text")}
+    return {role: tower for role, tower in towers.items() if getattr(tower, "_name_or_path", "")}
+
+
+def config_of(trainer: Any) -> Any:
+    """Return the configuration of the model that a trainer trains."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    return (model.get_base_model() if hasattr(model, "get_base_model") else model).config
 
 
 def _commit(name: str) -> str | None:

@@ -117,8 +117,9 @@ def push(
         message (`str`, *optional*): Of the commit.
 
     Raises:
-        ValueError: The folder is not a whole checkpoint; another model is there and `overwrite` is false; the
-            repository is not as `private` asks; or the Hub refused or could not be reached, with its error as cause.
+        ValueError: The folder is not a whole checkpoint, or under a licence that its inputs rule out; another model is
+            there and `overwrite` is false; the repository is not as `private` asks; or the Hub refused or could not be
+            reached, with its error as cause.
 
     Example:
 
@@ -135,6 +136,8 @@ def push(
     if not (dry_run or token or get_token()):
         raise ValueError(f"There is no token to write to {repo_id} with: {LOG_IN}.")
     upload, branch = plan(folder), revision or "main"
+    if unknown := upload.licences.unknown:
+        logger.warning(f"The licence of {', '.join(unknown)} is not known: find it out before you share this model.")
     try:
         there = _look(repo_id, branch, token)
     except HubError as error:

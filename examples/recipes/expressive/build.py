@@ -35,7 +35,8 @@ AMPLITUDE = 30
 NOTES = (
     "Synthetic speech by rule, nobody's voice and nobody's emotion: labels name the rule that was applied. Models that "
     "recognise these emotions need not recognise a human's. The circumplex columns are where the emotion's word lies, "
-    "not ratings."
+    "not ratings. The licence is that of espeak-ng, which made the clips; as a rule, the licence of a program does not "
+    "cover what the program makes."
 )
 SUMMARY_COLUMNS = {
     "clips": ("id", "size"),

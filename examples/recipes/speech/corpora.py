@@ -77,7 +77,10 @@ CORPORA: dict[str, CorpusSpec] = {
             reader=read_drascula,
             speakers="the character, from the letters that start the file name; actors may voice several characters",
             validation_speakers=("b", "bj", "d", "e", "f", "i", "l", "p", "s", "t"),
-            notes="acted English, unsigned 8-bit PCM, 11,025 Hz; the hero and Von Braun train, the others validate",
+            notes=(
+                "acted English, unsigned 8-bit PCM, 11,025 Hz; the hero and Von Braun train, the others validate; "
+                "(C) Alcachofa Soft S.L."
+            ),
         ),
         CorpusSpec(
             name="fillets-cs",

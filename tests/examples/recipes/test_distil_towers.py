@@ -42,6 +42,7 @@ from encoders.voice_words import Facet, facets
 from speech.packages import Package
 
 from smoothclap_trainer.data.captions import LANGUAGES
+from smoothclap_trainer.hub.licences import InputKind, inputs_from_json
 from tests.held_out_words import held_out_words
 
 
@@ -451,4 +452,14 @@ def test_the_script_writes_towers_that_auto_classes_load(tiny_teacher, packages,
     assert hidden.shape[0] == 2 and hidden.shape[2] == 32 and torch.isfinite(hidden).all()
     figures = json.loads((directory / "distillation.json").read_text("utf-8"))
     assert [package["name"] for package in figures["packages"]] == ["wordnet-base", "mythes-de"]
+    inputs = inputs_from_json(json.loads((directory / "licences.json").read_text("utf-8")))
+    assert [(each.kind, each.licence) for each in inputs] == [
+        (InputKind.TEACHER, None),
+        (InputKind.SENTENCES, "WordNet-3.0"),
+        (InputKind.SENTENCES, "LGPL-2.1"),
+    ]
+    distil_towers.record_inputs(InputKind.TEACHER, "build/encoders/multilingual-e5-small", directory)
+    assert json.loads((directory / "licences.json").read_text("utf-8")) == [
+        {"kind": "teacher", "name": "intfloat/multilingual-e5-small", "licence": "MIT"}
+    ]
     assert figures["settings"]["epochs"] == 1 and figures["parameters"] == model.num_parameters()

@@ -12,10 +12,10 @@ from safetensors.numpy import load_file
 from transformers import pipeline
 
 from modeling_smoothclap import SmoothCLAPEncoder
-from smoothclap_trainer.clep_dg import cards as under_test
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings, untrained_bank
 from smoothclap_trainer.clep_dg.cards import SavedClassifier, eval_results, write_cards
 from smoothclap_trainer.clep_dg.results import ExperimentResults
+from smoothclap_trainer.hub import licences
 from tests import tiny
 from tests.trainer.clep_dg import encoders, judged_classifiers
 
@@ -174,7 +174,7 @@ def test_an_encoder_on_the_hub_is_the_base_model_and_its_card_is_read_at_its_com
         asked.append((*arguments, options))
         return str(tmp_path / "README.md")
 
-    monkeypatch.setattr(under_test, "cached_file", cached)
+    monkeypatch.setattr(licences, "cached_file", cached)
     data = ModelCard(written(of_the_hub(results), folder)).data
     assert (data.base_model, data.license) == ("someone/clep", "cc-by-4.0")
     assert asked == [("someone/clep", "README.md", {"revision": "c0ffee"})]
@@ -183,7 +183,7 @@ def test_an_encoder_on_the_hub_is_the_base_model_and_its_card_is_read_at_its_com
 def test_what_cannot_be_read_is_not_claimed(results, folder, monkeypatch):
     data = ModelCard(written(of_the_hub(copy.deepcopy(results)), folder)).data  # tests are offline
     assert (data.base_model, data.license) == ("someone/clep", None)
-    monkeypatch.setattr(under_test, "cached_file", None)
+    monkeypatch.setattr(licences, "cached_file", None)
     results["settings"]["encoder"] = "build/gone"  # not a repository, but a folder that no longer exists
     data = ModelCard(written(results, folder)).data
     assert (data.base_model, data.license) == (None, None)

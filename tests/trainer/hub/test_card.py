@@ -36,7 +36,7 @@ def test_a_whole_card_has_every_fact_once(whole):
     card = model_card(whole)
     assert headings(card) == [
         *("How to use it", "Notes", "Intended use", "Cautions", "Zero-shot results", "Attributes, zero-shot"),
-        *("Validation results", "Training data", "Model", "Objective", "Training", "Versions", "Citation"),
+        *("Validation results", "Training data", "Licences", "Model", "Objective", "Training", "Versions", "Citation"),
     ]
     for fact in (
         *("0.500 [0.410, 0.620]", "0.250", "0.450 to 0.500 in 6", '"this person is feeling neutral."', "2,000"),
