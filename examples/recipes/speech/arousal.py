@@ -1,5 +1,6 @@
 """Silver arousal of acted speech, by rule: nobody rated it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,8 @@ def _line_ends(transcripts: pd.Series) -> np.ndarray:
 def _scores(parts: dict[str, pd.DataFrame], ends: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
     """Returns the scores of training and validation rows by variant; `ends` are those of the training lines."""
     scores = {}
-    for kind, values in (("over all", _over_all(parts)), ("by speaker", _by_speaker(parts))):
+    standardised = {name: by_speaker(rows) for name, rows in parts.items()}
+    for kind, values in (("over all", _over_all(parts)), ("by speaker", standardised)):
         acoustics = {name: table[[*RULE_COLUMNS]].mean(axis=1).to_numpy() for name, table in values.items()}
         weights = _fit(values["train"].to_numpy()[ends != ""], ends[ends != ""] == "!")
         script = {name: table.to_numpy() @ weights for name, table in values.items()}
@@ -82,14 +84,11 @@ def _over_all(parts: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {name: (table - center) / scale for name, table in tables.items()}
 
 
-def _by_speaker(parts: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Returns the functionals standardised over each speaker's rows; 0 where a speaker's do not vary."""
-    found = {}
-    for name, rows in parts.items():
-        table = rows[functional_names()].astype("float64")
-        groups = table.groupby(rows["speaker"])
-        found[name] = (table - groups.transform("mean")) / groups.transform("std").replace(0, 1).fillna(1)
-    return found
+def by_speaker(rows: pd.DataFrame) -> pd.DataFrame:
+    """Returns the functionals standardised over the rows of each speaker; 0 where a speaker's do not vary."""
+    table = rows[functional_names()].astype("float64")
+    groups = table.groupby(rows["speaker"])
+    return (table - groups.transform("mean")) / groups.transform("std").replace(0, 1).fillna(1)
 
 
 def _fit(values: np.ndarray, aroused: np.ndarray) -> np.ndarray:
@@ -99,14 +98,23 @@ def _fit(values: np.ndarray, aroused: np.ndarray) -> np.ndarray:
     balance = torch.where(targets == 1, 0.5 / share, 0.5 / (1 - share))
     weights = torch.zeros(inputs.shape[1], dtype=torch.float64, requires_grad=True)
     bias = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights, bias], max_iter=500, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
-        optimizer.zero_grad()
         errors = binary_cross_entropy_with_logits(inputs @ weights + bias, targets, weight=balance, reduction="sum")
-        total = STRENGTH * errors + weights.square().sum() / 2
+        return STRENGTH * errors + weights.square().sum() / 2
+
+    minimise(loss, [weights, bias])
+    return weights.detach().numpy()
+
+
+def minimise(loss: Callable[[], torch.Tensor], parameters: list[torch.Tensor]) -> None:
+    """Fits the parameters of a convex loss, in place."""
+    optimizer = torch.optim.LBFGS(parameters, max_iter=500, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        total = loss()
         total.backward()
         return total
 
-    optimizer.step(loss)
-    return weights.detach().numpy()
+    optimizer.step(closure)
