@@ -44,13 +44,13 @@ def add_emotion(rows: pd.DataFrame, synthetic: pd.DataFrame) -> tuple[pd.DataFra
     weights, bias = _fit(_inputs(synthetic), torch.tensor(synthetic["emotion"].map(emotions.index).to_numpy()))
     sure, best = (_inputs(rows) @ weights + bias).softmax(dim=1).max(dim=1)
     labels = np.where((sure >= CONFIDENCE).numpy(), np.array(emotions, dtype=object)[best.numpy()], None)
-    counts = pd.Series(labels).value_counts().to_dict()
-    record = {"notes": NOTES, "strength": STRENGTH, "confidence": CONFIDENCE, "clips": counts}
-    return rows.assign(emotion=labels), record
+    found = rows.assign(emotion=pd.Series(labels, index=rows.index, dtype=object))
+    counts = found["emotion"].value_counts().to_dict()
+    return found, {"notes": NOTES, "strength": STRENGTH, "confidence": CONFIDENCE, "clips": counts}
 
 
 def _inputs(rows: pd.DataFrame) -> torch.Tensor:
-    return torch.from_numpy(by_speaker(rows).clip(-LIMIT, LIMIT).to_numpy())
+    return torch.from_numpy(by_speaker(rows).clip(-LIMIT, LIMIT).to_numpy(copy=True))
 
 
 def _fit(inputs: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
