@@ -9,10 +9,11 @@ from reprlib import repr
 from textwrap import shorten
 from typing import Any
 
+from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.dataclasses import strict
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, StrictDataclassError
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, Wav2Vec2Config
-from transformers.utils import cached_file, logging
+from transformers.utils import logging
 
 
 logger = logging.get_logger(__name__)
@@ -182,14 +183,7 @@ def pretrained_text_pooling(name_or_path: str) -> str:
     Raises:
         ValueError: if the file is damaged, or the encoder is pooled in a way that this model cannot.
     """
-    try:
-        path = cached_file(name_or_path, POOLING_FILE, _raise_exceptions_for_missing_entries=False)
-    except OSError as error:
-        logger.warning(
-            f"Whether texts of {name_or_path!r} are pooled by the mean is not known ({str(error).splitlines()[0]}); "
-            "their first token is read. Set `text_pooling` to decide."
-        )
-        return "cls"
+    path = _pooling_file(name_or_path)
     if path is None:
         return "cls"
     try:
@@ -208,6 +202,23 @@ def pretrained_text_pooling(name_or_path: str) -> str:
         )
     logger.warning(f"Texts are pooled by {pooling!r}, as {POOLING_FILE} of {name_or_path!r} says.")
     return pooling
+
+
+def _pooling_file(name_or_path: str) -> str | None:
+    if os.path.isdir(name_or_path):
+        path = os.path.join(name_or_path, POOLING_FILE)
+        return path if os.path.isfile(path) else None
+    try:
+        return hf_hub_download(name_or_path, POOLING_FILE)
+    except LocalEntryNotFoundError:  # not there, and the Hub cannot be asked
+        if try_to_load_from_cache(name_or_path, POOLING_FILE) is not _CACHED_NO_EXIST:
+            logger.warning(
+                f"Whether {name_or_path!r} pools its texts by the mean is not known, because the Hub cannot be "
+                "reached: their first token is read. Set `text_pooling` to decide."
+            )
+    except EntryNotFoundError:
+        pass
+    return None
 
 
 __all__ = ["SmoothCLAPConfig"]
