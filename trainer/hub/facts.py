@@ -152,6 +152,7 @@ class CardFacts:
             self.corpora = list(_corpora(read_record(folder / Record.DATA) or {}))
         self.provenance: list[dict[str, Any]] = read_record(folder / Record.PROVENANCE, list) or []
         self.objective: dict[str, Any] | None = read_record(folder / Record.OBJECTIVE)
+        self.conversion: dict[str, Any] | None = read_record(folder / Record.CONVERSION)
         self.thresholds: dict[str, Any] | None = read_record(folder / Record.THRESHOLDS)
         self.text_tower: dict[str, Any] | None = read_record(folder / Record.TEXT_TOWER)
         made_with = {"transformers": version} if (version := self.config.get("transformers_version")) else {}
