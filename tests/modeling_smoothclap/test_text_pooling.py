@@ -9,6 +9,8 @@ from transformers import AutoModel
 from modeling_smoothclap import SmoothCLAPConfig, SmoothCLAPModel
 from smoothclap_trainer.clep_dg.prompts import PromptEncoder
 from smoothclap_trainer.losses.targets import tag_features
+from smoothclap_trainer.settings import ModelSettings
+from smoothclap_trainer.train import make_model
 from tests import tiny
 from tests.hub.here import hub_here
 from tests.hub.repositories import Repository, StoredFile
@@ -75,6 +77,7 @@ def encoders(tmp_path_factory):
     folders = tmp_path_factory.mktemp("audio"), tmp_path_factory.mktemp("text")
     for folder, config in zip(folders, (tiny.audio_config(), tiny.text_config()), strict=True):
         AutoModel.from_config(config).save_pretrained(folder)
+    tiny.tokenizer().save_pretrained(folders[1])
     return folders
 
 
@@ -104,6 +107,14 @@ def test_an_encoders_own_file_decides_and_an_explicit_setting_wins(said, expecte
     assert any(repr(expected) in record.message and str(encoders[1]) in record.message for record in logs.records)
     other = {"mean": "cls", "cls": "mean"}[expected]
     assert pooled(encoders, said, text_pooling=other) == other
+
+
+def test_training_asks_the_encoder_too_unless_it_is_told(encoders):
+    pooled(encoders, {"pooling_mode": "mean"})
+    settings = dict(zip(("audio_encoder", "text_encoder"), map(str, encoders), strict=True))
+    for asked, expected in ((None, "mean"), ("cls", "cls")):
+        model, _ = make_model(ModelSettings(**settings, text_pooling=asked))
+        assert model.config.text_pooling == expected
 
 
 @pytest.mark.parametrize(
