@@ -1,18 +1,28 @@
 """Configuration of a SmoothCLAP dual encoder."""
 
+import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from reprlib import repr
 from textwrap import shorten
 from typing import Any
 
+from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.dataclasses import strict
-from huggingface_hub.errors import StrictDataclassError
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, StrictDataclassError
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, Wav2Vec2Config
+from transformers.utils import logging
 
+
+logger = logging.get_logger(__name__)
 
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
+
+TEXT_POOLINGS = ("cls", "mean")
+POOLING_FILE = "1_Pooling/config.json"
+"""Where sentence-transformers keeps how an encoder's tokens become one vector."""
 
 LARGEST = 1_000_000
 """More dimensions or labels than any model has; a slip beyond it would fill the memory."""
@@ -69,6 +79,9 @@ class SmoothCLAPConfig(PreTrainedConfig):
             bert-base-uncased's.
         projection_dim (`int`, *optional*, defaults to 768):
             Width of the shared embedding space.
+        text_pooling (`str`, *optional*, defaults to `"cls"`):
+            What the text tower's projection head gets: the first token (`"cls"`, as in the paper), or the mean over
+            all tokens but padding (`"mean"`), for which E5, GTE and most of sentence-transformers' encoders were made.
         projection_dropout (`float`, *optional*, defaults to 0.5):
             Dropout probability inside the projection heads.
         logit_scale_init_value (`float`, *optional*, defaults to `log(1 / 0.07)`):
@@ -94,6 +107,7 @@ class SmoothCLAPConfig(PreTrainedConfig):
     audio_config: Any = None  # a PreTrainedConfig after __post_init__, whatever was passed
     text_config: Any = None
     projection_dim: int = 768
+    text_pooling: str = "cls"
     projection_dropout: float | int = 0.5
     logit_scale_init_value: float | int = math.log(1 / 0.07)
     training_corpora: list[str] | None = None
@@ -124,6 +138,8 @@ def _check(name: str, value: Any) -> None:
         fits, wanted = number and 0 <= value <= 1, "a probability between 0 and 1"
     elif name == "logit_scale_init_value":
         fits, wanted = number and abs(value) <= 10, "the logarithm of a factor, between -10 and 10"
+    elif name == "text_pooling":
+        fits, wanted = isinstance(value, str) and value in TEXT_POOLINGS, " or ".join(map(repr, TEXT_POOLINGS))
     elif name == "problem_type":
         fits, wanted = value is None or (isinstance(value, str) and value in PROBLEM_TYPES), f"{PROBLEM_TYPES} or None"
     elif name == "training_corpora":
@@ -155,6 +171,54 @@ def _as_config(value, name, default) -> PreTrainedConfig:
         return AutoConfig.for_model(family, **fields)
     except (StrictDataclassError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"`{name}` is not a configuration of {repr(family)}: {shorten(str(error), 300)}") from error
+
+
+def pretrained_text_pooling(name_or_path: str) -> str:
+    """
+    Return the `text_pooling` that a pretrained text encoder was made for, from sentence-transformers' file beside it.
+
+    Args:
+        name_or_path (`str`): Hub id or folder. Without that file, or if the Hub cannot be asked for it, it is `"cls"`.
+
+    Raises:
+        ValueError: if the file is damaged, or the encoder is pooled in a way that this model cannot.
+    """
+    path = _pooling_file(name_or_path)
+    if path is None:
+        return "cls"
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+        # Files of earlier versions have a switch for each way: "pooling_mode_mean_tokens": true.
+        switches = [name for name, value in content.items() if name.startswith("pooling_mode_") and value is True]
+        found = content.get("pooling_mode") or [re.sub("pooling_mode_|_tokens?$", "", name) for name in switches]
+    except (AttributeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}); repair it, or set `text_pooling`.") from error
+    pooling = found[0] if isinstance(found, list) and len(found) == 1 else found
+    if pooling not in TEXT_POOLINGS:
+        raise ValueError(
+            f"The text encoder {name_or_path!r} is pooled by {found}, which this model cannot do: choose another "
+            'encoder, or set `text_pooling` to "cls" or "mean".'
+        )
+    logger.warning(f"Texts are pooled by {pooling!r}, as {POOLING_FILE} of {name_or_path!r} says.")
+    return pooling
+
+
+def _pooling_file(name_or_path: str) -> str | None:
+    if os.path.isdir(name_or_path):
+        path = os.path.join(name_or_path, POOLING_FILE)
+        return path if os.path.isfile(path) else None
+    try:
+        return hf_hub_download(name_or_path, POOLING_FILE)
+    except LocalEntryNotFoundError:  # not there, and the Hub cannot be asked
+        if try_to_load_from_cache(name_or_path, POOLING_FILE) is not _CACHED_NO_EXIST:
+            logger.warning(
+                f"Whether {name_or_path!r} pools its texts by the mean is not known, because the Hub cannot be "
+                "reached: their first token is read. Set `text_pooling` to decide."
+            )
+    except EntryNotFoundError:
+        pass
+    return None
 
 
 __all__ = ["SmoothCLAPConfig"]

@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.processing_utils import Unpack
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple, logging
 
-from .configuration_smoothclap import SmoothCLAPConfig
+from .configuration_smoothclap import SmoothCLAPConfig, pretrained_text_pooling
 from .loss_smoothclap import contrastive_loss, cosines, soft_target_loss
 from .towers_smoothclap import (
     audio_input_name,
@@ -27,6 +27,7 @@ from .towers_smoothclap import (
     load_audio_tower,
     load_text_tower,
     matching,
+    pool_text,
     run_audio_tower,
     without_training_noise,
 )
@@ -188,7 +189,8 @@ class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
     A contrastive language-audio model: both towers are Hugging Face encoders, each followed by a projection head.
 
     An audio embedding is the projected mean over time of the audio tower's last hidden states; a text embedding is the
-    projected first token of the text tower's. Both are scaled to unit length, so their dot product is a cosine.
+    projected first token of the text tower's, or the mean of its tokens if `config.text_pooling` says so. Both are
+    scaled to unit length, so their dot product is a cosine.
 
     Args:
         config ([`SmoothCLAPConfig`]): Architecture. Weights are random; see [`~PreTrainedModel.from_pretrained`] and
@@ -220,13 +222,16 @@ class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
         Args:
             audio (`str`): Hub id or directory of the audio encoder, e.g. `"microsoft/wavlm-base-plus"`.
             text (`str`): Hub id or directory of the text encoder, e.g. `"google-bert/bert-base-uncased"`.
-            **config: Further fields of [`SmoothCLAPConfig`], e.g. `projection_dim=256`.
+            **config: Further fields of [`SmoothCLAPConfig`], e.g. `projection_dim=256`. Without `text_pooling` the text
+                encoder's own files decide, see [`~configuration_smoothclap.pretrained_text_pooling`].
 
         Raises:
-            ValueError: if an encoder belongs to no supported family.
+            ValueError: if an encoder belongs to no supported family, or the text encoder is pooled in another way.
         """
         audio_config, text_config = AutoConfig.from_pretrained(audio), AutoConfig.from_pretrained(text)
         audio_config = without_training_noise(audio_config)
+        if config.get("text_pooling") is None:
+            config["text_pooling"] = pretrained_text_pooling(text)
         model = cls(SmoothCLAPConfig(audio_config=audio_config, text_config=text_config, **config))
         model.audio_model = load_audio_tower(audio, model.config.audio_config)
         model.text_model = load_text_tower(text, model.config.text_config)
@@ -284,7 +289,8 @@ class SmoothCLAPModel(SmoothCLAPPreTrainedModel):
         output = self.text_model(
             input_ids=input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, **given
         )
-        return _with_embedding(output, self.text_projection(output.last_hidden_state[:, 0]))
+        pooled = pool_text(output.last_hidden_state, attention_mask, self.config.text_pooling)
+        return _with_embedding(output, self.text_projection(pooled))
 
     @can_return_tuple
     def forward(  # type: ignore[misc]  # as above

@@ -363,15 +363,26 @@ def run_audio_tower(
     output = tower(audio, attention_mask=mask, **kwargs | {"return_dict": True})
     hidden = output.last_hidden_state  # (batch, tower frames, hidden)
     if mask is None:
-        return output, hidden.float().mean(dim=1).to(hidden.dtype)
+        return output, _masked_mean(hidden, None)
     if tower.main_input_name == "input_features":
-        frame_mask = mask[:, ::2]
-    else:
-        _warn_if_padding_leaks(tower, mask)
-        frame_mask = tower._get_feature_vector_attention_mask(hidden.shape[1], mask)
-    weights = frame_mask.float().unsqueeze(-1)  # (batch, tower frames, 1); bfloat16 cannot count the frames
-    pooled = (hidden.float() * weights).sum(dim=1) / weights.sum(dim=1)
-    return output, pooled.to(hidden.dtype)
+        return output, _masked_mean(hidden, mask[:, ::2])
+    _warn_if_padding_leaks(tower, mask)
+    return output, _masked_mean(hidden, tower._get_feature_vector_attention_mask(hidden.shape[1], mask))
+
+
+def pool_text(hidden: torch.Tensor, mask: torch.Tensor | None, pooling: str) -> torch.Tensor:
+    """Return one vector per text, `(batch, hidden)`, of a tower's output `(batch, tokens, hidden)`.
+
+    `pooling` is `"cls"`, the first token, or `"mean"`, over the tokens that `mask` `(batch, tokens)` marks with 1.
+    """
+    return _masked_mean(hidden, mask) if pooling == "mean" else hidden[:, 0]
+
+
+def _masked_mean(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    if mask is None:
+        return hidden.float().mean(dim=1).to(hidden.dtype)
+    weights = mask.float().unsqueeze(-1)  # (batch, steps, 1); bfloat16 cannot count the steps
+    return ((hidden.float() * weights).sum(dim=1) / weights.sum(dim=1)).to(hidden.dtype)
 
 
 def matching(tensor: torch.Tensor, module: torch.nn.Module) -> torch.Tensor:

@@ -328,22 +328,21 @@ def describe(
 
 @app.command(cls=Command)
 def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="ParaCLAP's best.pth.tar.")],
+    source: Annotated[str, typer.Argument(help="Hub id of a known model, such as KeiKinn/paraclap, or its file.")],
     output: Annotated[Path, typer.Argument(help="Folder to write to.")],
-    audio_config: Annotated[
-        str | None, typer.Option(help="Hub id or folder of the audio tower's configuration. Default: ParaCLAP's.")
-    ] = None,
-    text_config: Annotated[
-        str | None, typer.Option(help="Hub id or folder of the text tower's configuration and tokenizer.")
-    ] = None,
+    kind: Annotated[str | None, typer.Option(help="What a file is, such as paraspeechclap-combined.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit. Default: the latest commit.")] = None,
+    audio_config: Annotated[str | None, typer.Option(help="Hub id or folder of the audio tower's.")] = None,
+    text_config: Annotated[str | None, typer.Option(help="The text tower's, with its tokenizer.")] = None,
 ) -> None:
-    """Convert a ParaCLAP checkpoint for Transformers."""
-    from modeling_smoothclap.convert_to_hf import convert as convert_checkpoint
+    """Convert ParaCLAP or ParaSpeechCLAP, which were trained on emotions, to a folder for Transformers."""
+    from .hub.conversion import convert_with_card
 
-    given = {"audio_config": audio_config, "text_config": text_config}
-    convert_checkpoint(checkpoint, output, **{name: value for name, value in given.items() if value is not None})
-    typer.echo(f"Wrote the model and its processor to {output}.")
-    next_step("rank", "--model", output)
+    given = {"kind": kind, "revision": revision, "audio_config": audio_config, "text_config": text_config}
+    done = convert_with_card(source, output, **given)
+    licence = done.weights_licence or "not stated"
+    typer.echo(f"Wrote {done.source}, its processor and a card to {output}. Licence of the weights: {licence}.")
+    next_step("rank", "--model", output, "--labels", *done.model.labels, "--template", done.model.template)
 
 
 @app.command(cls=Command)

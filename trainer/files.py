@@ -53,6 +53,9 @@ class Record(StrEnum):
     """What training and evaluation write next to the weights of a model, and what a person adds there."""
 
     ATTRIBUTES = "attributes.csv"
+    CONVERSION = "conversion.json"
+    """Where converted weights come from, and what they were made for."""
+
     DATA = "data.json"
     LICENCES = "licences.json"
     """What a checkpoint was made from, with the licences: a list of kind, name and licence."""

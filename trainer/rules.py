@@ -108,7 +108,7 @@ def refuse(given: Collection[str], rules: Iterable[Rule]) -> None:
 
 
 def _start_rules(model: "ModelSettings", data: "DataSettings", lora: "LoraSettings") -> Iterator[Rule]:
-    new = ("projection_dim", "projection_dropout", "max_frequency")
+    new = ("projection_dim", "projection_dropout", "text_pooling", "max_frequency")
     yield model.model is not None, new, "it is for new models, and `model` has its own"
     captions = ("caption_groups", "languages")
     yield data.captions == "given", captions, "with captions: given captions are the rows' own"

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, InstanceOf, model_validator
 from pydantic.fields import FieldInfo
 
 from modeling_smoothclap.audio_smoothclap import MIN_SECONDS
+from modeling_smoothclap.configuration_smoothclap import TEXT_POOLINGS
 
 from .arguments import SmoothCLAPTrainingArguments, argument_settings
 from .config import UNIQUE, Count, Fraction, Positive, Settings, SettingsError, Several, Text, one_of, unknown_key
@@ -35,6 +36,11 @@ class ModelSettings(Settings):
     projection_dim: Count = Field(default=768, description="Width of the shared space, for a new model.")
     projection_dropout: Fraction = Field(
         default=0.5, description="Dropout in the projection heads, for a new model (0.5 in ParaCLAP)."
+    )
+    text_pooling: Annotated[str, one_of(TEXT_POOLINGS)] | None = Field(
+        default=None,
+        description="What a new model reads of the text tower: 'cls', the first token, or 'mean', over all tokens; "
+        "default: what the text encoder's sentence-transformers files say, else 'cls'.",
     )
     max_frequency: Count | None = Field(
         default=None, description="For log-mel towers of a new model: silence mel bands above this frequency, in Hz."

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 
 if TYPE_CHECKING:
+    from huggingface_hub import CardData
     from jinja2 import Environment
 
     from .evaluation.results import Metric, ModelResult, ZeroShot
@@ -51,6 +52,15 @@ def _environment() -> "Environment":
 def render(template: str, **values: Any) -> str:
     """Return a template of `templates/`, filled in; a name that it uses and that is not given is an error."""
     return _environment().get_template(template).render(**values)
+
+
+def with_front_matter(data: "CardData", body: str) -> str:
+    """Return a whole card; a `ValueError` says what huggingface_hub could not read back."""
+    from huggingface_hub import ModelCard
+
+    text = f"---\n{data.to_yaml()}\n---\n\n{body.strip()}\n"
+    ModelCard(text)
+    return text
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], words: int = 1) -> str:

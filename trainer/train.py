@@ -119,7 +119,8 @@ def make_model(settings: ModelSettings) -> tuple[Any, Any]:
     if settings.model is not None:
         return load_checkpoint(settings.model)
     towers = (str(settings.audio_encoder), str(settings.text_encoder))
-    heads: dict[str, Any] = {name: getattr(settings, name) for name in ("projection_dim", "projection_dropout")}
+    fields = ("projection_dim", "projection_dropout", "text_pooling")
+    heads: dict[str, Any] = {name: getattr(settings, name) for name in fields}
     with loading_encoders(*towers):
         model = SmoothCLAPModel.from_audio_text_pretrained(*towers, **heads)
         return model, SmoothCLAPProcessor.from_audio_text_pretrained(*towers, max_frequency=settings.max_frequency)

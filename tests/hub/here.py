@@ -39,6 +39,8 @@ def hub_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 def talk_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make this process's client talk to a Hub, as Ann."""
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(transformers.utils.hub, "_hf_api", None)

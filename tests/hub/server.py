@@ -18,6 +18,8 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
+from huggingface_hub import RepoCard
+
 from tests.hub.exchange import Exchange, Refusal
 from tests.hub.repositories import Repository, StoredFile
 
@@ -105,7 +107,9 @@ class Handler(Exchange):
         """What there is at a revision."""
         repository, commit = self.at(name, revision)
         siblings = [{"rfilename": path} for path in repository.trees[commit]]
-        return {"id": name, "private": repository.private, "sha": commit, "siblings": siblings}
+        card = repository.trees[commit].get("README.md")
+        said = {"cardData": RepoCard(card.content.decode()).data.to_dict()} if card else {}
+        return {"id": name, "private": repository.private, "sha": commit, "siblings": siblings} | said
 
     def refs(self, name: str) -> dict[str, Any]:
         """Branches and tags."""

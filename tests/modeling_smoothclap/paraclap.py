@@ -1,11 +1,12 @@
-"""ParaCLAP (arXiv 2406.07203) at a tiny size, written from its description, and the ways its checkpoints are saved."""
+"""ParaCLAP (arXiv 2406.07203) and ParaSpeechCLAP (arXiv 2603.28737) at a tiny size, written from their descriptions,
+and the ways that checkpoints are saved."""
 
 import math
 import warnings
 
 import torch
 from torch import nn
-from transformers import BertModel, Wav2Vec2Model
+from transformers import BertModel, Wav2Vec2FeatureExtractor, Wav2Vec2Model, WavLMModel, XLMRobertaModel
 
 from tests import tiny
 
@@ -54,6 +55,33 @@ class ParaCLAP(nn.Module):
     def cosines(self, waveforms, texts):
         audio, text = self.embed_audio(waveforms), self.embed_text(texts)
         return nn.functional.cosine_similarity(audio[:, None], text[None], dim=-1)
+
+
+class ParaSpeechCLAP(nn.Module):
+    """The original architecture: clips normalised, a masked mean of WavLM, XLM-R with an unused pooler."""
+
+    def __init__(self):
+        super().__init__()
+        self.audio_branch = Branch(WavLMModel(tiny.audio_config("wavlm", do_stable_layer_norm=True)))
+        self.text_branch = Branch(XLMRobertaModel(tiny.text_config("xlm-roberta")))
+        self.audio_projection = Projection(32)
+        self.text_projection = Projection(24)
+        self.log_logit_scale = nn.Parameter(torch.tensor(2.5))
+
+    def embed_audio(self, clips):
+        extractor = Wav2Vec2FeatureExtractor(do_normalize=True)
+        waves = [torch.from_numpy(extractor(clip, sampling_rate=16000)["input_values"][0]) for clip in clips]
+        padded = nn.utils.rnn.pad_sequence(waves, batch_first=True)
+        mask = torch.stack([torch.arange(padded.shape[1]) < len(wave) for wave in waves]).long()
+        hidden = self.audio_branch.base(padded, attention_mask=mask).last_hidden_state
+        frames = self.audio_branch.base._get_feature_vector_attention_mask(hidden.shape[1], mask)
+        rows = [row[keep.bool()].mean(dim=0) for row, keep in zip(hidden, frames, strict=True)]
+        return self.audio_projection(torch.stack(rows))
+
+    def embed_text(self, texts):
+        tokens = tiny.tokenizer()(texts, padding=True, return_tensors="pt")
+        hidden = self.text_branch.base(tokens["input_ids"], attention_mask=tokens["attention_mask"]).last_hidden_state
+        return self.text_projection(hidden[:, 0])
 
 
 def audio_config():

@@ -38,7 +38,7 @@ def test_the_command_line_takes_precedence(tmp_path):
 BAD_VALUES = {
     "model": ["", ["a"]], "audio_encoder": [" ", 3], "text_encoder": ["", 3],
     "projection_dim": [0, 1.5, None, True], "projection_dropout": [1, -0.1, "half"],
-    "max_frequency": [0, 4000.5], "storage_dtype": ["int8"],
+    "text_pooling": ["max", 1], "max_frequency": [0, 4000.5], "storage_dtype": ["int8"],
     "dataset": [[], "", [3]], "columns": ["emotion", [{"emotion": 1}], [{}, {}]], "audio_root": [""],
     "bad_clips": ["ignore"], "captions": ["rhymed"], "caption_groups": ["mood", ["pitch", "mood"]],
     "languages": ["fr", [], ["en", 3]], "label_wordings": [{"happy": ""}, {"happy": 1}],
@@ -219,10 +219,16 @@ EVALUATED = {"eval_strategy": "epoch", "save_strategy": "epoch"}
             ["targets", *SOFT],
         ),
         ({**INFONCE, "targets": [], "target_weights": None}, []),
-        ({"projection_dim": 8, "projection_dropout": 0.0, "max_frequency": 8000}, []),
+        ({"projection_dim": 8, "projection_dropout": 0.0, "text_pooling": "mean", "max_frequency": 8000}, []),
         (
-            {**CHECKPOINT, "projection_dim": 8, "projection_dropout": 0.0, "max_frequency": 8000},
-            ["projection_dim", "projection_dropout", "max_frequency"],
+            {
+                **CHECKPOINT,
+                "projection_dim": 8,
+                "projection_dropout": 0.0,
+                "text_pooling": "cls",
+                "max_frequency": 8000,
+            },
+            ["projection_dim", "projection_dropout", "text_pooling", "max_frequency"],
         ),
         ({"caption_groups": "pitch", "languages": "de"}, []),
         (

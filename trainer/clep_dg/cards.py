@@ -13,10 +13,10 @@ from modeling_smoothclap.checkpoint_smoothclap import parse_model
 
 from ..evaluation.results import AgainstChance
 from ..files import write_text
-from ..hub.card import eval_result, with_front_matter
+from ..hub.card import eval_result
 from ..hub.facts import CardFacts
 from ..hub.licences import stated_licence
-from ..templating import render
+from ..templating import render, with_front_matter
 from .classifier import RECORD_FILE, WEIGHTS_FILE
 from .methods import CLEP_DG, CONTEXT_FREE, ZERO_SHOT
 from .results import (

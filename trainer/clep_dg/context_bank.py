@@ -15,10 +15,9 @@ from safetensors.torch import load_file, save_file
 from modeling_smoothclap.checkpoint_smoothclap import read_object
 
 from ..files import whole_file, write_json, write_text
-from ..hub.card import with_front_matter
 from ..hub.plan import CARD
 from ..hub.push import check_name, explained
-from ..templating import render
+from ..templating import render, with_front_matter
 from .prompts import PromptEncoder, PromptTemplates
 
 

@@ -170,6 +170,8 @@ class PromptEncoder:
             for name, value in config.items()
             if name not in DECIDES_NOTHING and not any(part in name for part in DECIDES_NOTHING_IN)
         }
+        if (pooling := getattr(self.model.config, "text_pooling", "cls")) != "cls":  # as before there was a choice
+            kept["text_pooling"] = pooling
         digest = hashlib.sha256(f"{self.model.config.model_type} {_json(kept)}".encode())
         for part in ("text_model", "text_projection"):
             for name, tensor in sorted(getattr(self.model, part).state_dict().items()):

@@ -5,19 +5,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CardData, EvalResult, ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
 
 from ..evaluation.attributes import ATTRIBUTE_QUERIES
 from ..evaluation.report import card_table
 from ..evaluation.results import ZeroShotStatus
 from ..files import write_text
-from ..templating import render
+from ..templating import render, with_front_matter
+from .conversion import TAGS, conversion_front_matter
 from .facts import CardFacts, Selection, unreadable
 
 
 TASK: dict[str, Any] = {"task_type": "zero-shot-audio-classification", "task_name": "Zero-shot audio classification"}
-TAGS = ["audio", "speech", "paralinguistics", "contrastive", "smoothclap"]
 HUB_METRICS: dict[str, tuple[str, str, dict[str, str] | None]] = {
     "uar": ("recall", "UAR", {"average": "macro"}),
     "accuracy": ("accuracy", "Accuracy", None),
@@ -91,13 +91,6 @@ def write_model_card(
     return path
 
 
-def with_front_matter(data: CardData, body: str) -> str:
-    """Return a whole card; a `ValueError` says what huggingface_hub could not read back."""
-    text = f"---\n{data.to_yaml()}\n---\n\n{body.strip()}\n"
-    ModelCard(text)
-    return text
-
-
 def eval_result(metric: str, status: ZeroShotStatus, value: float | None, **about: Any) -> EvalResult:
     """Return one of [`HUB_METRICS`] for the Hub's `model-index`; its name says if it is not zero-shot."""
     kind, title, arguments = HUB_METRICS[metric]
@@ -119,6 +112,7 @@ def _front_matter(facts: CardFacts, given: Mapping[str, Any]) -> ModelCardData:
         "pipeline_tag": TASK["task_type"],
         "language": languages if facts.settings and not facts.given_captions else None,
         "base_model": [start.name for start in facts.starts] or None,
+        **(conversion_front_matter(facts.conversion) if facts.conversion else {}),
         "datasets": list(facts.datasets) or None,
         "tags": TAGS,
         "model_name": facts.title,

@@ -153,6 +153,7 @@ class CardFacts:
             self.corpora = list(_corpora(read_record(folder / Record.DATA) or {}))
         self.provenance: list[dict[str, Any]] = read_record(folder / Record.PROVENANCE, list) or []
         self.objective: dict[str, Any] | None = read_record(folder / Record.OBJECTIVE)
+        self.conversion: dict[str, Any] | None = read_record(folder / Record.CONVERSION)
         self.thresholds: dict[str, Any] | None = read_record(folder / Record.THRESHOLDS)
         self.text_tower: dict[str, Any] | None = read_record(folder / Record.TEXT_TOWER)
         made_with = {"transformers": version} if (version := self.config.get("transformers_version")) else {}
@@ -270,9 +271,10 @@ def _parts(folder: Path, config: dict[str, Any]) -> Iterator[ModelPart]:
             for name in weights.keys():  # noqa: SIM118, this is not a dictionary
                 count[PARTS.get(name.split(".")[0], HEADS)] += prod(weights.get_slice(name).get_shape())
     text = config.get("text_config") or {}
+    pooling = ", averaged over tokens" if config.get("text_pooling") == "mean" else ""
     described = {
         "audio tower": _tower(config.get("audio_config") or {}),
-        "text tower": _tower(text, text.get("vocab_size")),
+        "text tower": _tower(text, text.get("vocab_size")) + pooling,
         HEADS: f"{config.get('projection_dim')} wide",
         "classifier": f"a vector for each of {len(config.get('id2label') or ())} classes",
     }

@@ -61,6 +61,7 @@ RECORDS = {
     Record.RECORDINGS: "training data",
     Record.PROVENANCE: "training data",
     Record.ORIGIN: "starting point of training",
+    Record.CONVERSION: "origin of the weights",
     Record.VERSIONS: "versions of the software",
     Record.TEXT_TOWER: "distillation of the text tower",
     Record.METRICS: "results",
@@ -87,7 +88,14 @@ SAVE_AGAIN = "Load model and processor with the package and save both again"
 
 def forget_earlier_run(folder: str | Path) -> None:
     """Delete what an earlier run left in a folder and would be taken for parts or results of a new model."""
-    records = (Record.THRESHOLDS, Record.STANDARDISATION, Record.METRICS, Record.ATTRIBUTES, Record.LICENCES)
+    records = (
+        Record.THRESHOLDS,
+        Record.STANDARDISATION,
+        Record.METRICS,
+        Record.ATTRIBUTES,
+        Record.CONVERSION,
+        Record.LICENCES,
+    )
     for name in (*records, Record.PROVENANCE, Record.SETTINGS, Record.ZERO_SHOT, *ADAPTER):
         (Path(folder) / name).unlink(missing_ok=True)
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch.distributed.fsdp import FSDPModule, register_fsdp_forward_method
 
 from modeling_smoothclap.loss_smoothclap import cosines
+from modeling_smoothclap.towers_smoothclap import pool_text
 
 
 LOWEST_TEMPERATURE = 1e-4
@@ -17,7 +18,7 @@ LOWEST_TEMPERATURE = 1e-4
 
 
 def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-    """Embed tag texts, (batch, text width): first token of the text tower, not projected, without dropout."""
+    """Embed tag texts, (batch, text width): the text tower's output, pooled but not projected, without dropout."""
     if isinstance(model, FSDPModule) and isinstance(model, torch.nn.Module):
         register_fsdp_forward_method(model, "get_text_features")  # gathers the sharded weights for it, too
     training = model.training
@@ -26,7 +27,7 @@ def tag_features(model: Any, input_ids: torch.Tensor, attention_mask: torch.Tens
         hidden = model.get_text_features(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
     finally:
         model.train(training)
-    return hidden[:, 0]
+    return pool_text(hidden, attention_mask, getattr(model.config, "text_pooling", "cls"))
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class TagTextSimilarity(FeatureSimilarity):
 
     name = "tags"
     inputs = ("tag_input_ids", "tag_attention_mask")
-    provenance = "stated by the SmoothCLAP paper; unprojected first token inferred, temperature and detaching ours"
+    provenance = "stated by the SmoothCLAP paper; unprojected text tower inferred, temperature and detaching ours"
 
     detach: bool = True
 
