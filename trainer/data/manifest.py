@@ -105,7 +105,7 @@ def load_manifest(
 
     Args:
         source (`str` or `Path`): A .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets`
-            wrote, or the id of a data set on the Hub.
+            wrote, the id of a data set on the Hub, perhaps with @REVISION, or the .yaml file of a corpus.
         columns (`Mapping[str, str]`, *optional*): Our column to the source's, where they differ: `{"emotion":
             "EmoClass", "path": "FileName"}`.
         audio_root (`str` or `Path`, *optional*): Where relative paths start; by default the manifest's folder.

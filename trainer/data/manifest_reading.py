@@ -20,9 +20,11 @@ from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, l
 from datasets.table import InMemoryTable
 
 from modeling_smoothclap.batching_smoothclap import first_lines
-from modeling_smoothclap.checkpoint_smoothclap import can_only_be_a_path
 
+from ..evaluation.corpora import read_corpus_file
+from ..evaluation.corpus_sources import is_corpus_file
 from .clips import with_encoded_audio
+from .hub_clips import HubData
 
 
 SHOWN = 50
@@ -231,13 +233,16 @@ def read_source(source: str | Path) -> ManifestTable:
             return _of_jsonl(path)
         if suffix == ".parquet":
             return _of_parquet(path)
-        raise _whole(source, f"its suffix is {suffix!r}; give a {', '.join(SUFFIXES)} file")
-    is_file_name = suffix in SUFFIXES or ("/" not in str(source) and re.fullmatch(r"\.[a-z]\w*", suffix))
-    is_id = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)) and not can_only_be_a_path(str(source))
-    if is_file_name or not is_id:
+        if is_corpus_file(path):
+            return _of_corpus(path)
+        raise _whole(source, f"its suffix is {suffix!r}; give a {', '.join(SUFFIXES)} file, or a corpus's .yaml file")
+    is_file = suffix in SUFFIXES or is_corpus_file(path)
+    is_file_name = is_file or ("/" not in str(source) and re.fullmatch(r"\.[a-z]\w*", suffix))
+    data = HubData.parse(str(source))
+    if is_file_name or data is None:
         raise _whole(source, "there is no such file or folder, and it is not the id of a data set on the Hub")
     try:
-        loaded = load_dataset(str(source))
+        loaded = load_dataset(data.name, revision=data.revision)
     except Exception as error:  # of the network, the Hub, the data set's own code: too many classes to name
         raise _whole(source, f"there is no such file, and it cannot be loaded from the Hub: {error}") from error
     return _of_datasets(str(source), loaded, None)
@@ -265,6 +270,14 @@ def _of_datasets(source: str, loaded: Dataset | DatasetDict, folder: Path | None
     except ValueError as error:
         raise _whole(source, f"its splits do not have the same columns: {error}") from error
     return ManifestTable(rows, numbers, BY_INDEX, folder, parts)
+
+
+def _of_corpus(path: Path) -> ManifestTable:
+    try:
+        rows = Dataset.from_pandas(read_corpus_file(path), preserve_index=False)
+    except ValueError as error:
+        raise _whole(path, str(error)) from error
+    return ManifestTable(rows, range(len(rows)), BY_INDEX, path.parent)
 
 
 def _of_parquet(path: Path) -> ManifestTable:

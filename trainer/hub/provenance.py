@@ -17,15 +17,12 @@ from transformers.utils.hub import extract_commit_hash
 
 from ..data.collator import SmoothCLAPCollator
 from ..data.leakage import recording_hashes
-from ..evaluation.results import versions
+from ..evaluation.results import UNRECORDED, versions
 from ..files import Record, write_json, write_text
 from .privacy import shareable
 
 
 logger = logging.get_logger(__name__)
-
-UNRECORDED = "unrecorded"
-"""The name in `training_corpora` of speech whose corpus is not known."""
 
 CORPORA_OF_ENCODERS: dict[str, tuple[str, ...]] = {
     "wav2vec2-large-robust-12-ft-emotion-msp-dim": ("msp-podcast",),  # audeering's, as its model card says
@@ -104,8 +101,8 @@ class ProvenanceCallback(TrainerCallback):
 @dataclass
 class TrainingSources:
     """
-    What a trainer is trained on: all clips of the run by split, the names of data sets that are on the Hub, and the Hub
-    id or folder of a frozen encoder whose features shape the targets.
+    What a trainer is trained on: all clips of the run by split, the data sets on the Hub as NAME or NAME@REVISION, and
+    the Hub id or folder of a frozen encoder whose features shape the targets.
     """
 
     splits: Mapping[str, Any]
