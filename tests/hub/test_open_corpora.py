@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,9 +22,10 @@ ON_HUB = {
     "ravdess": ("mteb/RavdessZeroshot", "labels", ["01", "02", "03", "04", "05", "06", "07", "08"]),
 }
 """Corpus to its data set, the column of labels there, and what its numbers mean."""
-QUICK = {"max_train_clips": 8, "max_steps": 2, "per_device_train_batch_size": 4, "dataloader_num_workers": 0}
+QUICK = {"max_train_clips": 60, "max_steps": 2, "per_device_train_batch_size": 4, "dataloader_num_workers": 0}
 QUICK |= {"eval_strategy": "no", "save_strategy": "no", "load_best_model_at_end": False, "metric_for_best_model": None}
 QUICK |= {"greater_is_better": None, "save_total_limit": None, "preparation_workers": 1, "use_cpu": True}
+QUICK |= {"report_attributes": False}
 
 
 @pytest.fixture(scope="module")
@@ -73,25 +73,13 @@ def test_the_record_says_which_corpora_licences_and_commits(trained, corpora):
 
 
 def test_it_is_zero_shot_on_the_corpus_left_out_alone(trained, corpora, tmp_path):
-    tasks, out = ("ravdess-8", "crema-d-6", "tess-7"), tmp_path / "results"
-    words = ("--bootstrap-samples", 20, "--output", out)
-    smoothclap("evaluate", "--model", trained, "--tasks", *tasks, "--data-root", corpora, *words)
-    results = EvaluationResults.load(out / "results.json")
+    on_hub = yaml.safe_load((corpora / "ravdess.yaml").read_text())["data_root"]
+    words = ("--data-root", corpora, f"ravdess={on_hub}", "--bootstrap-samples", 20, "--output", tmp_path)
+    smoothclap("evaluate", "--model", trained, "--tasks", "ravdess-8", "tess-7", *words)
+    results = EvaluationResults.load(tmp_path / "results.json")
     judged = {task.protocol.name: (task.data.clips, str(result.zero_shot.status)) for task, result in results.judged}
-    assert judged == {
-        "ravdess-8": (24, "zero-shot"),
-        "crema-d-6": (91, "not zero-shot"),
-        "tess-7": (14, "not zero-shot"),
-    }
-    (trained / "zero_shot.json").write_text((out / "results.json").read_text())
+    assert judged == {"ravdess-8": (24, "zero-shot"), "tess-7": (14, "not zero-shot")}
+    (trained / "zero_shot.json").write_text((tmp_path / "results.json").read_text())
     smoothclap("card", trained)
     named = {each.dataset_name for each in ModelCard((trained / "README.md").read_text()).data.eval_results}
     assert "RAVDESS 8" in named
-
-
-def test_a_data_set_on_the_hub_can_be_named_on_the_command_line(trained, corpora, tmp_path):
-    source = yaml.safe_load((corpora / "ravdess.yaml").read_text())["data_root"]
-    words = ("--bootstrap-samples", 20, "--output", tmp_path / "results")
-    smoothclap("evaluate", "--model", trained, "--tasks", "ravdess-8", "--data-root", f"ravdess={source}", *words)
-    (task,) = EvaluationResults.load(tmp_path / "results" / "results.json").tasks
-    assert task.data.clips == 24 and Path(trained / "model.safetensors").is_file()

@@ -113,7 +113,7 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
     for corpus in open_ones if plain else ():
         whole = Path(plain[0]).expanduser()
         file = whole / f"{corpus}.yaml"
-        inside = file if file.is_file() else whole / corpus
+        inside = file if file.is_file() and not (whole / corpus).is_dir() else whole / corpus
         roots[corpus] = inside if inside.exists() or len(corpora) > 1 else whole
     # All corpora are checked before one is read, which may take long.
     if missing := [corpus for corpus in corpora if corpus not in roots or not _is_there(corpus, roots[corpus])]:
