@@ -16,9 +16,10 @@ from modeling_smoothclap.audio_smoothclap import Segment, audio_duration
 
 from ..config import did_you_mean
 from .captions.labels import ALIASES, category, emotion_class, known_names
+from .cells import as_name, as_number, as_seconds, as_text, as_time
 from .clips import RECORDING
 from .leakage import check_ids, check_splits, clips_of, warn_of_lookalikes
-from .manifest_reading import ManifestTable, as_name, as_number, as_seconds, as_text, as_time, read_source
+from .manifest_reading import ManifestTable, read_source
 
 
 logger = logging.get_logger(__name__)

@@ -10,6 +10,7 @@ import pandas as pd
 from transformers.utils import logging
 
 from ..config import did_you_mean, read_yaml
+from ..templating import counts
 from .corpus_readers import EmoEvaluations, FileNames, LabelTable, Reader, listed
 from .corpus_sources import CorpusSource
 from .protocols import PROTOCOLS, Protocol
@@ -301,13 +302,15 @@ def read_corpus_file(path: str | Path) -> pd.DataFrame:
         cure = did_you_mean(source.corpus, known) or f"these can be read: {known}; for others write a manifest"
         raise ValueError(f"{str(path)!r}: `corpus` is {source.corpus!r}; {cure}")
     splits = [(speaker, split) for split, speakers in source.speakers.items() for speaker in speakers]
-    speakers, counts = corpus.readers[0].speakers, Counter(speaker for speaker, _ in splits)
-    if faulty := sorted(name for name in {*counts, *speakers} if counts[name] != 1 or name not in speakers):
+    speakers, times = corpus.readers[0].speakers, Counter(speaker for speaker, _ in splits)
+    if faulty := sorted(name for name in {*times, *speakers} if times[name] != 1 or name not in speakers):
         raise ValueError(
             f"{str(path)!r}: `speakers` must have each of {list(speakers)} in one split, or a model would be tested on "
             f"voices that it knows; wrong are {faulty}"
         )
     rows = read_task(next(each for each in PROTOCOLS.values() if each.corpus == corpus.name), path)
+    if rows.attrs["left_out"]:
+        logger.warning(f"{corpus.title}: clips are left out: {counts(rows.attrs['left_out'])}")
     facts = {"corpus": corpus.name, "language": corpus.language, "licence": corpus.licence}
     rows = rows.rename(columns={"label": "emotion"}).assign(split=rows["speaker"].map(dict(splits)), **facts)
     return rows[["id", "path", "emotion", "speaker", "split", *facts]]
