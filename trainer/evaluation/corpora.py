@@ -1,4 +1,4 @@
-"""The corpora of zero-shot evaluation, one row each, and whether a model was trained on one."""
+"""The corpora of zero-shot evaluation, one row each, their clips, and whether a model was trained on one."""
 
 import re
 from collections import Counter
