@@ -108,7 +108,8 @@ def test_corpora_are_left_out_by_name_and_their_files_are_not_read(tmp_path):
         (tmp_path / f"{name}.wav").write_bytes(name.encode())
     rows = "path,corpus,split\na.wav,queen,train\nb.wav,king,train\nc.wav,king,test\nd.wav,,train\n"
     (tmp_path / "clips.csv").write_text(rows)
-    (tmp_path / "tess.yaml").write_text("corpus: tess\ndata_root: gone\n")
+    speakers = "speakers: {train: [OA], test: [YA]}\n"
+    (tmp_path / "tess.yaml").write_text("corpus: tess\ndata_root: gone\n" + speakers)
     files = [str(tmp_path / "clips.csv"), str(tmp_path / "tess.yaml")]
     clips = load_manifests(DataSettings(dataset=files, leave_out=["tess", "king"]))
     assert {split: rows["id"][:] for split, rows in clips.items()} == {"train": ["a.wav", "d.wav"]}
