@@ -185,7 +185,7 @@ def evaluate(
     ] = None,
     tasks: Annotated[list[str] | None, typer.Option(help="Names from --list, or YAML files.")] = None,
     data_root: Annotated[
-        list[str] | None, typer.Option(help="A folder with one folder per corpus, or CORPUS=FOLDER, or both.")
+        list[str] | None, typer.Option(help="A folder of corpora, CORPUS=FOLDER, CORPUS=USER/NAME@COMMIT, or several.")
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("build/zero-shot"),
     batch_size: BatchSize = 16,

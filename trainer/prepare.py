@@ -95,7 +95,7 @@ def _check_rows(splits: Mapping[str, Any]) -> None:
 
 def _settings_of_rows(splits: Any, data: Mapping[str, Any], arguments: SmoothCLAPTrainingArguments) -> DataSettings:
     """Return the settings for rows from Python, whose captions are used where nothing else could make some."""
-    if idle := sorted({"dataset", "columns", "audio_root", "report_attributes"} & data.keys()):
+    if idle := sorted({"dataset", "columns", "leave_out", "audio_root", "report_attributes"} & data.keys()):
         raise ValueError(f"`data` has {idle}, which have no effect on rows that are loaded: leave them out.")
     if "captions" not in data:
         train = splits["train"]
@@ -231,7 +231,7 @@ def make_batches(
     check_metric(arguments.metric_for_best_model, () if arguments.prediction_loss_only else metrics.names)
     encoders = _frozen_encoders(model, processor, settings, arguments)
     splits = _add_frozen_features(splits, encoders, crops, settings, arguments)
-    on_hub = [name for name in settings.dataset if name != IN_MEMORY and not Path(name).exists()]  # loaded from there
+    on_hub = [] if IN_MEMORY in settings.dataset else [str(data) for *_, data in settings.manifests() if data]
     encoder = settings.local_feature_encoder if "local_features" in targets else None
     return Prepared(splits, collator, metrics, TrainingSources(dict(splits), on_hub, encoder, settings.licences))
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, InstanceOf, model_validator
@@ -11,10 +12,24 @@ from modeling_smoothclap.audio_smoothclap import MIN_SECONDS
 from modeling_smoothclap.configuration_smoothclap import TEXT_POOLINGS
 
 from .arguments import SmoothCLAPTrainingArguments, argument_settings
-from .config import UNIQUE, Count, Fraction, Positive, Settings, SettingsError, Several, Text, one_of, unknown_key
+from .config import (
+    UNIQUE,
+    Count,
+    Fraction,
+    Positive,
+    Settings,
+    SettingsError,
+    Several,
+    Text,
+    one_of,
+    read_yaml,
+    unknown_key,
+)
 from .data.acoustic_conditions import CONDITIONS
 from .data.captions import CAPTION_GROUPS, LANGUAGES
 from .data.collator import CAPTION_KINDS
+from .data.hub_clips import HubData
+from .evaluation.corpus_sources import CorpusSource, is_corpus_file
 from .rules import TOWERS, WithoutEffect, ignored_settings
 
 
@@ -69,13 +84,16 @@ class DataSettings(Settings):
     """What a model is trained on."""
 
     dataset: Annotated[Several[Text], Field(min_length=1)] = Field(
-        description="Manifests: .csv, .tsv, .jsonl or .parquet files, folders that `datasets` wrote, or Hub data sets. "
-        "Several are joined; one may be given as plain text."
+        description="Manifests: .csv, .tsv, .jsonl or .parquet files, folders that `datasets` wrote, data sets on the "
+        "Hub as USER/NAME@REVISION, or .yaml files of corpora. Several are joined; one may be given as plain text."
     )
     columns: dict[str, str] | list[dict[str, str]] = Field(
         default_factory=dict,
         description="Our column names to the manifests', where they differ: one mapping for all, or a list of one for "
         "each of `dataset`.",
+    )
+    leave_out: Annotated[Several[Text], UNIQUE] = Field(
+        default_factory=list, description="Corpora that the run does without, so that it can be tested on them."
     )
     audio_root: Text | None = Field(
         default=None, description="Folder that relative audio paths start at; default: the manifest's."
@@ -175,6 +193,20 @@ class DataSettings(Settings):
         """For each manifest in `dataset`, our column names to its own."""
         maps = self.columns if isinstance(self.columns, list) else [self.columns] * len(self.dataset)
         return [dict(each) for each in maps]
+
+    def corpus_files(self) -> dict[str, CorpusSource]:
+        """Return what those in `dataset` that are files of corpora say; a `ValueError` if one is faulty."""
+        return {source: read_yaml(source, CorpusSource) for source in self.dataset if is_corpus_file(source)}
+
+    def manifests(self) -> list[tuple[str, dict[str, str], HubData | None]]:
+        """Return what is read: manifests with their columns and data sets on the Hub. Files in `leave_out` are not."""
+        read, files = [], self.corpus_files()
+        for source, columns in zip(self.dataset, self.column_maps, strict=True):
+            if source not in files:
+                read.append((source, columns, None if Path(source).exists() else HubData.parse(source)))
+            elif files[source].corpus not in self.leave_out:
+                read.append((source, columns, files[source].hub))
+        return read
 
 
 def _both_towers(value: Any) -> Any:

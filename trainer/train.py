@@ -1,6 +1,7 @@
 """A whole training run, from settings to a checkpoint with its records, metrics and card."""
 
 import json
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -128,12 +129,25 @@ def make_model(settings: ModelSettings) -> tuple[Any, Any]:
 
 def load_manifests(settings: DataSettings) -> DatasetDict:
     """Load and join the manifests that `settings` name, with every check that needs no audio."""
-    maps = zip(settings.dataset, settings.column_maps, strict=True)
     missing: Literal["raise", "keep"] = "keep" if settings.bad_clips == "skip" else "raise"
-    clips = joined([load_manifest(source, columns, settings.audio_root, missing) for source, columns in maps])
+    read = [load_manifest(source, columns, settings.audio_root, missing) for source, columns, _ in settings.manifests()]
+    clips = joined(read)
+    if settings.leave_out:
+        clips = _without_corpora(clips, settings.leave_out, {each.corpus for each in settings.corpus_files().values()})
     if "train" not in clips:
         raise ValueError(f"{settings.dataset} have no training rows, only {sorted(clips)}.")
     return clips
+
+
+def _without_corpora(clips: DatasetDict, left_out: Sequence[str], files: Collection[str]) -> DatasetDict:
+    """Return the rows whose `corpus` is not left out; `files` are the corpora of files, which were not read."""
+    corpora = {name: rows["corpus"][:] for name, rows in clips.items() if "corpus" in rows.column_names}
+    known = {*files, *(corpus for each in corpora.values() for corpus in each if corpus)}
+    if unknown := [corpus for corpus in left_out if corpus not in known]:
+        raise ValueError(f"`leave_out` has {unknown}, but the corpora of the clips are {sorted(known)}.")
+    for name, each in corpora.items():
+        clips[name] = clips[name].select([row for row, corpus in enumerate(each) if corpus not in left_out])
+    return DatasetDict({name: rows for name, rows in clips.items() if len(rows)})
 
 
 def joined(sources: list[DatasetDict]) -> DatasetDict:

@@ -127,24 +127,32 @@ class Handler(Exchange):
         return [{"id": commit, "title": title} | fixed for commit, title in reversed(repository.titles)]
 
     def tree(self, name: str, revision: str, folder: str | None = None) -> list[dict[str, Any]]:
-        """The files below a folder."""
+        """The files below a folder; without `recursive`, the files and folders in it."""
         repository, commit = self.at(name, revision)
-        files = repository.trees[commit]
-        listed = [
-            file.described(path) for path, file in files.items() if path.startswith(f"{folder}/" if folder else "")
-        ]
+        start = f"{folder}/" if folder else ""
+        listed = {path: file.described(path) for path, file in repository.trees[commit].items()}
+        listed = {path: entry for path, entry in listed.items() if path.startswith(start)}
         if folder and not listed:
             raise Refusal(404, "Entry not found", "EntryNotFound")
-        return listed
+        if "recursive=true" not in self.query.lower():
+            deeper = {start + path.removeprefix(start).partition("/")[0]: path for path in listed}
+            folders = {path: {"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in deeper}
+            listed = {path: listed.get(path, folders[path]) for path in deeper}
+        return list(listed.values())
 
     def resolve(self, name: str, revision: str, path: str) -> None:
-        """A file's content."""
+        """A file's content, or the range of it that is asked for."""
         repository, commit = self.at(name, revision)
         file = repository.trees[commit].get(path)
         if file is None:
             missing = {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}
             return self.send(404, b"Entry not found", missing)
-        return self.send(200, file.content, {"ETag": f'"{file.digest}"', "X-Repo-Commit": commit})
+        headers = {"ETag": f'"{file.digest}"', "X-Repo-Commit": commit}
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", "")):
+            first, last = int(asked[1]), min(int(asked[2]), len(file.content) - 1)
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(file.content)}"
+            return self.send(206, file.content[first : last + 1], headers)
+        return self.send(200, file.content, headers)
 
     # Writing
 
@@ -251,7 +259,7 @@ class Handler(Exchange):
         return {"commitUrl": f"{self.server.url}/{name}/commit/{commit}", "commitOid": commit, "success": True}
 
 
-NAME, PART = r"([\w.-]+/[\w.-]+)", "([^/]+)"
+NAME, DATA, PART = r"([\w.-]+/[\w.-]+)", r"(datasets/[\w.-]+/[\w.-]+)", "([^/]+)"
 ROUTES: list[tuple[tuple[str, ...], str, Callable[..., Any]]] = [
     (("POST",), "/api/repos/create", Handler.create),
     (("POST",), "/api/validate-yaml", Handler.validate),
@@ -268,6 +276,11 @@ ROUTES: list[tuple[tuple[str, ...], str, Callable[..., Any]]] = [
     (("PUT",), rf"/{NAME}\.git/large/{PART}", Handler.put),
     (("POST",), rf"/{NAME}\.git/verify", Handler.verify),
     (("GET", "HEAD"), f"/{NAME}/resolve/{PART}/(.+)", Handler.resolve),
+    (("GET",), f"/api/{DATA}", Handler.info),
+    (("GET",), f"/api/{DATA}/revision/{PART}", Handler.info),
+    (("GET",), f"/api/{DATA}/tree/{PART}", Handler.tree),
+    (("GET",), f"/api/{DATA}/tree/{PART}/(.+)", Handler.tree),
+    (("GET", "HEAD"), f"/{DATA}/resolve/{PART}/(.+)", Handler.resolve),
 ]
 
 

@@ -40,6 +40,7 @@ BAD_VALUES = {
     "projection_dim": [0, 1.5, None, True], "projection_dropout": [1, -0.1, "half"],
     "text_pooling": ["max", 1], "max_frequency": [0, 4000.5], "storage_dtype": ["int8"],
     "dataset": [[], "", [3]], "columns": ["emotion", [{"emotion": 1}], [{}, {}]], "audio_root": [""],
+    "leave_out": ["", [3], ["tess", "tess"]],
     "bad_clips": ["ignore"], "captions": ["rhymed"], "caption_groups": ["mood", ["pitch", "mood"]],
     "languages": ["fr", [], ["en", 3]], "label_wordings": [{"happy": ""}, {"happy": 1}],
     "licences": ["mit", {"queen": ""}, {"queen": 1}],

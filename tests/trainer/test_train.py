@@ -148,6 +148,22 @@ def test_figures_sources_and_adapters_of_an_earlier_run_do_not_stay(make):
     assert not stale & {path.name for path in out.iterdir()}
 
 
+def test_corpora_are_left_out_by_name_and_their_files_are_not_read(tmp_path):
+    for name in "abcd":
+        (tmp_path / f"{name}.wav").write_bytes(name.encode())
+    rows = "path,corpus,split\na.wav,queen,train\nb.wav,king,train\nc.wav,king,test\nd.wav,,train\n"
+    (tmp_path / "clips.csv").write_text(rows)
+    speakers = "speakers: {train: [OA], test: [YA]}\n"
+    (tmp_path / "tess.yaml").write_text("corpus: tess\ndata_root: gone\n" + speakers)
+    files = [str(tmp_path / "clips.csv"), str(tmp_path / "tess.yaml")]
+    clips = load_manifests(DataSettings(dataset=files, leave_out=["tess", "king"]))
+    assert {split: rows["id"][:] for split, rows in clips.items()} == {"train": ["a.wav", "d.wav"]}
+    with pytest.raises(ValueError, match=r"\['kin'\]"):
+        load_manifests(DataSettings(dataset=files, leave_out=["tess", "kin"]))
+    with pytest.raises(ValueError, match="gone"):
+        load_manifests(DataSettings(dataset=files))
+
+
 def test_where_built_clips_are_from_goes_along(make, tmp_path):
     """A folder that a builder wrote has its provenance beside the clips."""
     config = make("built")

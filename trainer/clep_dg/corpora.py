@@ -11,10 +11,9 @@ import pandas as pd
 
 from ..data.leakage import same_bytes
 from ..evaluation.attributes import thirds
-from ..evaluation.corpora import EMOTION_CORPORA
+from ..evaluation.corpora import EMOTION_CORPORA, read_task
 from ..evaluation.labelled_clips import LABEL_COLUMN, faults_of_clips, labels_of, read_clips, with_labels
 from ..evaluation.protocols import PROTOCOLS
-from ..evaluation.tasks import read_task
 from .settings import CorpusSettings
 
 

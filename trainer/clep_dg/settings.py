@@ -32,7 +32,10 @@ class CorpusSettings(ManifestClips):
         "names it was trained on it. Where a manifest has a column `corpus`, as it is there, with or without more "
         "after it."
     )
-    data_root: Text | None = Field(default=None, description="Folder of a known corpus, as it is distributed.")
+    data_root: Text | None = Field(
+        default=None,
+        description="Of a known corpus: its folder, as it is distributed, USER/NAME@COMMIT on the Hub, or a YAML file.",
+    )
     protocol: Text | None = Field(
         default=None, description="Of a known corpus with several, the one whose classes are meant."
     )

@@ -16,9 +16,10 @@ from modeling_smoothclap.audio_smoothclap import Segment, audio_duration
 
 from ..config import did_you_mean
 from .captions.labels import ALIASES, category, emotion_class, known_names
+from .cells import as_name, as_number, as_seconds, as_text, as_time
 from .clips import RECORDING
 from .leakage import check_ids, check_splits, clips_of, warn_of_lookalikes
-from .manifest_reading import ManifestTable, as_name, as_number, as_seconds, as_text, as_time, read_source
+from .manifest_reading import ManifestTable, read_source
 
 
 logger = logging.get_logger(__name__)
@@ -105,7 +106,7 @@ def load_manifest(
 
     Args:
         source (`str` or `Path`): A .csv, .tsv, .jsonl or .parquet file, a folder that `save_to_disk` of `datasets`
-            wrote, or the id of a data set on the Hub.
+            wrote, the id of a data set on the Hub, perhaps with @REVISION, or the .yaml file of a corpus.
         columns (`Mapping[str, str]`, *optional*): Our column to the source's, where they differ: `{"emotion":
             "EmoClass", "path": "FileName"}`.
         audio_root (`str` or `Path`, *optional*): Where relative paths start; by default the manifest's folder.

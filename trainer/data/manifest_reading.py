@@ -3,26 +3,26 @@
 import csv
 import io
 import json
-import math
 import os
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, load_from_disk
 from datasets.table import InMemoryTable
 
 from modeling_smoothclap.batching_smoothclap import first_lines
-from modeling_smoothclap.checkpoint_smoothclap import can_only_be_a_path
 
+from ..evaluation.corpora import read_corpus_file
+from ..evaluation.corpus_sources import is_corpus_file
+from .cells import NOT_TEXT
 from .clips import with_encoded_audio
+from .hub_clips import HubData
 
 
 SHOWN = 50
@@ -31,7 +31,6 @@ SHOWN_ROWS = 5
 """A fault names at most this many further rows that have it."""
 MAX_DEPTH = 20
 """Values of JSON are nested at most so deep."""
-NOT_TEXT = re.compile("[\\0\\ud800-\\udfff]")
 
 
 @dataclass(frozen=True)
@@ -149,65 +148,6 @@ class ManifestTable:
         return ManifestError(str(source), sorted(self.faults, key=key), self.counting)
 
 
-def as_text(value: Any) -> str | None:
-    """Return a cell's text, or `None` for blank text and NaN; a `ValueError` if it is neither text nor a number."""
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # pandas makes 12.0 of 12 where other rows have nothing
-    if not isinstance(value, str | int | float):
-        raise ValueError(f"a {type(value).__name__} is not text")
-    text = str(value)
-    if NOT_TEXT.search(text):
-        raise ValueError(f"{text[:80]!r} holds a NUL or a lone surrogate, which are not text")
-    return text if text.strip() else None
-
-
-def as_name(value: Any) -> str | None:
-    """Return a cell's text as [`as_text`] does, without spaces around it and with Unicode's composed letters (NFC)."""
-    text = as_text(value)
-    return None if text is None else unicodedata.normalize("NFC", text).strip()
-
-
-def as_number(value: Any) -> float:
-    """Return a cell's number, which may be written as text; a `ValueError` if it is not a finite number."""
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{value!r} is not a number") from None
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is not a finite number")
-    return number
-
-
-def as_seconds(value: Any) -> float:
-    """Return a cell's duration; a `ValueError` if it is not a positive number."""
-    number = as_number(value)
-    if number <= 0:
-        raise ValueError(f"{number:g} is not above 0; give seconds")
-    return number
-
-
-def as_time(value: Any) -> float | None:
-    """
-    Return a place in a file in seconds, given as a number or as a time difference such as "0 days 00:00:01.5".
-
-    `None` for NaN and NaT; a `ValueError` if it is neither, or negative.
-    """
-    if value is pd.NaT or (isinstance(value, float) and math.isnan(value)):
-        return None
-    try:
-        seconds = as_number(value)
-    except ValueError:
-        try:
-            seconds = pd.Timedelta(value).total_seconds()
-        except (TypeError, ValueError):
-            seconds = math.nan
-    if not seconds >= 0:
-        raise ValueError(f"{value!r} is not a time from 0 on; give seconds")
-    return seconds
-
-
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 SUFFIXES = (*DELIMITERS, ".jsonl", ".parquet")
 
@@ -231,13 +171,16 @@ def read_source(source: str | Path) -> ManifestTable:
             return _of_jsonl(path)
         if suffix == ".parquet":
             return _of_parquet(path)
-        raise _whole(source, f"its suffix is {suffix!r}; give a {', '.join(SUFFIXES)} file")
-    is_file_name = suffix in SUFFIXES or ("/" not in str(source) and re.fullmatch(r"\.[a-z]\w*", suffix))
-    is_id = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", str(source)) and not can_only_be_a_path(str(source))
-    if is_file_name or not is_id:
+        if is_corpus_file(path):
+            return _of_corpus(path)
+        raise _whole(source, f"its suffix is {suffix!r}; give a {', '.join(SUFFIXES)} file, or a corpus's .yaml file")
+    is_file = suffix in SUFFIXES or is_corpus_file(path)
+    is_file_name = is_file or ("/" not in str(source) and re.fullmatch(r"\.[a-z]\w*", suffix))
+    data = HubData.parse(str(source))
+    if is_file_name or data is None:
         raise _whole(source, "there is no such file or folder, and it is not the id of a data set on the Hub")
     try:
-        loaded = load_dataset(str(source))
+        loaded = load_dataset(data.name, revision=data.revision)
     except Exception as error:  # of the network, the Hub, the data set's own code: too many classes to name
         raise _whole(source, f"there is no such file, and it cannot be loaded from the Hub: {error}") from error
     return _of_datasets(str(source), loaded, None)
@@ -265,6 +208,14 @@ def _of_datasets(source: str, loaded: Dataset | DatasetDict, folder: Path | None
     except ValueError as error:
         raise _whole(source, f"its splits do not have the same columns: {error}") from error
     return ManifestTable(rows, numbers, BY_INDEX, folder, parts)
+
+
+def _of_corpus(path: Path) -> ManifestTable:
+    try:
+        rows = Dataset.from_pandas(read_corpus_file(path), preserve_index=False)
+    except ValueError as error:
+        raise _whole(path, str(error)) from error
+    return ManifestTable(rows, range(len(rows)), BY_INDEX, path.parent)
 
 
 def _of_parquet(path: Path) -> ManifestTable:

@@ -1,6 +1,7 @@
-"""The corpora of zero-shot evaluation, one row each, and whether a model was trained on one."""
+"""The corpora of zero-shot evaluation, one row each, their clips, and whether a model was trained on one."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,11 @@ from pathlib import Path
 import pandas as pd
 from transformers.utils import logging
 
+from ..config import did_you_mean, read_yaml
+from ..templating import counts
 from .corpus_readers import EmoEvaluations, FileNames, LabelTable, Reader, listed
+from .corpus_sources import CorpusSource
+from .protocols import PROTOCOLS, Protocol
 from .results import UNRECORDED, ZeroShot, ZeroShotStatus
 
 
@@ -46,26 +51,26 @@ class EmotionCorpus:
 
 def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]) -> pd.DataFrame:
     """
-    Read the clips that a corpus, unpacked in the folder `root`, has for evaluation, by the set of labels with `labels`.
+    Read the clips that a corpus at `root` (see [`CorpusSource.at`]) has for evaluation, by the set of labels with
+    `labels`.
 
-    Returns what [`~.corpus_readers`] returns, with clips that the folder lacks in `attrs["left_out"]`, too; another
+    Returns what [`~.corpus_readers`] returns, with clips that are not there in `attrs["left_out"]`, too; another
     number of clips than the corpus's is a warning. A `ValueError` says what was expected, and where to get the corpus.
     """
-    folder = Path(root).expanduser().absolute()
+    source = CorpusSource.at(corpus.name, root)
     reader = next(reader for reader in corpus.readers if set(labels) <= set(reader.labels))
     try:
-        if not folder.is_dir():
-            raise ValueError("there is no such folder")
-        rows = reader.read(folder)
+        rows = source.read(reader)
     except ValueError as error:
+        layout = f"Expected there: {corpus.layout}.\nFound there: {_found(source.folder)}.\n"
         raise ValueError(
-            f"{corpus.title} cannot be read from {str(root)!r}: {error}.\nExpected there: {corpus.layout}.\n"
-            f"Found there: {_found(folder)}.\nGet the corpus from {corpus.ask}; licence: {corpus.licence}."
+            f"{corpus.title} cannot be read from {source.data_root!r}: {error}.\n{'' if source.hub else layout}"
+            f"Get the corpus from {corpus.ask}; licence: {corpus.licence}."
         ) from error
     if corpus.clips not in (None, len(rows)):
         logger.warning(
-            f"{corpus.title} should have {corpus.clips} clips, but {str(root)!r} has {len(rows)}: results are not "
-            "comparable with published ones"
+            f"{corpus.title} should have {corpus.clips} clips, but {source.data_root!r} has {len(rows)}: results are "
+            "not comparable with published ones"
         )
     if corpus.clips is not None and len(rows) < corpus.clips:
         rows.attrs["left_out"][ABSENT] = corpus.clips - len(rows)
@@ -256,6 +261,59 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
         ),
     )
 }
+
+
+def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
+    """
+    Read the clips of a protocol on one of the known corpora, which is at `root` (see [`CorpusSource.at`]).
+
+    There is one row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and `group` (text or
+    `None`); `attrs["left_out"]` has reasons and counts. A `ValueError`: it is not there, or a class has no clip.
+    """
+    corpus = EMOTION_CORPORA[protocol.corpus]
+    rows = read_corpus(corpus, root, protocol.labels)
+    used = rows["label"].isin(list(protocol.labels))
+    left_out = rows.attrs["left_out"] | {
+        f"label {label!r}": count for label, count in sorted(Counter(rows["label"][~used]).items())
+    }
+    rows = rows[used].reset_index(drop=True)
+    rows["label"] = rows["label"].map(dict(protocol.labels)).astype(object)
+    rows.attrs["left_out"] = left_out
+    empty = sorted(set(protocol.classes) - set(rows["label"]))
+    if empty:
+        raise ValueError(
+            f"{protocol.title}: of the classes {list(protocol.classes)}, {empty} have no clip in {str(root)!r}; the "
+            f"corpus is incomplete. Get it from {corpus.ask}."
+        )
+    return rows
+
+
+def read_corpus_file(path: str | Path) -> pd.DataFrame:
+    """
+    Read the YAML file of a known corpus as a manifest for training: `id`, `path`, `emotion`, `speaker`, `split`,
+    `corpus`, `language`, `licence`.
+
+    A `ValueError`: the corpus cannot be read, or not each of its speakers is in one split.
+    """
+    source = read_yaml(path, CorpusSource)
+    corpus = EMOTION_CORPORA.get(source.corpus)
+    if corpus is None or not isinstance(corpus.readers[0], FileNames):
+        known = [name for name, each in EMOTION_CORPORA.items() if isinstance(each.readers[0], FileNames)]
+        cure = did_you_mean(source.corpus, known) or f"these can be read: {known}; for others write a manifest"
+        raise ValueError(f"{str(path)!r}: `corpus` is {source.corpus!r}; {cure}")
+    splits = [(speaker, split) for split, speakers in source.speakers.items() for speaker in speakers]
+    speakers, times = corpus.readers[0].speakers, Counter(speaker for speaker, _ in splits)
+    if faulty := sorted(name for name in {*times, *speakers} if times[name] != 1 or name not in speakers):
+        raise ValueError(
+            f"{str(path)!r}: `speakers` must have each of {list(speakers)} in one split, or a model would be tested on "
+            f"voices that it knows; wrong are {faulty}"
+        )
+    rows = read_task(next(each for each in PROTOCOLS.values() if each.corpus == corpus.name), path)
+    if rows.attrs["left_out"]:
+        logger.warning(f"{corpus.title}: clips are left out: {counts(rows.attrs['left_out'])}")
+    facts = {"corpus": corpus.name, "language": corpus.language, "licence": corpus.licence}
+    rows = rows.rename(columns={"label": "emotion"}).assign(split=rows["speaker"].map(dict(splits)), **facts)
+    return rows[["id", "path", "emotion", "speaker", "split", *facts]]
 
 
 def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str, recordings: int = 0) -> ZeroShot:

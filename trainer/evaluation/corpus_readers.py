@@ -27,20 +27,28 @@ class FileNames:
 
     def read(self, root: Path) -> pd.DataFrame:
         """Read all clips below a folder, without hidden files."""
-        rows, left_out = [], Counter[str]()
         paths = (path for path in root.rglob("*") if path.suffix.lower() == ".wav" and not path.name.startswith("."))
-        for path in sorted(paths):
-            match = re.fullmatch(self.pattern, path.stem, re.IGNORECASE)
-            if match is None:
-                left_out["file name of another form"] += 1
-                continue
-            parts = {name: text for name, text in match.groupdict().items() if text is not None}
-            label, speaker = parts.pop("label"), parts.pop("speaker")
-            if parts:
-                left_out[next(iter(parts)).replace("_", " ")] += 1
+        return self.table((path.stem, str(path), self.parse(path.stem)) for path in sorted(paths))
+
+    def parse(self, stem: str) -> tuple[str, str] | str:
+        """Return the label and the speaker that a name without `.wav` tells, or the reason to leave the clip out."""
+        match = re.fullmatch(self.pattern, stem, re.IGNORECASE)
+        if match is None:
+            return "file name of another form"
+        parts = {name: text for name, text in match.groupdict().items() if text is not None}
+        label, speaker = parts.pop("label"), parts.pop("speaker")
+        if parts:
+            return next(iter(parts)).replace("_", " ")
+        return next(known for known in self.labels if known.lower() == label.lower()), speaker.upper()
+
+    def table(self, clips: Iterable[tuple[str, str, tuple[str, str] | str]]) -> pd.DataFrame:
+        """Make the table of clips with id, path and what [`parse`] returns; all speakers must be among them."""
+        rows, left_out = [], Counter[str]()
+        for name, path, parts in clips:
+            if isinstance(parts, str):
+                left_out[parts] += 1
             else:
-                label = next(known for known in self.labels if known.lower() == label.lower())
-                rows.append((path.stem, str(path), label, speaker.upper(), None))
+                rows.append((name, path, *parts, None))
         if not rows:
             others = f" ({counts(left_out)})" if left_out else ""
             raise ValueError(f"no .wav file is named as expected{others}")

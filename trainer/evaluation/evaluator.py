@@ -77,7 +77,8 @@ def evaluate(
         tasks (`str`, `Path`, [`Task`] or a sequence of them): Names of [`~.protocols.PROTOCOLS`], YAML files of one's
             own tasks, or loaded tasks. A clip that several tasks share is embedded once.
         data_root (`str`, `Path` or a sequence of them, *optional*): Where the corpora of named tasks are: a folder that
-            holds one folder per corpus, or `CORPUS=FOLDER`, or both; see [`~.tasks.corpus_roots`].
+            holds one folder or YAML file per corpus, `CORPUS=FOLDER`, `CORPUS=USER/NAME@COMMIT` for one on the Hub, or
+            several; see [`~.tasks.corpus_roots`].
         output (`str` or `Path`, *optional*): Folder that gets `results.json`, `predictions.csv`, `report.md` and its
             plots. Without it nothing is written.
         batch_size (`int`, defaults to 16): Clips per batch.

@@ -13,9 +13,10 @@ from modeling_smoothclap.batching_smoothclap import map_ahead
 
 from ..config import LanguageTag, Settings, Split, Text, one_of
 from ..data.captions.labels import CLASSLESS
+from ..data.cells import as_text
 from ..data.clips import SEGMENT, BadClip, apply_policy, inspect_clip
 from ..data.manifest import load_manifest
-from ..data.manifest_reading import as_text, read_source
+from ..data.manifest_reading import read_source
 from .corpora import zero_shot_status
 from .results import ZeroShotStatus
 

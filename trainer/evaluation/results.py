@@ -36,6 +36,8 @@ FORMAT = 1
 """Of the file."""
 DECIMALS = 6
 """To which floats are rounded in the file."""
+UNRECORDED = "unrecorded"
+"""The name in `training_corpora` of speech whose corpus is not known."""
 
 UNRECORDED = "unrecorded"
 """The name in `training_corpora` of speech whose corpus is not known."""

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, Field
 
 from ..config import FileName, LanguageTag, Several, Text, did_you_mean, read_yaml
 from ..data.clips import SEGMENT
-from .corpora import EMOTION_CORPORA, read_corpus
+from .corpora import EMOTION_CORPORA, read_task
+from .corpus_sources import YAML_SUFFIXES, CorpusSource
 from .labelled_clips import (
     LABEL_COLUMN,
     ManifestClips,
@@ -23,9 +24,6 @@ from .labelled_clips import (
     with_labels,
 )
 from .protocols import PROTOCOLS, Protocol
-
-
-YAML_SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +82,11 @@ def _load(name: str, roots: Mapping[str, Path]) -> Task:
 
 def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str, Path]:
     """
-    Find the folder of each corpus that is needed.
+    Find where each corpus is that is needed: a folder, USER/NAME@COMMIT on the Hub, or a YAML file of [`CorpusSource`].
 
-    Data roots are `"CORPUS=FOLDER"`, and at most one plain folder. That holds a folder named like each corpus; if only
-    one corpus is needed, it may be the corpus itself. A `ValueError` says which corpora have no folder or two, which
-    folder does not exist or is not needed, and where to ask for the corpora.
+    Data roots are `"CORPUS=PLACE"`, and at most one plain folder. That holds a folder, or a YAML file, named like each
+    corpus; if only one corpus is needed, it may be the place itself. A `ValueError` says which corpora have no place or
+    two, which place does not exist or is not needed, and where to ask for the corpora.
     """
     roots: dict[str, Path] = {}
     plain = []
@@ -114,40 +112,22 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
         raise ValueError(f"of the data roots {plain} only one can be plain; write the others as CORPUS=FOLDER")
     for corpus in open_ones if plain else ():
         whole = Path(plain[0]).expanduser()
-        roots[corpus] = whole / corpus if (whole / corpus).is_dir() or len(corpora) > 1 else whole
+        file = whole / f"{corpus}.yaml"
+        inside = file if file.is_file() and not (whole / corpus).is_dir() else whole / corpus
+        roots[corpus] = inside if inside.exists() or len(corpora) > 1 else whole
     # All corpora are checked before one is read, which may take long.
-    if missing := [corpus for corpus in corpora if corpus not in roots or not roots[corpus].is_dir()]:
+    if missing := [corpus for corpus in corpora if corpus not in roots or not _is_there(corpus, roots[corpus])]:
         tried = [str(roots[corpus]) for corpus in missing if corpus in roots]
-        where = f"there are no folders {tried}" if tried else "some corpora have no data root"
+        where = f"there are no folders or data sets {tried}" if tried else "some corpora have no data root"
         facts = [EMOTION_CORPORA[corpus] for corpus in missing]
         lines = [f"\n  {each.name}=FOLDER, from {each.ask}; licence: {each.licence}" for each in facts]
         raise ValueError(f"{where}; give a data root for each of these corpora:{''.join(lines)}")
     return roots
 
 
-def read_task(protocol: Protocol, root: str | Path) -> pd.DataFrame:
-    """
-    Read the clips of a protocol on one of the known corpora, whose folder is `root`.
-
-    There is one row a clip, sorted by `id`: `id`, absolute `path`, `label` (the class), `speaker` and `group` (text or
-    `None`); `attrs["left_out"]` has reasons and counts. A `ValueError`: it is another folder, or a class has no clip.
-    """
-    corpus = EMOTION_CORPORA[protocol.corpus]
-    rows = read_corpus(corpus, root, protocol.labels)
-    used = rows["label"].isin(list(protocol.labels))
-    left_out = rows.attrs["left_out"] | {
-        f"label {label!r}": count for label, count in sorted(Counter(rows["label"][~used]).items())
-    }
-    rows = rows[used].reset_index(drop=True)
-    rows["label"] = rows["label"].map(dict(protocol.labels)).astype(object)
-    rows.attrs["left_out"] = left_out
-    empty = sorted(set(protocol.classes) - set(rows["label"]))
-    if empty:
-        raise ValueError(
-            f"{protocol.title}: of the classes {list(protocol.classes)}, {empty} have no clip in {str(root)!r}; the "
-            f"corpus is incomplete. Get it from {corpus.ask}."
-        )
-    return rows
+def _is_there(corpus: str, root: Path) -> bool:
+    source = CorpusSource.at(corpus, root)
+    return source.hub is not None or source.folder.is_dir()
 
 
 def _template(value: str) -> str:

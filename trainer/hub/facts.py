@@ -138,7 +138,8 @@ class CardFacts:
         self.sampling_rate = int(extractor.get("sampling_rate", 16000))
         self.parts = list(_parts(folder, self.config))
         origin = read_record(folder / Record.ORIGIN) or {}
-        self.datasets: list[str] = origin.pop("datasets", None) or []
+        # A card names data sets without their revisions.
+        self.datasets = [name.partition("@")[0] for name in origin.pop("datasets", None) or []]
         with unreadable(folder / Record.ORIGIN):
             self.starts = [
                 Start(role.replace("_", " "), start["name"], start.get("revision"))

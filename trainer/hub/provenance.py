@@ -103,8 +103,8 @@ class ProvenanceCallback(TrainerCallback):
 @dataclass
 class TrainingSources:
     """
-    What a trainer is trained on: all clips of the run by split, the names of data sets that are on the Hub, and the Hub
-    id or folder of a frozen encoder whose features shape the targets, and licences that are given by name.
+    What a trainer is trained on: all clips of the run by split, the data sets on the Hub as NAME or NAME@REVISION, the
+    Hub id or folder of a frozen encoder whose features shape the targets, and licences that are given by name.
     """
 
     splits: Mapping[str, Any]

@@ -8,8 +8,8 @@ import pytest
 
 from smoothclap_trainer.clep_dg.corpora import read_corpora, read_labelled
 from smoothclap_trainer.clep_dg.settings import CorpusSettings
+from smoothclap_trainer.evaluation.corpora import read_task
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
-from smoothclap_trainer.evaluation.tasks import read_task
 from tests.corpus_trees import build_tree
 
 

@@ -22,8 +22,8 @@ from smoothclap_trainer.clep_dg.methods import METHODS, text_stages
 from smoothclap_trainer.clep_dg.prompts import PromptEncoder
 from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS, ExperimentResults, RefusalReason
 from smoothclap_trainer.data.clips import read_clip
+from smoothclap_trainer.evaluation.corpora import read_task
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
-from smoothclap_trainer.evaluation.tasks import read_task
 from smoothclap_trainer.files import held
 from tests import tiny
 from tests.trainer.clep_dg.encoders import SHORT

@@ -216,7 +216,7 @@ def test_spellings_of_an_emotion_are_one_class(folder):
 
 
 def hub(monkeypatch, **splits):
-    monkeypatch.setattr(manifest_reading, "load_dataset", lambda name: DatasetDict(splits))
+    monkeypatch.setattr(manifest_reading, "load_dataset", lambda name, revision: DatasetDict(splits))
     return load_manifest("someone/speech")
 
 

@@ -10,13 +10,11 @@ import pytest
 from datasets import Audio, Dataset, DatasetDict
 
 from smoothclap_trainer.data import manifest_reading
+from smoothclap_trainer.data.cells import as_number, as_seconds, as_text
 from smoothclap_trainer.data.manifest_reading import (
     SHOWN,
     Fault,
     ManifestError,
-    as_number,
-    as_seconds,
-    as_text,
     read_source,
 )
 
@@ -152,14 +150,19 @@ def test_saved_data_sets(tmp_path):
 def test_the_hub_is_asked_for_what_is_not_a_file(monkeypatch, tmp_path):
     rows = Dataset.from_dict({"path": ["a.wav"]})
     asked = []
-    monkeypatch.setattr(manifest_reading, "load_dataset", lambda name: asked.append(name) or DatasetDict(train=rows))
-    for name in ("someone/emotional.speech-2", "speech"):
+
+    def loaded(name, revision):
+        asked.append((name, revision))
+        return DatasetDict(train=rows)
+
+    monkeypatch.setattr(manifest_reading, "load_dataset", loaded)
+    for name in ("someone/emotional.speech-2", "speech", "someone/speech@v1"):
         found = read_source(name)
         assert (found.rows.to_list(), found.folder) == ([{"path": "a.wav"}], None)
     for name in ("gone.csv", str(tmp_path / "gone"), "a/b/c"):
         with pytest.raises(ManifestError):
             read_source(name)
-    assert asked == ["someone/emotional.speech-2", "speech"]
+    assert asked == [("someone/emotional.speech-2", None), ("speech", None), ("someone/speech", "v1")]
     (tmp_path / "clips.xlsx").touch()
     mixed = DatasetDict({"train": Dataset.from_dict({"x": [1]}), "test": Dataset.from_dict({"x": ["a"]})})
     mixed.save_to_disk(str(tmp_path / "mixed"))
@@ -167,7 +170,7 @@ def test_the_hub_is_asked_for_what_is_not_a_file(monkeypatch, tmp_path):
         with pytest.raises(ManifestError):
             read_source(path)
 
-    def unreachable(name):
+    def unreachable(name, revision):
         raise ConnectionError("no network")
 
     monkeypatch.setattr(manifest_reading, "load_dataset", unreachable)

@@ -16,10 +16,11 @@ from transformers.audio_utils import load_audio
 
 from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
 from smoothclap_trainer.evaluation import results
+from smoothclap_trainer.evaluation.corpora import read_task
 from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sensitivity, write_predictions
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
-from smoothclap_trainer.evaluation.tasks import Task, read_task
+from smoothclap_trainer.evaluation.tasks import Task
 from smoothclap_trainer.files import Record, file_sha256, held
 from tests import tiny
 from tests.corpus_trees import build_tree

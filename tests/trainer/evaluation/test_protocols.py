@@ -5,9 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA
+from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA, read_task
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS, Prompt
-from smoothclap_trainer.evaluation.tasks import read_task
 from tests.corpus_trees import build_tree
 from tests.trainer.evaluation.made_up_results import protocol
 

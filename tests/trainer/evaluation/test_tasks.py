@@ -63,6 +63,19 @@ def test_all_that_is_wrong_with_corpora_and_tasks_is_told_at_once(mine):
     assert repr(str(mine / "gone")) in told and "tess=FOLDER" in told and "alc=FOLDER" not in told
 
 
+def test_a_task_on_the_test_speakers_of_a_corpus(mine):
+    build_tree("tess", mine, takes=1)
+    (mine / "corpus.yaml").write_text("corpus: tess\ndata_root: tess\nspeakers: {train: [OA], test: [YA]}\n")
+    said = yaml.safe_load((mine / "mine.yaml").read_text())
+    said |= {"manifest": "corpus.yaml", "corpus": "tess", "where": {"emotion": ["happy", "sad"]}}
+    (mine / "mine.yaml").write_text(yaml.safe_dump(said))
+    (task,) = load_tasks(["mine.yaml"])
+    assert task.rows["speaker"].tolist() == ["YA", "YA"] and sorted(task.rows["label"]) == ["happy", "sad"]
+    (mine / "mine.yaml").write_text(yaml.safe_dump(said | {"split": "validation"}))
+    with pytest.raises(ValueError, match="'validation'"):
+        load_tasks(["mine.yaml"])
+
+
 @pytest.mark.parametrize(
     ("names", "values"),
     [
@@ -119,6 +132,22 @@ def test_one_folder_that_is_the_corpus(here):
     assert corpus_roots(["tess"], ["a=b"]) == {"tess": Path("a=b")}
     (here / "tess").mkdir()
     assert corpus_roots(["tess"], [str(here)]) == {"tess": here / "tess"}
+
+
+def test_files_of_corpora_and_data_sets_on_the_hub(here):
+    on_hub = f"mteb/crema-d@{'0' * 40}"
+    (here / "tess.yaml").write_text("corpus: tess\ndata_root: here\n")
+    (here / "here").mkdir()
+    roots = corpus_roots(["tess", "crema-d"], [str(here), f"crema-d={on_hub}"])
+    assert roots == {"tess": here / "tess.yaml", "crema-d": Path(on_hub)}
+    assert corpus_roots(["tess"], ["tess.yaml"]) == {"tess": Path("tess.yaml")}
+    (here / "tess").mkdir()
+    assert corpus_roots(["tess"], [str(here)]) == {"tess": here / "tess"}  # a folder comes first, as ever
+    with pytest.raises(ValueError, match="mteb/crema-d'"):  # without a commit it is a folder that is missing
+        corpus_roots(["crema-d"], ["crema-d=mteb/crema-d"])
+    (here / "here").rmdir()
+    with pytest.raises(ValueError, match="tess=FOLDER"):
+        corpus_roots(["tess"], ["tess.yaml"])
 
 
 def test_folders_that_are_missing_are_reported_with_where_to_ask(here):
