@@ -59,7 +59,7 @@ class CorpusSizes:
 def descriptions(sizes: CorpusSizes, seed: int) -> list[Sentence]:
     """Generated descriptions; of those with several facets, some meanings are held out, in all their wordings."""
     made: list[Description] = describe(
-        dict(zip((2, 3, 5), sizes.combinations, strict=True)), {1: 8, 2: 2, 3: 1, 5: 1}, seed
+        dict(zip((2, 3, 5), sizes.combinations, strict=True)), {1: 3, 2: 2, 3: 1, 5: 1}, seed
     )
     several = sorted({each.meaning for each in made if " + " in each.meaning})
     held_out = set(random.Random(seed).sample(several, sizes.held_out_meanings))

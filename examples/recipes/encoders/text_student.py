@@ -23,7 +23,7 @@ class DistillationSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup: float = 0.06
-    agreement: float = 0.5
+    agreement: float = 0.7
     relation_weight: float = 1.0
     bf16: bool = True
     seed: int = 0

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .german import inflect
 from .voice_words import Facet, facets
@@ -30,6 +30,8 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
             "a person speaking {w}",
             "the speaker talks {w}",
         ),
+        "likeness": ("a voice like {w}", "someone sounds like {w}", "the speaker talks like {w}"),
+        "deed": ("someone {w}", "the speaker {w}", "this person {w}"),
         "measure": ("{w}", "the {noun} is {level}", "speech with {w}", "{noun}: {level}", "a voice with {w}"),
         "emotion": (
             "{w}",
@@ -69,6 +71,8 @@ TEMPLATES: dict[str, dict[str, tuple[str, ...]]] = {
             "eine Person, die {w} spricht",
             "der Sprecher redet {w}",
         ),
+        "likeness": ("eine Stimme wie {w}", "jemand klingt wie {w}", "die Person spricht wie {w}"),
+        "deed": ("jemand {w}", "die sprechende Person {w}", "diese Person {w}"),
         "measure": (
             "{w}",
             "{article} {noun} ist {level}",
@@ -188,7 +192,7 @@ def meaning_of(said: Sequence[Facet]) -> str:
 
 def draw_facets(everything: Sequence[Facet], count: int, rng: random.Random) -> list[Facet]:
     """Facets of different attributes, in the order in which compounds name them."""
-    order = ("speaker", "voice", "emotion", "feeling", "manner", "measure")
+    order = ("speaker", "voice", "emotion", "feeling", "manner", "likeness", "deed", "measure")
     while True:
         said = rng.sample(everything, count)
         if len({facet.attribute for facet in said}) == count:
@@ -201,8 +205,9 @@ def describe(meanings: Mapping[int, int], wordings: Mapping[int, int], seed: int
 
     Args:
         meanings (`Mapping[int, int]`): For each number of facets in a description from two on, how many combinations to
-            draw. Every single facet is described.
-        wordings (`Mapping[int, int]`): For each number of facets, how many wordings of a combination per language.
+            draw. Every word of every single facet is used.
+        wordings (`Mapping[int, int]`): For each number of facets, how many wordings of a combination per language; for
+            one, how many of each of its words.
         seed (`int`): Seed of all choices.
 
     Returns:
@@ -210,13 +215,19 @@ def describe(meanings: Mapping[int, int], wordings: Mapping[int, int], seed: int
     """
     rng = random.Random(seed)
     everything = facets()
-    combinations = [[facet] for facet in everything]
+    said = [([alone], language) for facet in everything for language in LANGUAGES for alone in apart(facet, language)]
     for count in sorted(meanings):
-        combinations += [draw_facets(everything, count, rng) for _ in range(meanings[count])]
+        drawn = [draw_facets(everything, count, rng) for _ in range(meanings[count])]
+        said += [(combination, language) for combination in drawn for language in LANGUAGES]
     found: dict[tuple[str, str], Description] = {}
-    for said in combinations:
-        for language in LANGUAGES:
-            for _ in range(wordings[len(said)]):
-                text = render(said, language, rng)
-                found.setdefault((language, text), Description(text, language, meaning_of(said)))
+    for combination, language in said:
+        for _ in range(wordings[len(combination)]):
+            text = render(combination, language, rng)
+            found.setdefault((language, text), Description(text, language, meaning_of(combination)))
     return list(found.values())
+
+
+def apart(facet: Facet, language: str) -> list[Facet]:
+    """The facet once with each of its words in a language."""
+    words = facet.english if language == "en" else facet.german
+    return [replace(facet, english=(word,), german=(word,)) for word in words]

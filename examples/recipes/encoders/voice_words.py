@@ -15,7 +15,7 @@ class Facet:
         meaning (`str`): An attribute and its value, `"pitch:low"`, by the names of captions' groups and levels where
             they have them. Facets of one meaning are paraphrases.
         kind (`str`): The part it plays in a sentence: `"voice"` (adjectives of a voice), `"manner"` (adverbs of
-            speaking), `"measure"` (a quantity's name and its level), `"emotion"` (adjectives of a person), `"feeling"`
+            speaking), `"likeness"` (what a voice is like), `"deed"` (verbs of a person), `"measure"` (a quantity's name and its level), `"emotion"` (adjectives of a person), `"feeling"`
             (nouns of a feeling) or `"speaker"` (nouns of a person).
         english (`tuple[str, ...]`): English words; for a measure `level/noun`, as in `"low/pitch"`.
         german (`tuple[str, ...]`): German words; for a measure `level/article/noun`, as in `"niedrig/die/Tonhöhe"`, and
@@ -35,19 +35,39 @@ class Facet:
 VOICE = """
 pitch:low | low, deep, low-pitched, dark | tief, dunkel, sonor
 pitch:low | deep-toned, rumbling, grumbling, cavernous | dunkel, grollend, abgrundtief
+pitch:low | baritone, sepulchral, hollow, deep-chested, gruff, grunting | knurrig, grunzend, hohl, dumpf, baritonal
+pitch:low | bottom-register, lowest, dark-toned, deepest, low-lying, ogre-like | tiefliegend, dunkelgetönt, rumpelnd
 pitch:high | high, high-pitched, bright, shrill | hoch, hell, schrill, spitz
 pitch:high | high-toned, squealing, piping, screechy | fiepend, kreischend, glockenhell
+pitch:high | flutelike, silvery, girlish, boyish, peeping, whistling | silbrig, mädchenhaft, knabenhaft, pfeifend
+pitch:high | soprano, highest, sky-high, tinkling, mouselike, elfin | quäkend, fiepsig, klirrend, helltönend, elfenhaft
 intensity:low | quiet, soft, hushed, muffled, whispering, murmuring | leise, gedämpft, zart, flüsternd, murmelnd
+intensity:low | subdued, low-volume, whispered, inaudible, gentle, toned-down | tonlos leise, hauchzart, geflüstert
+intensity:low | softly spoken, noiseless, silent, small, barely audible | lautlos, kaum hörbar, halblaut, still
 intensity:high | loud, powerful, booming, strong, carrying, forceful | laut, kräftig, dröhnend, mächtig, lautstark
+intensity:high | shouting, screaming, noisy, stentorian, mighty, resounding | schreiend, lärmend, schallend, gewaltig
+intensity:high | amplified, blasting, clamorous, vociferous | überlaut, durchdringend laut, volltönend
 rate:low | slow, slow-moving, ponderous, sedate, leisurely | langsam, bedächtig, gemächlich, behäbig
+rate:low | unrushed, plodding, crawling, lingering, slow-paced, dragging | zäh, schleichend, geruhsam, kriechend
+rate:low | deliberate, measured, tardy, slowed-down | gedehnt, verlangsamt, gemessen, umständlich langsam
 rate:high | fast, quick, speedy, hasty, brisk, swift | schnell, rasch, hastig, eilig, flott, zügig
+rate:high | rushed, racing, galloping, fleet, fast-paced, accelerated | gehetzt, überstürzt, beschleunigt, flink
+rate:high | hurrying, pell-mell, rushing, extremely fast | überschnell, sehr schnell, schnellzüngig, eilend
 pitch variation:low | monotone, flat, monotonous, toneless, unmodulated | monoton, eintönig, gleichförmig, tonlos
 pitch variation:low | expressionless, unchanging | ausdruckslos, einförmig, gleichbleibend
+pitch variation:low | uniform, invariable, colorless, wooden, dull, dry | gleichtönig, modulationsarm, nüchtern, trocken
+pitch variation:low | unexpressive, level, machine-like, constant | unmelodisch, konstant, fad
 pitch variation:high | lively, melodic, expressive, melodious, lilting | lebhaft, melodisch, ausdrucksvoll, singend
 pitch variation:high | sing-song, musical, dramatic | musikalisch, dramatisch, modulationsreich, abwechslungsreich
+pitch variation:high | varied, modulated, emphatic, changing, fluctuating, playful | bunt, wechselhaft, moduliert, betont
+pitch variation:high | rising and falling, wavelike, operatic, tuneful | auf- und absteigend, wellenförmig, wohlklingend
+arousal:low | calm, relaxed, weary, exhausted, slack, passive | ruhig, gelassen, kraftlos, erschöpft, apathisch
+arousal:low | half-asleep, dozing, inert, quietened, serene | verschlafen, phlegmatisch, gedrückt, schlapp
 arousal:low | tired, sleepy, subdued, listless, unexcited | müde, schläfrig, matt, antriebslos, unaufgeregt
 arousal:high | excited, agitated, energetic, vigorous | aufgeregt, erregt, energiegeladen, energisch
 arousal:high | worked-up, wound-up, spirited | hellwach, aufgewühlt, lebhaft erregt
+arousal:high | thrilled, ecstatic, hysterical, panting, stirred, alert | begeistert, ekstatisch, hysterisch, aufgedreht
+arousal:high | exhilarated, impassioned, overexcited, eager, electrified | leidenschaftlich, elektrisiert, euphorisch
 quality:hoarse | hoarse, rough, raspy | heiser, rau, kratzig
 quality:breathy | breathy, airy | hauchig, behaucht
 quality:creaky | creaky | knarrend
@@ -98,6 +118,37 @@ pitch variation:high | with varied intonation, melodically | mit wechselnder Bet
 pitch variation:high | with many ups and downs, expressively | mit vielen Höhen und Tiefen, mit lebhafter Betonung
 arousal:low | calmly, tiredly, sleepily, wearily, without energy | ruhig, müde, schläfrig, matt, erschöpft, ohne Energie
 arousal:high | excitedly, energetically, full of energy | aufgeregt, erregt, energiegeladen, voller Energie, energisch
+"""
+
+LIKENESSES = """
+pitch:low | a cello, a tuba, an old man, a cow, an organ, a bull, a lion, a foghorn | ein Cello, eine Tuba, ein alter Mann
+pitch:low | an ogre, a troll, a bullfrog, a diesel engine | ein Stier, ein Löwe, ein Nebelhorn, ein Troll
+pitch:high | a flute, a whistle, a child, a mouse, a fairy, a kettle | eine Flöte, eine Pfeife, ein Kind, eine Maus
+pitch:high | a little girl, a violin, a siren, a puppy, an elf, a piccolo | ein kleines Mädchen, eine Geige, ein Welpe
+intensity:low | a mouse in hiding, a breeze, someone in a church | ein Windhauch, jemand in einer Kirche, ein Säuseln
+intensity:low | someone with a secret, someone beside a sleeping baby | jemand mit einem Geheimnis, jemand neben einem Baby
+intensity:high | a drill sergeant, a megaphone, a market crier, a cannon | ein Feldwebel, ein Megafon, ein Marktschreier
+intensity:high | someone at a football match, a loudspeaker, an explosion | jemand im Stadion, ein Lautsprecher, eine Kanone
+rate:low | a tortoise, a slow clock, someone who dictates, a glacier | eine Schildkröte, eine langsame Uhr, ein Faultier
+rate:high | an auctioneer, a waterfall, a racing commentator, an express train | ein Auktionator, ein Wasserfall, ein Schnellzug
+pitch variation:low | a speaking clock, a flat line, a dial tone, a recorded announcement | eine Zeitansage, ein Wählton
+pitch variation:high | a storyteller, an opera singer, a roller coaster, a songbook | ein Märchenerzähler, eine Achterbahn
+arousal:low | someone just woken up, a patient after surgery, someone at bedtime | jemand kurz nach dem Aufwachen, ein Müder
+arousal:high | someone who won the lottery, a fan at a final, a kid at a fair | ein Lottogewinner, ein Fan im Endspiel
+"""
+
+DEEDS = """
+pitch:low | rumbles, grumbles, hums low, speaks from the cellar | grollt, grummelt, raunt tief
+pitch:high | squeals, screeches, pipes, peeps, whistles, trills | fiept, kreischt, pfeift, trällert, piept, quietscht
+intensity:low | whispers, murmurs, mutters, mumbles, hushes | flüstert, murmelt, haucht, raunt, nuschelt leise
+intensity:high | shouts, screams, hollers, shrieks, cries out, calls out, booms | schreit, ruft laut, kreischt laut, poltert
+intensity:high | bawls, clamours, raises the voice, howls | lärmt, grölt, johlt, dröhnt, erhebt die Stimme
+rate:low | drags the words, takes their time, plods along, lingers on every word | dehnt die Wörter, lässt sich Zeit
+rate:high | rushes, races, hurries, speeds along, babbles, jabbers, chatters | hetzt, eilt, jagt durch den Satz, plappert
+pitch variation:low | speaks on one level, never changes the tone, reads like a list | betont alles gleich, betont nichts
+pitch variation:high | sings the words, modulates, plays with the tone, emphasises | moduliert, spielt mit dem Ton, betont viel
+arousal:low | yawns, sighs, nods off, winds down, rests, drifts off | gähnt, seufzt, ruht, ist müde
+arousal:high | raves, rejoices, panics, bubbles over, gets worked up | jubelt, schwärmt, regt sich auf, tobt, ereifert sich
 """
 
 QUANTITIES = """
@@ -239,6 +290,8 @@ def facets() -> list[Facet]:
     """Everything that can be said, in a fixed order."""
     found = [Facet(meaning, "voice", english, german) for (meaning,), english, german in read_table(VOICE)]
     found += [Facet(meaning, "manner", english, german) for (meaning,), english, german in read_table(MANNER)]
+    found += [Facet(meaning, "likeness", english, german) for (meaning,), english, german in read_table(LIKENESSES)]
+    found += [Facet(meaning, "deed", english, german) for (meaning,), english, german in read_table(DEEDS)]
     found += measures()
     for (meaning,), adjectives, nouns, adjektive, nomen in read_table(EMOTIONS):
         found.append(Facet(meaning, "emotion", adjectives, adjektive))
