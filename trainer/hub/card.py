@@ -64,6 +64,7 @@ def model_card(
         )
     with unreadable(folder):
         evaluation = facts.evaluation
+        truths = {each.attribute: each.shuffled_mean is not None for each in facts.attributes}
         body = render(
             "model_card.md.jinja",
             facts=facts,
@@ -72,6 +73,8 @@ def model_card(
             titles=evaluation.titles if evaluation else {},
             card_table=card_table(evaluation, str(facts.evaluated_as)) if evaluation else "",
             columns={each.attribute: each.column for each in ATTRIBUTE_QUERIES},
+            measured=[name for name, marked in truths.items() if not marked],
+            marked=[name for name, marked in truths.items() if marked],
             option_help=_option_help() if facts.objective else {},
             Selection=Selection,
         )

@@ -229,6 +229,10 @@ def test_a_small_task(folder):
         "grouped_by": None,
         "published": {},
         "source": "The user's own task over clips.csv; all of it is the user's choice.",
+        "averaged": False,
+        "by_speaker": False,
+        "confounded_by": None,
+        "shuffles": 0,
     }
 
 
