@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from datasets import Dataset, DatasetDict
 
 from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.data.captions import LANGUAGES
@@ -11,6 +12,7 @@ from smoothclap_trainer.evaluation.attributes import (
     AttributeQuery,
     attribute_table,
     auc,
+    measured_attributes,
     weighted_auc,
 )
 from tests import tiny
@@ -75,3 +77,9 @@ def test_labels_are_a_truth_beside_numbers():
     assert (row["positives"], row["negatives"], row["auc"]) == (2, 2, 0.5)  # 3 beats both, 0 neither
     assert (row["interval_unit"], row["interval_units"]) == ("clips", 4)  # four speakers are too few
     assert row["shuffled_mean"] == row["shuffled_largest"] == 0.5  # one clip a speaker: nothing can be swapped
+
+
+def test_without_functionals_there_are_no_attribute_metrics_and_nothing_is_wrong(tmp_path, logs):
+    rows = DatasetDict(validation=Dataset.from_dict({"id": ["a"]}))
+    assert measured_attributes(tiny.checkpoint(tmp_path / "model"), rows, str(tmp_path)).empty
+    assert "openSMILE" in logs.text and "F0semitone" not in logs.text
