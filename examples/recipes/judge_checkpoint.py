@@ -23,7 +23,7 @@ from smoothclap_trainer.files import Record
 
 
 ROOT = Path(__file__).parents[2]
-TASKS = [ROOT / "examples" / "configs" / f"{name}.yaml" for name in ("own_task", "own_task_de", "hedgewars_intents")]
+TASKS = [ROOT / "examples" / "configs" / f"{name}.yaml" for name in ("own_task", "own_task_de", "own_task_hedgewars")]
 LABELS = Path(__file__).parent / "judging" / "fillets_arousal.csv"
 """Lines of Fish Fillets whose English text fixes whether they are said with high or low arousal. Silver: one reader
 labelled them by the text alone, before any model was run on them; nobody listened. Both dubs share the lines."""
@@ -42,11 +42,17 @@ def with_fillets_arousal(rows: Dataset, labels: pd.DataFrame) -> Dataset:
 
 
 def judge(checkpoint: Path, speech: Path, output: Path, scratch: Path) -> None:
-    """Write the results of a checkpoint into `output`; the full report stays in `scratch`."""
-    splits = load_splits(speech)
-    splits = DatasetDict(splits | {"test": with_fillets_arousal(splits["test"], pd.read_csv(LABELS))})
+    """
+    Write the results of a checkpoint into `output`; the full report stays in `scratch`.
+
+    What training wrote of its validation clips stays in `attributes.csv`.
+    """
+    test = with_fillets_arousal(load_splits(speech)["test"], pd.read_csv(LABELS))
+    table = measured_attributes(checkpoint, DatasetDict(test=test), str(scratch / "cache"))
     output.mkdir(parents=True, exist_ok=True)
-    write_attributes(measured_attributes(checkpoint, splits, str(scratch / "cache")), output / Record.ATTRIBUTES)
+    path = output / Record.ATTRIBUTES
+    kept = [pd.read_csv(path).query("split != 'test'")] if path.is_file() else []
+    write_attributes(pd.concat([*kept, table]), path)
     evaluate(f"{checkpoint.name}={checkpoint}", TASKS, output=scratch)
     shutil.copy(scratch / Record.RESULTS, output / Record.ZERO_SHOT)
     if output != checkpoint:  # cards show no plots of a version before

@@ -184,6 +184,8 @@ class CardFacts:
             self._attributes_before = {each.asked: each for each in _attributes(before / Record.ATTRIBUTES)}
             zero_shot = read_record(before / Record.ZERO_SHOT)
             self.evaluation_before = EvaluationResults.from_json(zero_shot) if zero_shot else None
+            if self.evaluation_before and self.evaluation_before.models[0].weights_sha256 == weights_sha256(folder):
+                self._attributes_before, self.evaluation_before = {}, None  # these are the same weights
         self.images = list(_images(folder, self.evaluation))
         self.notes = _notes(folder / Record.NOTES)
 
