@@ -156,7 +156,8 @@ def test_labels_held_out_words_and_the_version_before(tmp_path):
     assert card.count("The version before: UAR") == 1 and card.count(", was") == 2
     same = replace(before, models=tuple(replace(each, weights_sha256=weights_sha256(folder)) for each in before.models))
     same.save(folder / "previous" / "zero_shot.json")
-    assert not {"was", "before:"} & set(re.split(r"[ (]", model_card(folder)))  # a comparison with itself
+    card = flat(model_card(folder))
+    assert ", was" not in card and "ersion before" not in card  # it would be compared with itself
 
 
 def test_results_beside_a_result(tmp_path):
