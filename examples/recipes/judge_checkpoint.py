@@ -52,7 +52,7 @@ def judge(checkpoint: Path, speech: Path, output: Path, scratch: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     path = output / Record.ATTRIBUTES
     kept = [pd.read_csv(path).query("split != 'test'")] if path.is_file() else []
-    write_attributes(pd.concat([*kept, table]), path)
+    write_attributes(pd.concat([table, *kept]), path)
     evaluate(f"{checkpoint.name}={checkpoint}", TASKS, output=scratch)
     shutil.copy(scratch / Record.RESULTS, output / Record.ZERO_SHOT)
     if output != checkpoint:  # cards show no plots of a version before
