@@ -78,18 +78,15 @@ build/towers/text/distillation.json: | $(DEV)
 
 train: build/speech/dataset_dict.json build/towers/text/distillation.json ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train
 	$(SMOOTHCLAP) train examples/configs/smoothclap-tiny.yaml
-	find $(CHECKPOINT) -mindepth 1 -maxdepth 1 ! -name notes.md ! -name NOTICE -exec rm -r {} +
+	find $(CHECKPOINT) -mindepth 1 -maxdepth 1 ! -name notes.md ! -name NOTICE ! -name previous -exec rm -r {} +
 	cp $(addprefix build/smoothclap-tiny/*.,json yaml csv safetensors) $(CHECKPOINT)
 	cp build/towers/text/distillation.json $(CHECKPOINT)/text_tower.json
 	cd $(CHECKPOINT) && ln -s ../../*_smoothclap.py .
 	$(MAKE) judge
 
-judge: build/expressive/dataset_dict.json ## judge the default checkpoint on synthetic emotions, and write its card with the metrics
-	$(SMOOTHCLAP) evaluate --model smoothclap-tiny=$(CHECKPOINT) \
-		--tasks examples/configs/own_task.yaml examples/configs/own_task_de.yaml --output build/judged
-	mkdir -p $(CHECKPOINT)/pictures
-	cp build/judged/results.json $(CHECKPOINT)/zero_shot.json
-	cp build/judged/pictures/expressive-en-*.png $(CHECKPOINT)/pictures
+judge: build/expressive/dataset_dict.json build/speech/dataset_dict.json ## judge the default checkpoint on what it was not trained on, and write its card; OLD=FOLDER judges another as the version before
+	$(if $(OLD),$(BIN)/python examples/recipes/judge_checkpoint.py $(OLD) --output $(CHECKPOINT)/previous)
+	$(BIN)/python examples/recipes/judge_checkpoint.py $(CHECKPOINT)
 	$(MAKE) card
 
 card: | $(DEV) ## write the default checkpoint's card, model_card.md, again from the records next to the weights

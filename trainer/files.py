@@ -66,6 +66,9 @@ class Record(StrEnum):
     OBJECTIVE = "objective.json"
     ORIGIN = "origin.json"
     PLOTS = "pictures"
+    PREVIOUS = "previous"
+    """A folder with the results of the version before, for comparison; a person puts them there."""
+
     PROVENANCE = "provenance.json"
     RECORDINGS = "training_recordings.txt"
     """The SHA-256 of every audio file that a checkpoint was trained or validated on, one a line."""

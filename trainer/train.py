@@ -6,22 +6,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import torch
 import yaml
 from datasets import DatasetDict, concatenate_datasets
-from transformers import AutoModel, AutoProcessor, set_seed
+from transformers import set_seed
 from transformers.utils import CONFIG_NAME, logging
 
-from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPProcessor
+from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders
 
 from . import checkpoints
 from .config import read_yaml
-from .data.cache import cached_embeddings
 from .data.leakage import check_across
 from .data.manifest import load_manifest
-from .evaluation.attributes import ATTRIBUTE_QUERIES, attribute_table
+from .evaluation.attributes import measured_attributes, write_attributes
 from .files import Record, held, write_json, write_text
 from .hub.facts import read_notes
 from .hub.licences import RollUp
@@ -87,7 +85,9 @@ def _run(run: TrainingRun) -> SmoothCLAPTrainer:
     if arguments.process_index == 0:
         _record_run(output, run.data, metrics, run.said)
         if run.data.report_attributes:
-            _report_attributes(output, splits, run.data.cache_dir, str(arguments.device))
+            table = measured_attributes(output, splits, run.data.cache_dir, str(arguments.device))
+            if len(table):
+                write_attributes(table, output / Record.ATTRIBUTES)
     trainer.publish(output, "End of training")
     return trainer
 
@@ -191,31 +191,3 @@ def _record_run(folder: Path, data: DataSettings, metrics: dict[str, float], sai
     records = [json.loads(path.read_text(encoding="utf-8")) for path in sources if path.is_file()]
     if records:
         write_json(folder / Record.PROVENANCE, [entry for record in records for entry in record])
-
-
-def _report_attributes(folder: Path, splits: DatasetDict, cache_dir: str, device: str) -> None:
-    """Measure the saved model, as it was stored, on the splits it did not train on whose clips have functionals."""
-    model: Any = AutoModel.from_pretrained(folder).to(device)
-    processor = AutoProcessor.from_pretrained(folder)
-    needed = {query.column for query in ATTRIBUTE_QUERIES}
-    tables = []
-    for name in [name for name in ("validation", "test") if name in splits]:
-        if needed - {*splits[name].column_names}:
-            logger.warning(
-                f"There are no attribute metrics of the {name} clips. They need functionals (pitch, loudness, rate and "
-                "others, measured with openSMILE), which training on given captions does not. Nothing is wrong; "
-                "`report_attributes: false` leaves out this message."
-            )
-            continue
-        rows = splits[name].with_format(None)
-        kept = [column for column in ("corpus", *needed) if column in rows.column_names]
-        table = rows.select_columns(kept).to_pandas()
-        corpora = table["corpus"].fillna("unnamed") if "corpus" in table else "unnamed"
-        if isinstance(model, SmoothCLAPModel):
-            cache = Path(cache_dir).expanduser() / "features"
-            embeds = cached_embeddings(model, processor.feature_extractor, rows, cache)
-        else:
-            embeds = SmoothCLAPEncoder(model, processor).encode_audio(list(rows))
-        tables.append(attribute_table(table.assign(corpus=corpora), embeds, model, processor).assign(split=name))
-    if tables:
-        write_text(folder / Record.ATTRIBUTES, pd.concat(tables).to_csv(index=False, float_format="%.4f"))

@@ -58,7 +58,7 @@ def test_from_yaml_to_a_checkpoint_and_its_metrics(make):
     assert f"rank --model {out}" in printed and "eval_uar: " in printed and "positives" in printed
 
     attributes = pd.read_csv(out / "attributes.csv")
-    assert attributes["split"].value_counts().to_dict() == {"validation": 12, "test": 12}
+    assert attributes["split"].value_counts().to_dict() == {"validation": 28, "test": 28}
     assert Thresholds.load(out / "thresholds.json").num_rows == 7
     assert len(json.loads((out / "standardisation.json").read_text())["columns"]) == 88
     assert json.loads((out / "objective.json").read_text())["sources"][0]["source"] == "functionals"

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 import yaml
 from datasets import Dataset, DatasetDict
 from huggingface_hub import ModelCard
-from transformers import AutoConfig, AutoModel, AutoProcessor
+from transformers import AutoConfig
 
 from smoothclap_trainer import SmoothCLAPTrainer
 from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
 from smoothclap_trainer.hub.card import write_model_card
 from smoothclap_trainer.hub.privacy import shareable
 from smoothclap_trainer.settings import DataSettings
-from smoothclap_trainer.train import _report_attributes, joined, load_manifests
+from smoothclap_trainer.train import joined, load_manifests
 from tests.invariants import command_line
 
 
@@ -194,11 +193,3 @@ def test_a_run_is_published_once_when_all_is_there_and_without_its_token(make, m
     said = yaml.safe_load((out / "training_config.yaml").read_text())
     assert said == {name: shareable(value) for name, value in config.items() if name != "hub_token"}
     assert b"secret" not in b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
-
-
-def test_without_functionals_there_are_no_attribute_metrics_and_nothing_is_wrong(tmp_path, monkeypatch, logs):
-    for loader in (AutoModel, AutoProcessor):
-        monkeypatch.setattr(loader, "from_pretrained", lambda folder: torch.nn.Identity())
-    _report_attributes(tmp_path, DatasetDict(validation=Dataset.from_dict({"id": ["a"]})), str(tmp_path), "cpu")
-    assert "openSMILE" in logs.text and "F0semitone" not in logs.text
-    assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ from ..plotting import check_matplotlib
 from ..templating import zero_shot_reason
 from .corpora import zero_shot_status
 from .corpus_readers import listed
-from .intervals import metrics_with_intervals
+from .intervals import MetricsWithIntervals, metrics_with_intervals
 from .metrics import confusion_matrix, reliability, unweighted_average_recall_of, zero_shot_predictions
 from .protocols import Protocol
 from .report import write_report
@@ -35,13 +35,16 @@ from .results import (
     ModelResult,
     PromptSensitivity,
     PromptVariant,
+    Standardised,
     TaskResults,
+    ValueRecall,
     ZeroShot,
     ZeroShotStatus,
     describe_clips,
     file_hashes,
     versions,
 )
+from .shuffling import shuffled_groups, shuffled_labels
 from .tasks import Task, load_tasks
 from .valence_arousal import valence_arousal
 
@@ -143,7 +146,7 @@ def _evaluate(
 ) -> EvaluationResults:
     texts = sorted({text for task in tasks for prompt in task.protocol.prompts() for text in prompt.texts})
     paths = [path for task in tasks for path in task.rows["path"]]
-    clips = [clip for task in tasks for clip in clips_of(task.rows)]
+    clips = [clip for task in tasks for clip in clips_of(task.heard)]
     evaluated, judged, answers, seconds = [], [], {}, {}
     doubtful: dict[Source, str] = {}
     named: dict[str, None] = {}
@@ -156,7 +159,7 @@ def _evaluate(
         audio_embeds = encoder.encode_audio(clips, settings["batch_size"], num_workers=num_workers, problems=problems)
         doubtful |= {clips[place]: each.problem for place, each in problems.items()}
         named |= dict.fromkeys(map(str, problems.values()))
-        parts = np.split(audio_embeds, np.cumsum([len(task.rows) for task in tasks])[:-1])
+        parts = np.split(audio_embeds, np.cumsum([len(task.heard) for task in tasks])[:-1])
         for task, part in zip(tasks, parts, strict=True):
             given = answer(task, encoder.logit_scale, part, text_embeds)
             answers[task.protocol.name, name] = given
@@ -202,10 +205,16 @@ def checked_zero_shot(encoder: SmoothCLAPEncoder, corpus: str, paths: Iterable[s
 
 
 def answer(task: Task, logit_scale: float, audio_embeds: np.ndarray, text_embeds: Mapping[str, np.ndarray]) -> Answers:
-    """Choose a class for every clip of a task, from unit-length embeddings, those of its texts by text."""
+    """Choose a class for every clip of a task, from unit-length embeddings of all it has, those of texts by text."""
     classes = task.protocol.classes
-    class_embeds = np.stack([text_embeds[text] for text in task.protocol.prompts()[0].texts])
-    cosines = unit_rows(audio_embeds, "audio_embeds") @ unit_rows(class_embeds, "class_embeds").T  # (clips, classes)
+    prompts = task.protocol.prompts()[: None if task.protocol.averaged else 1]
+    asked = np.stack([[text_embeds[text] for text in prompt.texts] for prompt in prompts])  # (prompts, classes, width)
+    class_embeds = unit_rows(asked.mean(axis=0), "class_embeds")
+    cosines = unit_rows(audio_embeds, "audio_embeds") @ class_embeds.T  # (clips, classes)
+    by_speaker = None
+    if task.protocol.by_speaker:
+        by_speaker = standardised(cosines, task.heard["speaker"])[: len(task.rows)].argmax(axis=1)
+    audio_embeds, cosines = audio_embeds[: len(task.rows)], cosines[: len(task.rows)]
     scores = np.exp(logit_scale * (cosines - cosines.max(axis=1, keepdims=True)).astype(np.float64))
     return Answers(
         ids=task.rows["id"].tolist(),
@@ -215,7 +224,14 @@ def answer(task: Task, logit_scale: float, audio_embeds: np.ndarray, text_embeds
         true=np.array([classes.index(label) for label in task.rows["label"]]),
         predicted=cosines.argmax(axis=1),
         probabilities=scores / scores.sum(axis=1, keepdims=True),
+        predicted_by_speaker=by_speaker,
     )
+
+
+def standardised(scores: np.ndarray, speakers: pd.Series) -> np.ndarray:
+    """Bring the scores of each class, `(clips, classes)`, to mean 0 and standard deviation 1 within each speaker."""
+    grouped = pd.DataFrame(scores).groupby(speakers.to_numpy())
+    return (scores - grouped.transform("mean").to_numpy()) / grouped.transform("std").to_numpy()
 
 
 def judge(
@@ -228,22 +244,24 @@ def judge(
     """Compute all results of one model in one task, not rounded."""
     protocol, classes = task.protocol, task.protocol.classes
     groups = task.rows["group"].tolist() if protocol.grouped_by else None
-    found = metrics_with_intervals(
-        answers.predicted,
-        answers.true,
-        len(classes),
-        answers.speakers,
-        groups,
-        settings["bootstrap_samples"],
-        settings["seed"],
-        grouped_by=protocol.grouped_by or "session",
-    )
+    bootstrap = (settings["bootstrap_samples"], settings["seed"])
+
+    def classified(predicted: np.ndarray) -> tuple[MetricsWithIntervals, dict[str, Any]]:
+        grouped_by = protocol.grouped_by or "session"
+        found = metrics_with_intervals(
+            predicted, answers.true, len(classes), answers.speakers, groups, *bootstrap, grouped_by=grouped_by
+        )
+        values = {"metrics": found.metrics, "confusion": found.confusion}
+        values["per_class_recall"] = dict(zip(classes, found.per_class_recall, strict=True))
+        return found, values | _beside(task, predicted, answers, settings["seed"])
+
+    found, values = classified(answers.predicted)
+    by_speaker = answers.predicted_by_speaker
     return ModelResult(
         model=encoder.name,
         zero_shot=checked_zero_shot(encoder, protocol.corpus, task.rows["path"], f"in {protocol.title}"),
-        metrics=found.metrics,
-        per_class_recall=dict(zip(classes, found.per_class_recall, strict=True)),
-        confusion=found.confusion,
+        **values,
+        by_speaker=None if by_speaker is None else Standardised(**classified(by_speaker)[1]),
         groups=found.groups,
         chance=1 / len(classes),
         interval=found.interval,
@@ -251,6 +269,29 @@ def judge(
         valence_arousal=valence_arousal(answers.audio_embeds, answers.true, answers.class_embeds, classes),
         prompts=prompt_sensitivity(protocol, answers.audio_embeds, text_embeds, answers.true, groups),
     )
+
+
+def _beside(task: Task, predicted: np.ndarray, answers: Answers, seed: int) -> dict[str, Any]:
+    """The UAR with shuffled labels, and the recall of each value of what classes may be confused with."""
+    protocol, n_classes = task.protocol, len(task.protocol.classes)
+
+    def uar(true: np.ndarray) -> float:
+        return float(unweighted_average_recall_of(confusion_matrix(predicted, true, n_classes)))
+
+    shuffled, by_value = {}, {}
+    if protocol.shuffles:
+        shuffled["clips"] = shuffled_labels(uar, answers.true, answers.speakers, protocol.shuffles, seed)
+    if protocol.confounded_by:
+        values = task.rows["confound"]
+        if protocol.shuffles:
+            shuffled[protocol.confounded_by] = shuffled_groups(
+                uar, answers.true, values.tolist(), protocol.shuffles, seed
+            )
+        for value, its in values.groupby(values).groups.items():
+            label = protocol.classes[answers.true[its[0]]]
+            right = float((predicted[its] == answers.true[its]).mean())
+            by_value[str(value)] = ValueRecall(label, len(its), right)
+    return {"shuffled": shuffled, "by_value": by_value}
 
 
 def prompt_sensitivity(

@@ -158,6 +158,32 @@ def metrics_with_intervals(
     )
 
 
+def metric_of_weights(
+    metric: Callable[[np.ndarray], float],
+    clips: int,
+    speakers: Sequence[str | None] | None = None,
+    samples: int = 2000,
+    seed: int = 0,
+) -> tuple[Metric, Interval]:
+    """
+    Compute any metric of weighted clips, with its 95% interval.
+
+    `metric` takes how often each clip was drawn, of shape `(clips,)`; NaN is no metric. What is drawn is as in
+    [`metrics_with_intervals`]: speakers if enough are known, with each clip of an unknown one by itself, else clips.
+    """
+    members, names = _members("speakers", [None] * clips if speakers is None else speakers, clips)
+    by_speaker = len(names) >= FEWEST_SPEAKERS
+    known = (members >= 0) & by_speaker
+    alone = int((~known).sum())
+    members = np.where(known, members, len(names) * by_speaker + np.cumsum(~known) - 1)
+    units, rng = len(names) * by_speaker + alone, np.random.default_rng(seed)
+    drawn = (rng.multinomial(units, np.full(units, 1 / units))[members] for _ in range(samples))
+    values = np.array([metric(np.ones(clips)), *map(metric, drawn)])
+    unit, number, lone = ("speakers", len(names), alone) if by_speaker else ("clips", clips, 0)
+    interval = Interval(level=LEVEL, unit=unit, units=number, samples=samples, alone=lone)
+    return _with_interval(values), interval
+
+
 def _with_interval(values: np.ndarray) -> Metric:
     """The metric of the data, which comes first, and the percentiles of those of the samples that have one."""
     drawn = values[1:][~np.isnan(values[1:])]

@@ -1,10 +1,13 @@
 """A protocol of zero-shot evaluation: which clips of a corpus are judged, and how text names their classes."""
 
+import operator
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,10 @@ class Prompt:
     words: int  # the place of the wording; 0 is the protocol's
     template: str
     texts: tuple[str, ...]
+
+
+Unset = Field(exclude_if=operator.not_)
+"""Files do not mention what a protocol does not do."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,10 @@ class Protocol:
     grouped_by: str | None  # what the groups are, where metrics are means over groups: "session"
     published: Mapping[str, float]  # system to its published UAR, between 0 and 1
     source: str  # where the protocol comes from, and what is this project's choice
+    averaged: Annotated[bool, Unset] = False  # a class is asked in the mean of all its wordings and templates
+    by_speaker: Annotated[bool, Unset] = False  # there is also a result with each speaker's scores standardised
+    confounded_by: Annotated[str | None, Unset] = None  # what classes may be confused with: "words"
+    shuffles: Annotated[int, Unset] = 0  # how often labels are shuffled to see what chance gives
 
     def __post_init__(self) -> None:
         faults = [] if len(self.words) > 1 else [f"`words` names {len(self.words)} classes, but there must be two"]

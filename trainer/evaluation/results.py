@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import operator
 import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +27,8 @@ from ..files import file_sha256, write_json
 from ..templating import code, zero_shot_reason
 from .intervals import AgainstChance, Interval, Metric
 from .metrics import Calibration
-from .protocols import Prompt, Protocol
+from .protocols import Prompt, Protocol, Unset
+from .shuffling import Shuffled
 from .valence_arousal import ValenceArousal
 
 
@@ -85,6 +85,26 @@ class PromptSensitivity:
         return {each: [variant.uar for variant in ordered if variant.template == each] for each in templates}
 
 
+@dataclass(frozen=True)
+class ValueRecall:
+    """The recall of the clips with one value of what the classes may be confused with; all are of one class."""
+
+    of_class: str
+    clips: int
+    recall: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standardised:
+    """What one model reached in one task with the scores of each class standardised within each speaker."""
+
+    metrics: dict[str, Metric]
+    per_class_recall: dict[str, Metric]
+    confusion: list[list[int]]
+    shuffled: dict[str, Shuffled]
+    by_value: dict[str, ValueRecall]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelResult:
     """What one model reached in one task."""
@@ -100,6 +120,10 @@ class ModelResult:
     calibration: Annotated[Calibration, Field(alias="reliability")]
     valence_arousal: ValenceArousal
     prompts: PromptSensitivity
+    # The UAR with labels shuffled among "clips", within speakers, or among whole values of the confound.
+    shuffled: Annotated[dict[str, Shuffled], Unset] = field(default_factory=dict)
+    by_value: Annotated[dict[str, ValueRecall], Unset] = field(default_factory=dict)  # by value of the confound
+    by_speaker: Annotated[Standardised | None, Unset] = None
 
     @property
     def uar(self) -> Metric:
@@ -121,7 +145,7 @@ class JudgedClips:
     speakers: int | None
     left_out: dict[str, int]  # by reason
     doubtful: dict[str, int] | None = None  # by problem; they are judged
-    doubtful_clips: Annotated[dict[str, str], Field(exclude_if=operator.not_)] = field(default_factory=dict)
+    doubtful_clips: Annotated[dict[str, str], Unset] = field(default_factory=dict)
     sha256: str  # over ids, labels, the bytes of the files and the places of segments
 
 
@@ -158,6 +182,7 @@ class Answers:
     class_embeds: np.ndarray  # (classes, width), of the protocol's texts
     true: np.ndarray  # (clips,)
     predicted: np.ndarray  # (clips,): the class with the largest cosine, among equals the first
+    predicted_by_speaker: np.ndarray | None = field(default=None, kw_only=True)  # by standardised cosines
     probabilities: np.ndarray  # (clips, classes): softmax of the logit scale times the cosines
 
 

@@ -28,11 +28,21 @@ from .protocols import PROTOCOLS, Protocol
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A protocol, the clips it judges, as [`read_task`] returns them, and the licence of the clips."""
+    """
+    A protocol, the clips it judges, as [`read_task`] returns them, and the licence of the clips.
+
+    `unjudged` are further clips of the same speakers, which only serve to standardise their scores.
+    """
 
     protocol: Protocol
     rows: pd.DataFrame
     licence: str
+    unjudged: pd.DataFrame | None = None
+
+    @property
+    def heard(self) -> pd.DataFrame:
+        """All clips that a model hears, those that are judged first."""
+        return self.rows if self.unjudged is None else pd.concat([self.rows, self.unjudged], ignore_index=True)
 
 
 def load_tasks(asked: Sequence[str | Path | Task], data_roots: Sequence[str | Path] = ()) -> list[Task]:
@@ -165,6 +175,23 @@ class OwnTask(ManifestClips):
         default=None, description="BCP-47 tag of words and templates; default: `language`."
     )
     grouped_by: Text | None = Field(default=None, description="Column of groups; results are means over them.")
+    averaged: bool = Field(
+        default=False, description="Ask for a class by the mean embedding of all its wordings in all templates."
+    )
+    by_speaker: bool = Field(
+        default=False,
+        description="Give a second result, for which the scores of each class are brought to mean 0 and standard "
+        "deviation 1 within each speaker, over all clips of the speaker that `split` and `where` choose, with or "
+        "without a class.",
+    )
+    confounded_by: Text | None = Field(
+        default=None,
+        description="Column of what classes may be confused with, such as the words spoken: the recall of each of its "
+        "values is given, and labels are also shuffled among whole values.",
+    )
+    shuffles: int = Field(
+        default=0, ge=0, description="How often labels are shuffled within speakers, to see what chance gives."
+    )
 
     def protocol(self) -> Protocol:
         """Return the protocol, which may refuse its words and templates with a `ValueError`."""
@@ -188,6 +215,10 @@ class OwnTask(ManifestClips):
             published={},
             source=f"The user's own task over {called}; all of it is the user's choice."
             + (" The speech is synthetic: labels name how it was made." if self.synthetic else ""),
+            averaged=self.averaged,
+            by_speaker=self.by_speaker,
+            confounded_by=self.confounded_by,
+            shuffles=self.shuffles,
         )
 
 
@@ -198,28 +229,35 @@ def read_own_task(path: str | Path) -> Task:
     A `ValueError` lists all faults of the file, or else of the manifest and its clips, at once.
     """
     settings = read_yaml(path, OwnTask)
-    rows, unworded = None, {}
+    rows, unjudged, unworded = None, None, {}
     try:
-        rows = _rows(settings)
+        rows, unjudged = _rows(settings)
         unworded = dict(sorted(Counter(label for label in rows["label"] if label not in settings.words).items()))
-        faults = _faults(rows, unworded, settings) + faults_of_clips(rows, settings.corpus, "corpus")
+        faults = _faults(rows, unworded, settings) + _option_faults(rows, unjudged, settings)
+        faults += faults_of_clips(rows, settings.corpus, "corpus")
     except ValueError as error:
         faults = [str(error)]
     faults = _protocol_faults(settings, unworded) + faults
     if faults or rows is None:
         lines = "\n  ".join(dict.fromkeys(faults))
         raise ValueError(f"{str(path)!r} cannot be used:\n  {lines}")
-    return Task(settings.protocol(), rows.drop(columns="corpus"), settings.licence)
+    return Task(settings.protocol(), rows.drop(columns="corpus"), settings.licence, unjudged)
 
 
-def _rows(settings: OwnTask) -> pd.DataFrame:
-    """The clips as [`read_task`] has them, and their `corpus` by the manifest."""
-    column, groups = settings.label_column or LABEL_COLUMN, settings.grouped_by
-    cells, left_out = read_clips(settings, column, [groups] if groups else [])
+def _rows(settings: OwnTask) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """The clips as [`read_task`] has them, with their `corpus` by the manifest, and those without a class, if used."""
+    column, more = settings.label_column or LABEL_COLUMN, {"group": settings.grouped_by}
+    more |= {"confound": settings.confounded_by} if settings.confounded_by else {}
+    cells, left_out = read_clips(settings, column, [name for name in more.values() if name])
     labels = labels_of(cells[column], settings.words)
-    cells["group"] = as_texts(cells[groups]) if groups else None
+    for ours, theirs in more.items():
+        cells[ours] = as_texts(cells[theirs]) if theirs else None
     rows = with_labels(cells, labels, left_out | {"no class": int(labels.isna().sum())})
-    return rows[["id", "path", "label", "speaker", "group", "corpus", *(name for name in SEGMENT if name in rows)]]
+    kept = ["id", "path", "label", "speaker", *more, "corpus", *(name for name in SEGMENT if name in rows)]
+    if not settings.by_speaker:
+        return rows[kept], None
+    others = cells[labels.isna() & cells["speaker"].isin(rows["speaker"])].sort_values("id")
+    return rows[kept], others.assign(label=None)[kept]
 
 
 def _faults(rows: pd.DataFrame, unworded: Mapping[str, int], settings: OwnTask) -> list[str]:
@@ -232,6 +270,26 @@ def _faults(rows: pd.DataFrame, unworded: Mapping[str, int], settings: OwnTask) 
         faults.append(f"these classes have no clip: {sorted(words - found)}; the labels are {sorted(found)}")
     if settings.grouped_by and rows["group"].isna().any():
         faults.append(f"{int(rows['group'].isna().sum())} clips have no {settings.grouped_by!r} to group them by")
+    return faults
+
+
+def _option_faults(rows: pd.DataFrame, unjudged: pd.DataFrame | None, settings: OwnTask) -> list[str]:
+    """What is wrong with the columns that `by_speaker` and `confounded_by` need."""
+    faults = []
+    if unjudged is not None:
+        if rows["speaker"].isna().any():
+            faults.append(f"{int(rows['speaker'].isna().sum())} clips have no speaker; `by_speaker` needs one for each")
+        clips = pd.concat([rows["speaker"], unjudged["speaker"]]).value_counts()
+        if len(single := clips.index[clips == 1]):
+            faults.append(f"`by_speaker` needs two clips of each speaker, but {single[0]!r} has one")
+        if settings.grouped_by:
+            faults.append("`by_speaker` and `grouped_by` exclude each other: leave out one")
+    if settings.confounded_by:
+        if rows["confound"].isna().any():
+            faults.append(f"{int(rows['confound'].isna().sum())} clips have no {settings.confounded_by!r}")
+        classes = rows.groupby("confound")["label"].nunique()
+        if len(mixed := classes.index[classes > 1]):
+            faults.append(f"clips of {settings.confounded_by} {mixed[0]!r} are of several classes, but must be of one")
     return faults
 
 

@@ -66,6 +66,7 @@ def model_card(
     with unreadable(folder):
         evaluation = facts.evaluation
         front = _front_matter(facts, front_matter or {})
+        truths = {each.attribute: each.shuffled_mean is not None for each in facts.attributes}
         body = render(
             "model_card.md.jinja",
             facts=facts,
@@ -74,6 +75,8 @@ def model_card(
             titles=evaluation.titles if evaluation else {},
             card_table=card_table(evaluation, str(facts.evaluated_as)) if evaluation else "",
             columns={each.attribute: each.column for each in ATTRIBUTE_QUERIES},
+            measured=[name for name, marked in truths.items() if not marked],
+            marked=[name for name, marked in truths.items() if marked],
             option_help=_option_help() if facts.objective else {},
             Selection=Selection,
             stated=front.license,

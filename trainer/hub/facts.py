@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
 from math import prod
 from pathlib import Path
@@ -89,7 +89,12 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class AttributeResult:
-    """The area under the ROC curve of one pair of texts on one corpus; counts of clips with more and with less."""
+    """
+    The area under the ROC curve of one pair of texts on one corpus; counts of clips with more and with less.
+
+    Files of earlier versions do not say which words are held out, and have intervals over clips. Labels are shuffled
+    where the truth is not measured.
+    """
 
     attribute: str
     high: str
@@ -101,6 +106,15 @@ class AttributeResult:
     interval_high: float
     positives: int
     negatives: int
+    held_out: bool = False
+    interval_unit: str = "clips"
+    shuffled_mean: float | None = None
+    shuffled_high: float | None = None
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The attribute, the texts, and where they were asked."""
+        return self.attribute, self.high, self.low, self.corpus, self.split
 
 
 @dataclass(frozen=True)
@@ -168,6 +182,13 @@ class CardFacts:
         with unreadable(folder / Record.ATTRIBUTES):
             self.attributes = list(_attributes(folder / Record.ATTRIBUTES))
         self.evaluation, self.evaluated_as = _evaluation(folder)
+        with unreadable(folder / Record.PREVIOUS):
+            before = folder / Record.PREVIOUS
+            self._attributes_before = {each.asked: each for each in _attributes(before / Record.ATTRIBUTES)}
+            zero_shot = read_record(before / Record.ZERO_SHOT)
+            self.evaluation_before = EvaluationResults.from_json(zero_shot) if zero_shot else None
+            if self.evaluation_before and self.evaluation_before.models[0].weights_sha256 == weights_sha256(folder):
+                self._attributes_before, self.evaluation_before = {}, None  # these are the same weights
         self.images = list(_images(folder, self.evaluation))
         self.notes = read_notes(folder / Record.NOTES)
         self.licences = licences_of(folder)
@@ -215,8 +236,23 @@ class CardFacts:
     def attribute_rows(self) -> dict[tuple[str, str, str], list[AttributeResult | None]]:
         """Attribute and pair of texts to their results in the order of [`~CardFacts.attribute_places`]."""
         rows = dict.fromkeys((each.attribute, each.high, each.low) for each in self.attributes)
-        found = {(each.attribute, each.high, each.low, each.corpus, each.split): each for each in self.attributes}
+        found = {each.asked: each for each in self.attributes}
         return {row: [found.get((*row, *place)) for place in self.attribute_places] for row in rows}
+
+    def attribute_before(self, result: AttributeResult) -> AttributeResult | None:
+        """Return what the version before reached where this one reached `result`; `None` if that is not known."""
+        return self._attributes_before.get(result.asked)
+
+    @property
+    def has_attributes_before(self) -> bool:
+        """Whether any attribute result of the version before is comparable."""
+        return any(map(self.attribute_before, self.attributes))
+
+    def task_before(self, task: TaskResults) -> ModelResult | None:
+        """Return what the version before reached in the same task on the same clips; `None` if that is not known."""
+        tasks = self.evaluation_before.tasks if self.evaluation_before else ()
+        same = [each for each in tasks if (each.protocol, each.data.sha256) == (task.protocol, task.data.sha256)]
+        return same[0].results[0] if same else None
 
     def language_of(self, corpus: str, split: str) -> str | None:
         """Return the language of a corpus; `None` if it has several or none is known."""
@@ -307,9 +343,10 @@ def _corpora(data: dict[str, dict[str, dict[str, Any]]]) -> Iterator[CorpusOfSpl
 
 def _attributes(path: Path) -> Iterator[AttributeResult]:
     if path.is_file():
-        columns = [each.name for each in fields(AttributeResult)]
-        for row in pd.read_csv(path, dtype={"corpus": str})[columns].to_dict("records"):
-            yield AttributeResult(**{str(name): value for name, value in row.items()})
+        table = pd.read_csv(path, dtype={"corpus": str})
+        columns = [each.name for each in fields(AttributeResult) if each.name in table or each.default is MISSING]
+        for row in table[columns].to_dict("records"):
+            yield AttributeResult(**{str(name): value for name, value in row.items() if not pd.isna(value)})
 
 
 def _evaluation(folder: Path) -> tuple[EvaluationResults | None, str | None]:

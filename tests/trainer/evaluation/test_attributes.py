@@ -3,6 +3,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from datasets import Dataset, DatasetDict
 
 from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.data.captions import LANGUAGES
@@ -11,7 +12,8 @@ from smoothclap_trainer.evaluation.attributes import (
     AttributeQuery,
     attribute_table,
     auc,
-    bootstrap_interval,
+    measured_attributes,
+    weighted_auc,
 )
 from tests import tiny
 
@@ -27,24 +29,24 @@ def test_auc_needs_both_sides():
         auc(np.array([]), np.ones(2))
 
 
-def test_interval_holds_the_metric_and_narrows_with_more_clips():
+def test_weighted_auc_is_that_of_repeated_clips():
     rng = np.random.default_rng(0)
-    few = (rng.normal(1, 1, 20), rng.normal(0, 1, 20))
-    many = (rng.normal(1, 1, 200), rng.normal(0, 1, 200))
-    for positives, negatives in (few, many):
-        low, high = bootstrap_interval(positives, negatives)
-        assert low < auc(positives, negatives) < high
-    assert np.diff(bootstrap_interval(*many)) < np.diff(bootstrap_interval(*few))
+    scores, positive, weights = rng.integers(0, 4, 30) / 4, rng.random(30) < 0.5, rng.integers(0, 3, 30)
+    of = weighted_auc(scores, positive)
+    again = np.repeat(scores, weights), np.repeat(positive, weights)
+    assert of(weights) == pytest.approx(auc(again[0][again[1]], again[0][~again[1]]))
+    assert np.isnan(of(weights * positive))
 
 
-def test_each_attribute_is_asked_in_seen_and_unseen_words_and_in_german():
+def test_each_attribute_is_asked_in_captions_words_and_in_held_out_ones():
     groups = [levels for language in LANGUAGES.values() for levels in language.wordings.values()]
     seen = {phrase for levels in groups for phrases in levels.values() for phrase in phrases}
     for attribute in ("pitch", "loudness", "rate", "pitch variation"):
         queries = [query for query in ATTRIBUTE_QUERIES if query.attribute == attribute]
-        assert [query.language for query in queries] == ["en", "en", "de"]
-        assert [{query.high, query.low} <= seen for query in queries] == [True, False, True]
-        assert not {queries[1].high, queries[1].low} & seen
+        assert [query.language for query in queries] == ["en", "de", "en", "en", "en", "de", "de"]
+        assert [query.held_out for query in queries] == [False] * 2 + [True] * 5
+        for query in queries:
+            assert {query.high, query.low} <= seen if not query.held_out else not {query.high, query.low} & seen
 
 
 def test_table_finds_a_planted_attribute_within_each_corpus():
@@ -62,3 +64,22 @@ def test_table_finds_a_planted_attribute_within_each_corpus():
     assert table["positives"].tolist() == [3, 3]
     with pytest.raises(ValueError, match=r"18 .*17 "):
         attribute_table(rows, embeds[1:], model, processor, (query,))
+
+
+def test_labels_are_a_truth_beside_numbers():
+    model, processor = tiny.model(), tiny.processor()
+    query = AttributeQuery("arousal", "marked", "en", "an excited voice", "a calm voice")
+    high, low = SmoothCLAPEncoder(model, processor).encode_text([query.high, query.low])
+    marked = ["high", "low", None, "unclear", "high", "low", None]
+    rows = pd.DataFrame({"corpus": ["one"] * 6 + ["unmarked"], "marked": marked, "speaker": [*"abcdef", None]})
+    embeds = np.array([3.0, 1, 9, 9, 0, 2, 5])[:, None] * (high - low)[None]
+    (row,) = attribute_table(rows, embeds, model, processor, (query,)).to_dict("records")
+    assert (row["positives"], row["negatives"], row["auc"]) == (2, 2, 0.5)  # 3 beats both, 0 neither
+    assert (row["interval_unit"], row["interval_units"]) == ("clips", 4)  # four speakers are too few
+    assert row["shuffled_mean"] == row["shuffled_largest"] == 0.5  # one clip a speaker: nothing can be swapped
+
+
+def test_without_functionals_there_are_no_attribute_metrics_and_nothing_is_wrong(tmp_path, logs):
+    rows = DatasetDict(validation=Dataset.from_dict({"id": ["a"]}))
+    assert measured_attributes(tiny.checkpoint(tmp_path / "model"), rows, str(tmp_path)).empty
+    assert "openSMILE" in logs.text and "F0semitone" not in logs.text

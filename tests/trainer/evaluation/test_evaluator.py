@@ -3,6 +3,7 @@ import weakref
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from transformers.audio_utils import load_audio
 from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
 from smoothclap_trainer.evaluation import results
 from smoothclap_trainer.evaluation.corpora import read_task
-from smoothclap_trainer.evaluation.evaluator import answer, evaluate, prompt_sensitivity, write_predictions
+from smoothclap_trainer.evaluation.evaluator import answer, evaluate, judge, prompt_sensitivity, write_predictions
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
 from smoothclap_trainer.evaluation.tasks import Task
@@ -339,6 +340,64 @@ def test_a_grouped_uar_is_the_mean_over_groups():
     groups = ["first", "second", "first", "second", "first"]
     found = prompt_sensitivity(protocol("two", grouped_by="session", **PROMPTED), AUDIO, TEXT_EMBEDS, TRUE, groups)
     assert found.variants[0].uar == pytest.approx(0.875)  # recalls of 1/2 and 1 in the first group, 1 in the second
+
+
+ASKED = {"words": {"up": "up", "down": "down"}, "other_words": ({"up": "high", "down": "low"},), "other_templates": ()}
+
+
+def asked(folder, places, speakers, labels, intents=None, **options):
+    """What a model reaches whose clips lie at `places` between two classes; those without a label are not judged."""
+    rows = pd.DataFrame({"id": [*map(str, range(len(places)))], "label": labels, "speaker": speakers, "group": None})
+    rows["path"], rows["confound"] = str(folder / "any.wav"), intents
+    sf.write(folder / "any.wav", np.zeros(1600), 16000)
+    judged = rows["label"].notna()
+    task = Task(protocol("asked", **ASKED, **options), rows[judged], "none", rows[~judged])
+    texts = {"up": [1.0, 0.2], "down": [0.2, 1.0], "high": [0.6, 0.8], "low": [-0.8, 0.6]}
+    texts = {text: np.array(embed) for text, embed in texts.items()}
+    embeds = np.stack([np.cos(places), np.sin(places)], axis=1)
+    encoder = SmoothCLAPEncoder(tiny.model(), tiny.processor())
+    given = answer(task, encoder.logit_scale, embeds, texts)
+    return given, judge(task, encoder, given, texts, {"bootstrap_samples": 10, "seed": 0})
+
+
+def test_a_class_is_the_mean_of_its_wordings(tmp_path):
+    given, _ = asked(tmp_path, [0.1, 1.5], ["a", "a"], ["up", "down"], averaged=True)
+    means = np.array([[0.8, 0.5], [-0.3, 0.8]])
+    assert given.class_embeds == pytest.approx(means / np.linalg.norm(means, axis=1, keepdims=True))
+    assert len(given.predicted) == 2
+
+
+def test_scores_are_standardised_within_speakers_over_all_their_clips(tmp_path):
+    # Both speakers go up and down, the second around a direction that is always "down" as it is.
+    places = np.array([0.2, 0.6, 1.1, 1.5, 0.3, 1.6])
+    speakers, labels = ["a", "a", "b", "b", "a", "b"], ["up", "down", "up", "down", None, None]
+    given, found = asked(tmp_path, places, speakers, labels, by_speaker=True)
+    assert given.predicted.tolist() == [0, 0, 1, 1] and len(given.ids) == 4
+    angles = np.arctan2([0.2, 1.0], [1.0, 0.2])
+    scores = np.cos(places[:, None] - angles)
+    own = np.array([name == "a" for name in speakers])
+    for members in (own, ~own):
+        scores[members] = (scores[members] - scores[members].mean(0)) / scores[members].std(0, ddof=1)
+    predicted = scores[:4].argmax(axis=1)
+    assert given.predicted_by_speaker.tolist() == predicted.tolist() == [0, 1, 0, 1]
+    assert found.uar.value == 0.5 and found.by_speaker.metrics["uar"].value == 1.0
+    assert found.by_speaker.per_class_recall["down"].value == 1.0
+
+
+def test_a_recall_for_each_value_that_goes_with_a_class_and_shuffled_labels(tmp_path):
+    places, labels = [0.1, 1.4, 0.1, 1.4, 1.4], ["up", "up", "up", "down", "down"]
+    intents = ["hey", "hey", "yes", "no", "oh"]
+    found = asked(tmp_path, places, [*"ababa"], labels, intents, confounded_by="intent", shuffles=300)[1]
+    values = {name: (each.of_class, each.clips, each.recall) for name, each in found.by_value.items()}
+    assert values == {"hey": ("up", 2, 0.5), "no": ("down", 1, 1.0), "oh": ("down", 1, 1.0), "yes": ("up", 1, 1.0)}
+    assert found.uar.value == pytest.approx((2 / 3 + 1) / 2)
+    predicted, uars = [0, 1, 0, 1, 1], []
+    for (first, third, fifth), (second, fourth) in product(permutations([0, 0, 1]), permutations([0, 1])):
+        uars.append(balanced_accuracy_score([first, second, third, fourth, fifth], predicted))
+    assert found.shuffled["clips"].mean == pytest.approx(np.mean(uars), abs=0.03)
+    assert found.shuffled["clips"].largest == pytest.approx(max(uars))
+    assert found.shuffled["intent"].shuffles == 300
+    assert found.by_speaker is None
 
 
 def by_hand(corpora, protocol, model):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from smoothclap_trainer.evaluation.intervals import Units, metrics_with_intervals
+from smoothclap_trainer.evaluation.intervals import Units, metric_of_weights, metrics_with_intervals
 from smoothclap_trainer.evaluation.results import Interval, Metric
 
 
@@ -214,3 +214,17 @@ def test_intervals_over_clips_cover_where_clips_are_independent():
 def test_faulty_input_is_refused(predicted, changes, value):
     with pytest.raises(ValueError, match=value):
         metrics_with_intervals(predicted, [0, 1], 2, **changes)
+
+
+def test_any_metric_of_weighted_clips_has_the_interval_of_its_kind():
+    predicted, true, speakers = clips_of_speakers(np.random.default_rng(0))
+    right = predicted == true
+    found, made = metric_of_weights(lambda weights: float(np.average(right, weights=weights)), len(true), speakers)
+    known = metrics_with_intervals(predicted, true, 2, speakers)
+    assert found.value == pytest.approx(known.metrics["accuracy"].value)
+    assert (found.low, found.high) == pytest.approx(interval(known, "accuracy"), abs=0.01)
+    assert made == known.interval
+    few, over = metric_of_weights(lambda weights: float(weights.sum()), 6, ["a", "b", None, "a", "b", "a"], samples=9)
+    assert (few.low, few.high, over.unit, over.units, over.alone) == (6, 6, "clips", 6, 0)
+    some, over = metric_of_weights(lambda weights: float(weights[5]), 7, [*"abcde", None, None], samples=200)
+    assert (over.unit, over.units, over.alone) == ("speakers", 5, 2) and some.high > 1

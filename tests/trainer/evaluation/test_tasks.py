@@ -258,7 +258,21 @@ def test_a_small_task(folder):
         "grouped_by": None,
         "published": {},
         "source": "The user's own task over clips.csv; all of it is the user's choice.",
+        "averaged": False,
+        "by_speaker": False,
+        "confounded_by": None,
+        "shuffles": 0,
     }
+
+
+def test_clips_without_a_class_serve_to_standardise_scores(folder):
+    table = pd.read_csv("clips.csv", dtype=str).set_index("path")
+    table.loc["f.wav", ["emotion", "speaker", "split"]] = ["", "1", "test"]
+    table.reset_index().to_csv("clips.csv", index=False)
+    task = read_own_task(write(folder, by_speaker=True, confounded_by="session", where={"speaker": ["1", "2"]}))
+    assert task.rows[["id", "confound"]].values.tolist() == [["a.wav", "2"], ["b.wav", "1"]]
+    assert task.heard["id"].tolist() == ["a.wav", "b.wav", "d.wav", "e.wav", "f.wav"]
+    assert read_own_task(write(folder, where={"speaker": ["1", "2"]})).heard["id"].tolist() == ["a.wav", "b.wav"]
 
 
 def test_a_task_with_everything(folder):
@@ -347,6 +361,10 @@ def test_faults_of_the_manifest_are_told_with_those_of_the_words(folder):
         ({"where": {"tongue": "en"}, "label_column": "mood"}, ["['mood', 'tongue']", "`label_column`"]),
         ({"where": {"session": 3}}, ["'session'", "['3']", "the 5 clips", "['1', '2']"]),
         ({"grouped_by": "speaker"}, ["1 clips", "'speaker'"]),
+        ({"by_speaker": True}, ["1 clips have no speaker", "'1'"]),
+        ({"by_speaker": True, "grouped_by": "session"}, ["`grouped_by`"]),
+        ({"confounded_by": "speaker"}, ["1 clips", "'speaker'"]),
+        ({"confounded_by": "language"}, ["'en'", "several classes"]),
         ({"audio_root": "gone"}, ["audio_root 'gone'"]),
         ({"other_words": [{"happy": "a", "sad": "b", "calm": "c"}]}, ["['happy', 'sad', 'calm']"]),
         ({"manifest": "data/clips.csv"}, ["no such file", "current folder"]),

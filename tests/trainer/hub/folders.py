@@ -25,6 +25,10 @@ ATTRIBUTES = [
     ("pitch", "a high voice", "a low voice", "fillets", 1500, 1500, 0.96, 0.95, 0.97, "test"),
     ("rate", "fast speech", "slow speech", "fillets", 1500, 1502, 0.5, 0.4, 0.6, "test"),
 ]
+LABELLED = {"attribute": "arousal", "high": "a fiery voice", "low": "a tame voice", "corpus": "fillets", "positives": 3}
+LABELLED |= {"negatives": 4, "auc": 0.75, "interval_low": 0.6, "interval_high": 0.9, "split": "test", "held_out": True}
+LABELLED |= {"interval_unit": "speakers", "shuffled_mean": 0.51, "shuffled_high": 0.58}
+"""A result whose truth is a label."""
 ATTRIBUTE_COLUMNS = ["attribute", "high", "low", "corpus", "positives", "negatives", "auc"]
 ATTRIBUTE_COLUMNS += ["interval_low", "interval_high", "split"]
 OBJECTIVE = {

@@ -2,14 +2,21 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from huggingface_hub import ModelCard
 
+from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
+from smoothclap_trainer.evaluation.report import write_report
+from smoothclap_trainer.evaluation.results import Metric, Standardised, ValueRecall
+from smoothclap_trainer.evaluation.shuffling import Shuffled
 from smoothclap_trainer.hub.card import model_card, write_model_card
 from tests import tiny
 from tests.trainer.clep_dg import judged_classifiers
+from tests.trainer.evaluation.made_up_results import made_up_results, with_result, with_task
 from tests.trainer.hub import folders
 
 
@@ -40,8 +47,8 @@ def test_a_whole_card_has_every_fact_once(whole):
     ]
     for fact in (
         *("0.500 [0.410, 0.620]", "0.250", "0.450 to 0.500 in 6", '"this person is feeling neutral."', "2,000"),
-        '| pitch | "a high voice" / "a low voice" | 0.81 (0.70-0.90) | 0.96 (0.95-0.97) |',
-        '| rate | "fast speech" / "slow speech" | | 0.50 (0.40-0.60) |',
+        '| pitch | "a high voice" / "a low voice" | 0.81 (0.70-0.90)* | 0.96 (0.95-0.97)* |',
+        '| rate | "fast speech" / "slow speech" | | 0.50 (0.40-0.60)* |',
         *("`F0semitoneFrom27.5Hz_sma3nz_amean`", "1,500 with 1,500 to 1,502", "| loss | 1.2500 |", "| uar | 0.6250 |"),
         *("| train | queen | 1,200 | 61.5 | 7 | en | free | |", "| cs | | fillets-ng 1.0 |", "1,234 clips, 64 minutes"),
         *("`made-up`, `queen`, `unrecorded`", "acted English", "`someone/speech` at revision c0ffee", "`e5` on 5,678"),
@@ -130,16 +137,68 @@ def test_a_classifier_is_refused_and_keeps_its_card(tmp_path):
     assert (folder / "README.md").read_text() == "the experiment's"
 
 
+def test_labels_held_out_words_and_the_version_before(tmp_path):
+    folder = folders.whole(tmp_path)
+    table = pd.read_csv(folder / "attributes.csv")
+    pd.concat([table, pd.DataFrame([folders.LABELLED])]).to_csv(folder / "attributes.csv", index=False)
+    (folder / "previous").mkdir()
+    table.assign(auc=0.125)[:2].to_csv(folder / "previous" / "attributes.csv", index=False)
+    before = made_up_results()
+    before = with_result(before, 0, 0, metrics={"uar": Metric(0.33, 0.22, 0.44)})
+    before = with_task(before, 1, data=replace(before.tasks[1].data, sha256="0" * 64))
+    before.save(folder / "previous" / "zero_shot.json")
+    card = flat(model_card(folder))
+    for fact in (
+        *('"a fiery voice" / "a tame voice", held out | | 0.75 (0.60-0.90) |', "0.96 (0.95-0.97)*, was 0.12 |"),
+        *("`arousal_intent`", "0.51 to 0.51", "0.58", "0.330 [0.220, 0.440]", "occur in no training caption"),
+    ):
+        assert fact in card, fact
+    assert card.count("The version before: UAR") == 1 and card.count(", was") == 2
+    same = replace(before, models=tuple(replace(each, weights_sha256=weights_sha256(folder)) for each in before.models))
+    same.save(folder / "previous" / "zero_shot.json")
+    card = flat(model_card(folder))
+    assert ", was" not in card and "ersion before" not in card  # it would be compared with itself
+
+
+def test_results_beside_a_result(tmp_path):
+    folder = folders.whole(tmp_path)
+    shuffled, value = Shuffled(0.251, 0.282, 0.319, 1000), ValueRecall("happy", 12, 0.417)
+    recalls = dict.fromkeys(("neutral", "happy", "anger", "sadness"), Metric(0.111, 0.1, 0.122))
+    standardised = Standardised(
+        metrics={"uar": Metric(0.371, 0.352, 0.393)},
+        per_class_recall=recalls,
+        confusion=[[1]],
+        shuffled={"word": shuffled},
+        by_value={"Victory": replace(value, recall=0.625)},
+    )
+    values = {"Victory": value}
+    found = with_result(made_up_results(), 0, 0, by_speaker=standardised, shuffled={"word": shuffled}, by_value=values)
+    found = with_task(found, 0, confounded_by="word", averaged=True)
+    found = replace(found, models=tuple(replace(each, weights_sha256=weights_sha256(folder)) for each in found.models))
+    found.save(folder / "zero_shot.json")
+    for text in (flat(model_card(folder)), flat(written_report(found, tmp_path))):
+        for fact in (
+            *("0.371 [0.352, 0.393]", "0.251 on average", "0.282", "0.319", "| Victory | happy | 12 | 0.417 | 0.625 |"),
+            *("1,000 times", "`word`", "mean embedding"),
+        ):
+            assert fact in text, fact
+
+
+def written_report(results, folder):
+    write_report(results, folder / "report", plots=False)
+    return (folder / "report" / "report.md").read_text()
+
+
 def test_cautions_hold_for_the_data_that_they_are_about(tmp_path):
     folder = folders.whole(tmp_path)
     card = model_card(folder)
-    assert "occur in no training caption" in flat(card) and "may not be usable" not in card and "Synthetic" in card
+    assert "may not be usable" not in card and "Synthetic" in card
     results = json.loads((folder / "zero_shot.json").read_text())
     results["tasks"][0]["data"]["doubtful"] = {"silent": 1}
     data = {"train": {"mine": {"clips": 3}}}
     folders.write(folder, zero_shot_json=results, training_config_yaml={"captions": "given"}, data_json=data)
     card = flat(model_card(folder))
-    assert "occur in no training caption" not in card and "silent: 1" in card and "Synthetic" not in card
+    assert "silent: 1" in card and "Synthetic" not in card
     assert "3 clips." in card and "test split" not in card
 
 
