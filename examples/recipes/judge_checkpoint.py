@@ -24,30 +24,42 @@ from smoothclap_trainer.files import Record
 
 ROOT = Path(__file__).parents[2]
 TASKS = [ROOT / "examples" / "configs" / f"{name}.yaml" for name in ("own_task", "own_task_de", "own_task_hedgewars")]
-LABELS = Path(__file__).parent / "judging" / "fillets_arousal.csv"
-"""Lines of Fish Fillets whose English text fixes whether they are said with high or low arousal. Silver: one reader
-labelled them by the text alone, before any model was run on them; nobody listened. Both dubs share the lines."""
+READINGS = Path(__file__).parent / "judging"
+LABELS = READINGS / "fillets_grades.csv"
+"""How aroused the voice of each line of Fish Fillets is likely to be, from 1 (sleepy) to 7 (screaming). Silver: graded
+by reading the English text alone, by a reader who saw no result; nobody listened. Both dubs share the lines. An earlier
+reading, `fillets_first_reading.csv`, called many milder lines high or low: pitch and loudness follow it less."""
+HIGH, LOW = 6, 2
+"""Grades from which on, and up to which, a line counts; the reader was asked to be sparing with them."""
 DUBS = ("fillets-cs", "fillets-nl")
 SHOWN = "expressive-en"
 """The task whose plots the card shows."""
 
 
-def with_fillets_arousal(rows: Dataset, labels: pd.DataFrame) -> Dataset:
-    """Fill in the arousal of the labelled lines (`line`, `arousal`) in the rows of both dubs."""
-    levels = dict(zip(labels["line"], labels["arousal"], strict=True))
+def read_labels(path: Path) -> dict[str, str]:
+    """Read which lines are `high` or `low`: a column says so, or the grades do."""
+    labels = pd.read_csv(path).set_index("line")
+    if "grade" in labels:
+        levels = pd.cut(labels["grade"], [0, LOW, HIGH - 1, 7], labels=["low", "", "high"])
+        labels = labels.assign(arousal=levels)[levels != ""]
+    return labels["arousal"].astype(str).to_dict()
+
+
+def with_fillets_arousal(rows: Dataset, levels: dict[str, str]) -> Dataset:
+    """Fill in the arousal of the labelled lines in the rows of both dubs."""
     by_id = {f"{dub}/{line}": level for dub in DUBS for line, level in levels.items()}
     known = rows[AROUSAL] if AROUSAL in rows.column_names else [None] * len(rows)
     filled = [by_id.get(name, level) for name, level in zip(rows["id"], known, strict=True)]
     return rows.remove_columns([name for name in rows.column_names if name == AROUSAL]).add_column(AROUSAL, filled)
 
 
-def judge(checkpoint: Path, speech: Path, output: Path, scratch: Path) -> None:
+def judge(checkpoint: Path, speech: Path, output: Path, scratch: Path, labels: Path = LABELS) -> None:
     """
     Write the results of a checkpoint into `output`; the full report stays in `scratch`.
 
     What training wrote of its validation clips stays in `attributes.csv`.
     """
-    test = with_fillets_arousal(load_splits(speech)["test"], pd.read_csv(LABELS))
+    test = with_fillets_arousal(load_splits(speech)["test"], read_labels(labels))
     table = measured_attributes(checkpoint, DatasetDict(test=test), str(scratch / "cache"))
     output.mkdir(parents=True, exist_ok=True)
     path = output / Record.ATTRIBUTES
@@ -68,8 +80,9 @@ def main() -> None:
     parser.add_argument("--speech", type=Path, default=Path("build/speech"), help="what build_speech_dataset.py wrote")
     parser.add_argument("--output", type=Path, help="folder of the results; default: the checkpoint's")
     parser.add_argument("--scratch", type=Path, default=Path("build/judged"), help="folder of the report")
+    parser.add_argument("--labels", type=Path, default=LABELS, help="another reading of the lines of Fish Fillets")
     asked = parser.parse_args()
-    judge(asked.checkpoint, asked.speech, asked.output or asked.checkpoint, asked.scratch)
+    judge(asked.checkpoint, asked.speech, asked.output or asked.checkpoint, asked.scratch, asked.labels)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ class Facet:
         meaning (`str`): An attribute and its value, `"pitch:low"`, by the names of captions' groups and levels where
             they have them. Facets of one meaning are paraphrases.
         kind (`str`): The part it plays in a sentence: `"voice"` (adjectives of a voice), `"manner"` (adverbs of
-            speaking), `"likeness"` (what a voice is like), `"deed"` (verbs of a person), `"measure"` (a quantity's name and its level), `"emotion"` (adjectives of a person), `"feeling"`
-            (nouns of a feeling) or `"speaker"` (nouns of a person).
+            speaking), `"likeness"` (what a voice is like), `"deed"` (verbs of a person), `"measure"` (a quantity's name
+            and its level), `"emotion"` (adjectives of a person), `"feeling"` (nouns of a feeling) or `"speaker"` (nouns
+            of a person).
         english (`tuple[str, ...]`): English words; for a measure `level/noun`, as in `"low/pitch"`.
         german (`tuple[str, ...]`): German words; for a measure `level/article/noun`, as in `"niedrig/die/Tonhöhe"`, and
             for a speaker both cases, `nominative/genitive`.
@@ -59,7 +60,8 @@ pitch variation:low | uniform, invariable, colorless, wooden, dull, dry | gleich
 pitch variation:low | unexpressive, level, machine-like, constant | unmelodisch, konstant, fad
 pitch variation:high | lively, melodic, expressive, melodious, lilting | lebhaft, melodisch, ausdrucksvoll, singend
 pitch variation:high | sing-song, musical, dramatic | musikalisch, dramatisch, modulationsreich, abwechslungsreich
-pitch variation:high | varied, modulated, emphatic, changing, fluctuating, playful | bunt, wechselhaft, moduliert, betont
+pitch variation:high | varied, modulated, emphatic | bunt, wechselhaft
+pitch variation:high | changing, fluctuating, playful | moduliert, betont
 pitch variation:high | rising and falling, wavelike, operatic, tuneful | auf- und absteigend, wellenförmig, wohlklingend
 arousal:low | calm, relaxed, weary, exhausted, slack, passive | ruhig, gelassen, kraftlos, erschöpft, apathisch
 arousal:low | half-asleep, dozing, inert, quietened, serene | verschlafen, phlegmatisch, gedrückt, schlapp
@@ -121,19 +123,25 @@ arousal:high | excitedly, energetically, full of energy | aufgeregt, erregt, ene
 """
 
 LIKENESSES = """
-pitch:low | a cello, a tuba, an old man, a cow, an organ, a bull, a lion, a foghorn | ein Cello, eine Tuba, ein alter Mann
+pitch:low | a cello, a tuba, an old man, a cow | ein Cello, eine Tuba
+pitch:low | an organ, a bull, a lion, a foghorn | ein alter Mann
 pitch:low | an ogre, a troll, a bullfrog, a diesel engine | ein Stier, ein Löwe, ein Nebelhorn, ein Troll
 pitch:high | a flute, a whistle, a child, a mouse, a fairy, a kettle | eine Flöte, eine Pfeife, ein Kind, eine Maus
 pitch:high | a little girl, a violin, a siren, a puppy, an elf, a piccolo | ein kleines Mädchen, eine Geige, ein Welpe
 intensity:low | a mouse in hiding, a breeze, someone in a church | ein Windhauch, jemand in einer Kirche, ein Säuseln
-intensity:low | someone with a secret, someone beside a sleeping baby | jemand mit einem Geheimnis, jemand neben einem Baby
+intensity:low | someone with a secret | jemand mit einem Geheimnis
+intensity:low | someone beside a sleeping baby | jemand neben einem Baby
 intensity:high | a drill sergeant, a megaphone, a market crier, a cannon | ein Feldwebel, ein Megafon, ein Marktschreier
-intensity:high | someone at a football match, a loudspeaker, an explosion | jemand im Stadion, ein Lautsprecher, eine Kanone
+intensity:high | someone at a football match, a loudspeaker | jemand im Stadion, ein Lautsprecher
+intensity:high | an explosion | eine Kanone
 rate:low | a tortoise, a slow clock, someone who dictates, a glacier | eine Schildkröte, eine langsame Uhr, ein Faultier
-rate:high | an auctioneer, a waterfall, a racing commentator, an express train | ein Auktionator, ein Wasserfall, ein Schnellzug
+rate:high | an auctioneer, a waterfall | ein Auktionator, ein Wasserfall
+rate:high | a racing commentator, an express train | ein Schnellzug
 pitch variation:low | a speaking clock, a flat line, a dial tone, a recorded announcement | eine Zeitansage, ein Wählton
-pitch variation:high | a storyteller, an opera singer, a roller coaster, a songbook | ein Märchenerzähler, eine Achterbahn
-arousal:low | someone just woken up, a patient after surgery, someone at bedtime | jemand kurz nach dem Aufwachen, ein Müder
+pitch variation:high | a storyteller, an opera singer | ein Märchenerzähler
+pitch variation:high | a roller coaster, a songbook | eine Achterbahn
+arousal:low | someone just woken up, a patient after surgery | jemand kurz nach dem Aufwachen
+arousal:low | someone at bedtime | ein Müder
 arousal:high | someone who won the lottery, a fan at a final, a kid at a fair | ein Lottogewinner, ein Fan im Endspiel
 """
 
@@ -141,14 +149,19 @@ DEEDS = """
 pitch:low | rumbles, grumbles, hums low, speaks from the cellar | grollt, grummelt, raunt tief
 pitch:high | squeals, screeches, pipes, peeps, whistles, trills | fiept, kreischt, pfeift, trällert, piept, quietscht
 intensity:low | whispers, murmurs, mutters, mumbles, hushes | flüstert, murmelt, haucht, raunt, nuschelt leise
-intensity:high | shouts, screams, hollers, shrieks, cries out, calls out, booms | schreit, ruft laut, kreischt laut, poltert
+intensity:high | shouts, screams, hollers, shrieks | schreit, ruft laut
+intensity:high | cries out, calls out, booms | kreischt laut, poltert
 intensity:high | bawls, clamours, raises the voice, howls | lärmt, grölt, johlt, dröhnt, erhebt die Stimme
 rate:low | drags the words, takes their time, plods along, lingers on every word | dehnt die Wörter, lässt sich Zeit
-rate:high | rushes, races, hurries, speeds along, babbles, jabbers, chatters | hetzt, eilt, jagt durch den Satz, plappert
-pitch variation:low | speaks on one level, never changes the tone, reads like a list | betont alles gleich, betont nichts
-pitch variation:high | sings the words, modulates, plays with the tone, emphasises | moduliert, spielt mit dem Ton, betont viel
+rate:high | rushes, races, hurries, speeds along | hetzt, eilt
+rate:high | babbles, jabbers, chatters | jagt durch den Satz, plappert
+pitch variation:low | speaks on one level, never changes the tone | betont alles gleich
+pitch variation:low | reads like a list | betont nichts
+pitch variation:high | sings the words, modulates | moduliert, spielt mit dem Ton
+pitch variation:high | plays with the tone, emphasises | betont viel
 arousal:low | yawns, sighs, nods off, winds down, rests, drifts off | gähnt, seufzt, ruht, ist müde
-arousal:high | raves, rejoices, panics, bubbles over, gets worked up | jubelt, schwärmt, regt sich auf, tobt, ereifert sich
+arousal:high | raves, rejoices, panics | jubelt, schwärmt, regt sich auf
+arousal:high | bubbles over, gets worked up | tobt, ereifert sich
 """
 
 QUANTITIES = """
