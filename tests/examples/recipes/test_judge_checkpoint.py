@@ -35,4 +35,3 @@ def test_readings_are_ids_and_numbers_or_levels_alone():
     assert grades["line"].is_unique and set(grades["grade"]) == {*range(1, 8)}
     first = judge_checkpoint.read_labels(judge_checkpoint.READINGS / "fillets_first_reading.csv")
     assert set(first.values()) == {"high", "low"}
-    assert set(first) <= set(grades["line"])
