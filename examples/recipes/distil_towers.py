@@ -60,7 +60,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--agreement", type=float, default=defaults.agreement, help="pull of paraphrases, 0 to 1")
     parser.add_argument("--relation-weight", type=float, default=defaults.relation_weight, help="of cosines in a batch")
     parser.add_argument(
-        "--bf16", action=argparse.BooleanOptionalAction, default=True, help="compute in bfloat16, faster on newer CPUs"
+        "--bf16", action="store_true", help="compute in bfloat16, faster on newer CPUs and slow on others"
     )
     parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of sentences and training")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")

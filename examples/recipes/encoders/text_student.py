@@ -25,7 +25,7 @@ class DistillationSettings:
     warmup: float = 0.06
     agreement: float = 0.7
     relation_weight: float = 1.0
-    bf16: bool = True
+    bf16: bool = False
     seed: int = 0
 
 
