@@ -254,7 +254,7 @@ def _check_caption_groups(splits: DatasetDict, thresholds: Thresholds, groups: l
     """Find clips of which captions could say nothing before training comes across one."""
     for name in [name for name in ("train", "validation") if name in splits]:
         columns = [column for column in splits[name].column_names if column not in ("audio", "path")]
-        rows: Any = splits[name].select_columns(columns).to_pandas().to_dict("records")
+        rows = splits[name].select_columns(columns).to_list()  # not pandas, which makes an absent label NaN
         silent = [row["id"] for row in rows if not select_levels(row_levels(row, thresholds), groups)]
         if silent:
             raise ValueError(
