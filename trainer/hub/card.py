@@ -9,8 +9,8 @@ from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
 
 from ..evaluation.attributes import ATTRIBUTE_QUERIES
+from ..evaluation.corpus_names import ZeroShotStatus
 from ..evaluation.report import card_table
-from ..evaluation.results import ZeroShotStatus
 from ..files import write_text
 from ..templating import render, with_front_matter
 from .conversion import TAGS, conversion_front_matter

@@ -13,8 +13,7 @@ from huggingface_hub import ModelCard
 from huggingface_hub.constants import REPOCARD_NAME
 from transformers.utils import cached_file
 
-from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
-from ..evaluation.results import UNRECORDED, ZeroShotStatus
+from ..evaluation.corpus_names import LICENCES_OF_CORPORA, UNRECORDED, ZeroShotStatus, zero_shot_status
 
 
 class Condition(StrEnum):
@@ -202,9 +201,9 @@ def known_licence(model: str) -> str | None:
 def corpus_input(name: str, clips: str = "") -> LicensedInput:
     """Return a corpus under the licence that its clips state, or else that of its owner, if that is known here."""
     owner = [
-        each.licence
-        for each in EMOTION_CORPORA.values()
-        if zero_shot_status([name], each.name).status is ZeroShotStatus.NOT_ZERO_SHOT
+        licence
+        for known, licence in LICENCES_OF_CORPORA.items()
+        if zero_shot_status([name], known).status is ZeroShotStatus.NOT_ZERO_SHOT
     ]
     return LicensedInput(InputKind.CORPUS, name, clips or next(iter(owner), None))
 

@@ -18,7 +18,8 @@ from transformers.utils.hub import extract_commit_hash
 
 from ..data.collator import SmoothCLAPCollator
 from ..data.leakage import recording_hashes
-from ..evaluation.results import UNRECORDED, versions
+from ..evaluation.corpus_names import UNRECORDED
+from ..evaluation.results import versions
 from ..files import Record, write_json, write_text
 from .licences import InputKind, LicensedInput, corpora_inputs, inputs_from_json, known_licence, stated_licence
 from .privacy import shareable
