@@ -16,6 +16,10 @@ LICENCES_OF_CORPORA = {
     "sld": "agreement with its owners",
     "msp-podcast": "licence agreement with the MSP Lab, for academic use",
     "emodb": "free download; no licence is named that we know of",
+    "paraspeechcaps": "CC BY-NC-SA 4.0",
+    "ears": "CC BY-NC 4.0",
+    "emilia": "CC BY-NC 4.0",
+    "expresso": "CC BY-NC 4.0",
 }
 """As far as we know; the licence that comes with a corpus decides."""
 UNRECORDED = "unrecorded"

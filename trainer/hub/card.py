@@ -115,7 +115,7 @@ def _front_matter(facts: CardFacts, given: Mapping[str, Any]) -> ModelCardData:
         "pipeline_tag": TASK["task_type"],
         "language": languages if facts.settings and not facts.given_captions else None,
         "base_model": [start.name for start in facts.starts] or None,
-        **(conversion_front_matter(facts.conversion) if facts.conversion else {}),
+        **(conversion_front_matter(facts.conversion, facts.licences) if facts.conversion else {}),
         "datasets": list(facts.datasets) or None,
         "tags": TAGS,
         "model_name": facts.title,

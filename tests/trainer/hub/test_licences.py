@@ -7,7 +7,15 @@ from huggingface_hub import ModelCard
 
 from smoothclap_trainer.hub.card import model_card
 from smoothclap_trainer.hub.facts import licences_of
-from smoothclap_trainer.hub.licences import Condition, InputKind, LicensedInput, RollUp, conditions_of, known_licence
+from smoothclap_trainer.hub.licences import (
+    Condition,
+    InputKind,
+    LicensedInput,
+    RollUp,
+    conditions_of,
+    known_licence,
+    write_licences,
+)
 from smoothclap_trainer.hub.plan import plan
 from smoothclap_trainer.hub.push import push
 from tests.hub.here import hub_here, whole_checkpoint
@@ -27,7 +35,8 @@ def inputs(**licences):
 
 
 def recorded(folder, *entries):
-    return folders.write(folder, licences_json=[each.to_json() for each in entries])
+    write_licences(folder, entries)
+    return folder
 
 
 @pytest.mark.parametrize(
