@@ -22,11 +22,11 @@ from .data.leakage import check_across
 from .data.manifest import load_manifest
 from .evaluation.attributes import measured_attributes, write_attributes
 from .files import Record, held, write_json, write_text
-from .hub.facts import read_notes
 from .hub.licences import RollUp
 from .hub.plan import forget_earlier_run
 from .hub.privacy import shareable
 from .hub.provenance import inputs_of_run
+from .hub.records import read_notes
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
 from .towers import add_lora, load_checkpoint, plain

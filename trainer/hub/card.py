@@ -14,7 +14,8 @@ from ..evaluation.report import card_table
 from ..files import write_text
 from ..templating import render, with_front_matter
 from .conversion import TAGS, conversion_front_matter
-from .facts import CardFacts, Selection, unreadable
+from .facts import CardFacts, Selection
+from .records import unreadable
 
 
 TASK: dict[str, Any] = {"task_type": "zero-shot-audio-classification", "task_name": "Zero-shot audio classification"}
