@@ -38,7 +38,6 @@ class SpeechCLAP:
         logit_scale (`str`): Its name of the logarithm of the scale.
         do_normalize (`bool`): Whether it was trained on clips with a mean of zero and a variance of one.
         training_corpora (`tuple[str, ...]`): Speech that the weights were trained or selected on.
-        input_licences (`dict[str, str]`): What the weights were made from, and its licence, as far as that is known.
         labels (`tuple[str, ...]`): Examples of what it was made to tell apart.
         template (`str`): The sentence that its authors put a label into, at `{}`.
         extra_tensors (`str`): Regular expression for what the file may hold beside the dual encoder.
@@ -53,7 +52,6 @@ class SpeechCLAP:
     logit_scale: str
     do_normalize: bool
     training_corpora: tuple[str, ...]
-    input_licences: dict[str, str]
     labels: tuple[str, ...]
     template: str = "{}"
     extra_tensors: str = "(?!)"  # none
@@ -72,7 +70,6 @@ def _paraspeechclap(part: str, labels: tuple[str, ...], **more: Any) -> SpeechCL
         do_normalize=True,
         # ParaSpeechCaps, and the corpora that its speech is from.
         training_corpora=("paraspeechcaps", "ears", "emilia", "expresso", "voxceleb"),
-        input_licences={"ajd12342/paraspeechcaps": "cc-by-nc-sa-4.0"},
         labels=labels,
         template="A person is speaking in a {} style.",
         **more,
@@ -90,7 +87,6 @@ KNOWN = (
         logit_scale="logit_scale",
         do_normalize=False,
         training_corpora=("msp-podcast",),  # as its paper says; its audio tower's are the same
-        input_licences={"audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim": "cc-by-nc-sa-4.0"},
         labels=("happy", "sad", "surprise", "angry"),
     ),
     _paraspeechclap("situational", ("angry", "happy", "calm", "whispered", "enthusiastic", "saddened", "anxious")),

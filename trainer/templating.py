@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from huggingface_hub import CardData
     from jinja2 import Environment
 
-    from .evaluation.results import Metric, ModelResult, ZeroShot
+    from .evaluation.corpus_names import ZeroShot
+    from .evaluation.results import Metric, ModelResult
 
 
 MARKS = {"zero-shot": "", "not zero-shot": " †", "unknown": " ‡"}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 import yaml
-from datasets import DatasetDict, concatenate_datasets
+from datasets import Dataset, DatasetDict
 from transformers import set_seed
 from transformers.utils import CONFIG_NAME, logging
 
@@ -17,15 +17,16 @@ from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_e
 
 from . import checkpoints
 from .config import read_yaml
+from .data.joining import concatenated
 from .data.leakage import check_across
 from .data.manifest import load_manifest
 from .evaluation.attributes import measured_attributes, write_attributes
 from .files import Record, held, write_json, write_text
-from .hub.facts import read_notes
 from .hub.licences import RollUp
 from .hub.plan import forget_earlier_run
 from .hub.privacy import shareable
 from .hub.provenance import inputs_of_run
+from .hub.records import read_notes
 from .prepare import prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
 from .towers import add_lora, load_checkpoint, plain
@@ -130,8 +131,9 @@ def make_model(settings: ModelSettings) -> tuple[Any, Any]:
 def load_manifests(settings: DataSettings) -> DatasetDict:
     """Load and join the manifests that `settings` name, with every check that needs no audio."""
     missing: Literal["raise", "keep"] = "keep" if settings.bad_clips == "skip" else "raise"
-    read = [load_manifest(source, columns, settings.audio_root, missing) for source, columns, _ in settings.manifests()]
-    clips = joined(read)
+    named = settings.manifests()
+    read = [load_manifest(source, columns, settings.audio_root, missing) for source, columns, _ in named]
+    clips = joined([source for source, *_ in named], read)
     if settings.leave_out:
         clips = _without_corpora(clips, settings.leave_out, {each.corpus for each in settings.corpus_files().values()})
     if "train" not in clips:
@@ -150,11 +152,14 @@ def _without_corpora(clips: DatasetDict, left_out: Sequence[str], files: Collect
     return DatasetDict({name: rows for name, rows in clips.items() if len(rows)})
 
 
-def joined(sources: list[DatasetDict]) -> DatasetDict:
+def joined(names: Sequence[str], sources: Sequence[DatasetDict]) -> DatasetDict:
     """Join manifests by split, after checking that no clip or speaker is in two splits."""
     check_across(sources)
-    names = dict.fromkeys(name for source in sources for name in source)
-    return DatasetDict({name: concatenate_datasets([one[name] for one in sources if name in one]) for name in names})
+    found: dict[str, list[tuple[str, Dataset]]] = {}
+    for name, source in zip(names, sources, strict=True):
+        for split, rows in source.items():
+            found.setdefault(str(split), []).append((name, rows))
+    return DatasetDict({split: concatenated(parts) for split, parts in found.items()})
 
 
 def _resume_from(asked: str | bool | None, output: Path) -> str | None:

@@ -24,8 +24,8 @@ from encoders.text_student import DistillationSettings
 from encoders.text_tower import write_text_tower
 from speech.packages import fetch_package
 
-from smoothclap_trainer.files import Record, held, write_json
-from smoothclap_trainer.hub.licences import InputKind, LicensedInput, known_licence
+from smoothclap_trainer.files import held
+from smoothclap_trainer.hub.licences import InputKind, LicensedInput, known_licence, write_licences
 from smoothclap_trainer.hub.privacy import shareable
 
 
@@ -40,7 +40,7 @@ def record_inputs(kind: InputKind, encoder: str, tower: Path, sentences: Mapping
     name = ENCODERS.get(Path(encoder).name, shareable(encoder))
     inputs = [LicensedInput(kind, name, known_licence(name))]
     inputs += [LicensedInput(InputKind.SENTENCES, *each) for each in (sentences or {}).items()]
-    write_json(tower / Record.LICENCES, [each.to_json() for each in inputs])
+    write_licences(tower, inputs)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -13,7 +13,11 @@ from torch import nn
 from transformers import AutoModel, AutoProcessor, pipeline
 
 from modeling_smoothclap.convert_to_hf import KNOWN
+from smoothclap_trainer.evaluation.corpus_names import LICENCES_OF_CORPORA
 from smoothclap_trainer.hub.conversion import convert_with_card
+from smoothclap_trainer.hub.facts import licences_of
+from smoothclap_trainer.hub.licences import InputKind, RollUp
+from smoothclap_trainer.hub.provenance import inputs_of_start
 from smoothclap_trainer.hub.push import push
 from tests import tiny
 from tests.hub.here import hub_here
@@ -24,6 +28,7 @@ from tests.smoothclap import error, smoothclap
 
 MODELS = {known.kind: known for known in KNOWN}
 PARACLAP, INTRINSIC, COMBINED = "KeiKinn/paraclap", *(f"ajd12342/paraspeechclap-{k}" for k in ("intrinsic", "combined"))
+STATED = "cc-by-nc-sa-4.0"
 TEXTS = ["A person is speaking in a happy style.", "a low voice", "sad"]
 
 
@@ -72,7 +77,9 @@ def server(originals, tmp_path_factory):
                 part.save_pretrained(folder)
             publish(running, name, files_of(folder))
         for known in KNOWN:
-            stated = {} if known.kind == "paraclap" else {"README.md": StoredFile(b"---\nlicense: cc-by-nc-4.0\n---\n")}
+            stated = (
+                {} if known.kind == "paraclap" else {"README.md": StoredFile(f"---\nlicense: {STATED}\n---\n".encode())}
+            )
             publish(running, known.hub_id, {known.file: saved(originals[known.hub_id].state_dict())} | stated)
         yield running
 
@@ -127,19 +134,55 @@ def test_record_and_card_say_where_the_weights_come_from(hub_id, server, convert
     record = json.loads((folder / "conversion.json").read_text())
     assert record["source"] == hub_id and record["revision"] == repository.branches["main"]
     assert record["sha256"] == repository.trees[repository.branches["main"]][known.file].digest
-    assert record["weights_licence"] == (None if hub_id == PARACLAP else "cc-by-nc-4.0")
+    assert record["weights_licence"] == (None if hub_id == PARACLAP else STATED)
     assert record["training_corpora"] == AutoModel.from_pretrained(folder).config.training_corpora
     assert record["template"] == known.template and len(record["left_out"]) == 2
     card = ModelCard.load(folder / "README.md", ignore_metadata_errors=False)
     assert card.data.base_model == [hub_id] and card.data.license == (record["weights_licence"] or "unknown")
-    for stated in (record["revision"], known.template, *known.training_corpora, *known.input_licences.values()):
+    for stated in (record["revision"], known.template, *known.training_corpora):
         assert stated in card.text
-    assert ("not stated" in card.text) == (record["weights_licence"] is None)
+
+
+@pytest.mark.parametrize(
+    ("hub_id", "weights", "audio_encoder", "corpora"),
+    [
+        (PARACLAP, None, "CC BY-NC-SA 4.0", {"msp-podcast": LICENCES_OF_CORPORA["msp-podcast"]}),
+        (COMBINED, STATED, "CC BY-SA 3.0", {"paraspeechcaps": "CC BY-NC-SA 4.0", "voxceleb": None}),
+    ],
+)
+def test_licences_are_recorded_and_go_on_to_what_is_tuned_from_it(converted, hub_id, weights, audio_encoder, corpora):
+    known, folder = next(each for each in KNOWN if each.hub_id == hub_id), converted[hub_id]
+    found = {(str(each.kind), each.name): each.licence for each in licences_of(folder).inputs}
+    expected = {("weights", hub_id): weights, ("audio encoder", known.audio_encoder): audio_encoder}
+    expected |= {("text encoder", known.text_encoder): "Apache-2.0"}
+    assert expected.items() <= found.items()
+    assert {("corpus", name): licence for name, licence in corpora.items()}.items() <= found.items()
+    assert len(found) == 3 + len(known.training_corpora)
+    card = ModelCard.load(folder / "README.md").text
+    assert card.count("## Licences") == 1 and "license: cc-by-nc-sa-4.0" in card
+    tuned = RollUp(inputs_of_start(InputKind.MODEL, str(folder)))
+    assert {str(each.name) for each in tuned.inputs} == {folder.name, *(name for _, name in found)}
+    with pytest.raises(ValueError, match="mit"):
+        tuned.check("mit")
+
+
+def test_a_licence_that_the_inputs_rule_out_is_reported_and_not_passed_on(server, originals, tmp_path, logs):
+    stated = {"README.md": StoredFile(b"---\nlicense: [mit, apache-2.0]\n---\n")}
+    publish(
+        server, INTRINSIC, {f"{INTRINSIC.split('/')[1]}.pth.tar": saved(originals[INTRINSIC].state_dict())} | stated
+    )
+    assert convert_with_card(INTRINSIC, tmp_path).weights_licence == ["mit", "apache-2.0"]
+    assert "microsoft/wavlm-large" in logs.text
+    for again in (False, True):
+        if again:
+            smoothclap("card", tmp_path)
+        card = ModelCard.load(tmp_path / "README.md")
+        assert card.data.license == "unknown" and "mit AND apache-2.0" in card.text
 
 
 def test_the_next_step_works_as_printed(converted, server, tmp_path):
     printed = smoothclap("convert", COMBINED, tmp_path / "it").stdout
-    assert "cc-by-nc-4.0" in printed
+    assert STATED in printed
     command, *options = shlex.split(printed.partition("Next: smoothclap ")[2])
     assert MODELS["paraspeechclap-combined"].template in options
     soundfile.write(tmp_path / "clip.wav", tiny.clips(0.1)[0], 16000)
@@ -152,7 +195,7 @@ def test_the_card_can_be_written_again_and_all_of_it_is_pushed(converted):
     smoothclap("card", folder, "--name", "ann/emotions")
     card = ModelCard.load(folder / "README.md")
     record = json.loads((folder / "conversion.json").read_text())
-    assert record["revision"] in card.text and card.data.license == "cc-by-nc-4.0"
+    assert record["revision"] in card.text and card.data.license == STATED
     assert "conversion.json" in push(folder, "ann/emotions", dry_run=True).describe()
 
 

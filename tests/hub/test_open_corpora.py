@@ -69,7 +69,14 @@ def test_the_record_says_which_corpora_licences_and_commits(trained, corpora):
     assert data["validation"]["crema-d"]["licence"] == "ODbL 1.0" and data["test"]["tess"]["clips"] == 7
     source = yaml.safe_load((corpora / "crema-d.yaml").read_text())["data_root"]
     assert json.loads((trained / "origin.json").read_text())["datasets"] == [source]
-    assert ModelCard((trained / "README.md").read_text()).data.datasets == ["mteb/crema-d"]
+    card = ModelCard((trained / "README.md").read_text())
+    assert card.data.datasets == ["mteb/crema-d"]
+    for fact in (
+        "| `crema-d` | corpus | ODbL 1.0 | share-alike |",
+        "| `tess` | corpus | CC BY-NC-ND 4.0 | no derivatives, non-commercial |",
+        *("`license: cc-by-nc-4.0`", "`emodb`.**"),  # what follows, and what is not known
+    ):
+        assert fact in card.text, fact
 
 
 def test_it_is_zero_shot_on_the_corpus_left_out_alone(trained, corpora, tmp_path):

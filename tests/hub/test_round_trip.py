@@ -21,7 +21,13 @@ from tests.trainer.clep_dg.made_up_corpora import experiment, write
 
 
 NAME, CLASSIFIER = "ann/tiny", "ann/emotions"
-FILES_OF_A_CLASSIFIER = {"README.md", "config.json", "model.safetensors", "preprocessor_config.json"} | {
+FILES_OF_A_CLASSIFIER = {
+    "README.md",
+    "config.json",
+    "licences.json",
+    "model.safetensors",
+    "preprocessor_config.json",
+} | {
     f"{name}_smoothclap.py"
     for name in (
         *("audio", "classification", "configuration", "decoding", "feature_extraction"),

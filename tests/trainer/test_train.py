@@ -46,11 +46,11 @@ def test_missing_files_stay_in_the_rows_where_bad_clips_are_skipped(tmp_path):
 def test_manifests_are_joined_by_split_and_may_have_other_columns():
     first = DatasetDict(train=Dataset.from_dict({"id": ["a"], "label": ["sad"]}))
     second = DatasetDict(train=Dataset.from_dict({"id": ["b"]}), test=Dataset.from_dict({"id": ["c"]}))
-    both = joined([first, second])
+    both = joined("12", [first, second])
     assert both["train"].to_dict() == {"id": ["a", "b"], "label": ["sad", None]}
     assert both["test"]["id"] == ["c"]
     with pytest.raises(ValueError, match="'a'"):
-        joined([first, first])
+        joined("11", [first, first])
 
 
 LORA = {"lora_towers": ["audio"], "lora_rank": 2, "freeze_audio_tower": None}

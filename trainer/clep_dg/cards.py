@@ -15,7 +15,17 @@ from ..evaluation.results import AgainstChance
 from ..files import write_text
 from ..hub.card import eval_result
 from ..hub.facts import CardFacts
-from ..hub.licences import stated_licence
+from ..hub.licences import (
+    InputKind,
+    LicensedInput,
+    RollUp,
+    corpora_inputs,
+    known_licence,
+    stated_licence,
+    write_licences,
+)
+from ..hub.privacy import shareable
+from ..hub.provenance import inputs_of_start
 from ..templating import render, with_front_matter
 from .classifier import RECORD_FILE, WEIGHTS_FILE
 from .methods import CLEP_DG, CONTEXT_FREE, ZERO_SHOT
@@ -102,12 +112,34 @@ class SavedClassifier:
         asked = self.results.settings["encoder"]
         return parse_model(asked if isinstance(asked, str) else asked[self.encoder.corpora[0]]).checkpoint
 
+    @property
+    def is_at_hand(self) -> bool:
+        """Whether the encoder is still where it was."""
+        return self.encoder.revision is not None or Path(self.checkpoint).is_dir()
+
+    @cached_property
+    def licences(self) -> RollUp:
+        """The licences of the encoder and of what that was made from."""
+        name, revision = self.checkpoint, self.encoder.revision
+        found = [LicensedInput(InputKind.MODEL, shareable(name), known_licence(name))]
+        if self.is_at_hand:
+            found = inputs_of_start(InputKind.MODEL, name, revision=revision)
+        listed = {each.name for each in found}
+        corpora = corpora_inputs({}, self.encoder.training_corpora)
+        return RollUp([*found, *(each for each in corpora if each.name not in listed)])
+
 
 def write_cards(results: ExperimentResults, folder: str | Path) -> list[Path]:
-    """Write `README.md` for every classifier that an experiment saved; a `ValueError` if one is missing or damaged."""
+    """
+    Write `README.md`, and `licences.json` of its encoder, for every classifier that an experiment saved.
+
+    A `ValueError` if one is missing or damaged.
+    """
     paths = [Path(folder) / "classifier" / results.subfolder(each) / REPOCARD_NAME for each in results.encoders]
     for encoder, path in zip(results.encoders, paths, strict=True):
-        write_text(path, _card(SavedClassifier(results, encoder), path.parent))
+        classifier = SavedClassifier(results, encoder)
+        write_licences(path.parent, classifier.licences.inputs)
+        write_text(path, _card(classifier, path.parent))
     return paths
 
 
@@ -115,9 +147,11 @@ def _card(classifier: SavedClassifier, folder: Path) -> str:
     """Return the card of the classifier in `folder`; its licence is that on the encoder's own card, if there is one."""
     encoder = classifier.encoder
     is_model = not (folder / RECORD_FILE).is_file()  # or else one vector for each class
+    licence = _licence(classifier)
     body = render(
         "classifier_card.md.jinja",
         classifier=classifier,
+        stated=licence.get("license"),
         results=classifier.results,
         facts=CardFacts(folder, encoder.name) if is_model else None,
         conditions={each.name: each.title for each in classifier.results.conditions},
@@ -128,7 +162,7 @@ def _card(classifier: SavedClassifier, folder: Path) -> str:
     pipeline = {"library_name": "transformers", "pipeline_tag": TASK["task_type"]} if is_model else {}
     data = ModelCardData(
         **pipeline,
-        **_licence(classifier),
+        **licence,
         base_model=classifier.checkpoint if encoder.revision else None,
         language=list(dict.fromkeys(corpus.language for corpus in classifier.corpora.values())),
         tags=["audio", "speech", "paralinguistics", "smoothclap", "clep-dg"],
@@ -150,10 +184,9 @@ def eval_results(classifier: SavedClassifier) -> Iterator[EvalResult]:
 
 def _licence(classifier: SavedClassifier) -> dict[str, Any]:
     """What the encoder's own card says of its licence, if it can be read."""
-    checkpoint, revision = classifier.checkpoint, classifier.encoder.revision
-    if revision is None and not Path(checkpoint).is_dir():
+    if not classifier.is_at_hand:
         return {}
-    known = stated_licence(checkpoint, revision)
+    known = stated_licence(classifier.checkpoint, classifier.encoder.revision)
     if "://" not in known.get("license_link", "://"):
         del known["license_link"]  # a file next to the encoder's card, which is not next to this one
     return known

@@ -17,8 +17,9 @@ from ..config import read_yaml
 from ..data.acoustic_conditions import CONDITIONS, degrade
 from ..data.clips import clips_of
 from ..evaluation.corpora import EMOTION_CORPORA
+from ..evaluation.corpus_names import ZeroShot
 from ..evaluation.evaluator import checked_zero_shot, described, loadable
-from ..evaluation.results import FORMAT, ZeroShot, describe_clips, file_hashes, versions
+from ..evaluation.results import FORMAT, describe_clips, file_hashes, versions
 from ..files import Record, held, write_json
 from ..plotting import check_matplotlib
 from .acpt import prepare_fit

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..evaluation.corpus_names import ZeroShot
 from ..evaluation.intervals import Interval, metrics_with_intervals
 from ..evaluation.metrics import zero_shot_predictions
-from ..evaluation.results import ZeroShot
 from .classifier import ClassifierSettings, train_classifier
 from .corpora import LabelledCorpus
 from .results import (

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from ..evaluation.corpus_names import ZeroShot
 from ..evaluation.intervals import Interval
-from ..evaluation.results import AgainstChance, EvaluatedModel, JudgedClips, ZeroShot, ready_for_json
+from ..evaluation.results import AgainstChance, EvaluatedModel, JudgedClips, ready_for_json
 from ..templating import zero_shot_reason
 from .settings import CLEAN
 

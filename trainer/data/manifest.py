@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import ClassLabel, Dataset, DatasetDict, Features, Value, concatenate_datasets
+from datasets import Dataset, DatasetDict, Features, Value, concatenate_datasets
 from transformers.utils import logging
 
 from modeling_smoothclap.audio_smoothclap import Segment, audio_duration
@@ -18,6 +18,7 @@ from ..config import did_you_mean
 from .captions.labels import ALIASES, category, emotion_class, known_names
 from .cells import as_name, as_number, as_seconds, as_text, as_time
 from .clips import RECORDING
+from .joining import values_of
 from .leakage import check_ids, check_splits, clips_of, warn_of_lookalikes
 from .manifest_reading import ManifestTable, read_source
 
@@ -235,7 +236,7 @@ def _check(table: ManifestTable, columns: Mapping[str, str], missing_files: str)
     for name, column in SCHEMA.items():
         if column.read and name in table.rows.column_names:
             fix = _known(name, columns.get(name, name)) if name in ALIASES else ""
-            table.read(name, _values(table.rows, name), column.read, fix)
+            table.read(name, values_of(table.rows, name), column.read, fix)
     cells, count = table.cells, len(table.rows)
     cells.setdefault("split", list(table.parts) if table.parts else ["train"] * count)
     _check_splits(table)
@@ -266,14 +267,6 @@ def _known(group: str, theirs: str) -> str:
     """Say what can be done about unknown names of a group, which the source has in the column `theirs`."""
     fix = f"; known are {known_names(group)}"
     return fix + (f"; for classes that are not these, give columns: {{label: {theirs}}}" if group == "emotion" else "")
-
-
-def _values(rows: Dataset, name: str) -> list[Any]:
-    """Return a column's values; classes of `datasets` by their names."""
-    values, feature = list(rows[name]), rows.features[name]
-    if isinstance(feature, ClassLabel):
-        return [None if value is None or value < 0 else feature.int2str(value) for value in values]
-    return values
 
 
 def _check_splits(table: ManifestTable) -> None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, DatasetDict, concatenate_datasets, load_dataset, load_from_disk
+from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 from datasets.table import InMemoryTable
 
 from modeling_smoothclap.batching_smoothclap import first_lines
@@ -23,6 +23,7 @@ from ..evaluation.corpus_sources import is_corpus_file
 from .cells import NOT_TEXT
 from .clips import with_encoded_audio
 from .hub_clips import HubData
+from .joining import concatenated
 
 
 SHOWN = 50
@@ -204,7 +205,7 @@ def _of_datasets(source: str, loaded: Dataset | DatasetDict, folder: Path | None
     numbers = [number for part in loaded.values() for number in range(len(part))]
     parts = [name for name, part in loaded.items() for _ in range(len(part))]
     try:
-        rows = concatenate_datasets([with_encoded_audio(part) for part in loaded.values()])
+        rows = concatenated([(name, with_encoded_audio(part)) for name, part in loaded.items()])
     except ValueError as error:
         raise _whole(source, f"its splits do not have the same columns: {error}") from error
     return ManifestTable(rows, numbers, BY_INDEX, folder, parts)

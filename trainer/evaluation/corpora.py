@@ -1,8 +1,7 @@
 """The corpora of zero-shot evaluation, one row each, their clips, and whether a model was trained on one."""
 
-import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from transformers.utils import logging
 
 from ..config import did_you_mean, read_yaml
 from ..templating import counts
+from .corpus_names import LICENCES_OF_CORPORA
 from .corpus_readers import EmoEvaluations, FileNames, LabelTable, Reader, listed
 from .corpus_sources import CorpusSource
 from .protocols import PROTOCOLS, Protocol
-from .results import UNRECORDED, ZeroShot, ZeroShotStatus
 
 
 logger = logging.get_logger(__name__)
@@ -32,7 +31,6 @@ class EmotionCorpus:
         name (`str`): Short name, lower case.
         title (`str`): For people.
         language (`str`): BCP-47 tag of the speech.
-        licence (`str`): As far as we know; the licence that comes with the corpus decides.
         ask (`str`): Where to get it.
         layout (`str`): What its folder holds, in words.
         readers (`tuple`): One for each set of labels that it comes with.
@@ -42,11 +40,15 @@ class EmotionCorpus:
     name: str
     title: str
     language: str
-    licence: str
     ask: str
     layout: str
     readers: tuple[Reader, ...]
     clips: int | None = None
+
+    @property
+    def licence(self) -> str:
+        """Its licence, see [`LICENCES_OF_CORPORA`]."""
+        return LICENCES_OF_CORPORA[self.name]
 
 
 def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]) -> pd.DataFrame:
@@ -89,7 +91,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="iemocap",
             title="IEMOCAP",
             language="en",
-            licence="release form of the University of Southern California, for research",
             ask="SAIL, University of Southern California, https://sail.usc.edu/iemocap/",
             layout="Session1 to Session5, each with dialog/EmoEvaluation/DIALOGUE.txt and "
             "sentences/wav/DIALOGUE/UTTERANCE.wav",
@@ -105,7 +106,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="ravdess",
             title="RAVDESS",
             language="en",
-            licence="CC BY-NC-SA 4.0",
             ask="https://zenodo.org/records/1188976 (Audio_Speech_Actors_01-24.zip)",
             layout="Actor_01 to Actor_24 with .wav files named MM-VC-EE-II-SS-RR-AA, like 03-01-05-02-01-01-12.wav, "
             "with or without a folder Audio_Speech_Actors_01-24 around them",
@@ -123,7 +123,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="crema-d",
             title="CREMA-D",
             language="en",
-            licence="ODbL 1.0",
             ask="https://github.com/CheyneyComputerScience/CREMA-D",
             layout="AudioWAV with files named ACTOR_SENTENCE_EMOTION_LEVEL, like 1001_DFA_ANG_XX.wav, of the actors "
             "1001 to 1091",
@@ -140,7 +139,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="tess",
             title="TESS",
             language="en",
-            licence="CC BY-NC-ND 4.0",
             ask="https://doi.org/10.5683/SP2/E8H2MF",
             layout=".wav files named ACTRESS_WORD_EMOTION, like OAF_back_angry.wav and YAF_back_ps.wav, in one folder "
             "or one for each actress and emotion",
@@ -158,7 +156,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="fau-aibo",
             title="FAU Aibo",
             language="de",
-            licence="agreement with the Pattern Recognition Lab of FAU Erlangen-Nürnberg, for research",
             ask="the Pattern Recognition Lab, Friedrich-Alexander-Universität Erlangen-Nürnberg",
             layout="labels/IS2009EmotionChallenge with chunk_labels_2cl_corpus.txt and chunk_labels_5cl_corpus.txt "
             "(lines of chunk, class and confidence), and wav/CHUNK.wav",
@@ -182,7 +179,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="alc",
             title="ALC",
             language="de",
-            licence="terms of the Bavarian Archive for Speech Signals",
             ask="the Bavarian Archive for Speech Signals, LMU Munich, "
             "https://www.phonetik.uni-muenchen.de/Bas/BasALCeng.html, and the organisers of the Interspeech 2011 "
             "Speaker State Challenge for its split",
@@ -205,7 +201,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="sld",
             title="SLD",
             language="de",
-            licence="agreement with its owners",
             ask="the organisers of the Interspeech 2012 Speaker Trait Challenge",
             layout="LSC_final_geheim.csv with the columns file (test_... in the test split) and likability (L, NL), "
             "separated by semicolons, and wav/FILE",
@@ -227,7 +222,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="msp-podcast",
             title="MSP-Podcast",
             language="en",
-            licence="licence agreement with the MSP Lab, for academic use",
             ask="the MSP Lab (C. Busso), https://www.lab-msp.com",
             layout="Labels/labels_consensus.csv with the columns FileName, EmoClass and Split_Set, and Audios/FileName",
             readers=(
@@ -246,7 +240,6 @@ EMOTION_CORPORA: dict[str, EmotionCorpus] = {
             name="emodb",
             title="EmoDB",
             language="de",
-            licence="free download; no licence is named that we know of",
             ask="http://emodb.bilderbar.info",
             layout="wav with files named SPEAKER, text, emotion and version, like 03a01Fa.wav, of the speakers 03 and "
             "08 to 16",
@@ -314,22 +307,3 @@ def read_corpus_file(path: str | Path) -> pd.DataFrame:
     facts = {"corpus": corpus.name, "language": corpus.language, "licence": corpus.licence}
     rows = rows.rename(columns={"label": "emotion"}).assign(split=rows["speaker"].map(dict(splits)), **facts)
     return rows[["id", "path", "emotion", "speaker", "split", *facts]]
-
-
-def zero_shot_status(training_corpora: Sequence[str] | None, corpus: str, recordings: int = 0) -> ZeroShot:
-    """
-    Check whether a model may have been trained on the corpus that it is judged on, by its record, which may be missing,
-    and by how many `recordings` of the corpus it was trained on, under whatever name.
-
-    Names are compared by their letters and digits only, whatever the case, and a recorded name counts in which that of
-    the corpus begins a word: "MSP-Podcast v1.11" is `msp-podcast`, "USC-IEMOCAP" is `iemocap`.
-    """
-    # The letters of the name, with anything between them that is not a letter or digit, at the start of a word.
-    pattern = r"(?<![^\W_])" + r"[\W_]*".join(re.escape(each) for each in corpus.casefold() if each.isalnum())
-    recorded = training_corpora or ()
-    seen = tuple(name for name in recorded if re.search(pattern, name.casefold()))
-    if seen or recordings:
-        return ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, seen, recordings)
-    if not recorded or any(name.casefold() == UNRECORDED for name in recorded):
-        return ZeroShot(ZeroShotStatus.UNKNOWN)
-    return ZeroShot(ZeroShotStatus.ZERO_SHOT)

@@ -21,7 +21,7 @@ from ..files import Record, held, write_text
 from ..hub.provenance import recordings_of_checkpoint
 from ..plotting import check_matplotlib
 from ..templating import zero_shot_reason
-from .corpora import zero_shot_status
+from .corpus_names import ZeroShot, ZeroShotStatus, zero_shot_status
 from .corpus_readers import listed
 from .intervals import MetricsWithIntervals, metrics_with_intervals
 from .metrics import confusion_matrix, reliability, unweighted_average_recall_of, zero_shot_predictions
@@ -38,8 +38,6 @@ from .results import (
     Standardised,
     TaskResults,
     ValueRecall,
-    ZeroShot,
-    ZeroShotStatus,
     describe_clips,
     file_hashes,
     versions,

@@ -17,8 +17,7 @@ from ..data.cells import as_text
 from ..data.clips import SEGMENT, BadClip, apply_policy, inspect_clip
 from ..data.manifest import load_manifest
 from ..data.manifest_reading import read_source
-from .corpora import zero_shot_status
-from .results import ZeroShotStatus
+from .corpus_names import ZeroShotStatus, zero_shot_status
 
 
 LABEL_COLUMN = "emotion"

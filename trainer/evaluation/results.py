@@ -7,7 +7,6 @@ import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +24,7 @@ from modeling_smoothclap.checkpoint_smoothclap import read_object
 from ..data.clips import clips_of
 from ..files import file_sha256, write_json
 from ..templating import code, zero_shot_reason
+from .corpus_names import ZeroShot
 from .intervals import AgainstChance, Interval, Metric
 from .metrics import Calibration
 from .protocols import Prompt, Protocol, Unset
@@ -36,28 +36,6 @@ FORMAT = 1
 """Of the file."""
 DECIMALS = 6
 """To which floats are rounded in the file."""
-UNRECORDED = "unrecorded"
-"""The name in `training_corpora` of speech whose corpus is not known."""
-
-UNRECORDED = "unrecorded"
-"""The name in `training_corpora` of speech whose corpus is not known."""
-
-
-class ZeroShotStatus(StrEnum):
-    """Whether a model may have been trained on the corpus that it is judged on."""
-
-    ZERO_SHOT = "zero-shot"
-    NOT_ZERO_SHOT = "not zero-shot"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class ZeroShot:
-    """Whether a result is zero-shot."""
-
-    status: ZeroShotStatus
-    seen: tuple[str, ...] = ()  # names of its corpus in the checkpoint's record
-    recordings: int = 0  # how many of its clips were trained on
 
 
 @dataclass(frozen=True)

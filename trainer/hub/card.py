@@ -9,12 +9,13 @@ from huggingface_hub import EvalResult, ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
 
 from ..evaluation.attributes import ATTRIBUTE_QUERIES
+from ..evaluation.corpus_names import ZeroShotStatus
 from ..evaluation.report import card_table
-from ..evaluation.results import ZeroShotStatus
 from ..files import write_text
 from ..templating import render, with_front_matter
 from .conversion import TAGS, conversion_front_matter
-from .facts import CardFacts, Selection, unreadable
+from .facts import CardFacts, Selection
+from .records import unreadable
 
 
 TASK: dict[str, Any] = {"task_type": "zero-shot-audio-classification", "task_name": "Zero-shot audio classification"}
@@ -115,7 +116,7 @@ def _front_matter(facts: CardFacts, given: Mapping[str, Any]) -> ModelCardData:
         "pipeline_tag": TASK["task_type"],
         "language": languages if facts.settings and not facts.given_captions else None,
         "base_model": [start.name for start in facts.starts] or None,
-        **(conversion_front_matter(facts.conversion) if facts.conversion else {}),
+        **(conversion_front_matter(facts.conversion, facts.licences) if facts.conversion else {}),
         "datasets": list(facts.datasets) or None,
         "tags": TAGS,
         "model_name": facts.title,

@@ -13,8 +13,8 @@ from huggingface_hub import ModelCard
 from huggingface_hub.constants import REPOCARD_NAME
 from transformers.utils import cached_file
 
-from ..evaluation.corpora import EMOTION_CORPORA, zero_shot_status
-from ..evaluation.results import UNRECORDED, ZeroShotStatus
+from ..evaluation.corpus_names import LICENCES_OF_CORPORA, UNRECORDED, ZeroShotStatus, zero_shot_status
+from ..files import Record, write_json
 
 
 class Condition(StrEnum):
@@ -45,7 +45,9 @@ OF_USE = {Condition.NON_COMMERCIAL, Condition.RESEARCH}
 """Conditions on any use, also on learning. The others are conditions on sharing copies and adaptations."""
 OTHER = "other"
 """The Hub's `license` for terms that its owner words."""
-PROMISES_NOTHING = (OTHER, "unknown")
+UNKNOWN = "unknown"
+"""The Hub's `license` for terms that nobody has stated."""
+PROMISES_NOTHING = (OTHER, UNKNOWN)
 """Values of `license` under which nothing is refused."""
 NAMES: dict[str, frozenset[Condition]] = {
     name: frozenset(conditions)
@@ -80,6 +82,7 @@ LICENCES_OF_MODELS = {
     "intfloat/multilingual-e5-*": "MIT",
     "sentence-transformers/all-minilm-*": "Apache-2.0",
     "laion/clap-*": "Apache-2.0",
+    "ibm-granite/granite-embedding-*": "Apache-2.0",
 }
 """Of models on the Hub, in lower case, as their owners state them: for those whose cards are not at hand."""
 
@@ -126,9 +129,10 @@ class LicensedInput:
             return self.conditions - {Condition.UNKNOWN}
         return self.conditions & OF_USE
 
-    def to_json(self) -> dict[str, Any]:
-        """Return an entry of `licences.json`."""
-        return asdict(self)
+
+def write_licences(folder: str | Path, inputs: Iterable[LicensedInput]) -> None:
+    """Write `licences.json`, the record of what a checkpoint was made from."""
+    write_json(Path(folder) / Record.LICENCES, [asdict(each) for each in inputs])
 
 
 def inputs_from_json(entries: Iterable[Mapping[str, Any]]) -> list[LicensedInput]:
@@ -169,12 +173,12 @@ class RollUp:
         return None if not shared else re.sub(r"\s+", "-", shared.pop()).lower() if len(shared) == 1 else OTHER
 
     def check(self, stated: Any) -> None:
-        """
-        Check that a card may state this `license`, or each of several.
+        """Check that a card may state this `license`, or each of several; a `ValueError` is its [`~RollUp.refusal`]."""
+        if refusal := self.refusal(stated):
+            raise ValueError(refusal)
 
-        Raises:
-            ValueError: An input has a condition that the licence lacks; it names both, and what may be stated instead.
-        """
+    def refusal(self, stated: Any) -> str | None:
+        """Say which input has a condition that this `license` lacks, and what may be stated instead; `None` if none."""
         for licence in map(str, stated if isinstance(stated, list) else [stated] if stated else ()):
             kept = conditions_of(licence)
             if Condition.NON_COMMERCIAL in kept:
@@ -182,12 +186,18 @@ class RollUp:
             for each in self.inputs if licence not in PROMISES_NOTHING else ():
                 if missing := sorted(each.binding - kept):
                     instead = dict.fromkeys([f"license: {self.licence}", f"license: {OTHER} with a license_name"])
-                    raise ValueError(
+                    return (
                         f"The card states license: {licence}, but the {each.kind} {each.name!r} is under "
                         f"{each.licence!r} ({', '.join(missing)}). Write {' or '.join(instead)}; if the licence of "
                         "the input is wrong here, correct it in `licences` of the training settings, or in "
                         "licences.json."
                     )
+        return None
+
+
+def as_text(stated: Any) -> str | None:
+    """Return the `license` of a card, which may be several, as one licence; `None` if there is none."""
+    return " AND ".join(map(str, stated)) if isinstance(stated, list) else str(stated) if stated else None
 
 
 def known_licence(model: str) -> str | None:
@@ -202,9 +212,9 @@ def known_licence(model: str) -> str | None:
 def corpus_input(name: str, clips: str = "") -> LicensedInput:
     """Return a corpus under the licence that its clips state, or else that of its owner, if that is known here."""
     owner = [
-        each.licence
-        for each in EMOTION_CORPORA.values()
-        if zero_shot_status([name], each.name).status is ZeroShotStatus.NOT_ZERO_SHOT
+        licence
+        for known, licence in LICENCES_OF_CORPORA.items()
+        if zero_shot_status([name], known).status is ZeroShotStatus.NOT_ZERO_SHOT
     ]
     return LicensedInput(InputKind.CORPUS, name, clips or next(iter(owner), None))
 

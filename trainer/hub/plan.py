@@ -38,9 +38,10 @@ from modeling_smoothclap.checkpoint_smoothclap import (
 
 from ..data.captions.thresholds import Thresholds
 from ..files import Record
-from .facts import licences_of, read_record, unreadable
+from .facts import licences_of
 from .licences import RollUp
 from .privacy import check_publishable
+from .records import read_record, unreadable
 
 
 ADAPTER = (ADAPTER_CONFIG_NAME, ADAPTER_SAFE_WEIGHTS_NAME)

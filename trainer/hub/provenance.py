@@ -18,9 +18,19 @@ from transformers.utils.hub import extract_commit_hash
 
 from ..data.collator import SmoothCLAPCollator
 from ..data.leakage import recording_hashes
-from ..evaluation.results import UNRECORDED, versions
+from ..evaluation.corpus_names import UNRECORDED
+from ..evaluation.results import versions
 from ..files import Record, write_json, write_text
-from .licences import InputKind, LicensedInput, corpora_inputs, inputs_from_json, known_licence, stated_licence
+from .licences import (
+    InputKind,
+    LicensedInput,
+    as_text,
+    corpora_inputs,
+    inputs_from_json,
+    known_licence,
+    stated_licence,
+    write_licences,
+)
 from .privacy import shareable
 
 
@@ -150,7 +160,7 @@ def inputs_of_run(trainer: Any) -> list[LicensedInput]:
     given = {shareable(name): licence for name, licence in sources.licences.items()}
     starts = [(InputKind(role.replace("_", " ")), str(each._name_or_path)) for role, each in starts_of(config).items()]
     starts += [(InputKind.TEACHER, sources.feature_encoder)] if sources.feature_encoder is not None else []
-    found = [each for kind, source in starts for each in _inputs_of_start(kind, source, given)]
+    found = [each for kind, source in starts for each in inputs_of_start(kind, source, given)]
     found += corpora_inputs(describe_data(sources.splits), corpora_of_start(config) | trainer.corpora())
     if idle := sorted(given.keys() - {each.name for each in found}):
         raise ValueError(
@@ -160,15 +170,21 @@ def inputs_of_run(trainer: Any) -> list[LicensedInput]:
     return [replace(each, licence=given.get(each.name, each.licence)) for each in reversed(once.values())]
 
 
-def _inputs_of_start(kind: InputKind, source: str, given: Mapping[str, str]) -> list[LicensedInput]:
-    """A model that training starts from or learns from, and what its own record says that it was made from."""
-    revision = _commit(source)
+def inputs_of_start(
+    kind: InputKind, source: str, given: Mapping[str, str] | None = None, revision: str | None = None
+) -> list[LicensedInput]:
+    """
+    Return a model that another is made from or learns from, and what its own record says that it was made from.
+
+    `given` are licences by name; a model whose licence is neither known nor given is left out if it has a record.
+    """
+    revision = revision or _commit(source)
     record = _record_of(source, Record.LICENCES, revision)
     earlier = inputs_from_json(json.loads(record.read_text(encoding="utf-8"))) if record else []
     card = stated_licence(source, revision)
-    licence = card.get("license_name") or card.get("license") or known_licence(source)
+    licence = as_text(card.get("license_name") or card.get("license")) or known_licence(source)
     own = LicensedInput(kind, shareable(source), licence)
-    return [own, *earlier] if licence or own.name in given or not earlier else earlier
+    return [own, *earlier] if licence or own.name in (given or ()) or not earlier else earlier
 
 
 def record_training(trainer: Any, folder: str | Path) -> None:
@@ -184,7 +200,7 @@ def record_training(trainer: Any, folder: str | Path) -> None:
     config = config_of(trainer)
     write_json(folder / Record.OBJECTIVE, trainer.joint_loss.describe())
     write_json(folder / Record.DATA, describe_data(trainer.sources.splits))
-    write_json(folder / Record.LICENCES, [each.to_json() for each in inputs_of_run(trainer)])
+    write_licences(folder, inputs_of_run(trainer))
     write_json(folder / Record.ORIGIN, describe_origin(config, trainer.sources.hub_datasets))
     write_json(folder / Record.VERSIONS, versions())
     write_text(folder / Record.LOG, yaml.safe_dump(trainer.state.log_history))

@@ -315,6 +315,7 @@ def test_nothing_held_out_is_trained_on(packages):
         "description",
         "caption",
         "adjective",
+        "dictionary",
         "gloss",
         "synonyms",
         "long",
@@ -440,7 +441,7 @@ def test_the_script_writes_towers_that_auto_classes_load(tiny_teacher, packages,
     monkeypatch.setattr(distil_towers, "CorpusSizes", lambda: TINY_CORPUS)
     monkeypatch.setattr(text_tower, "distil", lambda *args: distil(*args, vocab_size=400, sizes=TINY_SIZES))
     options = ["--only", "text", "--text-encoder", str(tiny_teacher), "--output", str(tmp_path / "towers")]
-    options += ["--cache", str(tmp_path / "cache"), "--epochs", "1", "--no-bf16", "--threads", "1"]
+    options += ["--cache", str(tmp_path / "cache"), "--epochs", "1", "--threads", "1"]
     distil_towers.main(options)
     assert '"retrieval_student"' in capsys.readouterr().out
     directory = tmp_path / "towers" / "text"

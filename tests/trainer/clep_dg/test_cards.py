@@ -15,7 +15,11 @@ from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.clep_dg.acpt import ACPTSettings, untrained_bank
 from smoothclap_trainer.clep_dg.cards import SavedClassifier, eval_results, write_cards
 from smoothclap_trainer.clep_dg.results import ExperimentResults
+from smoothclap_trainer.evaluation.corpus_names import LICENCES_OF_CORPORA
 from smoothclap_trainer.hub import licences
+from smoothclap_trainer.hub.facts import licences_of
+from smoothclap_trainer.hub.licences import InputKind, LicensedInput
+from smoothclap_trainer.hub.plan import plan
 from tests import tiny
 from tests.trainer.clep_dg import encoders, judged_classifiers
 
@@ -158,6 +162,24 @@ def test_the_licence_is_the_one_on_the_card_of_the_encoder(results, folder, fron
     assert {name: value for name, value in data.items() if name.startswith("license")} == expected
 
 
+def test_the_licences_of_the_encoder_are_those_of_the_classifier(results, folder):
+    results["encoders"][0]["training_corpora"] = ["iemocap", "mine"]
+    free, bound = LicensedInput(InputKind.CORPUS, "mine", "MIT"), LicensedInput(InputKind.WEIGHTS, "w", "CC BY-NC 4.0")
+    licences.write_licences(folder / "encoder", [free, bound])
+    (folder / "encoder" / "README.md").write_text("---\nlicense: mit\n---\n\n# It\n")
+    try:
+        card = written(results, folder)
+    finally:
+        for name in ("README.md", "licences.json"):
+            (folder / "encoder" / name).unlink()
+    found = {each.name: each.licence for each in licences_of(folder / "out" / "classifier").inputs}
+    iemocap = {"iemocap": LICENCES_OF_CORPORA["iemocap"]}
+    assert found == {"encoder": "mit", "mine": "MIT", "w": "CC BY-NC 4.0"} | iemocap
+    assert "| `w` | weights | CC BY-NC 4.0 | non-commercial |" in card
+    with pytest.raises(ValueError, match=r"mit.*'w'.*CC BY-NC 4\.0"):
+        plan(folder / "out" / "classifier")
+
+
 def of_the_hub(results):
     results["settings"]["encoder"] = "mine=someone/clep@v2"
     results["encoders"][0] |= {"name": "mine", "revision": "c0ffee"}
@@ -177,7 +199,7 @@ def test_an_encoder_on_the_hub_is_the_base_model_and_its_card_is_read_at_its_com
     monkeypatch.setattr(licences, "cached_file", cached)
     data = ModelCard(written(of_the_hub(results), folder)).data
     assert (data.base_model, data.license) == ("someone/clep", "cc-by-4.0")
-    assert asked == [("someone/clep", "README.md", {"revision": "c0ffee"})]
+    assert asked and all(each == ("someone/clep", "README.md", {"revision": "c0ffee"}) for each in asked)
 
 
 def test_what_cannot_be_read_is_not_claimed(results, folder, monkeypatch):

@@ -16,7 +16,7 @@ from smoothclap_trainer.clep_dg.judging import (
     trained_on_others,
 )
 from smoothclap_trainer.clep_dg.results import AUDIO_OF_SPEAKERS, Refusal, RefusalReason
-from smoothclap_trainer.evaluation.results import ZeroShot, ZeroShotStatus
+from smoothclap_trainer.evaluation.corpus_names import ZeroShot, ZeroShotStatus
 from tests.trainer.clep_dg.made_up_corpora import CLASSES, corpus, embeddings
 
 

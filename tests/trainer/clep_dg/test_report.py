@@ -10,7 +10,7 @@ import torch
 from smoothclap_trainer.clep_dg.methods import METHODS, Contexts, TextStages
 from smoothclap_trainer.clep_dg.report import MAPPED, draw_contexts, generalisation_table, write_report
 from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, ConditionSummary, Refusal, RefusalReason, TextMeasures
-from smoothclap_trainer.evaluation.results import ZeroShot, ZeroShotStatus
+from smoothclap_trainer.evaluation.corpus_names import ZeroShot, ZeroShotStatus
 from tests.trainer.clep_dg import written_before
 
 

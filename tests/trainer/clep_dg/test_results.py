@@ -5,7 +5,8 @@ import json
 import pytest
 
 from smoothclap_trainer.clep_dg.results import ExperimentResults, MetricOverSeeds, Refusal
-from smoothclap_trainer.evaluation.results import AgainstChance, ZeroShotStatus
+from smoothclap_trainer.evaluation.corpus_names import ZeroShotStatus
+from smoothclap_trainer.evaluation.results import AgainstChance
 from tests.trainer.clep_dg import written_before
 
 

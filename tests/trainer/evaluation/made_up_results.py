@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from smoothclap_trainer.evaluation.corpus_names import ZeroShot, ZeroShotStatus
 from smoothclap_trainer.evaluation.metrics import reliability
 from smoothclap_trainer.evaluation.protocols import Protocol
 from smoothclap_trainer.evaluation.results import (
@@ -18,8 +19,6 @@ from smoothclap_trainer.evaluation.results import (
     PromptSensitivity,
     PromptVariant,
     TaskResults,
-    ZeroShot,
-    ZeroShotStatus,
 )
 from smoothclap_trainer.evaluation.valence_arousal import valence_arousal
 

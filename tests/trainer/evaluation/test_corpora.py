@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA, read_corpus, zero_shot_status
-from smoothclap_trainer.evaluation.results import ZeroShotStatus
+from smoothclap_trainer.evaluation.corpora import ABSENT, EMOTION_CORPORA, read_corpus
+from smoothclap_trainer.evaluation.corpus_names import ZeroShotStatus, zero_shot_status
 from smoothclap_trainer.templating import zero_shot_reason
 from tests.corpus_trees import BUILDERS, build_tree
 

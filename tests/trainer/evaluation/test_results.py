@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from modeling_smoothclap import SMOOTHCLAP_TINY, __version__
+from smoothclap_trainer.evaluation.corpus_names import ZeroShotStatus
 from smoothclap_trainer.evaluation.results import (
     AgainstChance,
     EvaluationResults,
     Metric,
-    ZeroShotStatus,
     describe_clips,
     file_hashes,
     ready_for_json,

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from smoothclap_trainer.hub.card import model_card
-from smoothclap_trainer.hub.facts import CardFacts, Notes, Selection
+from smoothclap_trainer.hub.facts import CardFacts, Selection
+from smoothclap_trainer.hub.records import Notes
 from tests import tiny
 from tests.trainer.clep_dg import judged_classifiers
 from tests.trainer.hub import folders

@@ -5,9 +5,19 @@ import json
 import pytest
 from huggingface_hub import ModelCard
 
+from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
+from smoothclap_trainer.evaluation.corpus_names import LICENCES_OF_CORPORA
 from smoothclap_trainer.hub.card import model_card
 from smoothclap_trainer.hub.facts import licences_of
-from smoothclap_trainer.hub.licences import Condition, InputKind, LicensedInput, RollUp, conditions_of, known_licence
+from smoothclap_trainer.hub.licences import (
+    Condition,
+    InputKind,
+    LicensedInput,
+    RollUp,
+    conditions_of,
+    known_licence,
+    write_licences,
+)
 from smoothclap_trainer.hub.plan import plan
 from smoothclap_trainer.hub.push import push
 from tests.hub.here import hub_here, whole_checkpoint
@@ -27,7 +37,8 @@ def inputs(**licences):
 
 
 def recorded(folder, *entries):
-    return folders.write(folder, licences_json=[each.to_json() for each in entries])
+    write_licences(folder, entries)
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -47,6 +58,19 @@ def recorded(folder, *entries):
 )  # fmt: skip
 def test_what_a_licence_asks_for(licence, expected):
     assert conditions_of(licence) == expected
+
+
+def test_what_the_licences_of_known_corpora_ask_for():
+    found = {name: conditions_of(licence) for name, licence in LICENCES_OF_CORPORA.items()}
+    assert {"ravdess": {NC, SA}, "crema-d": {SA}, "tess": {NC, ND}, "emodb": {UNKNOWN}}.items() <= found.items()
+    assert {name for name, asked in found.items() if asked == {RESEARCH}} == {
+        "iemocap",
+        "fau-aibo",
+        "sld",
+        "msp-podcast",
+    }
+    assert {name for name, asked in found.items() if asked == {UNKNOWN}} == {"emodb", "alc"}
+    assert EMOTION_CORPORA.keys() <= found.keys()
 
 
 @pytest.mark.parametrize(
