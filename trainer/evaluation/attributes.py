@@ -37,7 +37,7 @@ class AttributeQuery:
     language: str
     high: str
     low: str
-    held_out: bool = False  # no training caption and no sentence of the distillation has the words that matter
+    held_out: bool = False  # no training caption has the words that matter
 
 
 AROUSAL = "arousal_intent"

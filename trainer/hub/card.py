@@ -138,7 +138,8 @@ def _eval_results(facts: CardFacts) -> Iterator[EvalResult]:
         for metric in HUB_METRICS:
             yield eval_result(metric, found.zero_shot.status, found.metrics[metric].value, **about)
     for each in facts.attributes:
-        if each.split == "test":  # other splits may have guided choices
+        # Other splits may have guided choices, and the table below has the held-out words.
+        if each.split == "test" and not each.held_out:
             about = {**TASK, "dataset_type": each.corpus, "dataset_name": each.corpus, "dataset_split": "test"}
             name = f'AUC of {each.attribute}: "{each.high}" / "{each.low}"'
             yield EvalResult(metric_type="roc_auc", metric_name=name, metric_value=each.auc, **about)
