@@ -10,7 +10,9 @@ try:
     import typer
 
     from .command_line import (
+        CAVEAT,
         MANIFESTS,
+        QUESTIONS,
         Command,
         Commands,
         alone,
@@ -41,9 +43,6 @@ except KeyboardInterrupt:
 
 # What follows imports its libraries where it needs them: they take seconds, and a light install has not all of them.
 
-LABELS = ["a low and quiet voice", "a low and loud voice", "a high and quiet voice", "a high and loud voice"]
-"""All speak of the same two things, because scores compare descriptions with each other."""
-
 
 app = typer.Typer(
     cls=Commands,
@@ -73,7 +72,9 @@ BadClips = Annotated[
 def rank(
     ctx: typer.Context,
     clips: Annotated[list[Path] | None, typer.Argument(help="Audio files. Default: two clips of this package.")] = None,
-    labels: Annotated[list[str], typer.Option(help="Descriptions to rank, in any language.")] = LABELS,
+    labels: Annotated[
+        list[str] | None, typer.Option(help="Descriptions, in any language. Default: of voice, arousal and emotion.")
+    ] = None,
     model: Model = "smoothclap-tiny",
     template: Annotated[str, typer.Option(help="Text that each description is put into, at {}.")] = "{}",
     plot: Annotated[Path | None, typer.Option(help="Draw the ranking as a PNG. Needs the extra plots.")] = None,
@@ -83,11 +84,14 @@ def rank(
     """Rank descriptions: which fits best how a clip is said?"""
     from modeling_smoothclap import DEMO_CLIPS
 
-    refuse_labels(labels, clips or [])
+    refuse_labels(labels or [], clips or [])
     paths = [str(clip) for clip in clips or DEMO_CLIPS]
-    rankings = load_encoder(model, device, trust_remote_code).rank(paths, labels, template)
-    ranked = dict(zip(paths, rankings, strict=True))
+    encoder = load_encoder(model, device, trust_remote_code)
+    answers = [encoder.rank(paths, question, template) for question in ([labels] if labels else QUESTIONS)]
+    ranked = dict(zip(paths, zip(*answers, strict=True), strict=True))
     show_rankings(ranked)
+    if not labels and model == "smoothclap-tiny":
+        typer.echo(CAVEAT)
     if not clips:
         typer.echo("These clips come with the package. To rank your own, write them after `rank`.")
     if plot is not None:

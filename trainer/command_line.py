@@ -43,6 +43,12 @@ INTERRUPTED = 128 + 2
 """Exit status of a process that Ctrl-C ended, as shells have it."""
 STOPPED = 128 + 15
 """Of one that SIGTERM ended."""
+QUESTIONS = (
+    ["a low and quiet voice", "a low and loud voice", "a high and quiet voice", "a high and loud voice"],
+    ["an excited voice", "a calm voice"],
+    ["a happy voice", "an angry voice", "a sad voice", "a fearful voice"],
+)
+CAVEAT = "The last four are emotions. smoothclap-tiny knows them from SYNTHETIC speech: do not trust it on real voices."
 BAR = 30  # characters
 BEST, OTHERS = "#332288", "#a9a3d1"
 
@@ -197,14 +203,17 @@ def load_encoder(model: str, device: str | None, trust_remote_code: bool) -> "Sm
             logging.enable_progress_bar()
 
 
-def show_rankings(rankings: Mapping[str, Sequence[Any]]) -> None:
-    """Print a bar chart for each clip, from its `RankedText`s."""
-    for path, ranking in rankings.items():
-        width = max(len(each.text) for each in ranking)
+def show_rankings(rankings: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+    """Print the `RankedText`s of each question about each clip as a bar chart."""
+    for path, answers in rankings.items():
+        width = max(len(each.text) for ranking in answers for each in ranking)
         typer.echo(f"\n{path}")
-        for each in ranking:
-            typer.echo(f"  {each.text:<{width}}  {each.score:.2f}  {'█' * round(BAR * each.score)}")
-    typer.echo("\nThe scores of a clip add up to 1: they compare these descriptions with each other.")
+        for number, ranking in enumerate(answers):
+            if number:
+                typer.echo()
+            for each in ranking:
+                typer.echo(f"  {each.text:<{width}}  {each.score:.2f}  {'█' * round(BAR * each.score)}")
+    typer.echo("\nThe scores of descriptions that stand together add up to 1: they are compared with each other.")
 
 
 def show_left_out(bad: Sequence["BadClip"]) -> None:
@@ -300,14 +309,19 @@ def show_found(queries: list[str], answers: Sequence[Sequence[tuple[Any, float]]
             typer.echo(f"  {cosine:6.3f}  {answer}")
 
 
-def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
-    """Draw a bar chart for each clip, and save all as one PNG."""
+def draw_rankings(rankings: Mapping[str, Sequence[Sequence[Any]]], path: Path) -> None:
+    """Draw a bar chart for each question about each clip, and save all as one PNG."""
     from .plotting import canvas
 
-    rows = [len(ranking) + 1 for ranking in rankings.values()]
+    charts = [
+        (clip if number == 0 else "", ranking)
+        for clip, answers in rankings.items()
+        for number, ranking in enumerate(answers)
+    ]
+    rows = [len(ranking) + 1 for _, ranking in charts]
     with canvas(7, 0.3 * sum(rows) + 0.4, "", path) as figure:
         panels = figure.subplots(len(rows), squeeze=False, sharex=True, height_ratios=rows)[:, 0]
-        for axes, (clip, ranking) in zip(panels, rankings.items(), strict=True):
+        for axes, (clip, ranking) in zip(panels, charts, strict=True):
             colours = [BEST, *[OTHERS] * (len(ranking) - 1)]
             bars = axes.barh([each.text for each in ranking], [each.score for each in ranking], color=colours)
             axes.bar_label(bars, fmt="%.2f", padding=4)
@@ -316,7 +330,7 @@ def draw_rankings(rankings: Mapping[str, Sequence[Any]], path: Path) -> None:
             axes.invert_yaxis()
             axes.tick_params(left=False)
             axes.spines[["top", "right", "bottom"]].set_visible(False)
-        panels[-1].set_xlabel("score: the scores of a clip add up to 1", loc="left")
+        panels[-1].set_xlabel("score: descriptions that stand together add up to 1", loc="left")
 
 
 def examine() -> list[str]:
