@@ -48,7 +48,7 @@ QUESTIONS = (
     ["an excited voice", "a calm voice"],
     ["a happy voice", "an angry voice", "a sad voice", "a fearful voice"],
 )
-CAVEAT = "The last four are emotions. smoothclap-tiny knows them from SYNTHETIC speech: do not trust it on real voices."
+CAVEAT = "The last four are emotions, which smoothclap-tiny was not trained on: that answer is a guess."
 BAR = 30  # characters
 BEST, OTHERS = "#332288", "#a9a3d1"
 
