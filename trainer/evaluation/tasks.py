@@ -192,7 +192,10 @@ class OwnTask(ManifestClips):
         "values is given, and labels are also shuffled among whole values.",
     )
     shuffles: int = Field(
-        default=0, ge=0, description="How often labels are shuffled within speakers, to see what chance gives."
+        default=0,
+        ge=0,
+        le=10**6,
+        description="How often labels are shuffled within speakers, to see what chance gives.",
     )
 
     def protocol(self) -> Protocol:
@@ -290,6 +293,8 @@ def _option_faults(rows: pd.DataFrame, unjudged: pd.DataFrame | None, settings: 
         if settings.grouped_by:
             faults.append("`by_speaker` and `grouped_by` exclude each other: leave out one")
     if settings.confounded_by:
+        if settings.confounded_by == (settings.label_column or LABEL_COLUMN):
+            faults.append(f"`confounded_by` is {settings.confounded_by!r}, the labels themselves: name another column")
         if rows["confound"].isna().any():
             faults.append(
                 f"{int(rows['confound'].isna().sum())} clips have no {settings.confounded_by!r}, the column of "
