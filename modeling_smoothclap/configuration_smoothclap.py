@@ -81,7 +81,7 @@ class SmoothCLAPConfig(PreTrainedConfig):
             Width of the shared embedding space.
         text_pooling (`str`, *optional*, defaults to `"cls"`):
             What the text tower's projection head gets: the first token (`"cls"`, as in the paper), or the mean over
-            all tokens but padding (`"mean"`), for which E5, GTE and most of sentence-transformers' encoders were made.
+            all tokens but padding (`"mean"`), for which E5 and most of sentence-transformers' encoders were made.
         projection_dropout (`float`, *optional*, defaults to 0.5):
             Dropout probability inside the projection heads.
         logit_scale_init_value (`float`, *optional*, defaults to `log(1 / 0.07)`):

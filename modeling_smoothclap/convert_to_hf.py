@@ -94,6 +94,7 @@ KNOWN = (
     _paraspeechclap("combined", ("angry", "happy", "calm", "whispered", "enthusiastic", "saddened", "anxious")),
 )
 """The models that can be converted by their Hub id."""
+PASS_ONE_OF_KNOWN = f"pass {', '.join(known.hub_id for known in KNOWN)}, or the file of such weights"
 
 # This package's name of a tower and ParaCLAP's.
 BRANCHES = {"audio_model": "audio_branch.base", "text_model": "text_branch.base"}
@@ -182,10 +183,8 @@ def convert(
 def _known_on_the_hub(source: str, kind: str | None) -> SpeechCLAP:
     found = next((known for known in KNOWN if known.hub_id == source), None)
     if found is None:
-        raise ValueError(
-            f"{source!r} is neither a file nor one of {', '.join(known.hub_id for known in KNOWN)}. To convert a "
-            f"checkpoint of the same layout, pass its file, and --kind: {', '.join(known.kind for known in KNOWN)}."
-        )
+        wrong = "a folder" if Path(source).is_dir() else "neither a file nor a known model on the Hub"
+        raise ValueError(f"{source!r} is {wrong}: {PASS_ONE_OF_KNOWN}.")
     if kind is not None:
         raise ValueError(f"`kind` {kind!r} has no effect: {source} is known to be {found.kind}; leave it out.")
     return found
@@ -208,7 +207,7 @@ def _recognised(state: Mapping[str, torch.Tensor], name: str, kind: str | None) 
     """Return what a file is: what it is said to be, if its tensors agree, or the only kind that has such tensors."""
     fitting = {known.kind: known for known in KNOWN if known.logit_scale in state}
     if not fitting:
-        raise ValueError(f"{name} is of no known kind: it lacks the scale, {' or '.join(sorted(SCALES))}.")
+        raise ValueError(_unknown(name, f"it lacks the scale, {' or '.join(sorted(SCALES))}"))
     if kind in fitting:
         return fitting[kind]
     if kind is not None or len(fitting) > 1:
@@ -255,22 +254,23 @@ def _read_state_dict(path: Path, name: str) -> dict[str, torch.Tensor]:
     except Exception as error:  # a damaged or foreign file can make torch.load raise nearly anything
         raise ValueError(
             f"{name} cannot be read as a PyTorch checkpoint ({type(error).__name__}): it is damaged, of another "
-            "format, or holds more than tensors and plain values, which is refused because loading it could run code."
+            "format, or holds more than tensors and plain values, which is refused because loading it could run code; "
+            f"{PASS_ONE_OF_KNOWN}."
         ) from error
     if isinstance(loaded, Mapping) and isinstance(loaded.get("model"), Mapping):
         loaded = loaded["model"]
     if not isinstance(loaded, Mapping):
-        raise ValueError(
-            f"{name} is not a checkpoint of a known kind: it holds a {type(loaded).__name__}, not a state dict."
-        )
+        raise ValueError(_unknown(name, f"it holds a {type(loaded).__name__}, not a state dict"))
     odd = [key for key, value in loaded.items() if not (isinstance(key, str) and isinstance(value, torch.Tensor))]
     if odd:
-        raise ValueError(f"{name} is not a checkpoint of a known kind: its entries {_some(odd)} are not named tensors.")
+        raise ValueError(_unknown(name, f"its entries {_some(odd)} are not named tensors"))
     if (state := _in_todays_spelling(loaded)).get(PROJECTION, torch.zeros(())).ndim != 2:
-        raise ValueError(
-            f"{name} is not a checkpoint of a known kind: it holds {_some(state)}, not the matrix {PROJECTION}."
-        )
+        raise ValueError(_unknown(name, f"it holds {_some(state)}, not the matrix {PROJECTION}"))
     return state
+
+
+def _unknown(name: str, what: str) -> str:
+    return f"{name} is not a checkpoint of a known kind: {what}; {PASS_ONE_OF_KNOWN}."
 
 
 def _in_todays_spelling(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -25,6 +25,7 @@ COMMANDS = [
     ["evaluate", "--list"],
     ["clep-dg", "config.yaml"],
     ["card", "folder"],
+    ["convert", "KeiKinn/paraclap", "OUT"],
 ]
 LIGHT = f"""
 {FORGET_THE_PACKAGES}

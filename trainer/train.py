@@ -16,7 +16,7 @@ from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders
 
 from . import checkpoints
-from .config import read_yaml
+from .config import did_you_mean, read_yaml
 from .data.joining import concatenated
 from .data.leakage import check_across
 from .data.manifest import load_manifest
@@ -137,7 +137,9 @@ def load_manifests(settings: DataSettings) -> DatasetDict:
     if settings.leave_out:
         clips = _without_corpora(clips, settings.leave_out, {each.corpus for each in settings.corpus_files().values()})
     if "train" not in clips:
-        raise ValueError(f"{settings.dataset} have no training rows, only {sorted(clips)}.")
+        without = f" without {settings.leave_out}" if settings.leave_out else ""
+        found = f"only those of {sorted(clips)}" if clips else "nor any others"
+        raise ValueError(f"{settings.dataset} have no training rows{without}, {found}: add a manifest that has some.")
     return clips
 
 
@@ -146,7 +148,8 @@ def _without_corpora(clips: DatasetDict, left_out: Sequence[str], files: Collect
     corpora = {name: rows["corpus"][:] for name, rows in clips.items() if "corpus" in rows.column_names}
     known = {*files, *(corpus for each in corpora.values() for corpus in each if corpus)}
     if unknown := [corpus for corpus in left_out if corpus not in known]:
-        raise ValueError(f"`leave_out` has {unknown}, but the corpora of the clips are {sorted(known)}.")
+        cure = did_you_mean(unknown[0], known) or "name some of these"
+        raise ValueError(f"`leave_out` has {unknown}, but the corpora of the clips are {sorted(known)}; {cure}")
     for name, each in corpora.items():
         clips[name] = clips[name].select([row for row, corpus in enumerate(each) if corpus not in left_out])
     return DatasetDict({name: rows for name, rows in clips.items() if len(rows)})

@@ -3,8 +3,8 @@
 Make the two towers that the small checkpoint starts from.
 
 The audio tower is the first layers of Whisper's encoder. The text tower is a three-layer BERT with a byte-level
-tokenizer, distilled from multilingual-e5-small on English and German sentences: dictionary glosses (Debian's
-wordnet-base), sets of synonyms (Debian's mythes-de), and generated descriptions of voices.
+tokenizer, distilled from multilingual-e5-small on English and German sentences: dictionary words and glosses (Debian's
+wordnet-base), sets of synonyms (Debian's mythes-de), captions, and generated descriptions of voices.
 
     python examples/recipes/distil_towers.py --speech-encoder openai/whisper-base \
         --text-encoder intfloat/multilingual-e5-small

@@ -82,7 +82,10 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path("build/judged"), help="folder of the report")
     parser.add_argument("--labels", type=Path, default=LABELS, help="another reading of the lines of Fish Fillets")
     asked = parser.parse_args()
-    judge(asked.checkpoint, asked.speech, asked.output or asked.checkpoint, asked.scratch, asked.labels)
+    try:
+        judge(asked.checkpoint, asked.speech, asked.output or asked.checkpoint, asked.scratch, asked.labels)
+    except ValueError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 if __name__ == "__main__":

@@ -79,9 +79,9 @@ def test_as_a_manifest_it_has_emotions_and_splits_by_speaker(make, corpus):
     ("speakers", "wrong"),
     [
         ({}, "'OA', 'YA'"),
-        ({"train": ["OA"]}, "['YA']"),
-        ({"train": ["OA", "YA"], "test": ["YA"]}, "['YA']"),
-        ({"train": ["OA"], "test": ["YA", "ZA"]}, "['ZA']"),
+        ({"train": ["OA"]}, "'YA'"),
+        ({"train": ["OA", "YA"], "test": ["YA"]}, "'YA'"),
+        ({"train": ["OA"], "test": ["YA", "ZA"]}, "'ZA'"),
     ],
 )
 def test_speakers_must_be_in_one_split_each(make, speakers, wrong):

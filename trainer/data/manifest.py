@@ -157,7 +157,8 @@ def load_manifest(
         rows = _with_numbers(rows)
     if unread := unread_columns(rows):
         logger.info(
-            f"{str(source)!r}: not read are the columns {unread}; to use one, give columns: {{label: ITS_NAME}}"
+            f"{str(source)!r}: further columns are kept as they are: {unread}; to read one as another, such as label, "
+            "give columns: {label: ITS_NAME}"
         )
     splits = table.cells["split"]
     indices = {name: [index for index, split in enumerate(splits) if split == name] for name in SPLITS}

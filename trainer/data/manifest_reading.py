@@ -179,7 +179,8 @@ def read_source(source: str | Path) -> ManifestTable:
     is_file_name = is_file or ("/" not in str(source) and re.fullmatch(r"\.[a-z]\w*", suffix))
     data = HubData.parse(str(source))
     if is_file_name or data is None:
-        raise _whole(source, "there is no such file or folder, and it is not the id of a data set on the Hub")
+        on_hub = "a data set on the Hub, USER/NAME or USER/NAME@REVISION"
+        raise _whole(source, f"there is no such file or folder, and it does not name {on_hub}")
     try:
         loaded = load_dataset(data.name, revision=data.revision)
     except Exception as error:  # of the network, the Hub, the data set's own code: too many classes to name

@@ -50,6 +50,11 @@ class EmotionCorpus:
         """Its licence, see [`LICENCES_OF_CORPORA`]."""
         return LICENCES_OF_CORPORA[self.name]
 
+    @property
+    def may_be_on_hub(self) -> bool:
+        """Whether it can also be read from the Hub, because the names of its files give label and speaker."""
+        return isinstance(self.readers[0], FileNames)
+
 
 def read_corpus(corpus: EmotionCorpus, root: str | Path, labels: Collection[str]) -> pd.DataFrame:
     """
@@ -291,15 +296,15 @@ def read_corpus_file(path: str | Path) -> pd.DataFrame:
     source = read_yaml(path, CorpusSource)
     corpus = EMOTION_CORPORA.get(source.corpus)
     if corpus is None or not isinstance(corpus.readers[0], FileNames):
-        known = [name for name, each in EMOTION_CORPORA.items() if isinstance(each.readers[0], FileNames)]
+        known = [name for name, each in EMOTION_CORPORA.items() if each.may_be_on_hub]
         cure = did_you_mean(source.corpus, known) or f"these can be read: {known}; for others write a manifest"
-        raise ValueError(f"{str(path)!r}: `corpus` is {source.corpus!r}; {cure}")
+        raise ValueError(f"`corpus` is {source.corpus!r}; {cure}")
     splits = [(speaker, split) for split, speakers in source.speakers.items() for speaker in speakers]
     speakers, times = corpus.readers[0].speakers, Counter(speaker for speaker, _ in splits)
     if faulty := sorted(name for name in {*times, *speakers} if times[name] != 1 or name not in speakers):
         raise ValueError(
-            f"{str(path)!r}: `speakers` must have each of {list(speakers)} in one split, or a model would be tested on "
-            f"voices that it knows; wrong are {faulty}"
+            f"`speakers` must have each of the {len(speakers)} speakers ({listed(speakers)}) in one split, or a model "
+            f"would be tested on voices that it knows; wrong are {listed(map(repr, faulty))}"
         )
     rows = read_task(next(each for each in PROTOCOLS.values() if each.corpus == corpus.name), path)
     if rows.attrs["left_out"]:

@@ -18,11 +18,11 @@ YAML_SUFFIXES = (".yaml", ".yml")
 
 
 class HubColumns(Settings):
-    """Columns of a data set on the Hub. Names of files come first: they tell label and speaker."""
+    """Columns of a data set on the Hub. File names come first, because they give label and speaker."""
 
     name: Text | None = Field(default=None, description="Names of the audio files; default: those kept with the audio.")
     label: Text | None = Field(default=None, description="Labels; they must agree with those in file names.")
-    speaker: Text | None = Field(default=None, description="Speakers, where no file name tells them.")
+    speaker: Text | None = Field(default=None, description="Speakers, where file names do not give them.")
 
 
 class CorpusSource(Settings):
@@ -79,10 +79,13 @@ class CorpusSource(Settings):
         """Read all clips, as `reader` would read them from a folder; a `ValueError` says what is wrong."""
         if self.hub is None:
             if not self.folder.is_dir():
-                raise ValueError("there is no such folder")
+                raise ValueError("there is no such folder; a data set on the Hub is written USER/NAME@COMMIT")
             return reader.read(self.folder)
         if not self.hub.is_pinned:
-            raise ValueError(f"{self.hub.revision!r} is not a commit hash of 40 digits, and what it names may change")
+            raise ValueError(
+                f"{self.hub.revision!r} is not a commit, or not the whole hash, so what it names may change: give the "
+                "40 digits that the history of the data set shows"
+            )
         if not isinstance(reader, FileNames):
             raise ValueError("this corpus can only be read from a folder")
         return _read_from_hub(self, reader, hub_clips(self.hub))

@@ -227,9 +227,14 @@ def answer(task: Task, logit_scale: float, audio_embeds: np.ndarray, text_embeds
 
 
 def standardised(scores: np.ndarray, speakers: pd.Series) -> np.ndarray:
-    """Bring the scores of each class, `(clips, classes)`, to mean 0 and standard deviation 1 within each speaker."""
+    """
+    Bring the scores of each class, `(clips, classes)`, to mean 0 and standard deviation 1 within each speaker.
+
+    They are 0 where a speaker's do not vary.
+    """
     grouped = pd.DataFrame(scores).groupby(speakers.to_numpy())
-    return (scores - grouped.transform("mean").to_numpy()) / grouped.transform("std").to_numpy()
+    spread = grouped.transform("std").replace(0, 1).to_numpy()
+    return (scores - grouped.transform("mean").to_numpy()) / spread
 
 
 def judge(

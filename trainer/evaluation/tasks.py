@@ -127,10 +127,12 @@ def corpus_roots(corpora: Sequence[str], data_roots: Sequence[str]) -> dict[str,
         roots[corpus] = inside if inside.exists() or len(corpora) > 1 else whole
     # All corpora are checked before one is read, which may take long.
     if missing := [corpus for corpus in corpora if corpus not in roots or not _is_there(corpus, roots[corpus])]:
-        tried = [str(roots[corpus]) for corpus in missing if corpus in roots]
-        where = f"there are no folders or data sets {tried}" if tried else "some corpora have no data root"
+        tried = [CorpusSource.at(corpus, roots[corpus]).data_root for corpus in missing if corpus in roots]
+        where = f"there are no folders {tried}" if tried else "some corpora have no data root"
         facts = [EMOTION_CORPORA[corpus] for corpus in missing]
         lines = [f"\n  {each.name}=FOLDER, from {each.ask}; licence: {each.licence}" for each in facts]
+        on_hub = [f"{each.name}=USER/NAME@COMMIT" for each in facts if each.may_be_on_hub]
+        lines += [f"\nor, of a data set on the Hub, {' '.join(on_hub)}"] if on_hub else []
         raise ValueError(f"{where}; give a data root for each of these corpora:{''.join(lines)}")
     return roots
 
@@ -190,7 +192,10 @@ class OwnTask(ManifestClips):
         "values is given, and labels are also shuffled among whole values.",
     )
     shuffles: int = Field(
-        default=0, ge=0, description="How often labels are shuffled within speakers, to see what chance gives."
+        default=0,
+        ge=0,
+        le=10**6,
+        description="How often labels are shuffled within speakers, to see what chance gives.",
     )
 
     def protocol(self) -> Protocol:
@@ -281,15 +286,26 @@ def _option_faults(rows: pd.DataFrame, unjudged: pd.DataFrame | None, settings: 
             faults.append(f"{int(rows['speaker'].isna().sum())} clips have no speaker; `by_speaker` needs one for each")
         clips = pd.concat([rows["speaker"], unjudged["speaker"]]).value_counts()
         if len(single := clips.index[clips == 1]):
-            faults.append(f"`by_speaker` needs two clips of each speaker, but {single[0]!r} has one")
+            faults.append(
+                f"`by_speaker` needs two clips of each speaker, but {single[0]!r} has one: leave it out by `where`, or "
+                "do without `by_speaker`"
+            )
         if settings.grouped_by:
             faults.append("`by_speaker` and `grouped_by` exclude each other: leave out one")
     if settings.confounded_by:
+        if settings.confounded_by == (settings.label_column or LABEL_COLUMN):
+            faults.append(f"`confounded_by` is {settings.confounded_by!r}, the labels themselves: name another column")
         if rows["confound"].isna().any():
-            faults.append(f"{int(rows['confound'].isna().sum())} clips have no {settings.confounded_by!r}")
+            faults.append(
+                f"{int(rows['confound'].isna().sum())} clips have no {settings.confounded_by!r}, the column of "
+                "`confounded_by`: fill it in"
+            )
         classes = rows.groupby("confound")["label"].nunique()
         if len(mixed := classes.index[classes > 1]):
-            faults.append(f"clips of {settings.confounded_by} {mixed[0]!r} are of several classes, but must be of one")
+            faults.append(
+                f"`confounded_by` needs a column whose values go with one class each, but {mixed[0]!r} in "
+                f"{settings.confounded_by!r} goes with several classes: name another column, or leave it out"
+            )
     return faults
 
 

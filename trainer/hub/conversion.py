@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import jinja2  # noqa: F401, so that its absence is noticed before anything is downloaded
 from huggingface_hub import ModelCardData
 from huggingface_hub.constants import REPOCARD_NAME
 from transformers.utils import logging

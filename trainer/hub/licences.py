@@ -136,8 +136,15 @@ def write_licences(folder: str | Path, inputs: Iterable[LicensedInput]) -> None:
 
 
 def inputs_from_json(entries: Iterable[Mapping[str, Any]]) -> list[LicensedInput]:
-    """Return the inputs that `licences.json` lists."""
-    return [LicensedInput(InputKind(each["kind"]), str(each["name"]), each["licence"]) for each in entries]
+    """Return the inputs that `licences.json` lists; a `ValueError` says which of them is not an input."""
+    inputs = []
+    for each in entries:
+        if not isinstance(each, Mapping) or not {"kind", "name", "licence"} <= each.keys():
+            raise ValueError(f"{each!r} does not have kind, name and licence")
+        if each["kind"] not in list(InputKind):
+            raise ValueError(f"the kind {each['kind']!r} is not one of {list(map(str, InputKind))}")
+        inputs.append(LicensedInput(InputKind(each["kind"]), str(each["name"]), each["licence"]))
+    return inputs
 
 
 @dataclass(frozen=True)

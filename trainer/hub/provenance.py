@@ -1,6 +1,5 @@
 """What a training run records next to the weights: data, starting point, objective, versions and log."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -32,6 +31,7 @@ from .licences import (
     write_licences,
 )
 from .privacy import shareable
+from .records import read_record, unreadable
 
 
 logger = logging.get_logger(__name__)
@@ -180,7 +180,10 @@ def inputs_of_start(
     """
     revision = revision or _commit(source)
     record = _record_of(source, Record.LICENCES, revision)
-    earlier = inputs_from_json(json.loads(record.read_text(encoding="utf-8"))) if record else []
+    earlier: list[LicensedInput] = []
+    if record:
+        with unreadable(record):
+            earlier = inputs_from_json(read_record(record, list))
     card = stated_licence(source, revision)
     licence = as_text(card.get("license_name") or card.get("license")) or known_licence(source)
     own = LicensedInput(kind, shareable(source), licence)

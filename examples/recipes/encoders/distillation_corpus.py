@@ -181,7 +181,7 @@ def build_corpus(packages: dict[str, Path], sizes: CorpusSizes, seed: int) -> li
     All sentences, in an order that depends on the seed alone.
 
     Captions come first: a text that is also a generated description keeps the caption's meaning. Neither holds a word
-    that an evaluation asks for as unseen; adjectives, glosses and synonyms are general language and may.
+    that an evaluation asks for as unseen; dictionaries, adjectives, glosses and synonyms are general language and may.
 
     Args:
         packages (`dict[str, Path]`): Where the Debian packages `wordnet-base` and `mythes-de` are unpacked.

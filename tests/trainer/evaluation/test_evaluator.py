@@ -18,7 +18,14 @@ from transformers.audio_utils import load_audio
 from modeling_smoothclap import SmoothCLAPEncoder, batching_smoothclap
 from smoothclap_trainer.evaluation import results
 from smoothclap_trainer.evaluation.corpora import read_task
-from smoothclap_trainer.evaluation.evaluator import answer, evaluate, judge, prompt_sensitivity, write_predictions
+from smoothclap_trainer.evaluation.evaluator import (
+    answer,
+    evaluate,
+    judge,
+    prompt_sensitivity,
+    standardised,
+    write_predictions,
+)
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from smoothclap_trainer.evaluation.results import Answers, EvaluationResults
 from smoothclap_trainer.evaluation.tasks import Task
@@ -382,6 +389,11 @@ def test_scores_are_standardised_within_speakers_over_all_their_clips(tmp_path):
     assert given.predicted_by_speaker.tolist() == predicted.tolist() == [0, 1, 0, 1]
     assert found.uar.value == 0.5 and found.by_speaker.metrics["uar"].value == 1.0
     assert found.by_speaker.per_class_recall["down"].value == 1.0
+
+
+def test_scores_that_do_not_vary_within_a_speaker_are_0():
+    found = standardised(np.array([[0.5, 1.0], [0.5, 3.0]]), pd.Series(["a", "a"]))
+    assert found == pytest.approx(np.array([[0, -(0.5**0.5)], [0, 0.5**0.5]]))
 
 
 def test_a_recall_for_each_value_that_goes_with_a_class_and_shuffled_labels(tmp_path):

@@ -19,6 +19,7 @@ from smoothclap_trainer.hub.licences import (
     write_licences,
 )
 from smoothclap_trainer.hub.plan import plan
+from smoothclap_trainer.hub.provenance import inputs_of_start
 from smoothclap_trainer.hub.push import push
 from tests.hub.here import hub_here, whole_checkpoint
 from tests.trainer.hub import folders
@@ -193,3 +194,10 @@ def test_a_card_may_state_what_it_likes_over_free_inputs(tmp_path, monkeypatch, 
     (folder / "README.md").write_text(f"{front}\n# A model\n")
     assert [each.name for each in plan(folder).licences.inputs] == ["weights"]
     assert json.loads((folder / "licences.json").read_text())[0]["kind"] == "weights"
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '[{"name": "x"}]', '[{"kind": "x", "name": "x", "licence": null}]'])
+def test_a_damaged_record_of_what_training_starts_from_is_named(tmp_path, content):
+    (tmp_path / "licences.json").write_text(content)
+    with pytest.raises(ValueError, match=r"licences\.json"):
+        inputs_of_start(InputKind.MODEL, str(tmp_path))
