@@ -28,9 +28,10 @@ READINGS = Path(__file__).parent / "judging"
 LABELS = READINGS / "fillets_grades.csv"
 """How aroused the voice of each line of Fish Fillets is likely to be, from 1 (sleepy) to 7 (screaming). Silver: graded
 by reading the English text alone, by a reader who saw no result; nobody listened. Both dubs share the lines. An earlier
-reading, `fillets_first_reading.csv`, called many milder lines high or low: pitch and loudness follow it less."""
+reading, `fillets_first_reading.csv`, had two levels only, also for milder lines: `--labels` judges by it."""
 HIGH, LOW = 6, 2
-"""Grades from which on, and up to which, a line counts; the reader was asked to be sparing with them."""
+"""Grades from which on, and up to which, a line counts. The reader was asked, before grading, to give these only where
+the text makes the delivery clear."""
 DUBS = ("fillets-cs", "fillets-nl")
 SHOWN = "expressive-en"
 """The task whose plots the card shows."""
