@@ -53,7 +53,7 @@ def test_every_measured_result_is_in_the_card_and_no_other():
 
 
 def test_the_hub_reads_the_results_of_the_test_split():
-    table = pd.read_csv(Path(SMOOTHCLAP_TINY) / "attributes.csv").query("split == 'test' and not held_out")
+    table = pd.read_csv(Path(SMOOTHCLAP_TINY) / "attributes.csv").query("split == 'test' and held_out == False")
     measured = {
         (row.corpus, f'AUC of {row.attribute}: "{row.high}" / "{row.low}"'): row.auc for row in table.itertuples()
     }
