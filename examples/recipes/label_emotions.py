@@ -37,7 +37,7 @@ def main(arguments: LabelArguments) -> None:
             file = folder / Record.PROVENANCE
             corpora = json.loads(file.read_text(encoding="utf-8"))
             write_json(file, [each | {"emotion": record} if each["split"] == "train" else each for each in corpora])
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from error
     print(f"{sum(record['clips'].values())} of {len(splits['train'])} training clips are labelled: {record['clips']}")
     print(record["notes"])

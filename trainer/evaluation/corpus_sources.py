@@ -116,19 +116,19 @@ def _read_from_hub(source: CorpusSource, reader: FileNames, clips: Sequence[HubC
             f"name; there are {there}"
         )
     ids = [f"{source.corpus}/{PurePath(clip.path).stem}" for clip in clips]
-    told = [(_label(source, reader, clip), _speaker(source, reader, clip)) for clip in clips]
-    return reader.table(zip(ids, [clip.path for clip in clips], told, strict=True))
+    named = [(_label(source, reader, clip), _speaker(source, reader, clip)) for clip in clips]
+    return reader.table(zip(ids, [clip.path for clip in clips], named, strict=True))
 
 
 def _check_labels(source: CorpusSource, clips: Sequence[HubClip], parts: Sequence[tuple[str, str] | str]) -> None:
     """Refuse a column of labels in which one value stands for two labels by file names, or by `labels`."""
     meant = dict(source.labels)
-    for clip, told in zip(clips, parts, strict=True):
+    for clip, named in zip(clips, parts, strict=True):
         value = clip.cells[source.columns.label] if source.columns.label else None
-        if value is not None and isinstance(told, tuple) and meant.setdefault(value, told[0]) != told[0]:
+        if value is not None and isinstance(named, tuple) and meant.setdefault(value, named[0]) != named[0]:
             raise ValueError(
                 f"{value!r} in the column {source.columns.label!r} is {meant[value]}, but the clip {clip.name!r} with "
-                f"it is {told[0]} by its name: name the column of labels, or correct `labels`"
+                f"it is {named[0]} by its name: name the column of labels, or correct `labels`"
             )
 
 
