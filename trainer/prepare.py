@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from datasets import Dataset, DatasetDict, load_from_disk
@@ -18,7 +18,7 @@ from .config import SettingsError, did_you_mean
 from .data.acoustic_conditions import LOWEST_RATE, Augmentation
 from .data.cache import FrozenSpeechEncoder, add_features, cached_features
 from .data.captions import language_data, phrases, row_levels, select_levels
-from .data.captions.thresholds import ACOUSTIC_GROUPS, Thresholds
+from .data.captions.thresholds import ACOUSTIC_GROUPS, AnyThresholds, CorpusThresholds, Thresholds
 from .data.clips import Crops, check_clips
 from .data.collator import SmoothCLAPCollator
 from .data.functionals import Standardisation, add_functionals, functional_names, usable_rows
@@ -27,6 +27,10 @@ from .hub.provenance import TrainingSources
 from .rules import ignored_settings
 from .settings import DataSettings, LoraSettings, ModelSettings
 from .towers import plain
+
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 logger = logging.get_logger(__name__)
@@ -205,9 +209,7 @@ def make_batches(
     targets = arguments.target_shares
     train = splits["train"].select_columns([name for name in splits["train"].column_names if name != "audio"])
     table = train.to_pandas()
-    # `problem` comes with functionals that were computed here; a manifest's own do not say their rate.
-    rate = settings.functionals_rate if "problem" in table.columns else None
-    thresholds = Thresholds.fit(table, sampling_rate=rate) if _needs_functionals(settings, arguments) else None
+    thresholds = _thresholds(splits, table, settings) if _needs_functionals(settings, arguments) else None
     functionals = Standardisation.fit(table, functional_names()) if "functionals" in targets else None
     labels = _labels(splits)
     if "labels" in targets and len(_labels({"train": splits["train"]})) < 2:
@@ -226,6 +228,8 @@ def make_batches(
         functionals,
         augmentation,
         seed=arguments.seed,
+        max_phrases=settings.max_phrases,
+        always_emotion=settings.always_emotion,
     )
     metrics = ZeroShotMetrics(processor, _wordings(labels, settings), labels)
     check_metric(arguments.metric_for_best_model, () if arguments.prediction_loss_only else metrics.names)
@@ -250,7 +254,25 @@ def _labels(splits: Mapping[str, Dataset]) -> tuple[str, ...]:
     return tuple(sorted(label for label in found if isinstance(label, str)))
 
 
-def _check_caption_groups(splits: DatasetDict, thresholds: Thresholds, groups: list[str]) -> None:
+def _thresholds(splits: DatasetDict, train: "pd.DataFrame", settings: DataSettings) -> AnyThresholds:
+    """Fit thresholds on training rows; find validation clips that have none before evaluation comes across one."""
+    # `problem` comes with functionals that were computed here; a manifest's own do not say their rate.
+    rate = settings.functionals_rate if "problem" in train.columns else None
+    if not settings.thresholds_by_corpus:
+        return Thresholds.fit(train, sampling_rate=rate)
+    thresholds = CorpusThresholds.fit(train, sampling_rate=rate)
+    if (rows := splits.get("validation")) is not None:
+        corpora = rows["corpus"] if "corpus" in rows.column_names else [None]
+        if unknown := sorted({corpus or "unnamed" for corpus in corpora} - thresholds.corpora.keys()):
+            raise ValueError(
+                f"There are validation clips of corpus {unknown}, and training clips only of "
+                f"{sorted(thresholds.corpora)}: thresholds_by_corpus needs training clips of each. Give some, leave "
+                "those validation clips out, or set thresholds_by_corpus to false."
+            )
+    return thresholds
+
+
+def _check_caption_groups(splits: DatasetDict, thresholds: AnyThresholds, groups: list[str]) -> None:
     """Find clips of which captions could say nothing before training comes across one."""
     for name in [name for name in ("train", "validation") if name in splits]:
         columns = [column for column in splits[name].column_names if column not in ("audio", "path")]

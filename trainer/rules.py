@@ -83,7 +83,8 @@ def ignored_settings(
     given = {name for name, value in said.items() if value not in (None, [], {})}
     frozen = {"audio": arguments.freeze_audio_tower, "text": arguments.freeze_text_tower}
     rest = {tower: frozen[tower] and tower not in lora.lora_towers for tower in TOWERS}
-    rules = [*_start_rules(model, data, lora), *argument_rules(given, arguments), *resting_rules(rest)]
+    rules = [*_start_rules(model, lora), *_data_rules(data, arguments)]
+    rules += [*argument_rules(given, arguments), *resting_rules(rest)]
     return without_effect(given, rules)
 
 
@@ -107,13 +108,21 @@ def refuse(given: Collection[str], rules: Iterable[Rule]) -> None:
         raise SettingsError(faults)
 
 
-def _start_rules(model: "ModelSettings", data: "DataSettings", lora: "LoraSettings") -> Iterator[Rule]:
-    new = ("projection_dim", "projection_dropout", "text_pooling", "max_frequency")
-    yield model.model is not None, new, "it is for new models, and `model` has its own"
-    captions = ("caption_groups", "languages")
-    yield data.captions == "given", captions, "with captions: given captions are the rows' own"
+def _data_rules(data: "DataSettings", arguments: "SmoothCLAPTrainingArguments") -> Iterator[Rule]:
+    own, drawn = ("caption_groups", "languages"), ("max_phrases", "always_emotion")
+    yield data.captions == "given", (*own, *drawn), "with captions: given captions are the rows' own"
+    yield data.captions == "full", drawn, "with captions: full captions name all that is known"
+    silent = bool(data.caption_groups) and "emotion" not in data.caption_groups
+    yield silent, ("always_emotion",), "`caption_groups` leaves out the emotion"
+    unread = data.captions == "given" and not arguments.target_shares.get("tags")
+    yield unread, ("thresholds_by_corpus",), "neither captions nor targets are made with thresholds"
     yield data.acoustic_conditions == ["clean"], ("acoustic_conditions",), "clean means as recorded"
     yield data.crop_seconds is None, ("crops_per_clip",), "with crop_seconds: null clips are taken whole"
+
+
+def _start_rules(model: "ModelSettings", lora: "LoraSettings") -> Iterator[Rule]:
+    new = ("projection_dim", "projection_dropout", "text_pooling", "max_frequency")
+    yield model.model is not None, new, "it is for new models, and `model` has its own"
     adapters = tuple(name for name in type(lora).model_fields if name != "lora_towers")
     yield not lora.lora_towers, adapters, "`lora_towers` names no tower that gets adapters"
     yield lora.lora_save == "adapter", ("storage_dtype",), "adapters are kept apart, in float32"

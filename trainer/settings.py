@@ -26,7 +26,7 @@ from .config import (
     unknown_key,
 )
 from .data.acoustic_conditions import CONDITIONS
-from .data.captions import CAPTION_GROUPS, LANGUAGES
+from .data.captions import CAPTION_GROUPS, LANGUAGES, MAX_PHRASES
 from .data.collator import CAPTION_KINDS
 from .data.hub_clips import HubData
 from .evaluation.corpus_sources import CorpusSource, is_corpus_file
@@ -111,6 +111,18 @@ class DataSettings(Settings):
     caption_groups: Several[Annotated[str, one_of(CAPTION_GROUPS)]] = Field(
         default_factory=list,
         description=f"What captions may describe, of: {', '.join(CAPTION_GROUPS)}; default: everything that is known.",
+    )
+    max_phrases: Count = Field(
+        default=MAX_PHRASES, description="Sampled captions have at most so many phrases (5 in ParaCLAP)."
+    )
+    always_emotion: bool = Field(
+        default=True,
+        description="Sampled captions name the emotion wherever it is known (ParaCLAP); false draws it like any other "
+        "group.",
+    )
+    thresholds_by_corpus: bool = Field(
+        default=False,
+        description="Call a clip high or low among the training clips of its own `corpus`, not among all.",
     )
     languages: Several[Annotated[str, one_of(LANGUAGES)]] = Field(
         default_factory=lambda: ["en"], description=f"Languages of the captions, of: {', '.join(LANGUAGES)}."

@@ -8,6 +8,7 @@ from datasets import Dataset, DatasetDict
 from smoothclap_trainer import SmoothCLAPTrainingArguments
 from smoothclap_trainer.data import acoustic_effects
 from smoothclap_trainer.data.acoustic_conditions import Augmentation
+from smoothclap_trainer.data.captions.thresholds import CorpusThresholds, Thresholds
 from smoothclap_trainer.evaluation.training_metrics import ZeroShotMetrics
 from smoothclap_trainer.prepare import check_metric, make_batches, prepare
 from smoothclap_trainer.settings import DataSettings
@@ -132,3 +133,30 @@ def test_settings_of_data_without_effect_are_refused(tmp_path, arguments):
         made_of(tmp_path, arguments, clips, {"local_feature_encoder": "e"})
     with pytest.raises(ValueError, match=r"'hapy'.*'happy'"):
         made_of(tmp_path, arguments, clips, {"label_wordings": {"hapy": "a happy voice"}})
+
+
+def by_corpus(tmp_path, arguments, validation, data=None, **changes):
+    """What is prepared of clips of two corpora and validation clips of other ones."""
+    clips = rows.dataset(tmp_path / "audio", count=8).remove_columns("local_features")
+    kept = clips.remove_columns("corpus")
+    clips = {"train": kept.add_column("corpus", ["real", "made"] * 4)}
+    clips["validation"] = kept.select([0, 1]).add_column("corpus", validation)
+    data = {"preparation_workers": 1, "cache_dir": str(tmp_path / "cache"), "thresholds_by_corpus": True} | (data or {})
+    return prepare(clips, tiny.model(), tiny.processor(), data, arguments(**changes))
+
+
+def test_captions_by_the_thresholds_of_a_corpus(tmp_path, arguments):
+    prepared = by_corpus(tmp_path, arguments, ["made", "real"], {"max_phrases": 2, "always_emotion": False})
+    collator, train = prepared.collator, prepared.splits["train"].to_pandas()
+    assert (collator.max_phrases, collator.always_emotion) == (2, False)
+    assert collator.thresholds == CorpusThresholds.fit(train)
+    assert collator.thresholds.corpora["made"] == Thresholds.fit(train[train["corpus"] == "made"])
+
+
+def test_validation_clips_need_a_corpus_that_was_trained_on(tmp_path, arguments):
+    with pytest.raises(ValueError, match=r"\['other'\].*\['made', 'real'\]"):
+        by_corpus(tmp_path, arguments, ["real", "other"])
+    with pytest.raises(ValueError, match="unnamed"):
+        by_corpus(tmp_path, arguments, [None, None])
+    shared = by_corpus(tmp_path, arguments, ["real", "other"], {"thresholds_by_corpus": False})
+    assert isinstance(shared.collator.thresholds, Thresholds)

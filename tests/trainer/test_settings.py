@@ -42,6 +42,7 @@ BAD_VALUES = {
     "dataset": [[], "", [3]], "columns": ["emotion", [{"emotion": 1}], [{}, {}]], "audio_root": [""],
     "leave_out": ["", [3], ["tess", "tess"]],
     "bad_clips": ["ignore"], "captions": ["rhymed"], "caption_groups": ["mood", ["pitch", "mood"]],
+    "max_phrases": [0, -1, 1.5], "always_emotion": [1, "maybe"], "thresholds_by_corpus": [1, "corpus"],
     "languages": ["fr", [], ["en", 3]], "label_wordings": [{"happy": ""}, {"happy": 1}],
     "licences": ["mit", {"queen": ""}, {"queen": 1}],
     "crop_seconds": [-1, 0, "5s", float("nan")], "crops_per_clip": [0, 1.5],
@@ -203,6 +204,7 @@ SOFT = ["target_weights", "gamma", "audio_temperature", "tag_temperature", "func
 SOFT.append("local_feature_encoder")
 RATES_OF_TOWERS = {"audio_learning_rate": 1e-4, "text_learning_rate": 1e-4}
 FROZEN = {"freeze_audio_tower": True, "freeze_text_tower": True}
+DRAWN = {"max_phrases": 2, "always_emotion": False}
 EVALUATED = {"eval_strategy": "epoch", "save_strategy": "epoch"}
 
 
@@ -233,9 +235,16 @@ EVALUATED = {"eval_strategy": "epoch", "save_strategy": "epoch"}
         ),
         ({"caption_groups": "pitch", "languages": "de"}, []),
         (
-            {"captions": "given", "caption_groups": "pitch", "languages": "de"},
-            ["caption_groups", "languages"],
+            {"captions": "given", "caption_groups": "pitch", "languages": "de", "max_phrases": 5},
+            ["caption_groups", "languages", "max_phrases"],
         ),
+        ({"max_phrases": 2, "always_emotion": False, "thresholds_by_corpus": True}, []),
+        ({"captions": "full", **DRAWN, "thresholds_by_corpus": True}, list(DRAWN)),
+        ({"captions": "given", "always_emotion": True, "thresholds_by_corpus": True}, ["always_emotion"]),
+        ({"captions": "given", **INFONCE, "thresholds_by_corpus": True}, ["thresholds_by_corpus"]),
+        ({"captions": "given", "targets": "functionals", "thresholds_by_corpus": True}, ["thresholds_by_corpus"]),
+        ({"caption_groups": ["pitch", "rate"], **DRAWN}, ["always_emotion"]),
+        ({"caption_groups": ["pitch", "emotion"], **DRAWN}, []),
         ({"lora_towers": "text", "lora_rank": 4, "lora_save": "adapter"}, []),
         ({"lora_towers": "both", "lora_rank": 4}, []),
         ({"lora_rank": 4, "lora_save": "adapter"}, ["lora_rank", "lora_save"]),

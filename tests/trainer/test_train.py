@@ -11,6 +11,7 @@ from huggingface_hub import ModelCard
 from transformers import AutoConfig
 
 from smoothclap_trainer import SmoothCLAPTrainer
+from smoothclap_trainer.data.captions.thresholds import load_thresholds
 from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
 from smoothclap_trainer.hub.card import write_model_card
 from smoothclap_trainer.hub.privacy import shareable
@@ -73,6 +74,26 @@ def test_however_it_is_saved_the_model_says_what_it_heard_and_has_its_card(make,
     for told in ("# out\n", "| train | queen | 5 |", "| validation | iemocap | 2 |", "`drascula`, `iemocap`, `queen`"):
         assert told in text
     assert "## Objective" in text and "## Validation results" in text and "| uar |" in text
+
+
+def test_captions_for_corpora_that_differ(make):
+    said = {"thresholds_by_corpus": True, "max_phrases": 2, "always_emotion": False}
+    config = make("by-corpus", **said)
+    rows = pd.read_csv(config["dataset"]).assign(corpus=["real", "made"] * 4, emotion=["happy", None] * 4)
+    config["dataset"] = str(Path(config["dataset"]).with_name("two-corpora.csv"))
+    rows.to_csv(config["dataset"], index=False)
+    trained = command_line.train(config)
+    out = Path(config["output_dir"])
+    thresholds = load_thresholds(out / "thresholds.json")
+    assert thresholds == trained.data_collator.thresholds
+    assert {name: own.num_rows for name, own in thresholds.corpora.items()} == {"made": 3, "real": 3}
+    assert yaml.safe_load((out / "training_config.yaml").read_text()).items() >= said.items()
+    assert "`made` has 3, `real` has 3" in (out / "README.md").read_text()
+    assert (out / "metrics.json").is_file()  # validation clips had captions, too
+    rows["corpus"] = rows["corpus"].where(rows["split"] == "train", "other")
+    rows.to_csv(config["dataset"], index=False)
+    with pytest.raises(ValueError, match=r"\['other'\]"):
+        command_line.train(config | {"output_dir": str(out / "again")})
 
 
 def test_going_on_from_a_run_adds_to_its_record(make, tmp_path):

@@ -15,8 +15,8 @@ from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import seed_worker
 
 from .acoustic_conditions import Augmentation
-from .captions import caption, full_caption, language_data, row_levels, select_levels, tag_text
-from .captions.thresholds import Thresholds
+from .captions import MAX_PHRASES, caption, full_caption, language_data, row_levels, select_levels, tag_text
+from .captions.thresholds import AnyThresholds
 from .clips import Crops, read_clip
 from .functionals import Standardisation
 
@@ -38,7 +38,8 @@ class SmoothCLAPCollator:
 
     Args:
         processor (`ProcessorMixin`): The model's; it has a `feature_extractor` and a `tokenizer`.
-        thresholds ([`Thresholds`], *optional*): Fitted on the training rows, for captions and tag texts.
+        thresholds ([`Thresholds`] or [`CorpusThresholds`], *optional*): Fitted on the training rows, for captions and
+            tag texts.
         languages (`tuple[str, ...]`, defaults to `("en",)`): Captions are drawn evenly from these.
         captions (`str`, defaults to `"sampled"`): One of [`CAPTION_KINDS`].
         caption_groups (`tuple[str, ...]`, *optional*): What captions may mention; by default, as in tag texts, all.
@@ -50,6 +51,8 @@ class SmoothCLAPCollator:
         training (`bool`, defaults to `True`): Whether to crop and to augment, and to draw anew in every epoch.
         seed (`int`, defaults to 0): Another seed gives other captions.
         epoch (`int`, defaults to 0): Kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
+        max_phrases (`int`, defaults to 5): Sampled captions have at most so many phrases.
+        always_emotion (`bool`, defaults to `True`): Whether sampled captions always name a known emotion.
 
     Returns (when called with a list of rows):
         `dict[str, torch.Tensor]`: The model's inputs; `caption_ids` (batch,), equal for equal captions; `labels`
@@ -59,7 +62,7 @@ class SmoothCLAPCollator:
     """
 
     processor: Any
-    thresholds: Thresholds | None = None
+    thresholds: AnyThresholds | None = None
     languages: tuple[str, ...] = ("en",)
     captions: str = "sampled"
     caption_groups: tuple[str, ...] | None = None
@@ -70,6 +73,8 @@ class SmoothCLAPCollator:
     training: bool = True
     seed: int = 0
     epoch: int = 0
+    max_phrases: int = MAX_PHRASES
+    always_emotion: bool = True
 
     def __post_init__(self) -> None:
         if isinstance(self.languages, str):
@@ -126,7 +131,9 @@ class SmoothCLAPCollator:
             levels = select_levels(levels, self.caption_groups)
         if not levels:
             raise ValueError(f"Clip {row['id']!r} has nothing that its caption may mention: {self.caption_groups}.")
-        return full_caption(levels, language) if self.captions == "full" else caption(levels, language, generator)
+        if self.captions == "full":
+            return full_caption(levels, language)
+        return caption(levels, language, generator, self.max_phrases, self.always_emotion)
 
     def _label(self, row: Mapping[str, Any]) -> int:
         label = row.get("label")

@@ -16,6 +16,7 @@ from transformers.utils import CONFIG_NAME
 from modeling_smoothclap import SmoothCLAPForAudioClassification
 from modeling_smoothclap.checkpoint_smoothclap import check_files, weights_sha256
 
+from ..data.captions.thresholds import AnyThresholds, load_thresholds
 from ..evaluation.plots import captions
 from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
 from ..files import Record
@@ -157,7 +158,8 @@ class CardFacts:
         self.provenance: list[dict[str, Any]] = read_record(folder / Record.PROVENANCE, list) or []
         self.objective: dict[str, Any] | None = read_record(folder / Record.OBJECTIVE)
         self.conversion: dict[str, Any] | None = read_record(folder / Record.CONVERSION)
-        self.thresholds: dict[str, Any] | None = read_record(folder / Record.THRESHOLDS)
+        thresholds = folder / Record.THRESHOLDS
+        self.thresholds: AnyThresholds | None = load_thresholds(thresholds) if thresholds.is_file() else None
         self.text_tower: dict[str, Any] | None = read_record(folder / Record.TEXT_TOWER)
         made_with = {"transformers": version} if (version := self.config.get("transformers_version")) else {}
         self.versions: dict[str, str] = read_record(folder / Record.VERSIONS) or made_with

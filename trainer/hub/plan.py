@@ -36,7 +36,7 @@ from modeling_smoothclap.checkpoint_smoothclap import (
     read_object,
 )
 
-from ..data.captions.thresholds import Thresholds
+from ..data.captions.thresholds import load_thresholds
 from ..files import Record
 from .facts import licences_of
 from .licences import RollUp
@@ -352,6 +352,6 @@ def _check_thresholds(folder: Path) -> None:
     """Captions that were made from functionals need the thresholds that made them."""
     path, settings = folder / Record.THRESHOLDS, folder / Record.SETTINGS
     if path.is_file():
-        Thresholds.load(path)
+        load_thresholds(path)
     elif settings.is_file() and (read_record(settings) or {}).get("captions") != "given":
         _need(folder, path.name, f"{settings.name} says that captions were made with it: copy it from the run")

@@ -11,7 +11,7 @@ from datasets import Dataset
 from modeling_smoothclap import SmoothCLAPEncoder, SmoothCLAPModel, SmoothCLAPProcessor
 from smoothclap_trainer.data.cache import cached_embeddings
 from smoothclap_trainer.data.captions import full_caption, phrases, row_levels
-from smoothclap_trainer.data.captions.thresholds import Thresholds
+from smoothclap_trainer.data.captions.thresholds import AnyThresholds, Thresholds, load_thresholds
 from smoothclap_trainer.evaluation.metrics import recall_at_k, unweighted_average_recall, zero_shot_predictions
 from smoothclap_trainer.files import Record
 
@@ -45,7 +45,7 @@ def score_checkpoint(
     """
     model = SmoothCLAPModel.from_pretrained(folder)
     processor = SmoothCLAPProcessor.from_pretrained(folder)
-    thresholds = Thresholds.load(Path(folder) / Record.THRESHOLDS)
+    thresholds = load_thresholds(Path(folder) / Record.THRESHOLDS)
     figures: dict[str, float] = {"train_clips": thresholds.num_rows}
 
     embeds = cached_embeddings(model, processor.feature_extractor, _clips(expressive), cache)
@@ -62,7 +62,7 @@ def _retrieval(
     processor: SmoothCLAPProcessor,
     embeds: np.ndarray,
     rows: pd.DataFrame,
-    thresholds: Thresholds,
+    thresholds: AnyThresholds,
 ) -> dict[str, float]:
     """R@k, what chance gives, and how many captions differ."""
     records: list[Any] = rows.to_dict("records")

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from datasets import Dataset
 from transformers.audio_utils import load_audio
 
 from smoothclap_trainer.data.acoustic_conditions import Augmentation
-from smoothclap_trainer.data.captions import full_caption, row_levels, tag_text
+from smoothclap_trainer.data.captions import LANGUAGES, full_caption, row_levels, tag_text
+from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS, CorpusThresholds
 from smoothclap_trainer.data.clips import Crops
 from smoothclap_trainer.data.collator import JointBatchSampler
 from smoothclap_trainer.data.functionals import Standardisation
@@ -161,6 +163,41 @@ def test_captions_of_some_groups_speak_of_nothing_else(data):
         rows.collator(data, caption_groups=("taste",))
     with pytest.raises(ValueError, match=r"'clip-0'.*'emotion'"):
         batch(rows.collator(data, caption_groups=("emotion",)), data, 0)
+
+
+def test_sampled_captions_are_as_short_and_as_emotional_as_is_said(data):
+    sad, words = data.add_column("emotion", ["sad"] * 8), LANGUAGES["en"]
+    persons = words.persons["unknown"]
+    spoken = [phrase.format(person=word) for phrase in words.wordings["emotion"]["sad"] for word in persons]
+    alone = {frame.format(phrase) for frame in (*words.frames, *words.noun_frames) for phrase in spoken}
+
+    def drawn(**changes):
+        collators = [rows.collator(sad, epoch=epoch, **changes) for epoch in range(3)]
+        return [text for each in collators for text in texts(batch(each, sad, *range(8))["input_ids"])]
+
+    assert not set(drawn()) <= alone and set(drawn(max_phrases=1)) <= alone
+    free = [text in alone for text in drawn(max_phrases=1, always_emotion=False)]
+    assert 0 < sum(free) < 12  # of 24
+    with pytest.raises(ValueError, match="0"):
+        drawn(max_phrases=0)
+
+
+def test_thresholds_may_be_those_of_a_clips_corpus(data):
+    """The words of a batch of two corpora are those that each would have alone."""
+    louder = [row | {"id": f"loud-{row['id']}", "corpus": "loud", **raised(row)} for row in data]
+    both = Dataset.from_list([*data, *louder])
+    collator = rows.collator(data, captions="full")
+    collator = dataclasses.replace(collator, thresholds=CorpusThresholds.fit(both))
+    made = batch(collator, both, *range(16))
+    plain = batch(rows.collator(data, captions="full"), data, *range(8))
+    for name in ("input_ids", "tag_input_ids"):
+        assert texts(made[name]) == texts(plain[name]) * 2
+    with pytest.raises(ValueError, match="'quiet'"):
+        collator([data[0] | {"corpus": "quiet"}])
+
+
+def raised(row):
+    return {column: row[column] + 50 for columns in ACOUSTIC_GROUPS.values() for column in columns}
 
 
 def test_rows_may_bring_their_own_captions(data):

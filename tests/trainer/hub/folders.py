@@ -51,7 +51,7 @@ ORIGIN = {
     "text_encoder": {"name": "towers/text", "hub": False, "revision": None},
     "datasets": ["someone/emotions"],
 }
-THRESHOLDS = {"quantiles": [0.3, 0.7], "num_rows": 1234}
+THRESHOLDS = {"quantiles": [0.3, 0.7], "num_rows": 1234, "columns": {"duration": {"low": 1.5, "high": 2.5}}}
 PROVENANCE = [{"name": "queen", "notes": "acted English", "speakers": "from file names"}, {"name": "made-up"}]
 
 

@@ -69,6 +69,13 @@ def test_a_short_run_is_timed_in_seconds(folder):
     assert "3 clips, 1 seconds" in card and "| train | mine | 3 | 0.02 |" in card
 
 
+def test_thresholds_by_corpus_are_told_with_their_clips(folder):
+    own = folders.THRESHOLDS
+    folders.write(folder, thresholds_json={"corpora": {"queen": own, "made-up": own | {"num_rows": 56}}})
+    card = flat(model_card(folder))
+    assert "0.7 quantile of the training clips of its own corpus: `queen` has 1,234, `made-up` has 56." in card
+
+
 def test_a_bare_checkpoint_leaves_out_what_was_not_measured(tmp_path):
     card = model_card(folders.bare(tmp_path / "my-model"))
     assert headings(card) == [

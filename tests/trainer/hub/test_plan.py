@@ -236,9 +236,13 @@ def test_thresholds_go_where_captions_were_made_with_them(folder):
 
 
 def test_damaged_thresholds_are_refused(folder):
-    (folder / "thresholds.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"thresholds\.json"):
-        plan(folder)
+    own = json.loads((folder / "thresholds.json").read_text())
+    (folder / "thresholds.json").write_text(json.dumps({"corpora": {"queen": own}}))
+    assert "thresholds.json" in {file.name for file in plan(folder).files}
+    for content in ("[]", '{"corpora": {"queen": {}}}'):
+        (folder / "thresholds.json").write_text(content)
+        with pytest.raises(ValueError, match=r"thresholds\.json"):
+            plan(folder)
 
 
 @pytest.mark.parametrize(

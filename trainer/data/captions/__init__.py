@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from .labels import category
-from .thresholds import GROUPS, Thresholds
+from .thresholds import GROUPS, AnyThresholds
 from .wordings import LANGUAGES, Language
 
 
@@ -24,7 +24,7 @@ def language_data(language: str) -> Language:
     return LANGUAGES[language]
 
 
-def row_levels(row: Mapping[str, Any], thresholds: Thresholds) -> dict[str, str]:
+def row_levels(row: Mapping[str, Any], thresholds: AnyThresholds) -> dict[str, str]:
     """
     Return group to level for a manifest row: emotion and gender first, if known, then the groups with thresholds.
 
@@ -59,13 +59,15 @@ def _draw(options: Sequence[str], generator: torch.Generator | None) -> str:
     return options[int(torch.randint(len(options), (1,), generator=generator))]
 
 
-def _draw_groups(levels: Mapping[str, str], max_phrases: int, generator: torch.Generator | None) -> list[str]:
-    """Draw 1 to `max_phrases` groups in random order; emotion is always among them."""
+def _draw_groups(
+    levels: Mapping[str, str], max_phrases: int, always_emotion: bool, generator: torch.Generator | None
+) -> list[str]:
+    """Draw 1 to `max_phrases` groups in random order."""
     groups = list(levels)
     count = int(torch.randint(1, min(max_phrases, len(groups)) + 1, (1,), generator=generator))
     weights = torch.tensor([NORMAL_WEIGHT if levels[group] == "normal" else 1.0 for group in groups])
     drawn = [groups[index] for index in torch.multinomial(weights, count, generator=generator)]
-    if "emotion" in levels and "emotion" not in drawn:
+    if always_emotion and "emotion" in levels and "emotion" not in drawn:
         drawn[int(torch.randint(count, (1,), generator=generator))] = "emotion"
     return drawn
 
@@ -75,17 +77,18 @@ def caption(
     language: str = "en",
     generator: torch.Generator | None = None,
     max_phrases: int = MAX_PHRASES,
+    always_emotion: bool = True,
 ) -> str:
     """
     Draw a caption: 1 to `max_phrases` of the clip's groups, each in one of its wordings, in random order.
-
-    The emotion is always mentioned if it is known (ParaCLAP).
 
     Args:
         levels (`Mapping[str, str]`): From [`row_levels`].
         language (`str`, defaults to `"en"`): One of [`LANGUAGES`].
         generator (`torch.Generator`, *optional*): A CPU generator; torch's global one by default.
         max_phrases (`int`, defaults to 5): At most this many phrases.
+        always_emotion (`bool`, defaults to `True`): Mention the emotion wherever it is known (ParaCLAP), so that only
+            clips of unknown emotion have captions without one; `False` draws it like any other group.
 
     Raises:
         ValueError: `levels` is empty, a level has no wordings, or `max_phrases` is below 1.
@@ -98,7 +101,7 @@ def caption(
     persons = data.persons[levels.get("gender", "unknown")]
     person = _draw(persons, generator)
     spoken = []
-    for group in _draw_groups(levels, max_phrases, generator):
+    for group in _draw_groups(levels, max_phrases, always_emotion, generator):
         phrase = _draw(phrases(group, levels[group], language), generator)
         spoken.append(phrase.format(person=person))
     last_joint = _draw((", ", data.conjunction), generator)

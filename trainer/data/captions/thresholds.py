@@ -88,22 +88,7 @@ class Thresholds:
         Raises:
             ValueError: No group's columns are there, none varies, or a column of acoustic values has gaps.
         """
-        table = as_table(rows, COLUMNS)
-        groups = [group for group, columns in GROUPS.items() if set(columns) <= set(table.columns)]
-        if not groups:
-            raise ValueError(f"the rows have none of the columns that thresholds are fitted on: {COLUMNS}")
-        low: dict[str, float] = {}
-        high: dict[str, float] = {}
-        for group in groups:
-            found = {column: _bounds(table[column], quantiles, group in RATED_GROUPS) for column in GROUPS[group]}
-            if alike := [column for column, pair in found.items() if pair is None]:
-                logger.warning(f"{group} is left out of captions and tags: column {alike[0]!r} hardly varies.")
-                continue
-            low |= {column: pair[0] for column, pair in found.items() if pair}
-            high |= {column: pair[1] for column, pair in found.items() if pair}
-        if not low:
-            raise ValueError(f"no column varies enough to be binned over {len(table)} rows; give more, or other, clips")
-        return cls(low=low, high=high, num_rows=len(table), quantiles=quantiles, sampling_rate=sampling_rate)
+        return _fit(as_table(rows, COLUMNS), quantiles, sampling_rate)
 
     def levels(self, row: Mapping[str, Any]) -> dict[str, str]:
         """
@@ -134,29 +119,143 @@ class Thresholds:
 
     def save(self, path: str | Path) -> None:
         """Write the thresholds as JSON, exactly."""
-        content = {
+        write_json(path, self.to_json())
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Thresholds":
+        """Read what [`~Thresholds.save`] wrote; a `ValueError` if the file is missing or holds something else."""
+        found = load_thresholds(path)
+        if isinstance(found, CorpusThresholds):
+            raise ValueError(f"{str(path)!r} holds thresholds of each corpus; read it with `load_thresholds`")
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what [`~Thresholds.save`] writes."""
+        return {
             "quantiles": list(self.quantiles),
             "num_rows": self.num_rows,
             "sampling_rate": self.sampling_rate,
             "columns": {column: {"low": self.low[column], "high": self.high[column]} for column in self.low},
         }
-        write_json(path, content)
 
     @classmethod
-    def load(cls, path: str | Path) -> "Thresholds":
-        """Read what [`~Thresholds.save`] wrote; a `ValueError` if the file is missing or holds something else."""
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            columns = content["columns"]
-            return cls(
-                low={column: float(pair["low"]) for column, pair in columns.items()},
-                high={column: float(pair["high"]) for column, pair in columns.items()},
-                num_rows=content["num_rows"],
-                quantiles=tuple(map(float, content["quantiles"])),  # type: ignore[arg-type]
-                sampling_rate=content.get("sampling_rate"),  # earlier files lack it
+    def from_json(cls, content: Mapping[str, Any]) -> "Thresholds":
+        """Make thresholds of what [`~Thresholds.to_json`] returned; other content is an error of some kind."""
+        columns = content["columns"]
+        return cls(
+            low={column: float(pair["low"]) for column, pair in columns.items()},
+            high={column: float(pair["high"]) for column, pair in columns.items()},
+            num_rows=content["num_rows"],
+            quantiles=tuple(map(float, content["quantiles"])),  # type: ignore[arg-type]
+            sampling_rate=content.get("sampling_rate"),  # earlier files lack it
+        )
+
+
+@dataclass(frozen=True)
+class CorpusThresholds:
+    """
+    Thresholds of each corpus, by its name: a clip is low or high among the clips of its own corpus (our choice).
+
+    For corpora that are recorded, levelled or synthesised in different ways: thresholds that they share would make
+    "quiet" mean "of that corpus".
+    """
+
+    corpora: dict[str, Thresholds]
+
+    def __post_init__(self) -> None:
+        if len({each.quantiles for each in self.corpora.values()}) != 1:
+            raise ValueError(f"corpora are {sorted(self.corpora)}; give one or more, all with the same quantiles")
+
+    @property
+    def quantiles(self) -> tuple[float, float]:
+        """The quantiles of all corpora."""
+        return next(iter(self.corpora.values())).quantiles
+
+    @property
+    def num_rows(self) -> int:
+        """The training rows of all corpora."""
+        return sum(each.num_rows for each in self.corpora.values())
+
+    @classmethod
+    def fit(
+        cls,
+        rows: "Dataset | pd.DataFrame",
+        quantiles: tuple[float, float] = QUANTILES,
+        sampling_rate: int | None = None,
+    ) -> "CorpusThresholds":
+        """
+        Fit [`Thresholds`] on the TRAINING rows of each value of `corpus`.
+
+        A group that varies in one corpus and not in another is left out of the latter's captions, with a warning.
+
+        Raises:
+            ValueError: A row has no `corpus`, or the rows of a corpus are too few, or no thresholds can be fitted on
+                them for another reason.
+        """
+        table = as_table(rows, [*COLUMNS, "corpus"])
+        unnamed = int(table["corpus"].isna().sum()) if "corpus" in table else len(table)
+        if unnamed:
+            raise ValueError(
+                f"{unnamed} of {len(table)} training rows have no `corpus`, whose thresholds are theirs: name the "
+                "corpus of each row, or fit thresholds that all rows share"
             )
-        except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error
+        corpora = {}
+        for corpus, members in table.groupby("corpus"):
+            try:
+                corpora[str(corpus)] = _fit(members.drop(columns="corpus"), quantiles, sampling_rate, str(corpus))
+            except ValueError as error:
+                raise ValueError(f"corpus {corpus!r} gets no thresholds of its own: {error}") from error
+        return cls(corpora)
+
+    def levels(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """Bin one row by the thresholds of its `corpus`, see [`Thresholds.levels`]; a `ValueError` if it has none."""
+        corpus = row.get("corpus")
+        if corpus not in self.corpora:
+            raise ValueError(
+                f"there are no thresholds of corpus {corpus!r}, only of {sorted(self.corpora)}: training rows must "
+                "have the corpus, or thresholds be shared"
+            )
+        return self.corpora[corpus].levels(row)
+
+    def save(self, path: str | Path) -> None:
+        """Write the thresholds as JSON, exactly; [`load_thresholds`] reads them."""
+        write_json(path, {"corpora": {corpus: each.to_json() for corpus, each in self.corpora.items()}})
+
+
+AnyThresholds = Thresholds | CorpusThresholds
+
+
+def load_thresholds(path: str | Path) -> AnyThresholds:
+    """Read what `save` of either class wrote; a `ValueError` if the file is missing or holds something else."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if "corpora" in content:
+            return CorpusThresholds({name: Thresholds.from_json(each) for name, each in content["corpora"].items()})
+        return Thresholds.from_json(content)
+    except (OSError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"{str(path)!r} holds no thresholds ({error!r}); fit them on the training rows") from error
+
+
+def _fit(
+    table: "pd.DataFrame", quantiles: tuple[float, float], sampling_rate: int | None, corpus: str | None = None
+) -> Thresholds:
+    """Fit thresholds on the columns that are there; `corpus` is for warnings."""
+    groups = [group for group, columns in GROUPS.items() if set(columns) <= set(table.columns)]
+    if not groups:
+        raise ValueError(f"the rows have none of the columns that thresholds are fitted on: {COLUMNS}")
+    where = "" if corpus is None else f" of corpus {corpus!r}"
+    low: dict[str, float] = {}
+    high: dict[str, float] = {}
+    for group in groups:
+        found = {column: _bounds(table[column], quantiles, group in RATED_GROUPS) for column in GROUPS[group]}
+        if alike := [column for column, pair in found.items() if pair is None]:
+            logger.warning(f"{group} is left out of captions and tags{where}: column {alike[0]!r} hardly varies.")
+            continue
+        low |= {column: pair[0] for column, pair in found.items() if pair}
+        high |= {column: pair[1] for column, pair in found.items() if pair}
+    if not low:
+        raise ValueError(f"no column varies enough to be binned over {len(table)} rows; give more, or other, clips")
+    return Thresholds(low=low, high=high, num_rows=len(table), quantiles=quantiles, sampling_rate=sampling_rate)
 
 
 def _bounds(column: "pd.Series", quantiles: tuple[float, float], rated: bool) -> tuple[float, float] | None:

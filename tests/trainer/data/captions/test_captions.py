@@ -1,5 +1,8 @@
 """Captions and tags: wording tables, reproducibility, and what is always said."""
 
+from itertools import permutations
+from math import prod
+
 import pytest
 import torch
 
@@ -98,6 +101,34 @@ def test_emotion_is_always_said(language):
     said = [phrase.format(person=word) for phrase in phrases("emotion", "sad", language) for word in persons]
     for text in [*many(EMOTIONAL, language), *many(EMOTIONAL, language, max_phrases=1, count=50)]:
         assert any(phrase in text for phrase in said)
+
+
+def says(texts, group, level, person):
+    said = [phrase.format(person=word) for phrase in phrases(group, level) for word in LANGUAGES["en"].persons[person]]
+    return [any(phrase in text for phrase in said) for text in texts]
+
+
+def chance_of(group, levels, max_phrases):
+    """The probability that a group is among 1 to `max_phrases` that are drawn one after the other, by hand."""
+    weights = {name: 0.5 if level == "normal" else 1.0 for name, level in levels.items()}
+    most, chance = min(max_phrases, len(levels)), 0.0
+    for count in range(1, most + 1):
+        for drawn in permutations(weights, count):
+            rest = [sum(weights[name] for name in weights if name not in drawn[:place]) for place in range(count)]
+            way = prod(weights[name] / left for name, left in zip(drawn, rest, strict=True))
+            chance += way / most if group in drawn else 0
+    return chance
+
+
+def test_emotion_may_be_drawn_like_any_other_group():
+    levels = {"emotion": "sad", "pitch": "low", "intensity": "normal", "rate": "high"}
+    for max_phrases in (1, 2, 5):
+        expected = chance_of("emotion", levels, max_phrases)
+        texts = many(levels, count=1000, max_phrases=max_phrases, always_emotion=False)
+        share = sum(says(texts, "emotion", "sad", "unknown")) / 1000
+        assert share == pytest.approx(expected, abs=3 * (expected * (1 - expected) / 1000) ** 0.5), max_phrases
+    assert chance_of("emotion", levels, 1) == pytest.approx(1 / 3.5)
+    assert chance_of("intensity", levels, 1) == pytest.approx(0.5 / 3.5)
 
 
 def test_known_gender_decides_the_word_for_the_speaker():

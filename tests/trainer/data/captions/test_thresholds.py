@@ -9,7 +9,12 @@ import pytest
 from datasets import Dataset
 from sklearn.preprocessing import QuantileTransformer
 
-from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS, Thresholds
+from smoothclap_trainer.data.captions.thresholds import (
+    ACOUSTIC_GROUPS,
+    CorpusThresholds,
+    Thresholds,
+    load_thresholds,
+)
 
 
 PITCH = "F0semitoneFrom27.5Hz_sma3nz_amean"
@@ -213,3 +218,75 @@ def test_what_does_not_vary_is_not_spoken_of(logs):
     assert set(fitted.low) == {"loudnessPeaksPerSec"}
     assert fitted.levels({"duration": 3.0, "loudnessPeaksPerSec": 0.0}) == {"rate": "low"}
     assert "duration is left out" in logs.text and "valence is left out" in logs.text
+
+
+def two_corpora():
+    """Clips of a real corpus, and louder ones of a synthetic corpus whose rate is always the same, mixed."""
+    generator = np.random.default_rng(0)
+    real, made = generator.normal(size=(41, 3)), generator.normal(size=(23, 3)) * 3 + 20
+    made[:, 2] = 4.0
+    rows = pd.DataFrame(np.concatenate([real, made]), columns=[PITCH, "duration", "loudnessPeaksPerSec"])
+    return rows.assign(corpus=["real"] * 41 + ["made"] * 23).sample(frac=1, random_state=0)
+
+
+def test_a_clip_is_high_or_low_among_those_of_its_corpus(logs):
+    rows = two_corpora()
+    thresholds = CorpusThresholds.fit(rows)
+    said = pd.DataFrame([thresholds.levels(row) for row in rows.to_dict("records")], index=rows.index)
+    for corpus, members in rows.groupby("corpus"):
+        for group, column in (("pitch", PITCH), ("duration", "duration"), ("rate", "loudnessPeaksPerSec")):
+            found = said.loc[members.index, group]
+            if (corpus, group) == ("made", "rate"):
+                assert found.isna().all()
+                continue
+            low, high = np.quantile(members[column], [0.3, 0.7])
+            expected = np.where(members[column] <= low, "low", np.where(members[column] >= high, "high", "normal"))
+            assert found.tolist() == expected.tolist(), (corpus, group)
+    assert "rate is left out of captions and tags of corpus 'made'" in logs.text and "'real'" not in logs.text
+    assert (thresholds.num_rows, thresholds.quantiles) == (64, (0.3, 0.7))
+
+
+def test_of_one_corpus_thresholds_are_those_of_all_rows():
+    rows = two_corpora().assign(corpus="one")
+    options = {"quantiles": (0.2, 0.9), "sampling_rate": 16000}
+    assert CorpusThresholds.fit(Dataset.from_pandas(rows), **options).corpora == {
+        "one": Thresholds.fit(rows, **options)
+    }
+
+
+def test_thresholds_of_either_kind_are_saved_and_loaded(tmp_path):
+    rows = two_corpora()
+    for thresholds in (CorpusThresholds.fit(rows, sampling_rate=8000), Thresholds.fit(rows)):
+        thresholds.save(tmp_path / "t.json")
+        assert load_thresholds(tmp_path / "t.json") == thresholds
+    CorpusThresholds.fit(rows).save(tmp_path / "t.json")
+    assert set(json.loads((tmp_path / "t.json").read_text())["corpora"]) == {"real", "made"}
+    with pytest.raises(ValueError, match=r"t\.json.*load_thresholds"):
+        Thresholds.load(tmp_path / "t.json")
+
+
+def test_rows_without_a_corpus_and_corpora_too_small_are_refused():
+    rows = two_corpora()
+    thresholds = CorpusThresholds.fit(rows)
+    for unknown in ({"corpus": "other"}, {}, {"corpus": None}):
+        with pytest.raises(ValueError, match=r"'other'|None"):
+            thresholds.levels(rows.iloc[0].drop("corpus").to_dict() | unknown)
+    with pytest.raises(ValueError, match="64 of 64"):
+        CorpusThresholds.fit(rows.drop(columns="corpus"))
+    with pytest.raises(ValueError, match="23 of 64"):
+        CorpusThresholds.fit(rows.assign(corpus=rows["corpus"].where(rows["corpus"] == "real", None)))
+    with pytest.raises(ValueError, match=r"'tiny'.* 1 rows"):
+        CorpusThresholds.fit(pd.concat([rows, rows.iloc[:1].assign(corpus="tiny")]))
+
+
+@pytest.mark.parametrize("corpora", [{}, [], None, 3, {"a": 3}, {"a": {"num_rows": 3}}, {"a": "b"}])
+def test_nonsense_in_a_file_of_thresholds_by_corpus_is_refused(tmp_path, corpora):
+    (tmp_path / "thresholds.json").write_text(json.dumps({"corpora": corpora}))
+    with pytest.raises(ValueError, match=r"thresholds\.json"):
+        load_thresholds(tmp_path / "thresholds.json")
+
+
+def test_corpora_share_their_quantiles():
+    one = Thresholds({"duration": 1.0}, {"duration": 2.0}, 3)
+    with pytest.raises(ValueError, match=r"\['a', 'b'\]"):
+        CorpusThresholds({"a": one, "b": Thresholds({"duration": 1.0}, {"duration": 2.0}, 3, (0.2, 0.8))})
