@@ -196,8 +196,8 @@ class CorpusThresholds:
         unnamed = int(table["corpus"].isna().sum()) if "corpus" in table else len(table)
         if unnamed:
             raise ValueError(
-                f"{unnamed} of {len(table)} training rows have no `corpus`, whose thresholds are theirs: name the "
-                "corpus of each row, or fit thresholds that all rows share"
+                f"{unnamed} of {len(table)} training rows have no `corpus`: name that of each row, or fit thresholds "
+                "that all rows share"
             )
         corpora = {}
         for corpus, members in table.groupby("corpus"):
