@@ -118,7 +118,7 @@ USES = {
     "adj": ("a {} voice", "a voice that is {}", "{} speech"),
     "adv": ("speaking {}", "someone talks {}"),
     "verb": ("to {}", "someone begins to {}"),
-    "noun": ("a voice of {}", "{}"),
+    "noun": ("a voice of {}", "a {} voice", "{}"),
 }
 MOST_WORDS = 4
 

@@ -18,8 +18,8 @@ from .length_batches import shuffled_batches, sorted_batches
 class DistillationSettings:
     """How the student is trained; see `distil_towers.py --help` for the same fields."""
 
-    epochs: int = 4
-    batch_size: int = 256
+    epochs: int = 8
+    batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup: float = 0.06
