@@ -43,7 +43,7 @@ BAD_VALUES = {
     "leave_out": ["", [3], ["tess", "tess"]],
     "bad_clips": ["ignore"], "captions": ["rhymed"], "caption_groups": ["mood", ["pitch", "mood"]],
     "languages": ["fr", [], ["en", 3]], "label_wordings": [{"happy": ""}, {"happy": 1}],
-    "licences": ["mit", {"queen": ""}, {"queen": 1}],
+    "licences": ["mit", {"queen": ""}, {"queen": 1}, {"queen": "mitt"}],
     "crop_seconds": [-1, 0, "5s", float("nan")], "crops_per_clip": [0, 1.5],
     "acoustic_conditions": ["rain", ["codec", "codec"], ["clean", "noise10db"]],
     "local_feature_encoder": [""], "cache_audio_tower": ["maybe", True], "cache_dir": ["", 3],
