@@ -13,7 +13,7 @@ from transformers import set_seed
 from transformers.utils import CONFIG_NAME, logging
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
-from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders
+from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders, with_tiny
 
 from . import checkpoints
 from .config import did_you_mean, read_yaml
@@ -29,7 +29,7 @@ from .hub.plan import forget_earlier_run
 from .hub.privacy import shareable
 from .hub.provenance import corpora_of_rows, inputs_of_run
 from .hub.records import read_notes
-from .prepare import prepare
+from .prepare import check_libraries, chosen_clips, in_first_process, prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
 from .towers import add_lora, load_checkpoint, plain
 from .trainer import SmoothCLAPTrainer
@@ -98,13 +98,17 @@ def _run(run: TrainingRun) -> SmoothCLAPTrainer:
 def _make_trainer(run: TrainingRun) -> tuple[SmoothCLAPTrainer, DatasetDict]:
     """Return the trainer of a run, and all of its clips."""
     lora, arguments = run.lora, run.arguments
+    check_libraries(run.data)
+    encoders = (run.model.audio_encoder, run.model.text_encoder, run.data.local_feature_encoder)
+    for name in (run.model.model and with_tiny(run.model.model), *encoders):
+        if name is not None:
+            find_checkpoint(name)
+    rows = in_first_process(arguments, partial(_manifests_to_train_on, run))  # before weights, which may take long
     set_seed(arguments.seed)
-    model, processor = make_model(run.model)  # first, because it may fail at once
-    if run.data.local_feature_encoder is not None:
-        find_checkpoint(run.data.local_feature_encoder)  # which is loaded when the clips have been checked
+    model, processor = make_model(run.model)
     if lora.lora_towers:
         model = add_lora(model, lora, arguments.freeze_audio_tower, arguments.freeze_text_tower)
-    prepared = prepare(partial(load_manifests, run.data), model, processor, run.data, arguments)
+    prepared = prepare(rows or {}, model, processor, run.data, arguments)
     trainer = SmoothCLAPTrainer(
         model=model,
         args=arguments,
@@ -116,6 +120,12 @@ def _make_trainer(run: TrainingRun) -> tuple[SmoothCLAPTrainer, DatasetDict]:
         sources=prepared.sources,
     )
     return trainer, prepared.splits
+
+
+def _manifests_to_train_on(run: TrainingRun) -> DatasetDict:
+    rows = load_manifests(run.data)
+    chosen_clips(rows, run.data, run.arguments)  # refuses those of which no run can be made
+    return rows
 
 
 def make_model(settings: ModelSettings) -> tuple[Any, Any]:

@@ -64,8 +64,8 @@ NAMES: dict[str, frozenset[Condition]] = {
     for name in names.split()
 }
 """Licences by name, without version."""
-SUGGESTED = ("cc-by", "cc-by-nc", "cc-by-sa", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd")
-SUGGESTED += tuple(name for name in NAMES if "-licen" not in name)
+SUGGESTED = ["cc-by", "cc-by-nc", "cc-by-sa", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd"]
+SUGGESTED += [name for name in NAMES if "-licen" not in name]
 """Licences that may have been meant by a name that is not known."""
 CREATIVE_COMMONS = re.compile(r"cc-by((?:-(?:nc|sa|nd))*)(?:-\d.*)?")
 CREATIVE_COMMONS_PARTS = {
