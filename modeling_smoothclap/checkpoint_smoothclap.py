@@ -57,7 +57,7 @@ def parse_model(asked: str) -> NamedCheckpoint:
     checkpoint, at, revision = (model, "", "") if Path(model).exists() else model.partition("@")
     if not checkpoint or (named and not name) or (at and not revision):
         raise ValueError(f"{asked!r} does not name a model: give a Hub id or a folder, NAME=MODEL or MODEL@REVISION.")
-    checkpoint = _with_tiny(checkpoint)
+    checkpoint = with_tiny(checkpoint)
     is_folder = Path(checkpoint).is_dir()
     if is_folder and revision:
         raise ValueError(f"{asked!r} is a folder, which has no revisions: leave out {at + revision!r}.")
@@ -73,7 +73,7 @@ def load_dual_encoder(
 
     The arguments and errors are those of `SmoothCLAPEncoder.from_pretrained`.
     """
-    path = _with_tiny(name_or_dir)
+    path = with_tiny(name_or_dir)
     folder, commit = find_checkpoint(path, revision)
     if (folder / ADAPTER_CONFIG_NAME).is_file() and not is_peft_available():
         raise ImportError(f'{name_or_dir!r} holds adapters, which need peft: pip install "smoothclap[train]"')
@@ -325,8 +325,8 @@ def weights_sha256(folder: Path) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def _with_tiny(name: str) -> str:
-    """Return the folder of the small checkpoint for its name, unless the user has a folder of that name."""
+def with_tiny(name: str) -> str:
+    """Return the folder of the small checkpoint for its name, unless a folder has that name; else the name."""
     is_tiny = name == Path(SMOOTHCLAP_TINY).name and not Path(name).exists()
     return SMOOTHCLAP_TINY if is_tiny else name
 

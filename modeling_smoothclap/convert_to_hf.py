@@ -1,10 +1,11 @@
 """Convert published speech CLAPs of ParaCLAP's layout (arXiv 2406.07203) to a SmoothCLAP model and processor."""
 
 import hashlib
+import json
 import re
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,14 @@ class Conversion:
     weights_licence: str | None
     left_out: tuple[str, ...]
 
+    def to_json(self) -> str:
+        """Return the record of it, which may be published: folders are called by their last part."""
+        record = vars(self) | asdict(self.model)
+        for name in ("audio_encoder", "text_encoder"):
+            record[name] = Path(record[name]).resolve().name if Path(record[name]).is_dir() else record[name]
+        unsaid = ("model", "hub_id", "extra_tensors")
+        return json.dumps({name: value for name, value in record.items() if name not in unsaid}, indent=2) + "\n"
+
 
 def convert(
     source: str | Path,
@@ -142,7 +151,8 @@ def convert(
     Each clip and text gets the embedding that the original gives it alone, scaled to unit length. (In a padded batch
     ParaCLAP averages over the padding, too.) The text tower's pooler, which the originals never use, is left out.
     LayerDrop and SpecAugment are turned off. `training_corpora` of the configuration are those of the published
-    model: change them for a checkpoint that was trained on other speech.
+    model: change them for a checkpoint that was trained on other speech. `conversion.json` says what was converted; the
+    licences of what the weights were made from follow from it.
 
     Args:
         source (`str` or `Path`): Hub id of one of [`KNOWN`]; or a file of one of these kinds: a state dict, bare or
@@ -174,10 +184,12 @@ def convert(
         state = _read_state_dict(path, name)
     audio, text = str(audio_config or known.audio_encoder), str(text_config or known.text_encoder)
     known = replace(known, audio_encoder=audio, text_encoder=text)
-    left_out = _write(state, known, name, output)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Conversion(known, known.hub_id if commit else path.name, commit, sha256, licence, left_out)
+    left_out = _write(state, known, name, output)
+    conversion = Conversion(known, known.hub_id if commit else path.name, commit, sha256, licence, left_out)
+    (Path(output) / "conversion.json").write_text(conversion.to_json(), encoding="utf-8")
+    return conversion
 
 
 def _known_on_the_hub(source: str, kind: str | None) -> SpeechCLAP:

@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
+from accelerate.utils import broadcast_object_list
 from datasets import Dataset, DatasetDict, load_from_disk
 from transformers.utils import logging
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 logger = logging.get_logger(__name__)
+Made = TypeVar("Made")
 
 CLIPS_PER_WORKER = 100
 """A process takes seconds to start, in which this one deals with about as many clips."""
@@ -52,7 +54,7 @@ class Prepared:
 
 
 def prepare(
-    splits: Mapping[str, Any] | Callable[[], DatasetDict],
+    splits: Mapping[str, Any],
     model: Any,
     processor: Any,
     data: DataSettings | Mapping[str, Any] | None,
@@ -61,18 +63,16 @@ def prepare(
     """
     Make everything that batches are made of. Every process of a run must call this.
 
-    `splits` are rows named `train`, `validation` and `test`, or what loads them, which only the first process calls.
+    `splits` are rows named `train`, `validation` and `test`; with [`DataSettings`] only the first process needs them.
     By default captions are those of the rows if all training rows have one and functionals are missing.
     """
     if processor is None:
         raise ValueError("There is no processor to make batches with: pass `processing_class`, or a `data_collator`.")
-    if not callable(splits):
-        _check_rows(splits)
+    _check_rows(splits)
     if not isinstance(data, DataSettings | Mapping | None):
         raise ValueError(f"`data` is of type {type(data).__name__}: give a mapping of settings, or DataSettings.")
     settings = data if isinstance(data, DataSettings) else _settings_of_rows(splits, data or {}, arguments)
-    if settings.acoustic_conditions:
-        Augmentation(tuple(settings.acoustic_conditions)).try_out(LOWEST_RATE)  # are the libraries there?
+    check_libraries(settings)
     if settings.cache_audio_tower and _audio_tower_trains(model, arguments):
         raise ValueError(
             "cache_audio_tower needs freeze_audio_tower and no adapters there: the output of a tower that trains "
@@ -80,6 +80,25 @@ def prepare(
         )
     clips = _load_clips(splits, settings, arguments)
     return make_batches(clips, model, processor, settings, arguments)
+
+
+def check_libraries(settings: DataSettings) -> None:
+    """Raise an `ImportError` if what `acoustic_conditions` need is not installed."""
+    if settings.acoustic_conditions:
+        Augmentation(tuple(settings.acoustic_conditions)).try_out(LOWEST_RATE)
+
+
+def in_first_process(arguments: SmoothCLAPTrainingArguments, make: Callable[[], Made]) -> Made | None:
+    """Return what the first process makes, and `None` in the others, which wait; if it fails, all of them do."""
+    made, done = None, [False]
+    try:
+        if arguments.process_index == 0:
+            made, done = make(), [True]
+    finally:
+        broadcast_object_list(done)
+    if not done[0]:
+        raise ValueError("The first process could not prepare the clips; its message says why.")
+    return made
 
 
 def _audio_tower_trains(model: Any, arguments: SmoothCLAPTrainingArguments) -> bool:
@@ -116,25 +135,26 @@ def _settings_of_rows(splits: Any, data: Mapping[str, Any], arguments: SmoothCLA
 
 
 def _load_clips(
-    splits: Mapping[str, Any] | Callable[[], DatasetDict],
-    settings: DataSettings,
-    arguments: SmoothCLAPTrainingArguments,
+    splits: Mapping[str, Any], settings: DataSettings, arguments: SmoothCLAPTrainingArguments
 ) -> DatasetDict:
     """Check all clips and compute functionals in the first process; others read what it kept in `output_dir/work`."""
     work = Path(str(arguments.output_dir)) / "work"
-    with arguments.main_process_first(local=False, desc="preparing the clips"):
-        if arguments.process_index == 0:
-            shutil.rmtree(work / "clips", ignore_errors=True)
-            chosen = _chosen(splits() if callable(splits) else DatasetDict(splits), settings, arguments)
-            done = {name: _with_functionals(rows, settings, arguments, work, name) for name, rows in chosen.items()}
-            DatasetDict(done).save_to_disk(str(work / "clips"))
-    if not (work / "clips").is_dir():
-        raise ValueError("The first process could not prepare the clips; its message says why.")
+
+    def save() -> None:
+        shutil.rmtree(work / "clips", ignore_errors=True)
+        chosen = chosen_clips(splits, settings, arguments)
+        done = {name: _with_functionals(rows, settings, arguments, work, name) for name, rows in chosen.items()}
+        DatasetDict(done).save_to_disk(str(work / "clips"))
+
+    in_first_process(arguments, save)
     return cast(DatasetDict, load_from_disk(str(work / "clips")))
 
 
-def _chosen(clips: DatasetDict, settings: DataSettings, arguments: SmoothCLAPTrainingArguments) -> DatasetDict:
-    """Return the clips of a run. Refuse those that cannot be trained on."""
+def chosen_clips(
+    splits: Mapping[str, Any], settings: DataSettings, arguments: SmoothCLAPTrainingArguments
+) -> DatasetDict:
+    """Return the clips of a run; a `ValueError` if by their number and captions they cannot be trained on."""
+    clips = DatasetDict(splits)
     if arguments.load_best_model_at_end and "validation" not in clips:
         raise ValueError(
             "load_best_model_at_end chooses by validation clips, and there are none: give rows that split."

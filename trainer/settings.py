@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, InstanceOf, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, model_validator
 from pydantic.fields import FieldInfo
 
 from modeling_smoothclap.audio_smoothclap import MIN_SECONDS
@@ -21,6 +21,7 @@ from .config import (
     SettingsError,
     Several,
     Text,
+    did_you_mean,
     one_of,
     read_yaml,
     unknown_key,
@@ -30,6 +31,7 @@ from .data.captions import CAPTION_GROUPS, LANGUAGES, MAX_PHRASES
 from .data.collator import CAPTION_KINDS
 from .data.hub_clips import HubData
 from .evaluation.corpus_sources import CorpusSource, is_corpus_file
+from .hub.licences import SUGGESTED, unrecognised
 from .rules import TOWERS, WithoutEffect, ignored_settings
 
 
@@ -78,6 +80,14 @@ class ModelSettings(Settings):
         if faults:
             raise SettingsError(faults)
         return self
+
+
+def _licence(value: str) -> str:
+    """Refuse what looks like a misspelled licence; other unknown ones are kept, and what they ask for is unknown."""
+    for part, name in unrecognised(value).items():
+        if cure := did_you_mean(name, SUGGESTED):
+            raise ValueError(f"names {part!r}, which is not a known licence; {cure} Call own terms LicenseRef-NAME")
+    return value
 
 
 class DataSettings(Settings):
@@ -162,10 +172,10 @@ class DataSettings(Settings):
     preparation_workers: Count = Field(
         default=os.cpu_count() or 1, description="Processes that check clips and compute functionals."
     )
-    licences: dict[str, str] = Field(
+    licences: dict[str, Annotated[str, AfterValidator(_licence)]] = Field(
         default_factory=dict,
         description="Licence of an encoder, a checkpoint or a corpus that training uses, by its name, where nothing "
-        "else states it or that is wrong: {my-corpus: cc-by-4.0}.",
+        "else states it or that is wrong: {my-corpus: cc-by-4.0}. Own terms are called LicenseRef-NAME.",
     )
     report_attributes: bool = Field(
         default=True, description="Measure zero-shot attributes on the validation and test clips when training is done."

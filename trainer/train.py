@@ -1,7 +1,7 @@
 """A whole training run, from settings to a checkpoint with its records, metrics and card."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from transformers import set_seed
 from transformers.utils import CONFIG_NAME, logging
 
 from modeling_smoothclap import SmoothCLAPModel, SmoothCLAPProcessor
-from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders
+from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, loading_encoders, with_tiny
 
 from . import checkpoints
 from .config import did_you_mean, read_yaml
@@ -21,13 +21,15 @@ from .data.joining import concatenated
 from .data.leakage import check_across
 from .data.manifest import load_manifest
 from .evaluation.attributes import measured_attributes, write_attributes
+from .evaluation.corpus_names import UNRECORDED
+from .evaluation.corpus_sources import is_corpus_file
 from .files import Record, held, write_json, write_text
 from .hub.licences import RollUp
 from .hub.plan import forget_earlier_run
 from .hub.privacy import shareable
-from .hub.provenance import inputs_of_run
+from .hub.provenance import corpora_of_rows, inputs_of_run
 from .hub.records import read_notes
-from .prepare import prepare
+from .prepare import check_libraries, chosen_clips, in_first_process, prepare
 from .settings import DataSettings, ModelSettings, TrainingRun
 from .towers import add_lora, load_checkpoint, plain
 from .trainer import SmoothCLAPTrainer
@@ -96,13 +98,17 @@ def _run(run: TrainingRun) -> SmoothCLAPTrainer:
 def _make_trainer(run: TrainingRun) -> tuple[SmoothCLAPTrainer, DatasetDict]:
     """Return the trainer of a run, and all of its clips."""
     lora, arguments = run.lora, run.arguments
+    check_libraries(run.data)
+    encoders = (run.model.audio_encoder, run.model.text_encoder, run.data.local_feature_encoder)
+    for name in (run.model.model and with_tiny(run.model.model), *encoders):
+        if name is not None:
+            find_checkpoint(name)
+    rows = in_first_process(arguments, partial(_manifests_to_train_on, run))  # before weights, which may take long
     set_seed(arguments.seed)
-    model, processor = make_model(run.model)  # first, because it may fail at once
-    if run.data.local_feature_encoder is not None:
-        find_checkpoint(run.data.local_feature_encoder)  # which is loaded when the clips have been checked
+    model, processor = make_model(run.model)
     if lora.lora_towers:
         model = add_lora(model, lora, arguments.freeze_audio_tower, arguments.freeze_text_tower)
-    prepared = prepare(partial(load_manifests, run.data), model, processor, run.data, arguments)
+    prepared = prepare(rows or {}, model, processor, run.data, arguments)
     trainer = SmoothCLAPTrainer(
         model=model,
         args=arguments,
@@ -114,6 +120,12 @@ def _make_trainer(run: TrainingRun) -> tuple[SmoothCLAPTrainer, DatasetDict]:
         sources=prepared.sources,
     )
     return trainer, prepared.splits
+
+
+def _manifests_to_train_on(run: TrainingRun) -> DatasetDict:
+    rows = load_manifests(run.data)
+    chosen_clips(rows, run.data, run.arguments)  # refuses those of which no run can be made
+    return rows
 
 
 def make_model(settings: ModelSettings) -> tuple[Any, Any]:
@@ -131,11 +143,16 @@ def make_model(settings: ModelSettings) -> tuple[Any, Any]:
 def load_manifests(settings: DataSettings) -> DatasetDict:
     """Load and join the manifests that `settings` name, with every check that needs no audio."""
     missing: Literal["raise", "keep"] = "keep" if settings.bad_clips == "skip" else "raise"
-    named = settings.manifests()
-    read = [load_manifest(source, columns, settings.audio_root, missing) for source, columns, _ in named]
-    clips = joined([source for source, *_ in named], read)
+    named, read = settings.manifests(), dict[int, DatasetDict]()
+    for of_corpora in (False, True):  # which come last: their names are known, and they may have to be downloaded
+        if of_corpora:
+            _check_left_out(settings, read.values())
+        for number, (source, columns, _) in enumerate(named):
+            if is_corpus_file(source) == of_corpora:
+                read[number] = load_manifest(source, columns, settings.audio_root, missing)
+    clips = joined([source for source, *_ in named], [read[number] for number in range(len(named))])
     if settings.leave_out:
-        clips = _without_corpora(clips, settings.leave_out, {each.corpus for each in settings.corpus_files().values()})
+        clips = _without_corpora(clips, settings.leave_out)
     if "train" not in clips:
         without = f" without {settings.leave_out}" if settings.leave_out else ""
         found = f"only those of {sorted(clips)}" if clips else "nor any others"
@@ -143,15 +160,20 @@ def load_manifests(settings: DataSettings) -> DatasetDict:
     return clips
 
 
-def _without_corpora(clips: DatasetDict, left_out: Sequence[str], files: Collection[str]) -> DatasetDict:
-    """Return the rows whose `corpus` is not left out; `files` are the corpora of files, which were not read."""
-    corpora = {name: rows["corpus"][:] for name, rows in clips.items() if "corpus" in rows.column_names}
-    known = {*files, *(corpus for each in corpora.values() for corpus in each if corpus)}
-    if unknown := [corpus for corpus in left_out if corpus not in known]:
+def _check_left_out(settings: DataSettings, manifests: Iterable[DatasetDict]) -> None:
+    """Refuse names in `leave_out` that are neither of a file of a corpus nor of rows of the other manifests."""
+    known = {each.corpus for each in settings.corpus_files().values()}
+    known |= {name for each in manifests for name in corpora_of_rows(each)} - {UNRECORDED}
+    if unknown := [corpus for corpus in settings.leave_out if corpus not in known]:
         cure = did_you_mean(unknown[0], known) or "name some of these"
         raise ValueError(f"`leave_out` has {unknown}, but the corpora of the clips are {sorted(known)}; {cure}")
-    for name, each in corpora.items():
-        clips[name] = clips[name].select([row for row, corpus in enumerate(each) if corpus not in left_out])
+
+
+def _without_corpora(clips: DatasetDict, left_out: Sequence[str]) -> DatasetDict:
+    """Return the rows whose `corpus` is not left out."""
+    for name, rows in clips.items():
+        if "corpus" in rows.column_names:
+            clips[name] = rows.select([row for row, corpus in enumerate(rows["corpus"][:]) if corpus not in left_out])
     return DatasetDict({name: rows for name, rows in clips.items() if len(rows)})
 
 

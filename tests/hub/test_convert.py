@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from torch import nn
 from transformers import AutoModel, AutoProcessor, pipeline
 
-from modeling_smoothclap.convert_to_hf import KNOWN
+from modeling_smoothclap.convert_to_hf import KNOWN, convert
 from smoothclap_trainer.evaluation.corpus_names import LICENCES_OF_CORPORA
 from smoothclap_trainer.hub.conversion import convert_with_card
 from smoothclap_trainer.hub.facts import licences_of
@@ -164,6 +164,19 @@ def test_licences_are_recorded_and_go_on_to_what_is_tuned_from_it(converted, hub
     assert {str(each.name) for each in tuned.inputs} == {folder.name, *(name for _, name in found)}
     with pytest.raises(ValueError, match="mit"):
         tuned.check("mit")
+
+
+def test_the_licences_of_what_python_converted_are_those_of_the_command(converted, server, tmp_path):
+    folder = tmp_path / converted[COMBINED].name
+    convert(COMBINED, folder, revision=server.repositories[COMBINED].branches["main"])
+    assert not (folder / "licences.json").exists()
+    assert (folder / "conversion.json").read_bytes() == (converted[COMBINED] / "conversion.json").read_bytes()
+    assert set(licences_of(folder).inputs) == set(licences_of(converted[COMBINED]).inputs)
+    tuned, same = (set(inputs_of_start(InputKind.MODEL, str(each))) for each in (folder, converted[COMBINED]))
+    assert {each for each in same if each.kind != InputKind.MODEL} == tuned  # the command's card states a licence
+    smoothclap("card", folder)
+    card = ModelCard.load(folder / "README.md")
+    assert card.data.license == STATED and "| weights |" in card.text and "| CC BY-SA 3.0 |" in card.text
 
 
 def test_a_licence_that_the_inputs_rule_out_is_reported_and_not_passed_on(server, originals, tmp_path, logs):

@@ -82,6 +82,7 @@ def test_targets_are_chosen_and_weighed(tmp_path):
         ({"target_weights": [0.5, 0.6]}, "sum to one"),
         ({"audio_temperature": 0.0}, "`audio_temperature`.*0.0"),
         ({"targets": ["labels"]}, "kl_reading='forward'"),
+        ({"targets": []}, "beta=0 and kl_reading='forward'"),
         ({"loss_tile": 0}, "`loss_tile`"),
         ({"dataloader_persistent_workers": True, "dataloader_num_workers": 1}, "`dataloader_persistent_workers`"),
         ({"train_sampling_strategy": "group_by_length"}, "'group_by_length'"),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import soundfile as sf
 
 from smoothclap_trainer import checkpoints
+from smoothclap_trainer.data import acoustic_effects
 from smoothclap_trainer.files import held
 from tests import tiny
 from tests.invariants import command_line
@@ -178,6 +180,36 @@ def test_a_cut_or_foreign_start(make, tmp_path):
     assert str(tmp_path / "start") in failed(config)
     tower = command_line.encoders(tmp_path / "encoders")["text_encoder"]
     assert tower in failed(config | {"model": tower})
+    assert_nothing_saved(config)
+
+
+@pytest.mark.parametrize(
+    ("edit", "changes", "reported"),
+    [
+        (lambda rows: rows.drop(columns="path"), {}, "path"),
+        (lambda rows: rows.drop(columns="caption"), {"captions": "given", "languages": None}, "caption"),
+        (lambda rows: rows.assign(corpus="queen"), {"leave_out": ["quene"]}, "'queen'?"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_is_reported_before_weights_are_loaded(make, tmp_path, edit, changes, reported):
+    """The weights, which could not be loaded, are not looked at."""
+    tiny.checkpoint(tmp_path / "start")
+    cut(tmp_path / "start" / "model.safetensors")
+    new_model = dict.fromkeys(("audio_encoder", "text_encoder", "projection_dim", "projection_dropout"))
+    config = make(model=str(tmp_path / "start"), **new_model | changes)
+    change(config, edit)
+    said = failed(config)
+    assert reported in said and str(tmp_path / "start") not in said
+    assert_nothing_saved(config)
+
+
+def test_what_acoustic_conditions_need_is_missed_before_anything_is_loaded(make, monkeypatch):
+    """Neither the manifest nor the encoder, which are not there, is looked for."""
+    acoustic_effects._impulse_response.cache_clear()
+    monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
+    gone = {"dataset": "none.csv", "audio_encoder": "none/none/none"}
+    config = make(acoustic_conditions=["clean", "room-small"]) | gone
+    assert "smoothclap[acoustics]" in failed(config)
     assert_nothing_saved(config)
 
 

@@ -1,12 +1,9 @@
 """From rows and settings to batches: what is refused, computed, joined and left out."""
 
-import sys
-
 import pytest
 from datasets import Dataset, DatasetDict
 
 from smoothclap_trainer import SmoothCLAPTrainingArguments
-from smoothclap_trainer.data import acoustic_effects
 from smoothclap_trainer.data.acoustic_conditions import Augmentation
 from smoothclap_trainer.data.captions.thresholds import CorpusThresholds, Thresholds
 from smoothclap_trainer.evaluation.training_metrics import ZeroShotMetrics
@@ -26,16 +23,6 @@ def arguments(tmp_path):
         return SmoothCLAPTrainingArguments(str(tmp_path / "out"), **fields | changes)
 
     return make
-
-
-def test_what_acoustic_conditions_need_is_missed_before_anything_is_loaded(tmp_path, monkeypatch, arguments):
-    """The manifest, which is not there, is not even looked for."""
-    acoustic_effects._impulse_response.cache_clear()
-    monkeypatch.setitem(sys.modules, "pyroomacoustics", None)
-    settings = DataSettings(dataset=["none.csv"], acoustic_conditions=["clean", "room-small"])
-    with pytest.raises(ImportError, match=r"smoothclap\[acoustics\]"):
-        prepare(lambda: pytest.fail("it was loaded"), tiny.model(), tiny.processor(), settings, arguments())
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ BAD_VALUES = {
     "bad_clips": ["ignore"], "captions": ["rhymed"], "caption_groups": ["mood", ["pitch", "mood"]],
     "max_phrases": [0, -1, 1.5], "always_emotion": [1, "maybe"], "thresholds_by_corpus": [1, "corpus"],
     "languages": ["fr", [], ["en", 3]], "label_wordings": [{"happy": ""}, {"happy": 1}],
-    "licences": ["mit", {"queen": ""}, {"queen": 1}],
+    "licences": ["mit", {"queen": ""}, {"queen": 1}, {"queen": "mitt"}],
     "crop_seconds": [-1, 0, "5s", float("nan")], "crops_per_clip": [0, 1.5],
     "acoustic_conditions": ["rain", ["codec", "codec"], ["clean", "noise10db"]],
     "local_feature_encoder": [""], "cache_audio_tower": ["maybe", True], "cache_dir": ["", 3],

@@ -180,6 +180,8 @@ def test_corpora_are_left_out_by_name_and_their_files_are_not_read(tmp_path):
     assert {split: rows["id"][:] for split, rows in clips.items()} == {"train": ["a.wav", "d.wav"]}
     with pytest.raises(ValueError, match=r"\['kin'\].* 'king'\?"):
         load_manifests(DataSettings(dataset=files, leave_out=["tess", "kin"]))
+    with pytest.raises(ValueError, match=r"\['tes'\].* 'tess'\?"):
+        load_manifests(DataSettings(dataset=[files[1], files[0]], leave_out="tes"))  # not that the corpus is gone
     with pytest.raises(ValueError, match=r"\['tess'\]"):
         load_manifests(DataSettings(dataset=files[1], leave_out="tess"))
     with pytest.raises(ValueError, match="gone"):

@@ -21,7 +21,15 @@ from ..evaluation.plots import captions
 from ..evaluation.results import EvaluationResults, ModelResult, TaskResults
 from ..files import Record
 from ..settings import LoraSettings
-from .licences import InputKind, LicensedInput, RollUp, corpora_inputs, inputs_from_json, known_licence
+from .licences import (
+    InputKind,
+    LicensedInput,
+    RollUp,
+    corpora_inputs,
+    inputs_from_json,
+    inputs_of_conversion,
+    known_licence,
+)
 from .provenance import FIRST_STEP
 from .records import read_notes, read_record, unreadable
 
@@ -332,6 +340,9 @@ def licences_of(folder: Path) -> RollUp:
     with unreadable(folder / Record.LICENCES):
         if (listed := read_record(folder / Record.LICENCES, list)) is not None:
             return RollUp(inputs_from_json(listed))
+    with unreadable(folder / Record.CONVERSION):
+        if (converted := read_record(folder / Record.CONVERSION)) is not None:
+            return RollUp(inputs_of_conversion(converted))
     origin = read_record(folder / Record.ORIGIN) or {}
     made = read_record(folder / Record.TEXT_TOWER) or {}
     with unreadable(folder):

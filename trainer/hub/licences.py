@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -11,7 +12,10 @@ from typing import Any
 import yaml
 from huggingface_hub import ModelCard
 from huggingface_hub.constants import REPOCARD_NAME
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 from transformers.utils import cached_file
+
+from modeling_smoothclap.convert_to_hf import KNOWN
 
 from ..evaluation.corpus_names import LICENCES_OF_CORPORA, UNRECORDED, ZeroShotStatus, zero_shot_status
 from ..files import Record, write_json
@@ -60,6 +64,9 @@ NAMES: dict[str, frozenset[Condition]] = {
     for name in names.split()
 }
 """Licences by name, without version."""
+SUGGESTED = ["cc-by", "cc-by-nc", "cc-by-sa", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd"]
+SUGGESTED += [name for name in NAMES if "-licen" not in name]
+"""Licences that may have been meant by a name that is not known."""
 CREATIVE_COMMONS = re.compile(r"cc-by((?:-(?:nc|sa|nd))*)(?:-\d.*)?")
 CREATIVE_COMMONS_PARTS = {
     "nc": Condition.NON_COMMERCIAL,
@@ -92,8 +99,25 @@ def conditions_of(licence: str | None) -> frozenset[Condition]:
     return frozenset().union(*map(_conditions, licence.split(" AND "))) if licence else frozenset({Condition.UNKNOWN})
 
 
+def unrecognised(licence: str) -> dict[str, str]:
+    """Return which parts of a licence have names that neither we nor SPDX know, each with its name without version."""
+    parts = [part for part in licence.split(" AND ") if conditions_of(part) == {Condition.UNKNOWN}]
+    return {part: re.sub(r"[-v]*\d+(\.\d+)*$", "", _slug(part)) for part in parts if not _is_spdx(part)}
+
+
+def _is_spdx(licence: str) -> bool:
+    for name in (licence, f"{licence}-1.0"):  # the Hub calls ODC-By-1.0 odc-by
+        with suppress(InvalidLicenseExpression):
+            return bool(canonicalize_license_expression(name))
+    return False
+
+
+def _slug(licence: str) -> str:
+    return re.sub(r"[\s_]+", "-", re.sub(r"\(.*?\)", "", licence).strip().casefold())
+
+
 def _conditions(licence: str) -> frozenset[Condition]:
-    slug = re.sub(r"[\s_]+", "-", re.sub(r"\(.*?\)", "", licence).strip().casefold())
+    slug = _slug(licence)
     if found := CREATIVE_COMMONS.fullmatch(slug):
         return frozenset(CREATIVE_COMMONS_PARTS[part] for part in found[1].split("-") if part)
     if FOR_RESEARCH.search(slug):
@@ -241,6 +265,17 @@ def corpora_inputs(
             corpus = UNRECORDED if name == "unnamed" else name
             found.setdefault(corpus, set()).update([said] if isinstance(said, str) else said)
     return [corpus_input(name, " AND ".join(sorted(said))) for name, said in sorted(found.items())]
+
+
+def inputs_of_conversion(record: Mapping[str, Any]) -> list[LicensedInput]:
+    """Return converted weights, and what their authors made them from, by `conversion.json`."""
+    known = {each.kind: each for each in KNOWN}[record["kind"]]  # wherever the configurations were read
+    towers = {InputKind.AUDIO_ENCODER: known.audio_encoder, InputKind.TEXT_ENCODER: known.text_encoder}
+    return [
+        LicensedInput(InputKind.WEIGHTS, record["source"], as_text(record["weights_licence"])),
+        *(LicensedInput(kind, name, known_licence(name)) for kind, name in towers.items()),
+        *corpora_inputs({}, known.training_corpora),
+    ]
 
 
 def stated_licence(checkpoint: str | Path, revision: str | None = None) -> dict[str, Any]:

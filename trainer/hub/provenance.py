@@ -26,6 +26,7 @@ from .licences import (
     as_text,
     corpora_inputs,
     inputs_from_json,
+    inputs_of_conversion,
     known_licence,
     stated_licence,
     write_licences,
@@ -184,6 +185,9 @@ def inputs_of_start(
     if record:
         with unreadable(record):
             earlier = inputs_from_json(read_record(record, list))
+    elif converted := _record_of(source, Record.CONVERSION, revision):
+        with unreadable(converted):
+            earlier = inputs_of_conversion(read_record(converted))
     card = stated_licence(source, revision)
     licence = as_text(card.get("license_name") or card.get("license")) or known_licence(source)
     own = LicensedInput(kind, shareable(source), licence)

@@ -159,12 +159,15 @@ class SoftTargets:
     def __post_init__(self) -> None:
         if not 0 <= self.beta <= 1:
             raise ValueError(f"`beta` is a mixing weight between 0 and 1, got {self.beta}.")
+        if self.beta > 0 and not self.sources:
+            raise ValueError(
+                f"With beta={self.beta} `targets` have a soft part, but name no source: name one, such as "
+                "local_features, or set beta=0 and kl_reading='forward' to train without soft targets."
+            )
         if len(self.sources) != len(self.weights):
             raise ValueError(f"There are {len(self.sources)} target sources but {len(self.weights)} weights.")
         if self.sources and not (min(self.weights) >= 0 and abs(sum(self.weights) - 1) <= 1e-6):
             raise ValueError(f"The weights of target sources are shares that sum to one, got {list(self.weights)}.")
-        if self.beta > 0 and not self.sources:
-            raise ValueError(f"With beta={self.beta} targets have a soft part: name a source for it, or set beta=0.")
 
     def features(self, model: Any, batch: Mapping[str, torch.Tensor]) -> list[torch.Tensor]:
         """Return every source's features of a batch, or raise a `ValueError` if the batch lacks what one reads."""

@@ -52,7 +52,11 @@ ORIGIN = {
     "datasets": ["someone/emotions"],
 }
 THRESHOLDS = {"quantiles": [0.3, 0.7], "num_rows": 1234, "columns": {"duration": {"low": 1.5, "high": 2.5}}}
-PROVENANCE = [{"name": "queen", "notes": "acted English", "speakers": "from file names"}, {"name": "made-up"}]
+PROVENANCE: list[dict[str, Any]] = [
+    {"name": "queen", "notes": "acted English", "speakers": "from file names"},
+    {"name": "made-up"},
+    {"name": "drascula", "arousal": {"notes": "By rule.", "strength": 0.01}, "emotion": {"notes": "Nobody rated it"}},
+]
 
 
 def bare(folder: Path, **changes: Any) -> Path:

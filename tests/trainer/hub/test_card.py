@@ -86,6 +86,13 @@ def test_a_bare_checkpoint_leaves_out_what_was_not_measured(tmp_path):
     assert "None" not in card and "nan" not in card and "\n\n\n" not in card
 
 
+def test_what_builders_note_of_corpora_and_of_their_labels_is_in_the_section_on_data(whole):
+    lines = model_card(whole).partition("## Training data")[2].partition("\n## ")[0].splitlines()
+    assert "- `queen`: acted English. Speakers: from file names." in lines
+    assert "- `drascula`: Arousal: By rule. Emotion: Nobody rated it." in lines
+    assert not any(line.startswith("- `made-up`") for line in lines)
+
+
 def test_the_place_of_the_card_changes_nothing_but_its_images(whole):
     here, there = model_card(whole), model_card(whole, folder_url="some/where/")
     assert "![ravdess map](pictures/ravdess-map.png)" in here

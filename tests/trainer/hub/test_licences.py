@@ -21,6 +21,7 @@ from smoothclap_trainer.hub.licences import (
 from smoothclap_trainer.hub.plan import plan
 from smoothclap_trainer.hub.provenance import inputs_of_start
 from smoothclap_trainer.hub.push import push
+from smoothclap_trainer.settings import DataSettings
 from tests.hub.here import hub_here, whole_checkpoint
 from tests.trainer.hub import folders
 
@@ -170,6 +171,28 @@ def test_the_card_lists_inputs_and_what_follows(tmp_path):
     (folder / "licences.json").write_text('[{"kind": "spell", "name": "x", "licence": null}]')
     with pytest.raises(ValueError, match=r"licences\.json"):
         model_card(folder)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        *(("apche-2.0", "apache"), ("GPLv3", "gpl"), ("CC BY-NCSA 4.0", "cc-by-nc-sa"), ("cc-bync-4.0", "cc-by-nc")),
+        ("GPL-2.0-only AND mitt", "mit"),
+    ],
+)
+def test_a_misspelled_licence_in_the_settings_is_refused_with_the_one_that_was_meant(written, meant):
+    part = written.rpartition(" AND ")[2]
+    with pytest.raises(ValueError, match=rf"licences\.queen.*'{part}'.*'{meant}'"):
+        DataSettings(dataset=["clips.csv"], licences={"queen": written})
+
+
+@pytest.mark.parametrize("own", ["EUPL-1.2", "odc-by", "openrail", "LicenseRef-mitt", "terms of the actors", "other"])
+def test_a_licence_that_is_not_known_is_kept_and_what_follows_is_unknown(own, tmp_path):
+    assert DataSettings(dataset=["clips.csv"], licences={"queen": own}).licences == {"queen": own}
+    card = model_card(recorded(folders.bare(tmp_path), *inputs(audio_encoder="MIT", corpus=own)))
+    assert f"| `corpus` | corpus | {own} | unknown |" in card
+    (unknown,) = [line for line in card.splitlines() if line.startswith("**Not known")]
+    assert "`corpus`" in unknown and "follows" in unknown and "`audio_encoder`" not in unknown
 
 
 def test_a_push_refuses_what_a_hand_edited_card_states(tmp_path, monkeypatch, logs):
