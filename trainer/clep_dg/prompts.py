@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from pydantic import AfterValidator
 from tokenizers import AddedToken
 
+from modeling_smoothclap.encoding_smoothclap import logit_scale_of
 from modeling_smoothclap.towers_smoothclap import longest_text
 
 from ..config import Settings
@@ -109,6 +110,11 @@ class PromptEncoder:
     def token_width(self) -> int:
         """D, the width of token embeddings and of a context's vectors."""
         return int(self.model.text_model.get_input_embeddings().embedding_dim)
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor between cosine and logit, from clips to texts; a model without one: `ValueError`."""
+        return logit_scale_of(self.model, type(self.model).__name__)
 
     def tokenize(self, prompts: Sequence[str], context_length: int = 1) -> PromptTokens:
         """Turn prompts into tokens, `context_length` for a `<ctx>`; too long a prompt is a `ValueError`."""

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
+from modeling_smoothclap import SmoothCLAPEncoder
 from smoothclap_trainer.clep_dg import acpt
 from smoothclap_trainer.clep_dg.acpt import (
     ACPTSettings,
@@ -59,6 +60,8 @@ def test_content_loss_is_cross_entropy_of_the_similarity_matrix_with_arange():
     assert content_loss(torch.tensor(joint), torch.tensor(content)).item() == pytest.approx(expected)
     unit = torch.tensor(cosine)
     assert F.cross_entropy(unit, torch.arange(4)).item() == pytest.approx(expected)
+    sharp = content_loss(torch.tensor(joint), torch.tensor(content), 0.1).item()
+    assert sharp == pytest.approx(F.cross_entropy(10 * unit, torch.arange(4)).item())
 
 
 def test_content_loss_of_classes_that_are_all_alike_is_log_n():
@@ -69,10 +72,10 @@ def test_content_loss_of_classes_that_are_all_alike_is_log_n():
 # Settings and initial contexts
 
 
-def test_defaults_are_promptstylers():
+def test_defaults_are_promptstylers_but_for_the_temperature():
     assert ACPTSettings().model_dump() == {
         "num_contexts": 80, "context_length": 1, "steps": 100, "learning_rate": 0.002, "momentum": 0.9,
-        "init_std": 0.02, "style_loss": True, "content_loss": True, "seed": 0,
+        "init_std": 0.02, "style_loss": True, "content_loss": True, "content_temperature": 0.07, "seed": 0,
     }  # fmt: skip
 
 
@@ -93,13 +96,31 @@ def test_untrained_contexts_are_normal_and_each_has_a_seed_of_its_own():
     assert not torch.equal(untrained_bank(encoder, SHORT, settings.changed(seed=1)).contexts, drawn)
 
 
+def test_the_scale_of_the_encoder_is_saved_as_a_number(tmp_path):
+    encoder = encoders.encoder()
+    settings = QUICK.changed(content_temperature="logit_scale")
+    bank = fit(tmp_path, encoder, settings)
+    saved = AcousticContextBank.from_pretrained(tmp_path, encoder)
+    number = saved.fitted_with["settings"]["content_temperature"]
+    assert number == pytest.approx(1 / SmoothCLAPEncoder(encoder.model, None).logit_scale)
+    same = fit(tmp_path / "number", encoder, settings.changed(content_temperature=number))
+    assert torch.equal(same.contexts, bank.contexts)
+    with torch.no_grad():
+        encoder.model.logit_scale.weight += 0.1
+    with pytest.raises(ValueError, match="content_temperature"):  # of another scale, which no fingerprint covers
+        check(tmp_path, encoder, settings)
+
+
 # The fit
 
 
-@each_kind
-def test_two_steps_against_the_formulas(kind, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "temperature"), [("bert", "none"), ("bert", "logit_scale"), *((kind, 0.2) for kind in encoders.KINDS)]
+)
+def test_two_steps_against_the_formulas(kind, temperature, tmp_path):
     encoder = encoders.encoder(kind)
-    settings = QUICK.changed(num_contexts=2, steps=2)
+    settings = QUICK.changed(num_contexts=2, steps=2, content_temperature=temperature)
+    scale = {"none": 1, "logit_scale": encoder.logit_scale}.get(temperature, 5)
     start = untrained_bank(encoder, SHORT, settings).contexts
     fitted = fit(tmp_path, encoder, settings).contexts
 
@@ -112,7 +133,7 @@ def test_two_steps_against_the_formulas(kind, tmp_path):
         for _ in range(2):
             context.requires_grad_()
             cosine = features([f"{name} in a <ctx> room" for name in NAMES], context) @ features(NAMES).detach().T
-            loss = -cosine.log_softmax(dim=1).diagonal().mean()
+            loss = -(scale * cosine).log_softmax(dim=1).diagonal().mean()
             if number:  # the first context, as it was fitted, is a constant
                 earlier = features(["a <ctx> room"], fitted[0]).detach()[0]
                 loss = loss + (features(["a <ctx> room"], context)[0] @ earlier).abs()

@@ -121,6 +121,7 @@ BAD_ACPT = {
     **dict.fromkeys(("learning_rate", "init_std"), (0, -1, float("nan"), float("inf"))),
     "momentum": [1, 1.5, -0.1],
     **dict.fromkeys(("style_loss", "content_loss"), ("maybe", 1)),
+    "content_temperature": [0, -0.07, "cold", float("inf"), None],
     "seed": [-1, 0.5],
 }
 BAD_CLASSIFIER = {
