@@ -9,10 +9,11 @@ import pandas as pd
 import torch
 
 from ..evaluation.corpus_names import ZeroShot
-from ..evaluation.intervals import Interval, metrics_with_intervals
+from ..evaluation.intervals import Interval, metrics_with_intervals, paired_differences
 from ..evaluation.metrics import zero_shot_predictions
 from .classifier import ClassifierSettings, train_classifier
 from .corpora import LabelledCorpus
+from .methods import ZERO_SHOT
 from .results import (
     AUDIO_OF_SPEAKERS,
     METRICS,
@@ -43,26 +44,38 @@ class Clips(NamedTuple):
     speakers: Sequence[str | None]
 
 
-def over_seeds(method: str, predicted: BySeed, clips: Clips, classes: Sequence[str]) -> tuple[MethodResult, Interval]:
-    """Return the metrics of one method's predicted class ids, (clips,), and what the bootstrap drew."""
+def over_seeds(
+    method: str, predicted: BySeed, clips: Clips, classes: Sequence[str], reference: np.ndarray | None = None
+) -> tuple[MethodResult, Interval]:
+    """Return the metrics of one method's predicted class ids, (clips,), also against others', and what was drawn."""
     found: dict[int | None, Any] = {
         seed: metrics_with_intervals(each, clips.true, len(classes), clips.speakers, samples=SAMPLES, ids=clips.ids)
         for seed, each in predicted.items()
     }
     recalls = [[each.value for each in of_seed.per_class_recall] for of_seed in found.values()]
-    metrics = {}
-    for name in METRICS:
-        by_seed = [of_seed.metrics[name] for of_seed in found.values()]
-        # Not the narrower interval of the mean: that says nothing about seeds other than these few.
-        low, high = min(metric.low for metric in by_seed), max(metric.high for metric in by_seed)
-        metrics[name] = MetricOverSeeds(*mean_and_sd([metric.value for metric in by_seed]), low, high)
+    differences: list[dict[str, Any]] = []
+    if reference is not None:
+        about = (reference, clips.true, len(classes), clips.speakers, clips.ids, SAMPLES)
+        differences = [paired_differences(each, *about) for each in predicted.values()]
     result = MethodResult(
         method,
-        metrics,
+        _spans([of_seed.metrics for of_seed in found.values()]),
         dict(zip(classes, np.mean(recalls, axis=0).tolist(), strict=True)),
         tuple(SeedResult(seed, **{name: one.metrics[name].value for name in METRICS}) for seed, one in found.items()),
+        _spans(differences),
     )
     return result, next(iter(found.values())).interval
+
+
+def _spans(by_seed: Sequence[Mapping[str, Any]]) -> dict[str, MetricOverSeeds]:
+    """Means over seeds, and the span of all seeds' intervals, of seeds' metrics."""
+    found = {}
+    for name in METRICS if by_seed else ():
+        metrics = [of_seed[name] for of_seed in by_seed]
+        # Not the narrower interval of the mean: that says nothing about seeds other than these few.
+        low, high = min(metric.low for metric in metrics), max(metric.high for metric in metrics)
+        found[name] = MetricOverSeeds(*mean_and_sd([metric.value for metric in metrics]), low, high)
+    return found
 
 
 def mean_and_sd(values: Sequence[float]) -> tuple[float, float | None]:
@@ -176,5 +189,9 @@ def _compared(corpus: LabelledCorpus, chosen: np.ndarray, predicted: Mapping[str
     rows = corpus.rows[chosen]
     speakers = [speaker if isinstance(speaker, str) else None for speaker in rows["speaker"]]  # pandas has NaN for None
     clips = Clips(_class_ids(corpus)[chosen], rows["id"].tolist(), speakers)
-    found = [over_seeds(name, by_seed, clips, corpus.classes) for name, by_seed in predicted.items()]
+    (zero_shot,) = predicted[ZERO_SHOT.name].values()
+    found = [
+        over_seeds(name, by_seed, clips, corpus.classes, None if name == ZERO_SHOT.name else zero_shot)
+        for name, by_seed in predicted.items()
+    ]
     return {"clips": len(rows), "interval": found[0][1], "methods": tuple(method for method, _ in found)}

@@ -1,7 +1,7 @@
 """What an experiment with CLEP-DG yields, as typed values; `results.json` keeps them in this order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any
@@ -50,12 +50,18 @@ class SeedResult:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What one method reaches: metrics and recalls as means over seeds, and the metrics of each seed."""
+    """
+    What one method reaches: metrics and recalls as means over seeds, and the metrics of each seed.
+
+    `differences` are paired: metrics minus those of zero-shot, with intervals from the same draws for both. Zero-shot
+    itself has none, nor has a method in files of earlier versions.
+    """
 
     method: str
     metrics: Annotated[dict[str, MetricOverSeeds], Field(alias="figures")]
     per_class_recall: dict[str, float]
     seeds: tuple[SeedResult, ...]
+    differences: dict[str, MetricOverSeeds] = field(default_factory=dict)
 
     @property
     def uar(self) -> MetricOverSeeds:

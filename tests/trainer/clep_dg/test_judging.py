@@ -24,7 +24,7 @@ STATUS = ZeroShot(ZeroShotStatus.ZERO_SHOT)
 SETTINGS = ClassifierSettings(epochs=5, batch_size=16)
 IDS = [f"clip-{index:02}" for index in range(60)]
 WEIGHTS = {
-    "fixed": {None: np.eye(3, 8, dtype=np.float32)},
+    "zero-shot": {None: np.eye(3, 8, dtype=np.float32)},
     "drawn": {seed: np.random.default_rng(seed).normal(size=(3, 8)).astype(np.float32) for seed in (0, 1)},
 }
 
@@ -63,6 +63,29 @@ def test_the_interval_spans_those_of_all_seeds_and_one_seed_has_no_deviation(ans
     assert found.low == min(each.low for each in single) < max(each.low for each in single)
     assert found.high == max(each.high for each in single) > min(each.high for each in single)
     assert single[0].sd is None
+
+
+def test_differences_to_another_method_are_paired(answers):
+    """Each draw gives clips weights, by which both methods are scored."""
+    true, predicted = answers
+    reference = np.random.default_rng(1).integers(0, 3, 60)
+    clips = Clips(true, IDS, [f"s{index % 12:02}" for index in range(60)])
+    found = over_seeds("it", predicted, clips, CLASSES, reference)[0].differences
+    weights = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), size=1000)[:, np.arange(60) % 12]
+    of_class = np.eye(3)[true]  # (60, 3)
+    uar = [(weights @ (of_class * (each == true)[:, None]) / (weights @ of_class)).mean(axis=1) for each in predicted.values()]
+    theirs = (weights @ (of_class * (reference == true)[:, None]) / (weights @ of_class)).mean(axis=1)
+    bounds = np.array([np.quantile(each - theirs, [0.025, 0.975]) for each in uar])
+    assert (found["uar"].low, found["uar"].high) == pytest.approx((bounds[:, 0].min(), bounds[:, 1].max()))
+    for name, score in (("uar", balanced_accuracy_score), ("accuracy", accuracy_score)):
+        values = [score(true, each) - score(true, reference) for each in predicted.values()]
+        assert (found[name].value, found[name].sd) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+
+
+def test_the_same_answers_differ_by_nothing(answers):
+    true, predicted = answers
+    found = over_seeds("it", {0: predicted[0]}, Clips(true, IDS, [None] * 60), CLASSES, predicted[0])[0].differences
+    assert {(each.value, each.low, each.high) for each in found.values()} == {(0, 0, 0)}
 
 
 # Folds
@@ -125,6 +148,10 @@ def test_generalisation_compares_on_all_clips():
     embeds = embeddings(target)
     found = generalisation(target, embeds, WEIGHTS)
     assert found["clips"] == 60
+    zero_shot, drawn = found["methods"]
+    assert zero_shot.differences == {}
+    assert drawn.differences["uar"].value == pytest.approx(drawn.uar.value - zero_shot.uar.value)
+    assert drawn.differences["uar"].low < drawn.differences["uar"].value < drawn.differences["uar"].high
     assert (found["interval"].unit, found["interval"].units) == ("speakers", 6)
     for method, of_seeds in WEIGHTS.items():
         for seed, weights in of_seeds.items():
