@@ -38,13 +38,15 @@ class RankedText(NamedTuple):
 
 
 def logit_scale_of(model: nn.Module, name: str) -> float:
-    """Return a dual encoder's factor between cosine and logit, from clips to texts; without one it is a `ValueError`."""
+    """Return a dual encoder's factor between cosine and logit, from clips to texts; without one: `ValueError`."""
     scale = getattr(model, "logit_scale", None)
     if isinstance(scale, nn.Module):
         return float(scale().item())
     logarithm = getattr(model, "logit_scale_a", scale)  # ClapModel has one for each direction
     if logarithm is None:
-        raise ValueError(f"{name!r} has neither `logit_scale` nor `logit_scale_a`, so its cosines give no probabilities.")
+        raise ValueError(
+            f"{name!r} has neither `logit_scale` nor `logit_scale_a`, so its cosines give no probabilities."
+        )
     return float(logarithm.exp().item())
 
 

@@ -47,8 +47,8 @@ class ACPTSettings(Settings):
     # For now; examples/recipes/choose_content_temperature.py chooses it on validation clips.
     content_temperature: Positive | Literal["none", "logit_scale"] = Field(
         default=0.07,
-        description="What the content loss divides cosines by (ours): a number, logit_scale (1 / the encoder's own), or "
-        "none (bare cosines, PromptStyler's).",
+        description="What the content loss divides cosines by (ours): a number, logit_scale (1 / the encoder's own), "
+        "or none (bare cosines, PromptStyler's).",
     )
     seed: Seed = Field(default=0, description="Of the contexts' initial values (ours).")
 

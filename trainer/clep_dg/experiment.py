@@ -136,6 +136,8 @@ class _Run:
         for checkpoint in self.judged_by:
             _, prompts = self._load(checkpoint)
             folder, words = self.output / "contexts" / self._subfolder(checkpoint), list(self.words.values())
+            written = self.settings.templates.written_prompts(words, self.settings.language_of_written)
+            prompts.tokenize([prompt for of_context in written for prompt in of_context])
             for seed in self.settings.seeds:
                 acpt = self.settings.acpt.changed(seed=seed)
                 for kind, losses in FITTED.items():
@@ -174,24 +176,26 @@ class _Run:
         self, encoder: SmoothCLAPEncoder, prompts: PromptEncoder, checkpoint: str
     ) -> tuple[Mapping[str, BySeed], list[TextMeasures]]:
         """Return class vectors by method and seed, and measures of texts; save classifier and plot of the first."""
+        settings = self.settings
         weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
         texts: list[TextMeasures] = []
         own = self._subfolder(checkpoint)
-        for seed in self.settings.seeds:
+        for seed in settings.seeds:
             stages = text_stages(
                 prompts,
-                self.settings.templates,
+                settings.templates,
                 list(self.words.values()),
-                self.settings.acpt.changed(seed=seed),
-                self.settings.classifier.changed(seed=seed),
+                settings.acpt.changed(seed=seed),
+                settings.classifier.changed(seed=seed),
                 self.output / "contexts" / own / f"seed-{seed}",
+                settings.language_of_written,
             )
             for method in METHODS:
                 weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
             texts += stages.measures.values()
-            if seed == self.settings.seeds[0]:
+            if seed == settings.seeds[0]:
                 draw_contexts(stages, [*self.words], encoder.name, self.output / contexts_plot(own))
-                vectors, scale = stages.weights[CLEP_DG.name], self.settings.classifier.scale
+                vectors, scale = stages.weights[CLEP_DG.name], settings.classifier.scale
                 save_classifier(encoder, vectors, [*self.words], scale, self.output / "classifier" / own)
         return weights, texts
 

@@ -3,9 +3,12 @@
 import copy
 import hashlib
 import json
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -49,6 +52,11 @@ class PromptTemplates(Settings):
         """Return the joint template for each class; a `ValueError` names class names that cannot be used."""
         return _filled(self.joint, class_names)
 
+    def written_prompts(self, class_names: Sequence[str], language: str) -> list[list[str]]:
+        """Return the content prompt of each class in each hand-written context, (40, N)."""
+        content = self.content_prompts(class_names)
+        return [[context.replace("{content}", prompt) for prompt in content] for context in written_contexts(language)]
+
     def content_prompts(self, class_names: Sequence[str]) -> list[str]:
         """Return the content template for each class, as [`~PromptTemplates.joint_prompts`]."""
         return _filled(self.content, class_names)
@@ -61,6 +69,18 @@ GERMAN = PromptTemplates(
     content="Sprache, die {emotion} klingt",
 )
 """German wordings (ours). An adjective in the place of `{emotion}` keeps its plain form: "traurig", "wütend"."""
+
+
+LANGUAGES = ("en", "de")
+"""Of the hand-written contexts."""
+
+
+@cache
+def written_contexts(language: str) -> tuple[str, ...]:
+    """Return the 40 hand-written contexts in a language, each with a place for `{content}`, a prompt."""
+    text = Path(__file__).with_name("written_contexts.toml").read_text(encoding="utf-8")
+    said = tomllib.loads(text)[language]
+    return tuple(said["frame"].replace("{context}", context) for context in said["contexts"])
 
 
 def _filled(template: str, class_names: Sequence[str]) -> list[str]:

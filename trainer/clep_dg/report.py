@@ -1,7 +1,9 @@
 """The report of an experiment with CLEP-DG: Markdown, and plots as PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,7 +12,16 @@ from ..files import Record, write_text
 from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, wrapped
 from ..templating import footnotes, mark, number, render, table
 from .judging import mean_and_sd
-from .methods import CLEP_DG, CONTEXT_FREE, METHODS, RANDOM_CONTEXTS, WITHOUT_STYLE, ZERO_SHOT, TextStages
+from .methods import (
+    CLEP_DG,
+    CONTEXT_FREE,
+    METHODS,
+    RANDOM_CONTEXTS,
+    WITHOUT_STYLE,
+    WRITTEN_CONTEXTS,
+    ZERO_SHOT,
+    TextStages,
+)
 from .results import (
     AUDIO_OF_OTHERS,
     AUDIO_OF_SPEAKERS,
@@ -20,6 +31,7 @@ from .results import (
     ExperimentResults,
     Tested,
 )
+from .settings import CLEAN
 
 
 MAPPED = {
@@ -28,8 +40,10 @@ MAPPED = {
     CLEP_DG: "fitted by both losses",
 }
 """The methods whose contexts are mapped, and what the plot calls them."""
-BY_CONDITION = (ZERO_SHOT.name, CONTEXT_FREE.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
+BY_CONDITION = tuple(each.name for each in (ZERO_SHOT, CONTEXT_FREE, RANDOM_CONTEXTS, WRITTEN_CONTEXTS, CLEP_DG))
 """The methods that are shown under each acoustic condition."""
+DIFFERS = {AgainstChance.ABOVE: ", above", AgainstChance.BELOW: ", below", AgainstChance.AT: ""}
+"""What follows a difference to zero-shot, by where its interval is against 0."""
 
 
 def write_report(results: ExperimentResults, folder: str | Path, plots: bool = True) -> Path:
@@ -48,7 +62,7 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
         synthetic=[results.titles[name] for name in results.synthetic],
         audio_of_others=AUDIO_TITLES[AUDIO_OF_OTHERS],
         audio_methods=[title for name, title in AUDIO_TITLES.items() if name in _compared([*clean, *folds])],
-        generalisation=_tables(results, clean, _compared(clean)),
+        generalisation=_tables(results, clean, _compared(clean)) | {"differences": _differences(results, clean)},
         supervised=_tables(results, folds, supervised),
         conditions=conditions,
         condition_notes=_notes(results, results.generalisation, BY_CONDITION),
@@ -73,16 +87,32 @@ def _tables(results: ExperimentResults, tested: Sequence[Tested], methods: Seque
 
 
 def _by_corpus(results: ExperimentResults, tested: Sequence[Tested], methods: Sequence[str], metric: str) -> str:
-    rows = [[results.method_titles[name], *(_cell(results, each, name, metric) for each in tested)] for name in methods]
+    rows = [
+        [results.method_titles[name], *(_cell(results, each, name, metric=metric) for each in tested)]
+        for name in methods
+    ]
     return table(["method", *(results.titles[each.corpus] for each in tested)], rows)
 
 
-def _cell(results: ExperimentResults, tested: Tested, method: str, metric: str) -> str:
+def _cell(results: ExperimentResults, tested: Tested, method: str, *, metric: str) -> str:
     """A metric with its spread, a word unless UAR is above chance, and the mark of the zero-shot status."""
     found = tested.of_method(method).metrics[metric]
     place = found.against(results.chance)
     word = f", {place}" if metric == "uar" and place != AgainstChance.ABOVE else ""
     return f"{_mean(found.value, found.sd)}{word}{mark(tested.zero_shot.status)}"
+
+
+def _differences(results: ExperimentResults, tested: Sequence[Tested]) -> str:
+    """The table of UARs minus that of zero-shot; empty for results of versions that had none."""
+    methods = [each.method for each in tested[0].methods if each.differences] if tested else []
+    rows = [[results.method_titles[name], *(_difference(each, name) for each in tested)] for name in methods]
+    return table(["method", *(results.titles[each.corpus] for each in tested)], rows) if rows else ""
+
+
+def _difference(tested: Tested, method: str) -> str:
+    """A difference with its interval, and a word if that does not contain 0."""
+    found = tested.of_method(method).differences["uar"]
+    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]{DIFFERS[found.against(0)]}"
 
 
 def _mean(mean: float | None, sd: float | None) -> str:
@@ -97,27 +127,53 @@ def _notes(results: ExperimentResults, tested: Sequence[Tested], methods: Sequen
     return footnotes([(name, *about) for name, about in noted.items()], places)
 
 
-def _conditions(results: ExperimentResults) -> list[dict[str, str]]:
-    """Of each corpus the table and the plot, if there is a condition besides the clean one."""
+def _by_condition(results: ExperimentResults) -> list[str]:
+    """The methods of [`BY_CONDITION`] that the results have; those of earlier versions lack some."""
+    return [each.name for each in results.methods if each.name in BY_CONDITION]
+
+
+def _conditions(results: ExperimentResults) -> list[dict[str, Any]]:
+    """Of each corpus the tables and the plot, if there is a condition besides the clean one."""
     if len(results.conditions) < 2 or not results.generalisation:
         return []
-    head = ["condition", *(results.method_titles[name] for name in BY_CONDITION)]
     found = []
     for corpus, title in results.titles.items():
         tested = {each.condition: each for each in results.generalisation if each.corpus == corpus}
-        rows = [
-            [each.title, *(_cell(results, tested[each.name], name, "uar") for name in BY_CONDITION)]
-            for each in results.conditions
-        ]
-        plot = f"{Record.PLOTS}/conditions-{corpus}.png"
-        found.append({"corpus": corpus, "title": title, "table": table(head, rows), "plot": plot})
+        methods, differences = (
+            _by_condition(results),
+            {name: each.of_method(CLEP_DG.name).differences for name, each in tested.items()},
+        )
+        found.append(
+            {
+                "corpus": corpus,
+                "title": title,
+                "table": _table_by_condition(results, tested, methods, partial(_cell, results, metric="uar")),
+                "differences": _table_by_condition(results, tested, methods[1:], _difference)
+                if differences[CLEAN]
+                else "",
+                "degraded": [each["uar"] for name, each in differences.items() if name != CLEAN and each],
+                "plot": f"{Record.PLOTS}/conditions-{corpus}.png",
+            }
+        )
     return found
+
+
+def _table_by_condition(
+    results: ExperimentResults,
+    tested: Mapping[str, Tested],
+    methods: Sequence[str],
+    written: Callable[[Tested, str], str],
+) -> str:
+    rows = [[each.title, *(written(tested[each.name], name) for name in methods)] for each in results.conditions]
+    return table(["condition", *(results.method_titles[name] for name in methods)], rows)
 
 
 def _texts(results: ExperimentResults, encoder: EncoderSummary) -> dict[str, str]:
     rows = []
     for method in METHODS:
         measured = [each for each in encoder.texts if each.method == method.name]
+        if not measured:  # by a version that did not have it
+            continue
         cells = []
         for name in ("similarity", "emotions_kept", "texts_right"):
             values = [getattr(each, name) for each in measured[: None if method.is_random else 1]]
@@ -172,11 +228,12 @@ def draw_conditions(results: ExperimentResults, corpus: str, path: str | Path) -
     height = 1.6 + 0.55 * len(results.conditions)
     with canvas(9.5, height, f"Leave one corpus out, UAR on {results.titles[corpus]}", path) as figure:
         axes = figure.add_subplot()
-        for place, name in enumerate(BY_CONDITION):
+        methods = _by_condition(results)
+        for place, name in enumerate(methods):
             uar = [tested[each.name].of_method(name).uar for each in results.conditions]
             axes.errorbar(
                 [each.value for each in uar],
-                [row + (place - (len(BY_CONDITION) - 1) / 2) * 0.17 for row in range(len(uar))],
+                [row + (place - (len(methods) - 1) / 2) * 0.17 for row in range(len(uar))],
                 xerr=[each.sd or 0 for each in uar],
                 fmt=MARKERS[place],
                 color=COLOURS[place],

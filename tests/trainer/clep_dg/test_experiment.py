@@ -73,12 +73,20 @@ def test_what_is_compared(results, folder):
     for entry in results.generalisation:
         assert [each.method for each in entry.methods] == [*names, AUDIO_OF_OTHERS]
         assert entry.zero_shot.status == "unknown"  # the tiny checkpoint has no record
+        assert [each.method for each in entry.methods if not each.differences] == ["zero-shot"]
     assert len({entry.sha256 for entry in results.generalisation}) == 4
     first, second, refused = results.supervised
     assert [each.condition for each in (first, second)] == ["clean", "noise-0db"]
     assert [each.method for each in first.methods] == [*names, AUDIO_OF_SPEAKERS]
     assert refused.corpus == "tess" and refused.reason is RefusalReason.FEW_SPEAKERS
     assert results.settings["acpt"]["num_contexts"] == 2
+
+
+def test_hand_written_contexts_that_are_too_long_are_found_before_anything_is_done(folder):
+    templates = {name: getattr(SHORT, name) for name in ("context", "joint")} | {"content": "{emotion}" + " a" * 60}
+    with pytest.raises(ValueError, match="recorded"):
+        run(folder, templates=templates, output=str(folder / "long"))
+    assert not (folder / "long" / "contexts").exists()
 
 
 def test_what_is_written(results, folder):

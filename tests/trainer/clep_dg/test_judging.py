@@ -73,7 +73,10 @@ def test_differences_to_another_method_are_paired(answers):
     found = over_seeds("it", predicted, clips, CLASSES, reference)[0].differences
     weights = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), size=1000)[:, np.arange(60) % 12]
     of_class = np.eye(3)[true]  # (60, 3)
-    uar = [(weights @ (of_class * (each == true)[:, None]) / (weights @ of_class)).mean(axis=1) for each in predicted.values()]
+    uar = [
+        (weights @ (of_class * (each == true)[:, None]) / (weights @ of_class)).mean(axis=1)
+        for each in predicted.values()
+    ]
     theirs = (weights @ (of_class * (reference == true)[:, None]) / (weights @ of_class)).mean(axis=1)
     bounds = np.array([np.quantile(each - theirs, [0.025, 0.975]) for each in uar])
     assert (found["uar"].low, found["uar"].high) == pytest.approx((bounds[:, 0].min(), bounds[:, 1].max()))

@@ -7,7 +7,7 @@ import torch
 from tokenizers import normalizers
 
 from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-from smoothclap_trainer.clep_dg.prompts import ENGLISH, GERMAN, PromptEncoder, PromptTemplates, PromptTokens
+from smoothclap_trainer.clep_dg.prompts import ENGLISH, GERMAN, LANGUAGES, PromptEncoder, PromptTemplates, PromptTokens
 from tests import tiny
 from tests.trainer.clep_dg import encoders
 
@@ -278,3 +278,14 @@ def test_unusable_class_names_are_refused(names, wanted):
     for prompts in (ENGLISH.joint_prompts, ENGLISH.content_prompts):
         with pytest.raises(ValueError, match=wanted):
             prompts(names)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_forty_hand_written_contexts_are_put_after_each_content_prompt(language):
+    templates = {"en": ENGLISH, "de": GERMAN}[language]
+    prompts = templates.written_prompts(["a", "b"], language)
+    assert len(prompts) == 40 and len({prompt for each in prompts for prompt in each}) == 80
+    content = templates.content_prompts(["a", "b"])
+    for of_context in prompts:
+        ends = [prompt.removeprefix(own) for prompt, own in zip(of_context, content, strict=True)]
+        assert ends[0] == ends[1] != of_context[1] and "{" not in ends[0]
