@@ -31,6 +31,10 @@ from .context_bank import (
 from .prompts import PromptEncoder, PromptTemplates, PromptTokens
 
 
+TOGETHER = 16
+"""Contexts that are fitted in one batch where none depends on another, which is without the style loss."""
+
+
 class ACPTSettings(Settings):
     """How contexts are fitted. Either loss may be turned off, for ablations, but not both."""
 
@@ -98,9 +102,10 @@ def fit_contexts(
     """
     Fit a bank of contexts for at least two emotions, each with its own SGD while the earlier ones stay fixed.
 
-    The vectors are written to `folder` after each context. A fit that was killed goes on from there, and ends with the
-    same contexts, bit for bit on one machine with the same number of threads. The model is as it was before. It is a
-    `ValueError` if names or prompts cannot be used, the folder holds another fit, or a loss is not finite.
+    The vectors are written to `folder` as they are fitted. A fit that was killed goes on from there, and ends with the
+    same contexts, bit for bit on one machine with the same number of threads. Without the style loss no context depends
+    on another, and [`TOGETHER`] are fitted at once. The model is as it was before. It is a `ValueError` if names or
+    prompts cannot be used, the folder holds another fit, or a loss is not finite.
     """
     folder, settings = Path(folder), settings.for_encoder(encoder)
     target, done, prompts, content_tokens = prepare_fit(encoder, templates, class_names, settings, folder)
@@ -115,21 +120,24 @@ def fit_contexts(
         unit="context",
         disable=len(done) == len(target),
     )
-    with encoder.frozen(), progress:
+    with encoder.frozen(), encoder.first_token_alone(), progress:
         with torch.no_grad():
             content = encoder.embed(content_tokens)  # (N, width)
             # One by one: in a batch of others the last bits could differ, and so after a fit is resumed.
             earlier = torch.cat([content[:0], *(encoder.embed(own, each[None]) for each in done)])
-        for number in range(len(done), len(target)):
-            done.append(_fit_one(encoder, prompts, target.contexts[number], content, earlier, settings, number))
+        together = 1 if settings.style_loss else TOGETHER
+        for number in range(len(done), len(target), together):
+            initial = target.contexts[number : number + together]
+            done += _fit_group(encoder, prompts, initial, content, earlier, settings, number)
             write_contexts(folder, torch.stack(done))
-            with torch.no_grad():
-                earlier = torch.cat([earlier, encoder.embed(own, done[-1][None])])
-            progress.update()
+            if settings.style_loss:
+                with torch.no_grad():
+                    earlier = torch.cat([earlier, encoder.embed(own, done[-1][None])])
+            progress.update(len(initial))
     return replace(target, contexts=torch.stack(done))
 
 
-def _fit_one(
+def _fit_group(
     encoder: PromptEncoder,
     prompts: PromptTokens,
     initial: torch.Tensor,
@@ -137,30 +145,32 @@ def _fit_one(
     earlier: torch.Tensor,
     settings: ACPTSettings,
     number: int,
-) -> torch.Tensor:
-    """Fit one context, (M, D), on the CPU."""
+) -> list[torch.Tensor]:
+    """Fit contexts, (B, M, D), from one on that has a number; the style loss takes one at a time. On the CPU."""
     # Embed only what a loss needs: one prompt where the content loss is off.
     asked = slice(0 if settings.style_loss else 1, None if settings.content_loss else 1)
-    prompts = PromptTokens(prompts.ids[asked], prompts.mask[asked])
-    context = initial.to(content.device).clone().requires_grad_()
+    each = len(prompts.ids[asked])
+    prompts = PromptTokens(*(part[asked].repeat(len(initial), 1) for part in prompts))
+    contexts = initial.to(content.device).clone().requires_grad_()
     temperature = 1.0 if isinstance(settings.content_temperature, str) else settings.content_temperature
-    optimizer = torch.optim.SGD([context], lr=settings.learning_rate, momentum=settings.momentum)
+    optimizer = torch.optim.SGD([contexts], lr=settings.learning_rate, momentum=settings.momentum)
     for _ in range(settings.steps):
-        features = encoder.embed(prompts, context.expand(len(prompts.ids), -1, -1))  # (up to 1 + N, width)
+        features = encoder.embed(prompts, contexts.repeat_interleave(each, dim=0))  # (B * up to 1 + N, width)
         loss = features.new_zeros(())
-        if settings.style_loss:
-            loss = loss + style_loss(features[0], earlier)
-        if settings.content_loss:
-            loss = loss + content_loss(features[-len(content) :], content, temperature)
+        for of_context in features.split(each):  # a sum, so that each context has the gradient of its own loss
+            if settings.style_loss:
+                loss = loss + style_loss(of_context[0], earlier)
+            if settings.content_loss:
+                loss = loss + content_loss(of_context[-len(content) :], content, temperature)
         if not loss.isfinite():
             raise ValueError(
-                f"The loss of context {number} is {loss.item()}. Lower `learning_rate`, which is "
+                f"The loss at context {number} is {loss.item()}. Lower `learning_rate`, which is "
                 f"{settings.learning_rate}, or check that the model's weights are finite."
             )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return context.detach().cpu()
+    return list(contexts.detach().cpu())
 
 
 def prepare_fit(

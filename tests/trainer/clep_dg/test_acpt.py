@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from modeling_smoothclap import SmoothCLAPEncoder
-from smoothclap_trainer.clep_dg import acpt
+from smoothclap_trainer.clep_dg import acpt, prompts
 from smoothclap_trainer.clep_dg.acpt import (
     ACPTSettings,
     content_loss,
@@ -182,29 +182,42 @@ def test_the_bank_says_what_it_was_fitted_with_and_is_in_the_folder(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {CONTEXTS_FILE, RECORD_FILE}
 
 
-def test_stopped_again_and_again_it_ends_with_the_same_contexts(tmp_path, monkeypatch):
-    settings, folder = QUICK.changed(num_contexts=6), tmp_path / "stopped"
+@pytest.mark.parametrize("style", [True, False])
+def test_stopped_again_and_again_it_ends_with_the_same_contexts(style, tmp_path, monkeypatch):
+    settings, folder = QUICK.changed(num_contexts=6, style_loss=style), tmp_path / "stopped"
+    monkeypatch.setattr(acpt, "TOGETHER", 2)
     expected = fit(tmp_path / "whole", settings=settings).contexts
-    fit_one = acpt._fit_one
+    fit_group = acpt._fit_group
 
     def stop_at(number):
         def fit_or_stop(*arguments):
             if arguments[-1] == number:
                 raise KeyboardInterrupt
-            return fit_one(*arguments)
+            return fit_group(*arguments)
 
         return fit_or_stop
 
-    for count in (1, 4):
-        monkeypatch.setattr(acpt, "_fit_one", stop_at(count))
+    for count in (1, 4) if style else (2, 4):
+        monkeypatch.setattr(acpt, "_fit_group", stop_at(count))
         with pytest.raises(KeyboardInterrupt):
             fit(folder, settings=settings)
         assert torch.equal(load_file(folder / CONTEXTS_FILE)["contexts"], expected[:count])
     with pytest.raises(ValueError, match=r"\[6, 2, 24\]"):
         AcousticContextBank.from_pretrained(folder, encoders.encoder())
-    monkeypatch.setattr(acpt, "_fit_one", fit_one)
+    monkeypatch.setattr(acpt, "_fit_group", fit_group)
     assert torch.equal(fit(folder, settings=settings).contexts, expected)
     assert torch.equal(load_file(folder / CONTEXTS_FILE)["contexts"], expected)
+
+
+@pytest.mark.parametrize("changes", [{}, {"style_loss": False}, {"content_loss": False}])
+@each_kind
+def test_the_fast_fit_is_the_plain_one_but_for_rounding(kind, changes, tmp_path, monkeypatch):
+    """The same to 1e-4 with a rate 250 times the default; the style loss amplifies rounding from context to context."""
+    encoder, settings = encoders.encoder(kind), QUICK.changed(num_contexts=5, **changes)
+    fast = fit(tmp_path / "fast", encoder, settings).contexts
+    monkeypatch.setattr(acpt, "TOGETHER", 1)
+    monkeypatch.setattr(prompts, "FIRST_TOKEN_FAMILIES", ())
+    torch.testing.assert_close(fast, fit(tmp_path / "plain", encoder, settings).contexts, atol=1e-4, rtol=0)
 
 
 def test_a_fit_that_was_killed_before_its_first_context_begins(tmp_path):
@@ -295,7 +308,7 @@ def test_a_folder_in_which_a_fit_can_begin_or_go_on_is_left_as_it_is(tmp_path, m
     bank = fit(tmp_path / "old")
     write_contexts(tmp_path / "old", bank.contexts[:2])
     before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
-    monkeypatch.setattr(acpt, "_fit_one", None)
+    monkeypatch.setattr(acpt, "_fit_group", None)
     check(tmp_path / "old")
     assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
 

@@ -151,7 +151,7 @@ def test_the_saved_classifier_is_that_of_the_first_seed_with_the_scale_of_its_tr
 @pytest.mark.usefixtures("_without_plots")
 def test_the_same_again_elsewhere_and_from_contexts_that_were_moved(results, folder, monkeypatch):
     shutil.copytree(folder / "out" / "contexts", folder / "moved" / "contexts")
-    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_one", None)  # nothing is fitted
+    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_group", None)  # nothing is fitted
     changes = {"conditions": ["clean", "noise-0db"], "seeds": [3, 0], "classifier": CLASSIFIER}
     again = run(folder, output=str(folder / "moved"), **changes)
     assert without_times(again) == without_times(results)

@@ -143,7 +143,7 @@ def test_contexts_are_kept_by_kind_and_not_fitted_again_even_if_moved(tmp_path, 
     encoder = encoders.encoder()
     first = stages(tmp_path / "here", encoder)
     (tmp_path / "here").rename(tmp_path / "there")
-    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_one", None)
+    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_group", None)
     again = stages(tmp_path / "there", encoders.encoder())
     assert all(torch.equal(again.weights[method.name], first.weights[method.name]) for method in METHODS)
     assert again.measures == first.measures
