@@ -26,7 +26,7 @@ from .acpt import prepare_fit
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
-from .judging import BySeed, generalisation, supervised, trained_on_others
+from .judging import BySeed, generalisation, supervised, trained_in, trained_on_others
 from .methods import CLEP_DG, FITTED, METHODS, text_stages
 from .prompts import PromptEncoder
 from .report import contexts_plot, draw_contexts, write_report
@@ -42,7 +42,7 @@ from .results import (
     Supervised,
     TextMeasures,
 )
-from .settings import CLEAN, GENERALISATION, SUPERVISED, ExperimentSettings
+from .settings import GENERALISATION, SUPERVISED, ExperimentSettings
 
 
 Embeddings = Callable[[str, str], np.ndarray]  # of a corpus's clips, (clips, width), by corpus and condition
@@ -209,8 +209,9 @@ class _Run:
             others = [each for each in self.corpora if each is not corpus]
             compared = dict(weights)
             if others:
-                their_clips = [(other, embeddings(other.name, CLEAN)) for other in others]
-                compared[AUDIO_OF_OTHERS] = trained_on_others(their_clips, settings.seeds, settings.classifier)
+                for name, conditions in trained_in(AUDIO_OF_OTHERS, settings.conditions).items():
+                    clips = [(other, embeddings(other.name, each)) for other in others for each in conditions]
+                    compared[name] = trained_on_others(clips, settings.seeds, settings.classifier)
             for condition, audio_embeds in embeds.items():
                 rows = self.clips[corpus.name][condition]
                 self.generalisation.append(

@@ -16,6 +16,7 @@ from .corpora import LabelledCorpus
 from .methods import ZERO_SHOT
 from .results import (
     AUDIO_OF_SPEAKERS,
+    AUGMENTED,
     METRICS,
     MethodResult,
     MetricOverSeeds,
@@ -110,10 +111,15 @@ def generalisation(corpus: LabelledCorpus, audio_embeds: np.ndarray, weights: Ma
     return _compared(corpus, np.ones(len(audio_embeds), bool), _predictions(audio_embeds, weights))
 
 
+def trained_in(method: str, conditions: Sequence[str]) -> dict[str, list[str]]:
+    """Return the acoustic conditions that a classifier of audio is trained in, and those of its augmented twin."""
+    return {method: [CLEAN]} | ({AUGMENTED[method]: list(conditions)} if len(conditions) > 1 else {})
+
+
 def trained_on_others(
     others: Sequence[tuple[LabelledCorpus, np.ndarray]], seeds: Sequence[int], settings: ClassifierSettings
 ) -> dict[int | None, np.ndarray]:
-    """Train the same classifier on labelled clips, as recorded, of the other corpora: (classes, width) by seed."""
+    """Train the same classifier on embeddings of labelled clips of the other corpora: (classes, width) by seed."""
     features = torch.from_numpy(np.concatenate([embeds for _, embeds in others]))
     labels = torch.from_numpy(np.concatenate([_class_ids(corpus) for corpus, _ in others]))
     return {seed: train_classifier(features, labels, settings.changed(seed=seed)).numpy() for seed in seeds}
@@ -127,7 +133,7 @@ def supervised(
     seeds: Sequence[int],
     settings: ClassifierSettings,
 ) -> list[Supervised] | list[Refusal]:
-    """Compare methods with classifiers of clean audio of other speakers, for each condition in `audio_embeds`."""
+    """Compare methods with classifiers of audio of other speakers, for each condition in `audio_embeds`."""
     known = corpus.rows["speaker"].notna().to_numpy()
     speakers, true = corpus.rows["speaker"][known].tolist(), _class_ids(corpus)[known]
     if absent := [name for number, name in enumerate(corpus.classes) if number not in true]:
@@ -136,33 +142,46 @@ def supervised(
         folds = speaker_folds(speakers, corpus.rows["label"][known].tolist())
     except NoFolds as error:
         return [Refusal(corpus.name, zero_shot, *error.args)]
-    count = int(folds.max()) + 1
-    features, labels = torch.from_numpy(audio_embeds[CLEAN][known]), torch.from_numpy(true)
     trained = {
-        seed: [
-            train_classifier(features[others], labels[others], settings.changed(seed=seed)).numpy()
-            for others in (torch.from_numpy(folds != fold) for fold in range(count))
-        ]
-        for seed in seeds
+        name: _trained_by_fold([audio_embeds[each][known] for each in conditions], true, folds, seeds, settings)
+        for name, conditions in trained_in(AUDIO_OF_SPEAKERS, [*audio_embeds]).items()
     }
     found = []
     for condition, embeds in audio_embeds.items():
         predicted: dict[str, BySeed] = _predictions(embeds[known], weights)
-        predicted[AUDIO_OF_SPEAKERS] = {
-            seed: _predicted_by_fold(embeds[known], folds, by_fold) for seed, by_fold in trained.items()
-        }
+        for name, of_seeds in trained.items():
+            predicted[name] = {
+                seed: _predicted_by_fold(embeds[known], folds, by_fold) for seed, by_fold in of_seeds.items()
+            }
         found.append(
             Supervised(
                 corpus=corpus.name,
                 zero_shot=zero_shot,
                 condition=condition,
-                folds=count,
+                folds=int(folds.max()) + 1,
                 speakers=len(set(speakers)),
                 left_out=int((~known).sum()),
                 **_compared(corpus, known, predicted),
             )
         )
     return found
+
+
+def _trained_by_fold(
+    audio_embeds: Sequence[np.ndarray],
+    true: np.ndarray,
+    folds: np.ndarray,
+    seeds: Sequence[int],
+    settings: ClassifierSettings,
+) -> dict[int, list[np.ndarray]]:
+    """Classifiers by seed and fold, each of the clips of the other folds in every set of embeddings."""
+    features = torch.from_numpy(np.concatenate(audio_embeds))
+    labels, tested = torch.from_numpy(np.tile(true, len(audio_embeds))), np.tile(folds, len(audio_embeds))
+    others = [torch.from_numpy(tested != fold) for fold in range(folds.max() + 1)]
+    return {
+        seed: [train_classifier(features[each], labels[each], settings.changed(seed=seed)).numpy() for each in others]
+        for seed in seeds
+    }
 
 
 def _predicted_by_fold(audio_embeds: np.ndarray, folds: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:

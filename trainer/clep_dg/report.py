@@ -26,6 +26,7 @@ from .results import (
     AUDIO_OF_OTHERS,
     AUDIO_OF_SPEAKERS,
     AUDIO_TITLES,
+    AUGMENTED,
     METRICS,
     EncoderSummary,
     ExperimentResults,
@@ -40,7 +41,11 @@ MAPPED = {
     CLEP_DG: "fitted by both losses",
 }
 """The methods whose contexts are mapped, and what the plot calls them."""
-BY_CONDITION = tuple(each.name for each in (ZERO_SHOT, CONTEXT_FREE, RANDOM_CONTEXTS, WRITTEN_CONTEXTS, CLEP_DG))
+BY_CONDITION = (
+    *(each.name for each in (ZERO_SHOT, CONTEXT_FREE, RANDOM_CONTEXTS, WRITTEN_CONTEXTS, CLEP_DG)),
+    AUDIO_OF_OTHERS,
+    AUGMENTED[AUDIO_OF_OTHERS],
+)
 """The methods that are shown under each acoustic condition."""
 DIFFERS = {AgainstChance.ABOVE: ", above", AgainstChance.BELOW: ", below", AgainstChance.AT: ""}
 """What follows a difference to zero-shot, by where its interval is against 0."""
@@ -53,7 +58,8 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
         for each in conditions:
             draw_conditions(results, each["corpus"], Path(folder) / each["plot"])
     clean, folds = results.clean_generalisation, results.clean_supervised
-    supervised = [AUDIO_OF_SPEAKERS, *(method.name for method in results.methods)]
+    trained = [name for name in AUDIO_TITLES if name in _compared([*clean, *folds])]
+    supervised = sorted(_compared(folds) or [AUDIO_OF_SPEAKERS], key=lambda name: name not in trained)  # these first
     path = Path(folder) / Record.REPORT
     text = render(
         "clep_dg_report.md.jinja",
@@ -61,7 +67,8 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
         data={corpus.name: corpus.data for corpus in results.corpora},
         synthetic=[results.titles[name] for name in results.synthetic],
         audio_of_others=AUDIO_TITLES[AUDIO_OF_OTHERS],
-        audio_methods=[title for name, title in AUDIO_TITLES.items() if name in _compared([*clean, *folds])],
+        audio_methods=[AUDIO_TITLES[name] for name in trained if name not in AUGMENTED.values()],
+        augmented_methods=[AUDIO_TITLES[name] for name in trained if name in AUGMENTED.values()],
         generalisation=_tables(results, clean, _compared(clean)) | {"differences": _differences(results, clean)},
         supervised=_tables(results, folds, supervised),
         conditions=conditions,
@@ -129,7 +136,8 @@ def _notes(results: ExperimentResults, tested: Sequence[Tested], methods: Sequen
 
 def _by_condition(results: ExperimentResults) -> list[str]:
     """The methods of [`BY_CONDITION`] that the results have; those of earlier versions lack some."""
-    return [each.name for each in results.methods if each.name in BY_CONDITION]
+    present = _compared(results.generalisation)
+    return [name for name in BY_CONDITION if name in present]
 
 
 def _conditions(results: ExperimentResults) -> list[dict[str, Any]]:
@@ -229,11 +237,12 @@ def draw_conditions(results: ExperimentResults, corpus: str, path: str | Path) -
     with canvas(9.5, height, f"Leave one corpus out, UAR on {results.titles[corpus]}", path) as figure:
         axes = figure.add_subplot()
         methods = _by_condition(results)
+        step = min(0.17, 0.8 / len(methods))
         for place, name in enumerate(methods):
             uar = [tested[each.name].of_method(name).uar for each in results.conditions]
             axes.errorbar(
                 [each.value for each in uar],
-                [row + (place - (len(methods) - 1) / 2) * 0.17 for row in range(len(uar))],
+                [row + (place - (len(methods) - 1) / 2) * step for row in range(len(uar))],
                 xerr=[each.sd or 0 for each in uar],
                 fmt=MARKERS[place],
                 color=COLOURS[place],

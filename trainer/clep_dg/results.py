@@ -17,9 +17,13 @@ from .settings import CLEAN
 
 AUDIO_OF_SPEAKERS, AUDIO_OF_OTHERS = "audio-of-other-speakers", "audio-of-other-corpora"
 """The methods that are trained on labelled clips: in the supervised protocol, and where one corpus is left out."""
+AUGMENTED = {AUDIO_OF_SPEAKERS: f"augmented-{AUDIO_OF_SPEAKERS}", AUDIO_OF_OTHERS: f"augmented-{AUDIO_OF_OTHERS}"}
+"""The same, trained on the clips under every acoustic condition of the experiment."""
 AUDIO_TITLES = {
     AUDIO_OF_SPEAKERS: "classifier on audio of other speakers",
+    AUGMENTED[AUDIO_OF_SPEAKERS]: "classifier on audio of other speakers, in all conditions",
     AUDIO_OF_OTHERS: "classifier on audio of the other corpora",
+    AUGMENTED[AUDIO_OF_OTHERS]: "classifier on audio of the other corpora, in all conditions",
 }
 METRICS = ("uar", "accuracy")
 """UAR is the mean of the classes' recalls; accuracy, which the field calls weighted (WA), the share of right clips."""

@@ -13,9 +13,10 @@ from smoothclap_trainer.clep_dg.judging import (
     over_seeds,
     speaker_folds,
     supervised,
+    trained_in,
     trained_on_others,
 )
-from smoothclap_trainer.clep_dg.results import AUDIO_OF_SPEAKERS, Refusal, RefusalReason
+from smoothclap_trainer.clep_dg.results import AUDIO_OF_SPEAKERS, AUGMENTED, Refusal, RefusalReason
 from smoothclap_trainer.evaluation.corpus_names import ZeroShot, ZeroShotStatus
 from tests.trainer.clep_dg.made_up_corpora import CLASSES, corpus, embeddings
 
@@ -132,6 +133,12 @@ def test_too_few_speakers_and_classes_of_one_fold():
 # Protocols
 
 
+def test_without_degraded_conditions_nothing_is_augmented():
+    assert trained_in(AUDIO_OF_SPEAKERS, ["clean"]) == {AUDIO_OF_SPEAKERS: ["clean"]}
+    both = trained_in(AUDIO_OF_SPEAKERS, ["noise", "clean"])
+    assert both == {AUDIO_OF_SPEAKERS: ["clean"], AUGMENTED[AUDIO_OF_SPEAKERS]: ["noise", "clean"]}
+
+
 def predicted_by(embeds, weights):
     cosines = embeds @ (weights / np.linalg.norm(weights, axis=1, keepdims=True)).T
     return [CLASSES[index] for index in cosines.argmax(axis=1)]
@@ -188,13 +195,18 @@ def test_supervised_trains_on_clean_clips_of_other_speakers(unknown):
         tested = embeds[entry.condition][known]
         assert (entry.folds, entry.speakers, entry.left_out, entry.clips) == (3, 6, unknown, 60 - unknown)
         for seed in (0, 1):
-            answers = np.empty(len(rows), object)
+            answers, augmented = np.empty((2, len(rows)), object)
             for fold in range(3):
                 others = folds != fold
                 assert not set(rows["speaker"][others]) & set(rows["speaker"][~others])
                 features, ids = torch.from_numpy(embeds["clean"][known][others]), torch.from_numpy(labels[others])
                 weights = train_classifier(features, ids, SETTINGS.changed(seed=seed)).numpy()
                 answers[~others] = predicted_by(tested[~others], weights)
+                both = torch.cat([torch.from_numpy(each[known][others]) for each in embeds.values()])
+                weights = train_classifier(both, ids.repeat(2), SETTINGS.changed(seed=seed)).numpy()
+                augmented[~others] = predicted_by(tested[~others], weights)
+            expected = scores(rows["label"], augmented)
+            assert by_seed(entry.methods, AUGMENTED[AUDIO_OF_SPEAKERS])[seed] == pytest.approx(expected)
             assert by_seed(entry.methods, AUDIO_OF_SPEAKERS)[seed] == pytest.approx(scores(rows["label"], answers))
             expected = scores(rows["label"], predicted_by(tested, WEIGHTS["drawn"][seed]))
             assert by_seed(entry.methods, "drawn")[seed] == pytest.approx(expected)
