@@ -138,12 +138,7 @@ class SmoothCLAPEncoder:
 
     @property
     def logit_scale(self) -> float:
-        """
-        `float`: The factor between cosine and logit, from clips to texts.
-
-        Raises:
-            ValueError: if the model has neither `logit_scale` nor `logit_scale_a`.
-        """
+        """`float`: The factor between cosine and logit, from clips to texts; a model without one: `ValueError`."""
         return logit_scale_of(self.model, self.name)
 
     def describe(self) -> dict[str, Any]:

@@ -193,10 +193,10 @@ class PromptEncoder:
     @contextmanager
     def first_token_alone(self) -> Iterator[None]:
         """
-        Compute the last layer for the first token only, where an embedding is read from it: a quarter of a small tower.
+        Compute the last layer for the first token only, where an embedding is read from no other.
 
-        Embeddings are equal but for rounding (1e-6). Towers of other families, or with the mean over tokens, are not
-        changed.
+        In a tower of three layers this leaves out a quarter of the products. Embeddings are equal but for rounding
+        (1e-6). Towers of other families, or with the mean over tokens, are not changed.
         """
         config, hook = self.model.config, None
         if config.text_config.model_type in FIRST_TOKEN_FAMILIES and getattr(config, "text_pooling", "cls") == "cls":

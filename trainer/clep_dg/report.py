@@ -119,7 +119,8 @@ def _differences(results: ExperimentResults, tested: Sequence[Tested]) -> str:
 def _difference(tested: Tested, method: str) -> str:
     """A difference with its interval, and a word if that does not contain 0."""
     found = tested.of_method(method).differences["uar"]
-    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]{DIFFERS[found.against(0)]}"
+    value, low, high = (f"{each:+z.3f}" for each in (found.value, found.low, found.high))  # never -0.000
+    return f"{value} [{low}, {high}]{DIFFERS[found.against(0)]}"
 
 
 def _mean(mean: float | None, sd: float | None) -> str:
@@ -147,19 +148,16 @@ def _conditions(results: ExperimentResults) -> list[dict[str, Any]]:
     found = []
     for corpus, title in results.titles.items():
         tested = {each.condition: each for each in results.generalisation if each.corpus == corpus}
-        methods, differences = (
-            _by_condition(results),
-            {name: each.of_method(CLEP_DG.name).differences for name, each in tested.items()},
-        )
+        methods = _by_condition(results)
+        ours = {name: each.of_method(CLEP_DG.name).differences for name, each in tested.items()}
+        differences = _table_by_condition(results, tested, methods[1:], _difference) if ours[CLEAN] else ""
         found.append(
             {
                 "corpus": corpus,
                 "title": title,
                 "table": _table_by_condition(results, tested, methods, partial(_cell, results, metric="uar")),
-                "differences": _table_by_condition(results, tested, methods[1:], _difference)
-                if differences[CLEAN]
-                else "",
-                "degraded": [each["uar"] for name, each in differences.items() if name != CLEAN and each],
+                "differences": differences,
+                "degraded": [each["uar"] for name, each in ours.items() if name != CLEAN and each],
                 "plot": f"{Record.PLOTS}/conditions-{corpus}.png",
             }
         )
