@@ -37,6 +37,19 @@ class RankedText(NamedTuple):
     cosine: float
 
 
+def logit_scale_of(model: nn.Module, name: str) -> float:
+    """Return a dual encoder's factor between cosine and logit, from clips to texts; without one: `ValueError`."""
+    scale = getattr(model, "logit_scale", None)
+    if isinstance(scale, nn.Module):
+        return float(scale().item())
+    logarithm = getattr(model, "logit_scale_a", scale)  # ClapModel has one for each direction
+    if logarithm is None:
+        raise ValueError(
+            f"{name!r} has neither `logit_scale` nor `logit_scale_a`, so its cosines give no probabilities."
+        )
+    return float(logarithm.exp().item())
+
+
 class SmoothCLAPEncoder:
     """
     Encode clips and texts into unit-length embeddings, and compare them.
@@ -125,21 +138,8 @@ class SmoothCLAPEncoder:
 
     @property
     def logit_scale(self) -> float:
-        """
-        `float`: The factor between cosine and logit, from clips to texts.
-
-        Raises:
-            ValueError: if the model has neither `logit_scale` nor `logit_scale_a`.
-        """
-        scale = getattr(self.model, "logit_scale", None)
-        if isinstance(scale, nn.Module):
-            return scale().item()
-        logarithm = getattr(self.model, "logit_scale_a", scale)  # ClapModel has one for each direction
-        if logarithm is None:
-            raise ValueError(
-                f"{self.name!r} has neither `logit_scale` nor `logit_scale_a`, so its cosines give no probabilities."
-            )
-        return logarithm.exp().item()
+        """`float`: The factor between cosine and logit, from clips to texts; a model without one: `ValueError`."""
+        return logit_scale_of(self.model, self.name)
 
     def describe(self) -> dict[str, Any]:
         """Describe the model for a report, ready for JSON; in memory it has neither `revision` nor `weights_sha256`."""

@@ -79,7 +79,7 @@ def test_the_wheel_holds_every_file_of_both_packages_and_nothing_else(wheel):
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     inside = ("*.py", "py.typed", "checkpoints/*/*", "checkpoints/*/*/*", "clips/*")
     wanted = {f"modeling_smoothclap/{name}" for name in files_of(ROOT / "modeling_smoothclap", *inside)}
-    rooms = files_of(ROOT / "trainer", "**/*.py", "py.typed", "templates/*.jinja", "data/captions/*.toml")
+    rooms = files_of(ROOT / "trainer", "**/*.py", "py.typed", "templates/*.jinja", "*/*.toml", "data/captions/*.toml")
     assert packed == wanted | {f"smoothclap_trainer/{name}" for name in rooms}
     assert {f"modeling_smoothclap/clips/{name}" for name in ("LICENSE", "low_voice.flac", "high_voice.flac")} <= packed
 

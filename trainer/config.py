@@ -133,6 +133,7 @@ _WANTED = {
     "too_short": "a list of at least {min_length}",
     "dict_type": "a mapping",
     "model_type": "a mapping",
+    "literal_error": "{expected}",
     "greater_than": "more than {gt}",
     "greater_than_equal": "at least {ge}",
     "less_than": "less than {lt}",

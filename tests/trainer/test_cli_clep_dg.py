@@ -39,7 +39,7 @@ def test_killed_in_the_middle_of_stage_2_it_ends_with_the_same_results(folder):
     assert str(whole) in printed
 
     path = config(folder, "killed")
-    contexts = killed / "contexts" / "seed-0" / "content-loss-only" / "contexts.safetensors"
+    contexts = killed / "contexts" / "seed-0" / "both-losses" / "contexts.safetensors"
     with processes.script("smoothclap_trainer.cli", ["clep-dg", str(path)], folder / "logs") as script:
         script.wait_for(contexts.is_file)
         script.kill(signal.SIGKILL)

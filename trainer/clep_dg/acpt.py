@@ -8,7 +8,7 @@ projection, at unit length; P_k is the prompt of context k, P_n that of emotion 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
@@ -31,6 +31,10 @@ from .context_bank import (
 from .prompts import PromptEncoder, PromptTemplates, PromptTokens
 
 
+TOGETHER = 16
+"""Contexts that are fitted in one batch where none depends on another, which is without the style loss."""
+
+
 class ACPTSettings(Settings):
     """How contexts are fitted. Either loss may be turned off, for ablations, but not both."""
 
@@ -44,6 +48,12 @@ class ACPTSettings(Settings):
     )
     style_loss: bool = Field(default=True, description="Keep each context apart from those before it.")
     content_loss: bool = Field(default=True, description="Keep emotions recognisable in every context.")
+    # For now; examples/recipes/choose_content_temperature.py chooses it on validation clips.
+    content_temperature: Positive | Literal["none", "logit_scale"] = Field(
+        default=0.07,
+        description="What the content loss divides cosines by (ours): a number, logit_scale (1 / the encoder's own), "
+        "or none (bare cosines, PromptStyler's).",
+    )
     seed: Seed = Field(default=0, description="Of the contexts' initial values (ours).")
 
     @model_validator(mode="after")
@@ -51,6 +61,12 @@ class ACPTSettings(Settings):
         if not (self.style_loss or self.content_loss):
             raise ValueError("Without `style_loss` and `content_loss` there is nothing to fit; see `untrained_bank`.")
         return self
+
+    def for_encoder(self, encoder: PromptEncoder) -> Self:
+        """Return a copy in which `logit_scale` is the number that it stands for with this encoder."""
+        if self.content_temperature != "logit_scale":
+            return self
+        return self.changed(content_temperature=1 / encoder.logit_scale)
 
 
 def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
@@ -60,9 +76,9 @@ def style_loss(feature: torch.Tensor, earlier: torch.Tensor) -> torch.Tensor:
     return cosines(F.normalize(feature, dim=-1)[None], F.normalize(earlier, dim=-1)).abs().mean()
 
 
-def content_loss(joint: torch.Tensor, content: torch.Tensor) -> torch.Tensor:
-    """Return `-1/N * sum_m log softmax_n(cos(T(P_k o P_m), T(P_n)))[m]`, of unscaled cosines; both are (N, width)."""
-    logits = cosines(F.normalize(joint, dim=-1), F.normalize(content, dim=-1))  # (N, N)
+def content_loss(joint: torch.Tensor, content: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+    """Return `-1/N * sum_m log softmax_n(cos(T(P_k o P_m), T(P_n)) / temperature)[m]`; both are (N, width)."""
+    logits = cosines(F.normalize(joint, dim=-1), F.normalize(content, dim=-1)) / temperature  # (N, N)
     return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
 
 
@@ -86,11 +102,12 @@ def fit_contexts(
     """
     Fit a bank of contexts for at least two emotions, each with its own SGD while the earlier ones stay fixed.
 
-    The vectors are written to `folder` after each context. A fit that was killed goes on from there, and ends with the
-    same contexts, bit for bit on one machine with the same number of threads. The model is as it was before. It is a
-    `ValueError` if names or prompts cannot be used, the folder holds another fit, or a loss is not finite.
+    The vectors are written to `folder` as they are fitted. A fit that was killed goes on from there, and ends with the
+    same contexts, bit for bit on one machine with the same number of threads. Without the style loss no context depends
+    on another, and [`TOGETHER`] are fitted at once. The model is as it was before. It is a `ValueError` if names or
+    prompts cannot be used, the folder holds another fit, or a loss is not finite.
     """
-    folder = Path(folder)
+    folder, settings = Path(folder), settings.for_encoder(encoder)
     target, done, prompts, content_tokens = prepare_fit(encoder, templates, class_names, settings, folder)
     own = PromptTokens(prompts.ids[:1], prompts.mask[:1])  # the context's prompt; the others are the joint ones
     if not done:
@@ -103,21 +120,24 @@ def fit_contexts(
         unit="context",
         disable=len(done) == len(target),
     )
-    with encoder.frozen(), progress:
+    with encoder.frozen(), encoder.first_token_alone(), progress:
         with torch.no_grad():
             content = encoder.embed(content_tokens)  # (N, width)
             # One by one: in a batch of others the last bits could differ, and so after a fit is resumed.
             earlier = torch.cat([content[:0], *(encoder.embed(own, each[None]) for each in done)])
-        for number in range(len(done), len(target)):
-            done.append(_fit_one(encoder, prompts, target.contexts[number], content, earlier, settings, number))
+        together = 1 if settings.style_loss else TOGETHER
+        for number in range(len(done), len(target), together):
+            initial = target.contexts[number : number + together]
+            done += _fit_group(encoder, prompts, initial, content, earlier, settings, number)
             write_contexts(folder, torch.stack(done))
-            with torch.no_grad():
-                earlier = torch.cat([earlier, encoder.embed(own, done[-1][None])])
-            progress.update()
+            if settings.style_loss:
+                with torch.no_grad():
+                    earlier = torch.cat([earlier, encoder.embed(own, done[-1][None])])
+            progress.update(len(initial))
     return replace(target, contexts=torch.stack(done))
 
 
-def _fit_one(
+def _fit_group(
     encoder: PromptEncoder,
     prompts: PromptTokens,
     initial: torch.Tensor,
@@ -125,29 +145,32 @@ def _fit_one(
     earlier: torch.Tensor,
     settings: ACPTSettings,
     number: int,
-) -> torch.Tensor:
-    """Fit one context, (M, D), on the CPU."""
+) -> list[torch.Tensor]:
+    """Fit contexts, (B, M, D), from one on that has a number; the style loss takes one at a time. On the CPU."""
     # Embed only what a loss needs: one prompt where the content loss is off.
     asked = slice(0 if settings.style_loss else 1, None if settings.content_loss else 1)
-    prompts = PromptTokens(prompts.ids[asked], prompts.mask[asked])
-    context = initial.to(content.device).clone().requires_grad_()
-    optimizer = torch.optim.SGD([context], lr=settings.learning_rate, momentum=settings.momentum)
+    each = len(prompts.ids[asked])
+    prompts = PromptTokens(*(part[asked].repeat(len(initial), 1) for part in prompts))
+    contexts = initial.to(content.device).clone().requires_grad_()
+    temperature = 1.0 if isinstance(settings.content_temperature, str) else settings.content_temperature
+    optimizer = torch.optim.SGD([contexts], lr=settings.learning_rate, momentum=settings.momentum)
     for _ in range(settings.steps):
-        features = encoder.embed(prompts, context.expand(len(prompts.ids), -1, -1))  # (up to 1 + N, width)
+        features = encoder.embed(prompts, contexts.repeat_interleave(each, dim=0))  # (B * up to 1 + N, width)
         loss = features.new_zeros(())
-        if settings.style_loss:
-            loss = loss + style_loss(features[0], earlier)
-        if settings.content_loss:
-            loss = loss + content_loss(features[-len(content) :], content)
+        for of_context in features.split(each):  # a sum, so that each context has the gradient of its own loss
+            if settings.style_loss:
+                loss = loss + style_loss(of_context[0], earlier)
+            if settings.content_loss:
+                loss = loss + content_loss(of_context[-len(content) :], content, temperature)
         if not loss.isfinite():
             raise ValueError(
-                f"The loss of context {number} is {loss.item()}. Lower `learning_rate`, which is "
+                f"The loss at context {number} is {loss.item()}. Lower `learning_rate`, which is "
                 f"{settings.learning_rate}, or check that the model's weights are finite."
             )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return context.detach().cpu()
+    return list(contexts.detach().cpu())
 
 
 def prepare_fit(
@@ -163,7 +186,7 @@ def prepare_fit(
         raise ValueError(f"Contexts need at least two classes, got {list(class_names)}; name more.")
     prompts = encoder.tokenize([templates.context, *joint_prompts], settings.context_length)
     content_tokens = encoder.tokenize(templates.content_prompts(class_names))
-    fitted_with = {"settings": settings.model_dump(), "class_names": list(class_names)}
+    fitted_with = {"settings": settings.for_encoder(encoder).model_dump(), "class_names": list(class_names)}
     target = replace(untrained_bank(encoder, templates, settings), fitted_with=fitted_with)
     return target, _fitted_before(folder, target), prompts, content_tokens
 

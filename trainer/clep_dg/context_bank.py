@@ -157,6 +157,9 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     record = read_object(path)
     if not {"shape", "templates", "fingerprints", "fitted_with"} <= set(record):
         raise ValueError(f"{path} is not the record of a context bank; delete it.")
+    match record["fitted_with"]:
+        case {"settings": dict(settings)}:
+            settings.setdefault("content_temperature", "none")  # before there was a choice, cosines were bare
     return record
 
 

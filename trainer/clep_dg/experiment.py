@@ -26,7 +26,7 @@ from .acpt import prepare_fit
 from .cards import write_cards
 from .classifier import check_no_adapters, save_classifier
 from .corpora import LabelledCorpus, read_corpora
-from .judging import BySeed, generalisation, supervised, trained_on_others
+from .judging import BySeed, generalisation, supervised, trained_in, trained_on_others
 from .methods import CLEP_DG, FITTED, METHODS, text_stages
 from .prompts import PromptEncoder
 from .report import contexts_plot, draw_contexts, write_report
@@ -42,7 +42,7 @@ from .results import (
     Supervised,
     TextMeasures,
 )
-from .settings import CLEAN, GENERALISATION, SUPERVISED, ExperimentSettings
+from .settings import GENERALISATION, SUPERVISED, ExperimentSettings
 
 
 Embeddings = Callable[[str, str], np.ndarray]  # of a corpus's clips, (clips, width), by corpus and condition
@@ -136,6 +136,8 @@ class _Run:
         for checkpoint in self.judged_by:
             _, prompts = self._load(checkpoint)
             folder, words = self.output / "contexts" / self._subfolder(checkpoint), list(self.words.values())
+            written = self.settings.templates.written_prompts(words, self.settings.language_of_written)
+            prompts.tokenize([prompt for of_context in written for prompt in of_context])
             for seed in self.settings.seeds:
                 acpt = self.settings.acpt.changed(seed=seed)
                 for kind, losses in FITTED.items():
@@ -174,24 +176,26 @@ class _Run:
         self, encoder: SmoothCLAPEncoder, prompts: PromptEncoder, checkpoint: str
     ) -> tuple[Mapping[str, BySeed], list[TextMeasures]]:
         """Return class vectors by method and seed, and measures of texts; save classifier and plot of the first."""
+        settings = self.settings
         weights: dict[str, dict[int | None, np.ndarray]] = {method.name: {} for method in METHODS}
         texts: list[TextMeasures] = []
         own = self._subfolder(checkpoint)
-        for seed in self.settings.seeds:
+        for seed in settings.seeds:
             stages = text_stages(
                 prompts,
-                self.settings.templates,
+                settings.templates,
                 list(self.words.values()),
-                self.settings.acpt.changed(seed=seed),
-                self.settings.classifier.changed(seed=seed),
+                settings.acpt.changed(seed=seed),
+                settings.classifier.changed(seed=seed),
                 self.output / "contexts" / own / f"seed-{seed}",
+                settings.language_of_written,
             )
             for method in METHODS:
                 weights[method.name][seed if method.is_random else None] = stages.weights[method.name].numpy()
             texts += stages.measures.values()
-            if seed == self.settings.seeds[0]:
+            if seed == settings.seeds[0]:
                 draw_contexts(stages, [*self.words], encoder.name, self.output / contexts_plot(own))
-                vectors, scale = stages.weights[CLEP_DG.name], self.settings.classifier.scale
+                vectors, scale = stages.weights[CLEP_DG.name], settings.classifier.scale
                 save_classifier(encoder, vectors, [*self.words], scale, self.output / "classifier" / own)
         return weights, texts
 
@@ -205,8 +209,9 @@ class _Run:
             others = [each for each in self.corpora if each is not corpus]
             compared = dict(weights)
             if others:
-                their_clips = [(other, embeddings(other.name, CLEAN)) for other in others]
-                compared[AUDIO_OF_OTHERS] = trained_on_others(their_clips, settings.seeds, settings.classifier)
+                for name, conditions in trained_in(AUDIO_OF_OTHERS, settings.conditions).items():
+                    clips = [(other, embeddings(other.name, each)) for other in others for each in conditions]
+                    compared[name] = trained_on_others(clips, settings.seeds, settings.classifier)
             for condition, audio_embeds in embeds.items():
                 rows = self.clips[corpus.name][condition]
                 self.generalisation.append(

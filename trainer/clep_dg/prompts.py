@@ -3,9 +3,12 @@
 import copy
 import hashlib
 import json
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import torch
@@ -13,6 +16,7 @@ import torch.nn.functional as F
 from pydantic import AfterValidator
 from tokenizers import AddedToken
 
+from modeling_smoothclap.encoding_smoothclap import logit_scale_of
 from modeling_smoothclap.towers_smoothclap import longest_text
 
 from ..config import Settings
@@ -48,6 +52,11 @@ class PromptTemplates(Settings):
         """Return the joint template for each class; a `ValueError` names class names that cannot be used."""
         return _filled(self.joint, class_names)
 
+    def written_prompts(self, class_names: Sequence[str], language: str) -> list[list[str]]:
+        """Return the content prompt of each class in each hand-written context, (40, N)."""
+        content = self.content_prompts(class_names)
+        return [[context.replace("{content}", prompt) for prompt in content] for context in written_contexts(language)]
+
     def content_prompts(self, class_names: Sequence[str]) -> list[str]:
         """Return the content template for each class, as [`~PromptTemplates.joint_prompts`]."""
         return _filled(self.content, class_names)
@@ -60,6 +69,18 @@ GERMAN = PromptTemplates(
     content="Sprache, die {emotion} klingt",
 )
 """German wordings (ours). An adjective in the place of `{emotion}` keeps its plain form: "traurig", "wütend"."""
+
+
+LANGUAGES = ("en", "de")
+"""Of the hand-written contexts."""
+
+
+@cache
+def written_contexts(language: str) -> tuple[str, ...]:
+    """Return the 40 hand-written contexts in a language, each with a place for `{content}`, a prompt."""
+    text = Path(__file__).with_name("written_contexts.toml").read_text(encoding="utf-8")
+    said = tomllib.loads(text)[language]
+    return tuple(said["frame"].replace("{context}", context) for context in said["contexts"])
 
 
 def _filled(template: str, class_names: Sequence[str]) -> list[str]:
@@ -81,6 +102,10 @@ PROBES = (
 # Fields of a configuration that do not decide an embedding: those of other heads, of training and of bookkeeping.
 DECIDES_NOTHING = (*CONFIG_ORIGINS, "id2label", "label2id", "problem_type", "use_cache")
 DECIDES_NOTHING_IN = ("dropout", "initializer_", "output_")
+
+
+FIRST_TOKEN_FAMILIES = ("bert", "roberta", "xlm-roberta", "clap_text_model")
+"""Types of text towers whose layers end as those of BERT."""
 
 
 class PromptTokens(NamedTuple):
@@ -109,6 +134,11 @@ class PromptEncoder:
     def token_width(self) -> int:
         """D, the width of token embeddings and of a context's vectors."""
         return int(self.model.text_model.get_input_embeddings().embedding_dim)
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor between cosine and logit, from clips to texts; a model without one: `ValueError`."""
+        return logit_scale_of(self.model, type(self.model).__name__)
 
     def tokenize(self, prompts: Sequence[str], context_length: int = 1) -> PromptTokens:
         """Turn prompts into tokens, `context_length` for a `<ctx>`; too long a prompt is a `ValueError`."""
@@ -159,6 +189,25 @@ class PromptEncoder:
                 module.training = training
             for parameter, requires_grad in flags:
                 parameter.requires_grad_(requires_grad)
+
+    @contextmanager
+    def first_token_alone(self) -> Iterator[None]:
+        """
+        Compute the last layer for the first token only, where an embedding is read from no other.
+
+        In a tower of three layers this leaves out a quarter of the products. Embeddings are equal but for rounding
+        (1e-6). Towers of other families, or with the mean over tokens, are not changed.
+        """
+        config, hook = self.model.config, None
+        if config.text_config.model_type in FIRST_TOKEN_FAMILIES and getattr(config, "text_pooling", "cls") == "cls":
+            # What follows attention works token by token.
+            rest = self.model.text_model.encoder.layer[-1].attention.output
+            hook = rest.register_forward_pre_hook(lambda _, given: tuple(each[:, :1] for each in given))
+        try:
+            yield
+        finally:
+            if hook is not None:
+                hook.remove()
 
     @property
     def fingerprints(self) -> dict[str, str]:

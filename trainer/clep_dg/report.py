@@ -1,7 +1,9 @@
 """The report of an experiment with CLEP-DG: Markdown, and plots as PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,16 +12,27 @@ from ..files import Record, write_text
 from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, wrapped
 from ..templating import footnotes, mark, number, render, table
 from .judging import mean_and_sd
-from .methods import CLEP_DG, CONTEXT_FREE, METHODS, RANDOM_CONTEXTS, WITHOUT_STYLE, ZERO_SHOT, TextStages
+from .methods import (
+    CLEP_DG,
+    CONTEXT_FREE,
+    METHODS,
+    RANDOM_CONTEXTS,
+    WITHOUT_STYLE,
+    WRITTEN_CONTEXTS,
+    ZERO_SHOT,
+    TextStages,
+)
 from .results import (
     AUDIO_OF_OTHERS,
     AUDIO_OF_SPEAKERS,
     AUDIO_TITLES,
+    AUGMENTED,
     METRICS,
     EncoderSummary,
     ExperimentResults,
     Tested,
 )
+from .settings import CLEAN
 
 
 MAPPED = {
@@ -28,8 +41,14 @@ MAPPED = {
     CLEP_DG: "fitted by both losses",
 }
 """The methods whose contexts are mapped, and what the plot calls them."""
-BY_CONDITION = (ZERO_SHOT.name, CONTEXT_FREE.name, RANDOM_CONTEXTS.name, CLEP_DG.name)
+BY_CONDITION = (
+    *(each.name for each in (ZERO_SHOT, CONTEXT_FREE, RANDOM_CONTEXTS, WRITTEN_CONTEXTS, CLEP_DG)),
+    AUDIO_OF_OTHERS,
+    AUGMENTED[AUDIO_OF_OTHERS],
+)
 """The methods that are shown under each acoustic condition."""
+DIFFERS = {AgainstChance.ABOVE: ", above", AgainstChance.BELOW: ", below", AgainstChance.AT: ""}
+"""What follows a difference to zero-shot, by where its interval is against 0."""
 
 
 def write_report(results: ExperimentResults, folder: str | Path, plots: bool = True) -> Path:
@@ -39,7 +58,8 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
         for each in conditions:
             draw_conditions(results, each["corpus"], Path(folder) / each["plot"])
     clean, folds = results.clean_generalisation, results.clean_supervised
-    supervised = [AUDIO_OF_SPEAKERS, *(method.name for method in results.methods)]
+    trained = [name for name in AUDIO_TITLES if name in _compared([*clean, *folds])]
+    supervised = sorted(_compared(folds) or [AUDIO_OF_SPEAKERS], key=lambda name: name not in trained)  # these first
     path = Path(folder) / Record.REPORT
     text = render(
         "clep_dg_report.md.jinja",
@@ -47,8 +67,9 @@ def write_report(results: ExperimentResults, folder: str | Path, plots: bool = T
         data={corpus.name: corpus.data for corpus in results.corpora},
         synthetic=[results.titles[name] for name in results.synthetic],
         audio_of_others=AUDIO_TITLES[AUDIO_OF_OTHERS],
-        audio_methods=[title for name, title in AUDIO_TITLES.items() if name in _compared([*clean, *folds])],
-        generalisation=_tables(results, clean, _compared(clean)),
+        audio_methods=[AUDIO_TITLES[name] for name in trained if name not in AUGMENTED.values()],
+        augmented_methods=[AUDIO_TITLES[name] for name in trained if name in AUGMENTED.values()],
+        generalisation=_tables(results, clean, _compared(clean)) | {"differences": _differences(results, clean)},
         supervised=_tables(results, folds, supervised),
         conditions=conditions,
         condition_notes=_notes(results, results.generalisation, BY_CONDITION),
@@ -73,16 +94,33 @@ def _tables(results: ExperimentResults, tested: Sequence[Tested], methods: Seque
 
 
 def _by_corpus(results: ExperimentResults, tested: Sequence[Tested], methods: Sequence[str], metric: str) -> str:
-    rows = [[results.method_titles[name], *(_cell(results, each, name, metric) for each in tested)] for name in methods]
+    rows = [
+        [results.method_titles[name], *(_cell(results, each, name, metric=metric) for each in tested)]
+        for name in methods
+    ]
     return table(["method", *(results.titles[each.corpus] for each in tested)], rows)
 
 
-def _cell(results: ExperimentResults, tested: Tested, method: str, metric: str) -> str:
+def _cell(results: ExperimentResults, tested: Tested, method: str, *, metric: str) -> str:
     """A metric with its spread, a word unless UAR is above chance, and the mark of the zero-shot status."""
     found = tested.of_method(method).metrics[metric]
     place = found.against(results.chance)
     word = f", {place}" if metric == "uar" and place != AgainstChance.ABOVE else ""
     return f"{_mean(found.value, found.sd)}{word}{mark(tested.zero_shot.status)}"
+
+
+def _differences(results: ExperimentResults, tested: Sequence[Tested]) -> str:
+    """The table of UARs minus that of zero-shot; empty for results of versions that had none."""
+    methods = [each.method for each in tested[0].methods if each.differences] if tested else []
+    rows = [[results.method_titles[name], *(_difference(each, name) for each in tested)] for name in methods]
+    return table(["method", *(results.titles[each.corpus] for each in tested)], rows) if rows else ""
+
+
+def _difference(tested: Tested, method: str) -> str:
+    """A difference with its interval, and a word if that does not contain 0."""
+    found = tested.of_method(method).differences["uar"]
+    value, low, high = (f"{each:+z.3f}" for each in (found.value, found.low, found.high))  # never -0.000
+    return f"{value} [{low}, {high}]{DIFFERS[found.against(0)]}"
 
 
 def _mean(mean: float | None, sd: float | None) -> str:
@@ -97,27 +135,51 @@ def _notes(results: ExperimentResults, tested: Sequence[Tested], methods: Sequen
     return footnotes([(name, *about) for name, about in noted.items()], places)
 
 
-def _conditions(results: ExperimentResults) -> list[dict[str, str]]:
-    """Of each corpus the table and the plot, if there is a condition besides the clean one."""
+def _by_condition(results: ExperimentResults) -> list[str]:
+    """The methods of [`BY_CONDITION`] that the results have; those of earlier versions lack some."""
+    present = _compared(results.generalisation)
+    return [name for name in BY_CONDITION if name in present]
+
+
+def _conditions(results: ExperimentResults) -> list[dict[str, Any]]:
+    """Of each corpus the tables and the plot, if there is a condition besides the clean one."""
     if len(results.conditions) < 2 or not results.generalisation:
         return []
-    head = ["condition", *(results.method_titles[name] for name in BY_CONDITION)]
     found = []
     for corpus, title in results.titles.items():
         tested = {each.condition: each for each in results.generalisation if each.corpus == corpus}
-        rows = [
-            [each.title, *(_cell(results, tested[each.name], name, "uar") for name in BY_CONDITION)]
-            for each in results.conditions
-        ]
-        plot = f"{Record.PLOTS}/conditions-{corpus}.png"
-        found.append({"corpus": corpus, "title": title, "table": table(head, rows), "plot": plot})
+        methods = _by_condition(results)
+        ours = {name: each.of_method(CLEP_DG.name).differences for name, each in tested.items()}
+        differences = _table_by_condition(results, tested, methods[1:], _difference) if ours[CLEAN] else ""
+        found.append(
+            {
+                "corpus": corpus,
+                "title": title,
+                "table": _table_by_condition(results, tested, methods, partial(_cell, results, metric="uar")),
+                "differences": differences,
+                "degraded": [each["uar"] for name, each in ours.items() if name != CLEAN and each],
+                "plot": f"{Record.PLOTS}/conditions-{corpus}.png",
+            }
+        )
     return found
+
+
+def _table_by_condition(
+    results: ExperimentResults,
+    tested: Mapping[str, Tested],
+    methods: Sequence[str],
+    written: Callable[[Tested, str], str],
+) -> str:
+    rows = [[each.title, *(written(tested[each.name], name) for name in methods)] for each in results.conditions]
+    return table(["condition", *(results.method_titles[name] for name in methods)], rows)
 
 
 def _texts(results: ExperimentResults, encoder: EncoderSummary) -> dict[str, str]:
     rows = []
     for method in METHODS:
         measured = [each for each in encoder.texts if each.method == method.name]
+        if not measured:  # by a version that did not have it
+            continue
         cells = []
         for name in ("similarity", "emotions_kept", "texts_right"):
             values = [getattr(each, name) for each in measured[: None if method.is_random else 1]]
@@ -172,11 +234,13 @@ def draw_conditions(results: ExperimentResults, corpus: str, path: str | Path) -
     height = 1.6 + 0.55 * len(results.conditions)
     with canvas(9.5, height, f"Leave one corpus out, UAR on {results.titles[corpus]}", path) as figure:
         axes = figure.add_subplot()
-        for place, name in enumerate(BY_CONDITION):
+        methods = _by_condition(results)
+        step = min(0.17, 0.8 / len(methods))
+        for place, name in enumerate(methods):
             uar = [tested[each.name].of_method(name).uar for each in results.conditions]
             axes.errorbar(
                 [each.value for each in uar],
-                [row + (place - (len(BY_CONDITION) - 1) / 2) * 0.17 for row in range(len(uar))],
+                [row + (place - (len(methods) - 1) / 2) * step for row in range(len(uar))],
                 xerr=[each.sd or 0 for each in uar],
                 fmt=MARKERS[place],
                 color=COLOURS[place],

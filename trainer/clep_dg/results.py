@@ -1,7 +1,7 @@
 """What an experiment with CLEP-DG yields, as typed values; `results.json` keeps them in this order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any
@@ -17,9 +17,13 @@ from .settings import CLEAN
 
 AUDIO_OF_SPEAKERS, AUDIO_OF_OTHERS = "audio-of-other-speakers", "audio-of-other-corpora"
 """The methods that are trained on labelled clips: in the supervised protocol, and where one corpus is left out."""
+AUGMENTED = {AUDIO_OF_SPEAKERS: f"augmented-{AUDIO_OF_SPEAKERS}", AUDIO_OF_OTHERS: f"augmented-{AUDIO_OF_OTHERS}"}
+"""The same, trained on the clips under every acoustic condition of the experiment."""
 AUDIO_TITLES = {
     AUDIO_OF_SPEAKERS: "classifier on audio of other speakers",
+    AUGMENTED[AUDIO_OF_SPEAKERS]: "classifier on audio of other speakers, in all conditions",
     AUDIO_OF_OTHERS: "classifier on audio of the other corpora",
+    AUGMENTED[AUDIO_OF_OTHERS]: "classifier on audio of the other corpora, in all conditions",
 }
 METRICS = ("uar", "accuracy")
 """UAR is the mean of the classes' recalls; accuracy, which the field calls weighted (WA), the share of right clips."""
@@ -50,12 +54,18 @@ class SeedResult:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What one method reaches: metrics and recalls as means over seeds, and the metrics of each seed."""
+    """
+    What one method reaches: metrics and recalls as means over seeds, and the metrics of each seed.
+
+    `differences` are paired: metrics minus those of zero-shot, with intervals from the same draws for both. Zero-shot
+    itself has none, nor has a method in files of earlier versions.
+    """
 
     method: str
     metrics: Annotated[dict[str, MetricOverSeeds], Field(alias="figures")]
     per_class_recall: dict[str, float]
     seeds: tuple[SeedResult, ...]
+    differences: dict[str, MetricOverSeeds] = field(default_factory=dict)
 
     @property
     def uar(self) -> MetricOverSeeds:

@@ -14,7 +14,7 @@ from ..evaluation.labelled_clips import ManifestClips
 from ..evaluation.protocols import PROTOCOLS
 from .acpt import ACPTSettings
 from .classifier import ClassifierSettings
-from .prompts import ENGLISH, GERMAN, PromptTemplates
+from .prompts import ENGLISH, GERMAN, LANGUAGES, PromptTemplates
 
 
 GENERALISATION, SUPERVISED = "generalisation", "supervised"
@@ -115,6 +115,10 @@ class ExperimentSettings(Settings):
     templates: Annotated[PromptTemplates, BeforeValidator(_templates)] = Field(
         default=ENGLISH, description="Wordings of prompts: en, de, or a mapping of context, joint and content."
     )
+    written_contexts: Annotated[str, one_of(LANGUAGES)] | None = Field(
+        default=None,
+        description="Language of the hand-written contexts, a baseline; default: de for `templates: de`, otherwise en.",
+    )
     acpt: ACPTSettings = Field(default=ACPTSettings(), description="How contexts are fitted (stage 2).")
     classifier: ClassifierSettings = Field(
         default=ClassifierSettings(), description="How classifiers are trained (stage 3)."
@@ -154,6 +158,11 @@ class ExperimentSettings(Settings):
             yield "words", fault
         if CLEAN not in self.conditions:
             yield "conditions", f"must have {CLEAN!r}, which the others are compared with, not only {self.conditions}"
+
+    @property
+    def language_of_written(self) -> str:
+        """The language of the hand-written contexts."""
+        return self.written_contexts or ("de" if self.templates == GERMAN else "en")
 
     def called(self, classes: Collection[str]) -> dict[str, str]:
         """Return what templates call each class, by `words` or its name; a `ValueError` if `words` is not of them."""

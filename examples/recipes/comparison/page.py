@@ -18,7 +18,7 @@ GRADED = {"intensity": "intensity", "egemaps": "eGeMAPS", "valence_arousal": "va
 WAYS = {"audio_to_text": "audio to text", "text_to_audio": "text to audio"}
 RECALLS_AT = (1, 5, 10)
 TINY_RATES = {"learning_rate": 1e-3, "text_learning_rate": 1e-4}
-"""With which `smoothclap-tiny` was trained; a page of runs with the same says so."""
+"""With which `smoothclap-tiny` was trained until its text tower was frozen; a page of runs with the same says so."""
 
 
 class Origin(Enum):

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 
-from smoothclap_trainer.clep_dg import acpt
+from modeling_smoothclap import SmoothCLAPEncoder
+from smoothclap_trainer.clep_dg import acpt, prompts
 from smoothclap_trainer.clep_dg.acpt import (
     ACPTSettings,
     content_loss,
@@ -59,6 +60,8 @@ def test_content_loss_is_cross_entropy_of_the_similarity_matrix_with_arange():
     assert content_loss(torch.tensor(joint), torch.tensor(content)).item() == pytest.approx(expected)
     unit = torch.tensor(cosine)
     assert F.cross_entropy(unit, torch.arange(4)).item() == pytest.approx(expected)
+    sharp = content_loss(torch.tensor(joint), torch.tensor(content), 0.1).item()
+    assert sharp == pytest.approx(F.cross_entropy(10 * unit, torch.arange(4)).item())
 
 
 def test_content_loss_of_classes_that_are_all_alike_is_log_n():
@@ -69,10 +72,10 @@ def test_content_loss_of_classes_that_are_all_alike_is_log_n():
 # Settings and initial contexts
 
 
-def test_defaults_are_promptstylers():
+def test_defaults_are_promptstylers_but_for_the_temperature():
     assert ACPTSettings().model_dump() == {
         "num_contexts": 80, "context_length": 1, "steps": 100, "learning_rate": 0.002, "momentum": 0.9,
-        "init_std": 0.02, "style_loss": True, "content_loss": True, "seed": 0,
+        "init_std": 0.02, "style_loss": True, "content_loss": True, "content_temperature": 0.07, "seed": 0,
     }  # fmt: skip
 
 
@@ -93,13 +96,31 @@ def test_untrained_contexts_are_normal_and_each_has_a_seed_of_its_own():
     assert not torch.equal(untrained_bank(encoder, SHORT, settings.changed(seed=1)).contexts, drawn)
 
 
+def test_the_scale_of_the_encoder_is_saved_as_a_number(tmp_path):
+    encoder = encoders.encoder()
+    settings = QUICK.changed(content_temperature="logit_scale")
+    bank = fit(tmp_path, encoder, settings)
+    saved = AcousticContextBank.from_pretrained(tmp_path, encoder)
+    number = saved.fitted_with["settings"]["content_temperature"]
+    assert number == pytest.approx(1 / SmoothCLAPEncoder(encoder.model, None).logit_scale)
+    same = fit(tmp_path / "number", encoder, settings.changed(content_temperature=number))
+    assert torch.equal(same.contexts, bank.contexts)
+    with torch.no_grad():
+        encoder.model.logit_scale.weight += 0.1
+    with pytest.raises(ValueError, match="content_temperature"):  # of another scale, which no fingerprint covers
+        check(tmp_path, encoder, settings)
+
+
 # The fit
 
 
-@each_kind
-def test_two_steps_against_the_formulas(kind, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "temperature"), [("bert", "none"), ("bert", "logit_scale"), *((kind, 0.2) for kind in encoders.KINDS)]
+)
+def test_two_steps_against_the_formulas(kind, temperature, tmp_path):
     encoder = encoders.encoder(kind)
-    settings = QUICK.changed(num_contexts=2, steps=2)
+    settings = QUICK.changed(num_contexts=2, steps=2, content_temperature=temperature)
+    scale = {"none": 1, "logit_scale": encoder.logit_scale}.get(temperature, 5)
     start = untrained_bank(encoder, SHORT, settings).contexts
     fitted = fit(tmp_path, encoder, settings).contexts
 
@@ -112,7 +133,7 @@ def test_two_steps_against_the_formulas(kind, tmp_path):
         for _ in range(2):
             context.requires_grad_()
             cosine = features([f"{name} in a <ctx> room" for name in NAMES], context) @ features(NAMES).detach().T
-            loss = -cosine.log_softmax(dim=1).diagonal().mean()
+            loss = -(scale * cosine).log_softmax(dim=1).diagonal().mean()
             if number:  # the first context, as it was fitted, is a constant
                 earlier = features(["a <ctx> room"], fitted[0]).detach()[0]
                 loss = loss + (features(["a <ctx> room"], context)[0] @ earlier).abs()
@@ -161,29 +182,42 @@ def test_the_bank_says_what_it_was_fitted_with_and_is_in_the_folder(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {CONTEXTS_FILE, RECORD_FILE}
 
 
-def test_stopped_again_and_again_it_ends_with_the_same_contexts(tmp_path, monkeypatch):
-    settings, folder = QUICK.changed(num_contexts=6), tmp_path / "stopped"
+@pytest.mark.parametrize("style", [True, False])
+def test_stopped_again_and_again_it_ends_with_the_same_contexts(style, tmp_path, monkeypatch):
+    settings, folder = QUICK.changed(num_contexts=6, style_loss=style), tmp_path / "stopped"
+    monkeypatch.setattr(acpt, "TOGETHER", 2)
     expected = fit(tmp_path / "whole", settings=settings).contexts
-    fit_one = acpt._fit_one
+    fit_group = acpt._fit_group
 
     def stop_at(number):
         def fit_or_stop(*arguments):
             if arguments[-1] == number:
                 raise KeyboardInterrupt
-            return fit_one(*arguments)
+            return fit_group(*arguments)
 
         return fit_or_stop
 
-    for count in (1, 4):
-        monkeypatch.setattr(acpt, "_fit_one", stop_at(count))
+    for count in (1, 4) if style else (2, 4):
+        monkeypatch.setattr(acpt, "_fit_group", stop_at(count))
         with pytest.raises(KeyboardInterrupt):
             fit(folder, settings=settings)
         assert torch.equal(load_file(folder / CONTEXTS_FILE)["contexts"], expected[:count])
     with pytest.raises(ValueError, match=r"\[6, 2, 24\]"):
         AcousticContextBank.from_pretrained(folder, encoders.encoder())
-    monkeypatch.setattr(acpt, "_fit_one", fit_one)
+    monkeypatch.setattr(acpt, "_fit_group", fit_group)
     assert torch.equal(fit(folder, settings=settings).contexts, expected)
     assert torch.equal(load_file(folder / CONTEXTS_FILE)["contexts"], expected)
+
+
+@pytest.mark.parametrize("changes", [{}, {"style_loss": False}, {"content_loss": False}])
+@each_kind
+def test_the_fast_fit_is_the_plain_one_but_for_rounding(kind, changes, tmp_path, monkeypatch):
+    """The same to 1e-4 with a rate 250 times the default; the style loss amplifies rounding from context to context."""
+    encoder, settings = encoders.encoder(kind), QUICK.changed(num_contexts=5, **changes)
+    fast = fit(tmp_path / "fast", encoder, settings).contexts
+    monkeypatch.setattr(acpt, "TOGETHER", 1)
+    monkeypatch.setattr(prompts, "FIRST_TOKEN_FAMILIES", ())
+    torch.testing.assert_close(fast, fit(tmp_path / "plain", encoder, settings).contexts, atol=1e-4, rtol=0)
 
 
 def test_a_fit_that_was_killed_before_its_first_context_begins(tmp_path):
@@ -274,7 +308,7 @@ def test_a_folder_in_which_a_fit_can_begin_or_go_on_is_left_as_it_is(tmp_path, m
     bank = fit(tmp_path / "old")
     write_contexts(tmp_path / "old", bank.contexts[:2])
     before = {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()}
-    monkeypatch.setattr(acpt, "_fit_one", None)
+    monkeypatch.setattr(acpt, "_fit_group", None)
     check(tmp_path / "old")
     assert {path.name: path.read_bytes() for path in (tmp_path / "old").iterdir()} == before
 

@@ -29,7 +29,7 @@ from tests.trainer.clep_dg import encoders, written_before
 def bank(encoder=None) -> AcousticContextBank:
     encoder = encoder or encoders.encoder()
     drawn = untrained_bank(encoder, encoders.SHORT, ACPTSettings(num_contexts=3, context_length=2))
-    fitted = {"settings": {"steps": 7}, "class_names": ["sad", "wütend"]}
+    fitted = {"settings": {"steps": 7, "content_temperature": 0.2}, "class_names": ["sad", "wütend"]}
     return AcousticContextBank(drawn.contexts, drawn.templates, drawn.fingerprints, fitted)
 
 
@@ -57,10 +57,14 @@ def test_a_bank_that_an_earlier_version_wrote_is_loaded_and_used():
     encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
     loaded = AcousticContextBank.from_pretrained(written_before.FOLDER / "bank", encoder)
     assert loaded.contexts.shape == (2, 1, 256)
-    settings = ACPTSettings(num_contexts=2, steps=2)
+    assert loaded.fitted_with["settings"]["content_temperature"] == "none"
+    settings = ACPTSettings(num_contexts=2, steps=2, content_temperature="none")
     start = untrained_bank(encoder, loaded.templates, settings).contexts
     assert 0 < (loaded.contexts - start).abs().max() < 0.1
     prepare_fit(encoder, loaded.templates, ["happy", "sad"], settings, written_before.FOLDER / "bank")
+    with pytest.raises(ValueError, match=r"content_temperature is 'none' there and 0\.07"):
+        settings = settings.changed(content_temperature=0.07)
+        prepare_fit(encoder, loaded.templates, ["happy", "sad"], settings, written_before.FOLDER / "bank")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,13 @@ from smoothclap_trainer.clep_dg.classifier import ClassifierSettings, train_clas
 from smoothclap_trainer.clep_dg.experiment import fit_clep_dg
 from smoothclap_trainer.clep_dg.methods import METHODS, text_stages
 from smoothclap_trainer.clep_dg.prompts import PromptEncoder
-from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, AUDIO_OF_SPEAKERS, ExperimentResults, RefusalReason
+from smoothclap_trainer.clep_dg.results import (
+    AUDIO_OF_OTHERS,
+    AUDIO_OF_SPEAKERS,
+    AUGMENTED,
+    ExperimentResults,
+    RefusalReason,
+)
 from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation.corpora import read_task
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
@@ -71,14 +77,22 @@ def test_what_is_compared(results, folder):
         (corpus, condition) for corpus in ("emodb", "tess") for condition in ("clean", "noise-0db")
     ]
     for entry in results.generalisation:
-        assert [each.method for each in entry.methods] == [*names, AUDIO_OF_OTHERS]
+        assert [each.method for each in entry.methods] == [*names, AUDIO_OF_OTHERS, AUGMENTED[AUDIO_OF_OTHERS]]
         assert entry.zero_shot.status == "unknown"  # the tiny checkpoint has no record
+        assert [each.method for each in entry.methods if not each.differences] == ["zero-shot"]
     assert len({entry.sha256 for entry in results.generalisation}) == 4
     first, second, refused = results.supervised
     assert [each.condition for each in (first, second)] == ["clean", "noise-0db"]
-    assert [each.method for each in first.methods] == [*names, AUDIO_OF_SPEAKERS]
+    assert [each.method for each in first.methods] == [*names, AUDIO_OF_SPEAKERS, AUGMENTED[AUDIO_OF_SPEAKERS]]
     assert refused.corpus == "tess" and refused.reason is RefusalReason.FEW_SPEAKERS
     assert results.settings["acpt"]["num_contexts"] == 2
+
+
+def test_hand_written_contexts_that_are_too_long_are_found_before_anything_is_done(folder):
+    templates = {name: getattr(SHORT, name) for name in ("context", "joint")} | {"content": "{emotion}" + " a" * 60}
+    with pytest.raises(ValueError, match="recorded"):
+        run(folder, templates=templates, output=str(folder / "long"))
+    assert not (folder / "long" / "contexts").exists()
 
 
 def test_what_is_written(results, folder):
@@ -143,7 +157,7 @@ def test_the_saved_classifier_is_that_of_the_first_seed_with_the_scale_of_its_tr
 @pytest.mark.usefixtures("_without_plots")
 def test_the_same_again_elsewhere_and_from_contexts_that_were_moved(results, folder, monkeypatch):
     shutil.copytree(folder / "out" / "contexts", folder / "moved" / "contexts")
-    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_one", None)  # nothing is fitted
+    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_group", None)  # nothing is fitted
     changes = {"conditions": ["clean", "noise-0db"], "seeds": [3, 0], "classifier": CLASSIFIER}
     again = run(folder, output=str(folder / "moved"), **changes)
     assert without_times(again) == without_times(results)

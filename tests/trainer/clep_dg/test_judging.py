@@ -13,9 +13,10 @@ from smoothclap_trainer.clep_dg.judging import (
     over_seeds,
     speaker_folds,
     supervised,
+    trained_in,
     trained_on_others,
 )
-from smoothclap_trainer.clep_dg.results import AUDIO_OF_SPEAKERS, Refusal, RefusalReason
+from smoothclap_trainer.clep_dg.results import AUDIO_OF_SPEAKERS, AUGMENTED, Refusal, RefusalReason
 from smoothclap_trainer.evaluation.corpus_names import ZeroShot, ZeroShotStatus
 from tests.trainer.clep_dg.made_up_corpora import CLASSES, corpus, embeddings
 
@@ -24,7 +25,7 @@ STATUS = ZeroShot(ZeroShotStatus.ZERO_SHOT)
 SETTINGS = ClassifierSettings(epochs=5, batch_size=16)
 IDS = [f"clip-{index:02}" for index in range(60)]
 WEIGHTS = {
-    "fixed": {None: np.eye(3, 8, dtype=np.float32)},
+    "zero-shot": {None: np.eye(3, 8, dtype=np.float32)},
     "drawn": {seed: np.random.default_rng(seed).normal(size=(3, 8)).astype(np.float32) for seed in (0, 1)},
 }
 
@@ -63,6 +64,32 @@ def test_the_interval_spans_those_of_all_seeds_and_one_seed_has_no_deviation(ans
     assert found.low == min(each.low for each in single) < max(each.low for each in single)
     assert found.high == max(each.high for each in single) > min(each.high for each in single)
     assert single[0].sd is None
+
+
+def test_differences_to_another_method_are_paired(answers):
+    """Each draw gives clips weights, by which both methods are scored."""
+    true, predicted = answers
+    reference = np.random.default_rng(1).integers(0, 3, 60)
+    clips = Clips(true, IDS, [f"s{index % 12:02}" for index in range(60)])
+    found = over_seeds("it", predicted, clips, CLASSES, reference)[0].differences
+    weights = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), size=1000)[:, np.arange(60) % 12]
+    of_class = np.eye(3)[true]  # (60, 3)
+    uar = [
+        (weights @ (of_class * (each == true)[:, None]) / (weights @ of_class)).mean(axis=1)
+        for each in predicted.values()
+    ]
+    theirs = (weights @ (of_class * (reference == true)[:, None]) / (weights @ of_class)).mean(axis=1)
+    bounds = np.array([np.quantile(each - theirs, [0.025, 0.975]) for each in uar])
+    assert (found["uar"].low, found["uar"].high) == pytest.approx((bounds[:, 0].min(), bounds[:, 1].max()))
+    for name, score in (("uar", balanced_accuracy_score), ("accuracy", accuracy_score)):
+        values = [score(true, each) - score(true, reference) for each in predicted.values()]
+        assert (found[name].value, found[name].sd) == pytest.approx((np.mean(values), np.std(values, ddof=1)))
+
+
+def test_the_same_answers_differ_by_nothing(answers):
+    true, predicted = answers
+    found = over_seeds("it", {0: predicted[0]}, Clips(true, IDS, [None] * 60), CLASSES, predicted[0])[0].differences
+    assert {(each.value, each.low, each.high) for each in found.values()} == {(0, 0, 0)}
 
 
 # Folds
@@ -106,6 +133,12 @@ def test_too_few_speakers_and_classes_of_one_fold():
 # Protocols
 
 
+def test_without_degraded_conditions_nothing_is_augmented():
+    assert trained_in(AUDIO_OF_SPEAKERS, ["clean"]) == {AUDIO_OF_SPEAKERS: ["clean"]}
+    both = trained_in(AUDIO_OF_SPEAKERS, ["noise", "clean"])
+    assert both == {AUDIO_OF_SPEAKERS: ["clean"], AUGMENTED[AUDIO_OF_SPEAKERS]: ["noise", "clean"]}
+
+
 def predicted_by(embeds, weights):
     cosines = embeds @ (weights / np.linalg.norm(weights, axis=1, keepdims=True)).T
     return [CLASSES[index] for index in cosines.argmax(axis=1)]
@@ -125,6 +158,10 @@ def test_generalisation_compares_on_all_clips():
     embeds = embeddings(target)
     found = generalisation(target, embeds, WEIGHTS)
     assert found["clips"] == 60
+    zero_shot, drawn = found["methods"]
+    assert zero_shot.differences == {}
+    assert drawn.differences["uar"].value == pytest.approx(drawn.uar.value - zero_shot.uar.value)
+    assert drawn.differences["uar"].low < drawn.differences["uar"].value < drawn.differences["uar"].high
     assert (found["interval"].unit, found["interval"].units) == ("speakers", 6)
     for method, of_seeds in WEIGHTS.items():
         for seed, weights in of_seeds.items():
@@ -158,13 +195,18 @@ def test_supervised_trains_on_clean_clips_of_other_speakers(unknown):
         tested = embeds[entry.condition][known]
         assert (entry.folds, entry.speakers, entry.left_out, entry.clips) == (3, 6, unknown, 60 - unknown)
         for seed in (0, 1):
-            answers = np.empty(len(rows), object)
+            answers, augmented = np.empty((2, len(rows)), object)
             for fold in range(3):
                 others = folds != fold
                 assert not set(rows["speaker"][others]) & set(rows["speaker"][~others])
                 features, ids = torch.from_numpy(embeds["clean"][known][others]), torch.from_numpy(labels[others])
                 weights = train_classifier(features, ids, SETTINGS.changed(seed=seed)).numpy()
                 answers[~others] = predicted_by(tested[~others], weights)
+                both = torch.cat([torch.from_numpy(each[known][others]) for each in embeds.values()])
+                weights = train_classifier(both, ids.repeat(2), SETTINGS.changed(seed=seed)).numpy()
+                augmented[~others] = predicted_by(tested[~others], weights)
+            expected = scores(rows["label"], augmented)
+            assert by_seed(entry.methods, AUGMENTED[AUDIO_OF_SPEAKERS])[seed] == pytest.approx(expected)
             assert by_seed(entry.methods, AUDIO_OF_SPEAKERS)[seed] == pytest.approx(scores(rows["label"], answers))
             expected = scores(rows["label"], predicted_by(tested, WEIGHTS["drawn"][seed]))
             assert by_seed(entry.methods, "drawn")[seed] == pytest.approx(expected)

@@ -15,6 +15,7 @@ from smoothclap_trainer.clep_dg.methods import (
     RANDOM_CONTEXTS,
     WITHOUT_CONTENT,
     WITHOUT_STYLE,
+    WRITTEN_CONTEXTS,
     ZERO_SHOT,
     Contexts,
     as_training_set,
@@ -24,6 +25,7 @@ from smoothclap_trainer.clep_dg.methods import (
     text_stages,
     texts_right,
 )
+from smoothclap_trainer.clep_dg.prompts import written_contexts
 from smoothclap_trainer.files import file_sha256
 from tests.trainer.clep_dg import encoders
 from tests.trainer.clep_dg.encoders import NAMES, SHORT
@@ -120,6 +122,14 @@ def test_all_methods_by_hand(kind, tmp_path):
         ENSEMBLE: F.normalize(in_contexts(encoder, contexts[CLEP_DG]).mean(dim=0), dim=-1),
         CONTEXT_FREE: train_classifier(content.repeat(3, 1), ids, CLASSIFIER),
     }
+    written = torch.stack(
+        [
+            embedded(encoder, [context.replace("{content}", name) for name in NAMES])
+            for context in written_contexts("en")
+        ]
+    )
+    ids_of_written = torch.arange(3).repeat(40)
+    expected[WRITTEN_CONTEXTS] = train_classifier(written.flatten(0, 1), ids_of_written, CLASSIFIER)
     for method, vectors in contexts.items():
         expected[method] = train_classifier(in_contexts(encoder, vectors).flatten(0, 1), ids, CLASSIFIER)
     assert list(found) == [method.name for method in METHODS] and set(expected) == set(METHODS)
@@ -133,7 +143,7 @@ def test_contexts_are_kept_by_kind_and_not_fitted_again_even_if_moved(tmp_path, 
     encoder = encoders.encoder()
     first = stages(tmp_path / "here", encoder)
     (tmp_path / "here").rename(tmp_path / "there")
-    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_one", None)
+    monkeypatch.setattr("smoothclap_trainer.clep_dg.acpt._fit_group", None)
     again = stages(tmp_path / "there", encoders.encoder())
     assert all(torch.equal(again.weights[method.name], first.weights[method.name]) for method in METHODS)
     assert again.measures == first.measures
@@ -148,15 +158,20 @@ def test_what_is_measured_without_audio(tmp_path):
     encoder = encoders.encoder()
     found = stages(tmp_path, encoder)
     content = embedded(encoder, NAMES)
-    ids = torch.arange(3).repeat(3)
     assert list(found.measures) == [method.name for method in METHODS]
     for method in METHODS:
         measured = found.measures[method.name]
         texts = found.joint[method.contexts].flatten(0, 1)
+        ids = torch.arange(3).repeat(len(texts) // 3)
         right = (texts @ found.weights[method.name].T).argmax(dim=1) == ids
         assert measured.texts_right == pytest.approx(right.float().mean())
         if method.contexts == Contexts.NONE:
             assert measured.similarity is measured.emotions_kept is measured.contexts_sha256 is None
+            continue
+        if method.contexts == Contexts.WRITTEN:
+            assert measured.similarity is measured.contexts_sha256 is None and len(texts) == 3 * 40
+            kept = (texts @ content.T).argmax(dim=1) == ids
+            assert measured.emotions_kept == pytest.approx(kept.float().mean())
             continue
         file = tmp_path / method.contexts / "contexts.safetensors"
         if method.contexts == Contexts.UNTRAINED:
@@ -170,6 +185,13 @@ def test_what_is_measured_without_audio(tmp_path):
         assert measured.similarity == pytest.approx(sum(cosines) / 3, abs=1e-5)
         kept = (in_contexts(encoder, bank.contexts).flatten(0, 1) @ content.T).argmax(dim=1) == ids
         assert measured.emotions_kept == pytest.approx(kept.float().mean())
+
+
+def test_the_language_of_hand_written_contexts_is_chosen(tmp_path):
+    encoder = encoders.encoder()
+    found = text_stages(encoder, SHORT, NAMES, ACPT, CLASSIFIER, tmp_path, "de").joint[Contexts.WRITTEN]
+    prompts = [f"{name}, aufgenommen am Telefon auf einer lauten Straße" for name in NAMES]
+    torch.testing.assert_close(found[1], embedded(encoder, prompts), atol=1e-6, rtol=0)
 
 
 def test_only_where_something_is_random_do_seeds_matter(tmp_path):

@@ -7,7 +7,7 @@ import torch
 from tokenizers import normalizers
 
 from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-from smoothclap_trainer.clep_dg.prompts import ENGLISH, GERMAN, PromptEncoder, PromptTemplates, PromptTokens
+from smoothclap_trainer.clep_dg.prompts import ENGLISH, GERMAN, LANGUAGES, PromptEncoder, PromptTemplates, PromptTokens
 from tests import tiny
 from tests.trainer.clep_dg import encoders
 
@@ -278,3 +278,39 @@ def test_unusable_class_names_are_refused(names, wanted):
     for prompts in (ENGLISH.joint_prompts, ENGLISH.content_prompts):
         with pytest.raises(ValueError, match=wanted):
             prompts(names)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_forty_hand_written_contexts_are_put_after_each_content_prompt(language):
+    templates = {"en": ENGLISH, "de": GERMAN}[language]
+    prompts = templates.written_prompts(["a", "b"], language)
+    assert len(prompts) == 40 and len({prompt for each in prompts for prompt in each}) == 80
+    content = templates.content_prompts(["a", "b"])
+    for of_context in prompts:
+        ends = [prompt.removeprefix(own) for prompt, own in zip(of_context, content, strict=True)]
+        assert ends[0] == ends[1] != of_context[1] and "{" not in ends[0]
+
+
+@pytest.mark.parametrize("kind", encoders.KINDS)
+def test_the_last_layer_of_the_first_token_alone_gives_the_same(kind):
+    encoder = encoders.encoder(kind)
+    tokens, widths = encoder.tokenize(["a room", "a long corridor with an echo"]), []
+    rest = encoder.model.text_model.encoder.layer[-1].output if kind in ("bert", "clap") else None
+    if rest is not None:
+        rest.register_forward_hook(lambda _, given, __: widths.append(given[0].shape[1]))
+    with torch.no_grad(), encoder.frozen():
+        whole = encoder.embed(tokens)
+        with encoder.first_token_alone():
+            torch.testing.assert_close(encoder.embed(tokens), whole, atol=1e-6, rtol=0)
+        assert torch.equal(encoder.embed(tokens), whole)
+    assert widths == ([tokens.ids.shape[1], 1, tokens.ids.shape[1]] if rest is not None else [])
+
+
+def test_a_mean_over_tokens_needs_them_all():
+    encoder = encoders.encoder()
+    encoder.model.config.text_pooling = "mean"
+    tokens = encoder.tokenize(["a long corridor with an echo"])
+    with torch.no_grad(), encoder.frozen():
+        whole = encoder.embed(tokens)
+        with encoder.first_token_alone():
+            assert torch.equal(encoder.embed(tokens), whole)

@@ -7,9 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from smoothclap_trainer.clep_dg.methods import METHODS, Contexts, TextStages
+from smoothclap_trainer.clep_dg.methods import Contexts, TextStages
 from smoothclap_trainer.clep_dg.report import MAPPED, draw_contexts, generalisation_table, write_report
-from smoothclap_trainer.clep_dg.results import AUDIO_OF_OTHERS, ConditionSummary, Refusal, RefusalReason, TextMeasures
+from smoothclap_trainer.clep_dg.results import (
+    AUDIO_OF_OTHERS,
+    ConditionSummary,
+    MetricOverSeeds,
+    Refusal,
+    RefusalReason,
+    TextMeasures,
+)
 from smoothclap_trainer.evaluation.corpus_names import ZeroShot, ZeroShotStatus
 from tests.trainer.clep_dg import written_before
 
@@ -54,7 +61,7 @@ def under_two_conditions(results):
 
 def test_tables_hold_the_numbers_of_the_results(results):
     found = cells(generalisation_table(results))
-    assert list(found) == [*(method.title for method in METHODS), results.method_titles[AUDIO_OF_OTHERS]]
+    assert list(found) == [*(method.title for method in results.methods), results.method_titles[AUDIO_OF_OTHERS]]
     for place, entry in enumerate(results.generalisation):
         for method in entry.methods:
             number = found[results.method_titles[method.method]][place].split()[0].strip(",")
@@ -98,9 +105,33 @@ def test_conditions_are_compared_for_each_corpus(results, tmp_path):
     found = part(text, "Acoustic conditions")
     for title in ("EmoDB", "TESS"):
         rows = cells(found.split(f"### {title}\n")[1].split("\n!")[0])
-        assert list(rows) == ["as recorded", "by telephone"] and rows["by telephone"][-1].startswith("0.123")
+        assert list(rows) == ["as recorded", "by telephone"] and rows["by telephone"][-2].startswith("0.123")
     assert "0.123" not in part(text, "Leave one corpus out")
     assert not (tmp_path / "pictures").exists()  # without plots
+
+
+def test_differences_to_zero_shot_have_their_intervals(results, tmp_path):
+    assert "minus" not in report(results, tmp_path)  # an earlier version computed none
+
+    def differing(entry, low):
+        uar = MetricOverSeeds(low + 0.02, 0.004, low, low + 0.05)
+        methods = tuple(
+            each if each.method == "zero-shot" else replace(each, differences={"uar": uar, "accuracy": uar})
+            for each in entry.methods
+        )
+        return replace(entry, methods=methods)
+
+    both = under_two_conditions(results)
+    entries = [
+        differing(each, low) for each, low in zip(both.generalisation, (-0.01, -0.06, 0.001, -0.04), strict=True)
+    ]
+    text = report(replace(both, generalisation=tuple(entries)), tmp_path)
+    found = cells(part(text, "Leave one corpus out").split("minus")[1])
+    assert list(found) == [each.title for each in results.methods[1:]] + [results.method_titles[AUDIO_OF_OTHERS]]
+    assert found["CLEP-DG"] == ["+0.010 [-0.010, +0.040]", "-0.040 [-0.060, -0.010], below"]
+    emodb, tess = part(text, "Acoustic conditions").split("minus")[1:]
+    assert "in 1 of 1 degraded" in " ".join(emodb.split()) and "in 0 of 1 degraded" in " ".join(tess.split())
+    assert cells(emodb.split("\n!")[0])["by telephone"][-2] == "+0.021 [+0.001, +0.051], above"
 
 
 def test_what_methods_make_of_texts(results, tmp_path):
@@ -108,7 +139,7 @@ def test_what_methods_make_of_texts(results, tmp_path):
     more = [replace(each, seed=5, texts_right=each.texts_right / 2) for each in encoder.texts]
     two = replace(results, encoders=(replace(encoder, texts=(*encoder.texts, *more)), results.encoders[1]))
     rows = cells(part(report(two, tmp_path), "Texts").split("\n!")[0])
-    assert list(rows) == [method.title for method in METHODS]
+    assert list(rows) == [method.title for method in results.methods]
     assert rows["zero-shot text prototypes"] == ["–", "–", "1.000"]  # of one seed, as nothing is random
     right = next(each.texts_right for each in encoder.texts if each.method == "clep-dg")
     assert rows["CLEP-DG"][2] == f"{0.75 * right:.3f} ± {right / 2 / 2**0.5:.3f}"

@@ -12,7 +12,7 @@ from tests.trainer.clep_dg import written_before
 
 def without_additions(content):
     """The same without what later versions added, which is empty here."""
-    added = {"seen": [], "recordings": 0, "alone": 0, "classes": []}
+    added = {"seen": [], "recordings": 0, "alone": 0, "classes": [], "differences": {}}
     return json.loads(
         json.dumps(content),
         object_hook=lambda each: {key: value for key, value in each.items() if added.get(key, object) != value},

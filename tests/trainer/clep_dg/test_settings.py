@@ -109,6 +109,7 @@ BAD_EXPERIMENT = {
     "output": TEXT,
     "words": [{"high": "starke", "loud": "starke"}, {"high": ""}, "high"],
     "templates": ["fr", {"context": "a"}, {"joint": "<ctx>"}, {"content": "b"}, {"other": "c"}],
+    "written_contexts": ["fr", 3],
     "acpt": ["fast", {"seed": 1}, {"style_loss": False}, {"content_loss": False}],
     "classifier": [3, {"seed": 1}],
     "seeds": [3, [], [-1], [1, 1], [0.5], ["a"]],
@@ -121,6 +122,7 @@ BAD_ACPT = {
     **dict.fromkeys(("learning_rate", "init_std"), (0, -1, float("nan"), float("inf"))),
     "momentum": [1, 1.5, -0.1],
     **dict.fromkeys(("style_loss", "content_loss"), ("maybe", 1)),
+    "content_temperature": [0, -0.07, "cold", float("inf"), None],
     "seed": [-1, 0.5],
 }
 BAD_CLASSIFIER = {
@@ -177,6 +179,14 @@ def test_the_results_go_to_a_folder_and_to_no_file(tmp_path):
     (tmp_path / "out").touch()
     message = problem(tmp_path, SMALL.replace("output: out", f"output: {tmp_path}/out"))
     assert f"'{tmp_path}/out'" in message
+
+
+def test_the_language_of_hand_written_contexts_is_that_of_the_templates_unless_said(tmp_path):
+    assert read(tmp_path, SMALL).language_of_written == "en"
+    assert read(tmp_path, SMALL + "templates: de").language_of_written == "de"
+    own = "templates: {context: <ctx>, joint: '{emotion} <ctx>', content: '{emotion}'}\n"
+    assert read(tmp_path, SMALL + own).language_of_written == "en"
+    assert read(tmp_path, SMALL + own + "written_contexts: de").language_of_written == "de"
 
 
 def test_what_classes_are_called(tmp_path):
