@@ -181,16 +181,16 @@ def test_captions_may_be_restricted_to_any_group(group):
 def test_what_is_drawn_has_not_changed():
     # A record of today's draws: with the same wordings, the same seed must always make the same captions.
     assert many(EMOTIONAL, count=3) == [
-        "quick talking, a short utterance, a female speaker, a bouncing, playful intonation and a dejected tone",
-        "the speaker is in a hurry to speak, a female speaker, normal loudness, the voice is full of sorrow and a "
-        "brief remark",
-        "sadness",
+        "an extremely fast voice, a short utterance, a female speaker, a fluctuating voice and the speaker sounds "
+        "miserable",
+        "hasty speech without pauses, a female speaker, normal loudness, a sorrowful voice and a brief remark",
+        "the woman sounds downcast",
     ]
     assert many(EMOTIONAL, "de", count=2) == [
-        "Eine Aufnahme: ein Redeschwall, eine kurze Äußerung, eine Sprecherin, eine verspielte, hüpfende Satzmelodie "
-        "und eine traurige Stimme.",
-        "Eine Aufnahme: die Sprecherin spricht schnell, die Stimme einer Frau, normale Lautstärke, eine bekümmerte "
-        "Stimme und eine knappe Bemerkung.",
+        "Eine Aufnahme: die Sprecherin spricht wie ein Wasserfall, eine kurze Äußerung, eine Sprecherin, die "
+        "Sprecherin spricht ausdrucksvoll und die Sprecherin klingt niedergeschlagen.",
+        "Eine Aufnahme: viele Wörter pro Minute, die Stimme einer Frau, normale Lautstärke, eine Stimme voller Kummer "
+        "und eine knappe Bemerkung.",
     ]
 
 
