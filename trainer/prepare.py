@@ -250,6 +250,7 @@ def make_batches(
         seed=arguments.seed,
         max_phrases=settings.max_phrases,
         always_emotion=settings.always_emotion,
+        name_conditions=settings.name_conditions,
     )
     metrics = ZeroShotMetrics(processor, _wordings(labels, settings), labels)
     check_metric(arguments.metric_for_best_model, () if arguments.prediction_loss_only else metrics.names)

@@ -152,6 +152,11 @@ class DataSettings(Settings):
         description="Acoustic conditions that are applied to training clips, one of them drawn in every epoch, of: "
         f"{', '.join(CONDITIONS)}; default: as recorded.",
     )
+    name_conditions: bool = Field(
+        default=False,
+        description="Sampled captions end with the acoustic condition that their clip is heard in: 'an angry voice "
+        "over the telephone'.",
+    )
     local_feature_encoder: Text | None = Field(
         default=None,
         description="Frozen encoder of the audio half of soft targets; default: the audio tower as it starts.",

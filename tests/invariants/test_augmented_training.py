@@ -1,4 +1,4 @@
-"""Training under acoustic conditions: what is drawn depends on seed, clip and epoch, and on nothing else.
+"""Training under acoustic conditions that captions name: what is drawn depends on seed, clip and epoch alone.
 
 That it does not depend on chunks and processes is tested where two processes train as one.
 """
@@ -17,7 +17,7 @@ def make(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     encoders = command_line.encoders(folder / "encoders")
     dataset = command_line.manifest(folder / "data", train=11, validation=2)
-    always = {"max_steps": 6, "acoustic_conditions": CONDITIONS}
+    always = {"max_steps": 6, "acoustic_conditions": CONDITIONS, "name_conditions": True}
     return lambda name, **changes: command_line.settings(folder / name, dataset, encoders, **always | changes)
 
 
@@ -29,10 +29,11 @@ def plain(make):
 
 
 def test_it_matters(make, plain):
-    """Which conditions there are; so the tests below could fail."""
-    config = make("other", acoustic_conditions=CONDITIONS[:2])
-    command_line.train(config)
-    assert command_line.differences(config, plain) > 1e-4
+    """Which conditions there are, and that they are named; so the tests below could fail."""
+    for name, changes in (("other", {"acoustic_conditions": CONDITIONS[:2]}), ("unnamed", {"name_conditions": None})):
+        config = make(name, **changes)
+        command_line.train(config)
+        assert command_line.differences(config, plain) > 1e-4
 
 
 def test_the_number_of_workers(make, plain):
@@ -54,7 +55,7 @@ def test_validation_clips_are_as_recorded(make):
     figures = []
     for name, conditions in (("judged", []), ("judged-augmented", CONDITIONS[1:])):
         rates = dict.fromkeys(("learning_rate", "audio_learning_rate", "text_learning_rate"), 1e-30)
-        config = make(name, acoustic_conditions=conditions, max_steps=1, **rates)
+        config = make(name, acoustic_conditions=conditions, name_conditions=bool(conditions), max_steps=1, **rates)
         trainer = command_line.train(config)
         figures.append(trainer.evaluate()["eval_loss"])
     assert figures[0] == figures[1]

@@ -30,7 +30,7 @@ VARIANTS = [
 
 def test_two_processes_train_the_model_of_one(tmp_path):
     """
-    Over two epochs with uneven ends, with validation, under acoustic conditions that each process draws for its clips.
+    Over two epochs with uneven ends, with validation, under acoustic conditions that each process draws and names.
 
     The two processes take chunks whose gradients are cached, and a loss in tiles.
     """
@@ -39,7 +39,7 @@ def test_two_processes_train_the_model_of_one(tmp_path):
     sizes = {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 2, "gradient_cache": True, "loss_tile": 1}
     # At .03 the steps amplify the last digit of float32 to 2e-6; at .003 it stays below 5e-7.
     always = dict.fromkeys(("learning_rate", "text_learning_rate", "audio_learning_rate"), 0.003)
-    always |= {"max_steps": 6, "acoustic_conditions": ["clean", "noise-10db", "telephone"]}
+    always |= {"max_steps": 6, "acoustic_conditions": ["clean", "noise-10db", "telephone"], "name_conditions": True}
 
     def settings(name: str, **changes: Any) -> dict[str, Any]:
         return command_line.settings(tmp_path / name, dataset, encoders, **always | changes)

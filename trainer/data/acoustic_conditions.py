@@ -202,11 +202,19 @@ class Augmentation:
         """Apply the condition that a clip gets in an epoch to its crop; a silent or very short one stays as it is."""
         if _cannot_be_degraded(crop, sampling_rate):
             return crop
+        name, noise_seed = self._draw(row_id, epoch)
+        return apply_condition(CONDITIONS[name], crop, sampling_rate, row_id, noise_seed)
+
+    def applied(self, crop: np.ndarray, sampling_rate: int, row_id: str, epoch: int) -> str:
+        """Return the name of the condition that [`~Augmentation.apply`] applies: clean if the crop stays as it is."""
+        return "clean" if _cannot_be_degraded(crop, sampling_rate) else self._draw(row_id, epoch)[0]
+
+    def _draw(self, row_id: str, epoch: int) -> tuple[str, int]:
+        """Draw a condition, and the seed of its noise."""
         digest = blake2b(f"{self.seed}/{epoch}/{row_id}".encode(), digest_size=16).digest()
         generator = np.random.default_rng(int.from_bytes(digest, "little"))
         name = self.conditions[int(generator.integers(len(self.conditions)))]
-        noise_seed = int(generator.integers(2**63))
-        return apply_condition(CONDITIONS[name], crop, sampling_rate, row_id, noise_seed)
+        return name, int(generator.integers(2**63))
 
     def try_out(self, sampling_rate: int) -> None:
         """Try all conditions at a rate in Hz, so that errors come before training and not from a worker after hours."""

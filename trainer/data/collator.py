@@ -15,7 +15,18 @@ from transformers import TrainerCallback, TrainerState, TrainingArguments
 from transformers.trainer_utils import seed_worker
 
 from .acoustic_conditions import Augmentation
-from .captions import MAX_PHRASES, caption, full_caption, language_data, row_levels, select_levels, tag_text
+from .captions import (
+    MAX_PHRASES,
+    caption,
+    condition_phrases,
+    full_caption,
+    heard_conditions,
+    language_data,
+    row_levels,
+    select_levels,
+    tag_text,
+)
+from .captions.labels import category
 from .captions.thresholds import AnyThresholds
 from .clips import Crops, read_clip
 from .functionals import Standardisation
@@ -46,13 +57,16 @@ class SmoothCLAPCollator:
         crops ([`Crops`], defaults to new crops of 5 s in every epoch): How training clips are cut.
         label_names (`tuple[str, ...]`, defaults to none): Classes; a row's `label` becomes its index among them.
         functionals ([`Standardisation`], *optional*): Fitted on the training rows, for targets by functionals.
-        augmentation ([`Augmentation`], *optional*): Acoustic conditions for training clips. Captions, tags,
-            `local_features` and functionals describe the clip as recorded in any case (our choice).
+        augmentation ([`Augmentation`], *optional*): Acoustic conditions for training clips. Tags,
+            `local_features` and functionals describe the clip as recorded in any case, and so do captions unless
+            `name_conditions` is set (our choice).
         training (`bool`, defaults to `True`): Whether to crop and to augment, and to draw anew in every epoch.
         seed (`int`, defaults to 0): Another seed gives other captions.
         epoch (`int`, defaults to 0): Kept up to date by [`~smoothclap_trainer.SmoothCLAPTrainer`].
         max_phrases (`int`, defaults to 5): Sampled captions have at most so many phrases.
         always_emotion (`bool`, defaults to `True`): Whether sampled captions always name a known emotion.
+        name_conditions (`bool`, defaults to `False`): Whether sampled captions end with the acoustic condition that
+            the clip is heard in (ours): the one that `augmentation` applied, and the row's `acoustic_condition`.
 
     Returns (when called with a list of rows):
         `dict[str, torch.Tensor]`: The model's inputs; `caption_ids` (batch,), equal for equal captions; `labels`
@@ -75,6 +89,7 @@ class SmoothCLAPCollator:
     epoch: int = 0
     max_phrases: int = MAX_PHRASES
     always_emotion: bool = True
+    name_conditions: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.languages, str):
@@ -90,12 +105,25 @@ class SmoothCLAPCollator:
             )
         if self.caption_groups is not None:
             select_levels({}, self.caption_groups)  # raises for an unknown group
+        if self.name_conditions:
+            self._check_names()
+
+    def _check_names(self) -> None:
+        if self.augmentation is None or self.captions != "sampled":
+            raise ValueError(
+                f"`name_conditions` needs an augmentation and sampled captions, not {self.augmentation} and "
+                f"{self.captions!r} ones."
+            )
+        for language in self.languages:
+            for condition in self.augmentation.conditions:
+                condition_phrases(condition, language)  # raises for one without wordings
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         if "id" not in rows[0]:
             raise ValueError("Rows lack `id`, which decides what is drawn for a clip.")
         levels = [row_levels(row, self.thresholds) if self.thresholds else {} for row in rows]
-        captions = [self._caption(*each) for each in zip(rows, levels, strict=True)]
+        audio, applied = self._audio(rows)
+        captions = [self._caption(*each) for each in zip(rows, levels, applied, strict=True)]
         batch = self._tokens(captions, rows)
         batch["caption_ids"] = torch.tensor([_identity(text) for text in captions])
         batch["labels"] = torch.tensor([self._label(row) for row in rows])
@@ -106,7 +134,7 @@ class SmoothCLAPCollator:
             batch["local_features"] = self._features(rows, "local_features")
         if self.functionals:
             batch["functionals"] = torch.tensor(np.stack([self.functionals(row) for row in rows]))
-        return batch | self._clips(rows)
+        return batch | audio
 
     def _tokens(self, texts: list[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         tokenizer = self.processor.tokenizer
@@ -119,7 +147,7 @@ class SmoothCLAPCollator:
             )
         return tokens
 
-    def _caption(self, row: Mapping[str, Any], levels: dict[str, str]) -> str:
+    def _caption(self, row: Mapping[str, Any], levels: dict[str, str], applied: str) -> str:
         if self.captions == "given":
             if not row.get("caption"):
                 raise ValueError(f"Clip {row['id']!r} has no `caption`; give it one, or set captions='sampled'.")
@@ -133,7 +161,11 @@ class SmoothCLAPCollator:
             raise ValueError(f"Clip {row['id']!r} has nothing that its caption may mention: {self.caption_groups}.")
         if self.captions == "full":
             return full_caption(levels, language)
-        return caption(levels, language, generator, self.max_phrases, self.always_emotion)
+        conditions: tuple[str, ...] = ()
+        if self.name_conditions:
+            own = row.get("acoustic_condition")
+            conditions = heard_conditions(own and category(own, "acoustic_condition"), applied)
+        return caption(levels, language, generator, self.max_phrases, self.always_emotion, conditions)
 
     def _label(self, row: Mapping[str, Any]) -> int:
         label = row.get("label")
@@ -149,21 +181,27 @@ class SmoothCLAPCollator:
             chosen.append(one if one.ndim == 1 else one[number % len(one)])
         return torch.tensor(np.stack(chosen))  # (batch, width)
 
-    def _clips(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+    def _audio(self, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, torch.Tensor], list[str]]:
+        """Return the inputs of the audio tower, and the acoustic condition that was applied to each clip."""
         if "pooled_audio" in rows[0]:
             if self.training and self.augmentation is not None:
                 raise ValueError("`pooled_audio` is of clips as recorded: leave out that column or the augmentation.")
-            return {"pooled_audio": self._features(rows, "pooled_audio")}
+            return {"pooled_audio": self._features(rows, "pooled_audio")}, ["clean"] * len(rows)
         extractor = self.processor.feature_extractor
         rate = extractor.sampling_rate
-        clips = [read_clip(row, rate) for row in rows]
-        if self.training:
-            clips = [self._training_clip(row["id"], clip, rate) for row, clip in zip(rows, clips, strict=True)]
-        return dict(extractor(clips, sampling_rate=rate, return_tensors="pt"))
+        heard = [self._clip(row, rate) for row in rows]
+        inputs = extractor([clip for clip, _ in heard], sampling_rate=rate, return_tensors="pt")
+        return dict(inputs), [applied for _, applied in heard]
 
-    def _training_clip(self, row_id: str, clip: np.ndarray, rate: int) -> np.ndarray:
+    def _clip(self, row: Mapping[str, Any], rate: int) -> tuple[np.ndarray, str]:
+        clip, row_id = read_clip(row, rate), row["id"]
+        if not self.training:
+            return clip, "clean"
         crop = self.crops.cut(clip, rate, row_id, self.crops.number(row_id, self.epoch))
-        return crop if self.augmentation is None else self.augmentation.apply(crop, rate, row_id, self.epoch)
+        if self.augmentation is None:
+            return crop, "clean"
+        drawn_by = (crop, rate, row_id, self.epoch)
+        return self.augmentation.apply(*drawn_by), self.augmentation.applied(*drawn_by)
 
 
 def _identity(text: str) -> int:

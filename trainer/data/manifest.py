@@ -57,6 +57,7 @@ SCHEMA = {
     "corpus": Column(as_name, "name of the corpus that the clip is from"),
     "language": Column(as_name, "language of the speech"),
     "gender": Column(_category("gender"), "gender of the speaker: female, male or non-binary, or one of its aliases"),
+    "acoustic_condition": Column(_category("acoustic_condition"), "how the clip was recorded: clean, telephone, ..."),
     "split": Column(as_name, "train, validation, test or a common name of one; by default the source's, else train"),
     "arousal": Column(as_number, "rating, on any scale"),
     "dominance": Column(as_number, "rating, on any scale"),

@@ -1,6 +1,8 @@
 """Batches for training and evaluation, and how clips are divided into joint batches."""
 
 import dataclasses
+import pickle
+from collections import Counter
 from itertools import chain
 
 import numpy as np
@@ -10,8 +12,8 @@ import torch
 from datasets import Dataset
 from transformers.audio_utils import load_audio
 
-from smoothclap_trainer.data.acoustic_conditions import Augmentation
-from smoothclap_trainer.data.captions import LANGUAGES, full_caption, row_levels, tag_text
+from smoothclap_trainer.data.acoustic_conditions import CONDITIONS, Augmentation, apply_condition
+from smoothclap_trainer.data.captions import LANGUAGES, condition_phrases, full_caption, row_levels, tag_text
 from smoothclap_trainer.data.captions.thresholds import ACOUSTIC_GROUPS, CorpusThresholds
 from smoothclap_trainer.data.clips import Crops
 from smoothclap_trainer.data.collator import JointBatchSampler
@@ -107,15 +109,85 @@ def test_what_else_a_batch_says_is_of_the_clip_as_recorded(data):
     assert {name for name in made if not torch.equal(made[name], recorded[name])} == {"input_values"}
 
 
+def ending(plain, named):
+    """What a caption says after what it says without conditions."""
+    before = plain.removesuffix(".")
+    assert named.startswith(before) and named.endswith(".") == plain.endswith(".")
+    return named.removesuffix(".")[len(before) :].lstrip(", ")
+
+
+def by_ear(crop, clip):
+    """Which condition a clip is heard in: of effects that sound alike each time by comparing, of noise by its level."""
+    for name in ("clean", "telephone", "clipping"):
+        if np.array_equal(apply_condition(CONDITIONS[name], crop, 16000, ""), clip):
+            return name
+    return "noise-0db" if np.var(clip - crop) > np.var(crop) / 10 else "noise-20db"
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_captions_name_what_is_heard(data, language):
+    names = ("clean", "noise-0db", "noise-20db", "telephone", "clipping")
+    plain = rows.collator(data, crops=Crops(0.1), languages=(language,))
+    named = dataclasses.replace(plain, augmentation=Augmentation(names, seed=2), name_conditions=True)
+    heard = Counter()
+    for plain.epoch in range(12):
+        named.epoch = plain.epoch
+        recorded, made = (batch(each, data, *range(8)) for each in (plain, named))
+        assert torch.equal(made["tag_input_ids"], recorded["tag_input_ids"])
+        ends = map(ending, texts(recorded["input_ids"]), texts(made["input_ids"]))
+        pairs = zip(recorded["input_values"].numpy(), made["input_values"].numpy(), strict=True)
+        for end, applied in zip(ends, [by_ear(*pair) for pair in pairs], strict=True):
+            assert end == "" if applied == "clean" else end in condition_phrases(applied, language)
+            heard[applied] += 1
+    assert min(heard[name] for name in names) > 5
+
+
+def test_what_captions_name_is_drawn_alike_in_every_batch_and_process(data):
+    made = [
+        rows.collator(data, augmentation=Augmentation(("clean", "codec", "clipping")), name_conditions=True, epoch=4)
+    ]
+    made.append(pickle.loads(pickle.dumps(made[0])))
+    whole = batch(made[0], data, *range(8))["caption_ids"]
+    alone = torch.cat([batch(made[1], data, index)["caption_ids"] for index in reversed(range(8))]).flip(0)
+    assert torch.equal(whole, alone)
+
+
+def test_a_rows_own_condition_is_named_too_and_in_evaluation(data):
+    telephone = data.add_column("acoustic_condition", [" Telephone"] * 8)
+    named = rows.collator(telephone, augmentation=Augmentation(("codec",)), name_conditions=True)
+    own, applied = condition_phrases("telephone"), condition_phrases("codec")
+    both = {f"{one}{joint}{other}" for one in own for other in applied for joint in (" ", ", ")}
+    for training, expected in ((True, both), (False, set(own))):
+        named = dataclasses.replace(named, training=training)
+        unnamed = dataclasses.replace(named, name_conditions=False)
+        pairs = zip(*(texts(batch(each, telephone, *range(8))["input_ids"]) for each in (unnamed, named)), strict=True)
+        assert {ending(*pair) for pair in pairs} <= expected
+    with pytest.raises(ValueError, match="'rain'"):
+        named([data[0] | {"acoustic_condition": "rain"}])
+
+
+def test_names_of_conditions_need_conditions_and_captions_that_are_drawn(data, monkeypatch):
+    for changes in ({}, {"augmentation": Augmentation(("codec",)), "captions": "full"}):
+        with pytest.raises(ValueError, match="`name_conditions`"):
+            rows.collator(data, name_conditions=True, **changes)
+    monkeypatch.setitem(CONDITIONS, "rain", CONDITIONS["codec"])
+    with pytest.raises(ValueError, match="'rain'"):
+        rows.collator(data, name_conditions=True, augmentation=Augmentation(("rain",)))
+
+
 def test_a_pause_in_a_clip_does_not_stop_training(data, tmp_path):
     """Its crops that lie in the pause stay silent."""
     path = tmp_path / "pause.wav"
     sf.write(path, np.append(tiny.clips(0.08)[0], np.zeros(4000)), 16000, subtype="FLOAT")
     collator = rows.collator(data, crops=Crops(0.06), augmentation=Augmentation(("noise-0db", "room-small", "codec")))
+    named = dataclasses.replace(collator, name_conditions=True)
     row = data[0] | {"path": str(path)}
     silent = []
     for collator.epoch in range(12):
-        crop = collator([row])["input_values"]
+        named.epoch = collator.epoch
+        made, unnamed = named([row]), collator([row])
+        crop = made["input_values"]
+        assert torch.equal(made["caption_ids"], unnamed["caption_ids"]) != bool(crop.any())
         assert torch.isfinite(crop).all()
         silent.append(not crop.any())
     assert any(silent) and not all(silent)

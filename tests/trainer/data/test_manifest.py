@@ -101,6 +101,16 @@ def test_every_container_gives_the_same_rows(folder, kind):
     assert splits["test"]["session"][:] == [None]
 
 
+def test_acoustic_conditions_are_known_ones(tmp_path):
+    manifest = tmp_path / "clips.csv"
+    soundfile.write(tmp_path / "a.wav", tone(0.1, 16000), 16000)
+    manifest.write_text("id,path,acoustic_condition\n1,a.wav, Telephone\n2,a.wav,\n3,a.wav,noise-0db\n")
+    assert load_manifest(manifest)["train"]["acoustic_condition"][:] == ["telephone", None, "noise-0db"]
+    manifest.write_text("id,path,acoustic_condition\n1,a.wav,telefone\n")
+    with pytest.raises(ValueError, match=r"'telefone'.*telephone"):
+        load_manifest(manifest)
+
+
 def test_the_guide_explains_every_column():
     guide = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
     assert [name for name in SCHEMA if f"`{name}`" not in guide] == []

@@ -15,6 +15,8 @@ CAPTION_GROUPS = ("emotion", "gender", *GROUPS)
 MAX_PHRASES = 5
 NORMAL_WEIGHT = 0.5
 """How often a normal level is mentioned, relative to a low or high one (this project's choice)."""
+CLEAN_SHARE = 0.2
+"""How often a caption calls a clip that is known to be clean so (this project's choice)."""
 
 
 def language_data(language: str) -> Language:
@@ -55,6 +57,34 @@ def phrases(group: str, level: str, language: str = "en") -> tuple[str, ...]:
     return wordings[group][level]
 
 
+def condition_phrases(condition: str, language: str = "en") -> tuple[str, ...]:
+    """Return the wordings of an acoustic condition, such as `"room-large"`, or of a kind of them, such as `"room"`."""
+    known = language_data(language).conditions
+    if condition not in known:
+        raise ValueError(f"no {language} wordings for acoustic condition {condition!r}; known are {sorted(known)}")
+    kind = _kind(condition)
+    return known[kind] if kind == condition else (*known.get(kind, ()), *known[condition])
+
+
+def _kind(condition: str) -> str:
+    return condition.partition("-")[0]
+
+
+def heard_conditions(own: str | None, applied: str) -> tuple[str, ...]:
+    """
+    Return what is true of a clip's acoustics, for [`caption`]; nothing if nothing is known.
+
+    `own` is the condition in which it was recorded, if known, and `applied` what augmentation applied; that a clip is
+    clean is not said of one to which something was applied. Of two of a kind the degree is unknown, so the kind is
+    returned.
+    """
+    if applied == "clean":
+        return (own,) if own else ()
+    if own in (None, "", "clean"):
+        return (applied,)
+    return (_kind(applied),) if _kind(own) == _kind(applied) else (own, applied)
+
+
 def _draw(options: Sequence[str], generator: torch.Generator | None) -> str:
     return options[int(torch.randint(len(options), (1,), generator=generator))]
 
@@ -78,6 +108,7 @@ def caption(
     generator: torch.Generator | None = None,
     max_phrases: int = MAX_PHRASES,
     always_emotion: bool = True,
+    conditions: Sequence[str] = (),
 ) -> str:
     """
     Draw a caption: 1 to `max_phrases` of the clip's groups, each in one of its wordings, in random order.
@@ -89,6 +120,8 @@ def caption(
         max_phrases (`int`, defaults to 5): At most this many phrases.
         always_emotion (`bool`, defaults to `True`): Mention the emotion wherever it is known (ParaCLAP), so that only
             clips of unknown emotion have captions without one; `False` draws it like any other group.
+        conditions (`Sequence[str]`, defaults to none): Acoustic conditions, from [`heard_conditions`]: each is named
+            after the phrases, clean only in one caption of five. All else in the caption is the same without them.
 
     Raises:
         ValueError: `levels` is empty, a level has no wordings, or `max_phrases` is below 1.
@@ -107,7 +140,11 @@ def caption(
     last_joint = _draw((", ", data.conjunction), generator)
     text = last_joint.join([", ".join(spoken[:-1]), spoken[-1]]) if len(spoken) > 1 else spoken[0]
     nouns = all(phrase.startswith(data.articles) for phrase in spoken)
-    return _draw(data.frames + data.noun_frames if nouns else data.frames, generator).format(text)
+    frame = _draw(data.frames + data.noun_frames if nouns else data.frames, generator)
+    for condition in conditions:
+        if condition != "clean" or float(torch.rand((), generator=generator)) < CLEAN_SHARE:
+            text += _draw((" ", ", "), generator) + _draw(condition_phrases(condition, language), generator)
+    return frame.format(text)
 
 
 def full_caption(levels: Mapping[str, str], language: str = "en") -> str:

@@ -1,4 +1,4 @@
-"""Labels of emotion and gender as data sets write them, and the categories that captions have wordings for."""
+"""Labels of clips as data sets write them, and the categories that captions have wordings for."""
 
 from .wordings import LANGUAGES
 
@@ -23,20 +23,20 @@ EMOTION_ALIASES = {
     "no_agreement": "no agreement",
 }
 GENDER_ALIASES = {"f": "female", "m": "male", "nonbinary": "non-binary"}
-ALIASES = {"emotion": EMOTION_ALIASES, "gender": GENDER_ALIASES}
-WORDINGS = LANGUAGES["en"].wordings
+ALIASES = {"emotion": EMOTION_ALIASES, "gender": GENDER_ALIASES, "acoustic_condition": {}}
+WORDINGS = {**LANGUAGES["en"].wordings, "acoustic_condition": LANGUAGES["en"].conditions}
 CLASSLESS = ("no agreement", "other")
 """Emotions that captions may mention but that are not a class: clips with them have no known emotion in common."""
 
 
 def known_names(group: str) -> list[str]:
-    """List the categories of `"emotion"` or `"gender"` and their other names, in alphabetical order."""
+    """List the categories of a group of [`ALIASES`] and their other names, in alphabetical order."""
     return sorted({*WORDINGS[group], *ALIASES[group]})
 
 
 def category(label: str, group: str) -> str:
     """
-    Return the category of `"emotion"` or `"gender"` that captions have wordings for: `"angry"` for `" Anger"`.
+    Return the category, of a group of [`ALIASES`], that captions have wordings for: `"angry"` for `" Anger"`.
 
     `label` is as a data set has it, or a common other name; case does not matter. A `ValueError` if it is unknown.
     """
@@ -45,7 +45,7 @@ def category(label: str, group: str) -> str:
     if plain not in WORDINGS[group]:
         raise ValueError(
             f"unknown {group} {label!r}; known are {known_names(group)}; map the label to one of them, or add "
-            f"wordings for it to LANGUAGES[...].wordings[{group!r}]"
+            "wordings for it to each of LANGUAGES"
         )
     return plain
 

@@ -13,7 +13,8 @@ class Language:
 
     `wordings` are group to level to phrases; `persons` gender, or `"unknown"`, to words for the speaker, which replace
     `{person}`. A caption is put into one of `frames`, or of `noun_frames` if all its phrases start with one of
-    `articles`. `conjunction` joins two phrases where no comma does.
+    `articles`. `conjunction` joins two phrases where no comma does. `conditions` are acoustic conditions, and kinds of
+    them, to phrases that are put after a caption.
     """
 
     wordings: dict[str, dict[str, tuple[str, ...]]]
@@ -22,6 +23,7 @@ class Language:
     noun_frames: tuple[str, ...]
     articles: tuple[str, ...]
     conjunction: str
+    conditions: dict[str, tuple[str, ...]]
 
 
 def _tuples(value: Any) -> Any:

@@ -1,16 +1,22 @@
 """Captions and tags: wording tables, reproducibility, and what is always said."""
 
+import re
 from itertools import permutations
 from math import prod
 
 import pytest
 import torch
 
+from smoothclap_trainer.clep_dg.prompts import written_contexts
+from smoothclap_trainer.data.acoustic_conditions import CONDITIONS
 from smoothclap_trainer.data.captions import (
     CAPTION_GROUPS,
+    CLEAN_SHARE,
     LANGUAGES,
     caption,
+    condition_phrases,
     full_caption,
+    heard_conditions,
     language_data,
     phrases,
     row_levels,
@@ -65,6 +71,7 @@ def test_no_phrase_means_two_things(language):
 def test_captions_hold_no_word_that_evaluations_ask_for_as_unseen(language):
     data = LANGUAGES[language]
     said = [phrase for levels in data.wordings.values() for wordings in levels.values() for phrase in wordings]
+    said += [phrase for wordings in data.conditions.values() for phrase in wordings]
     assert not [phrase for phrase in (*said, *data.frames, *data.noun_frames) if held_out_words(phrase)]
 
 
@@ -192,6 +199,67 @@ def test_what_is_drawn_has_not_changed():
         "Eine Aufnahme: viele Wörter pro Minute, die Stimme einer Frau, normale Lautstärke, eine Stimme voller Kummer "
         "und eine knappe Bemerkung.",
     ]
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_every_acoustic_condition_has_wordings_of_its_own_kind(language):
+    meanings = {}
+    known = LANGUAGES[language].conditions
+    assert known.keys() == LANGUAGES["en"].conditions.keys() == {*CONDITIONS, "noise", "room"}
+    for name in CONDITIONS:
+        wordings = condition_phrases(name, language)
+        assert len(wordings) == len(set(wordings)) >= (4 if name == "clean" else 10)
+        for phrase in wordings:
+            assert meanings.setdefault(phrase, name.partition("-")[0]) == name.partition("-")[0]
+    assert set(condition_phrases("noise", language)) < set(condition_phrases("noise-0db", language))
+    with pytest.raises(ValueError, match="'rain'"):
+        condition_phrases("rain", language)
+
+
+@pytest.mark.parametrize(("language", "shared"), [("en", {"over the telephone"}), ("de", {"am Telefon"})])
+def test_which_hand_written_contexts_captions_hold(language, shared):
+    said = {phrase for wordings in LANGUAGES[language].conditions.values() for phrase in wordings}
+    written = {re.sub("^{content},? (recorded|aufgenommen) ", "", context) for context in written_contexts(language)}
+    assert said & written == shared
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_a_caption_ends_with_the_conditions_and_is_otherwise_the_same(language):
+    endings = [f"{joint}{phrase}" for phrase in condition_phrases("room-large", language) for joint in (" ", ", ")]
+    seen = set()
+    for seed in range(300):
+        plain = caption(EMOTIONAL, language, generator(seed))
+        named = caption(EMOTIONAL, language, generator(seed), conditions=("room-large",))
+        stop = "." if plain.endswith(".") else ""
+        seen |= {end for end in endings if named == plain.removesuffix(".") + end + stop}
+        assert any(named == plain.removesuffix(".") + end + stop for end in endings), (plain, named)
+    assert len(seen) > len(endings) / 2
+
+
+def test_a_clean_clip_is_called_so_in_some_captions():
+    called = 0
+    for seed in range(1000):
+        plain, named = (caption(LEVELS, "en", generator(seed), conditions=names) for names in ((), ("clean",)))
+        called += named != plain
+    assert called / 1000 == pytest.approx(CLEAN_SHARE, abs=3 * (0.2 * 0.8 / 1000) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("own", "applied", "named"),
+    [
+        (None, "clean", ()),
+        (None, "noise-0db", ("noise-0db",)),
+        ("clean", "clean", ("clean",)),
+        ("clean", "noise-0db", ("noise-0db",)),
+        ("telephone", "clean", ("telephone",)),
+        ("telephone", "noise-0db", ("telephone", "noise-0db")),
+        ("noise-20db", "noise-0db", ("noise",)),
+        ("room", "room-large", ("room",)),
+        ("codec", "codec", ("codec",)),
+    ],
+)
+def test_what_is_true_of_a_clips_acoustics(own, applied, named):
+    assert heard_conditions(own, applied) == named
 
 
 def test_tag_text_by_hand():
