@@ -74,9 +74,8 @@ def heard_conditions(own: str | None, applied: str) -> tuple[str, ...]:
     """
     Return what is true of a clip's acoustics, for [`caption`]; nothing if nothing is known.
 
-    `own` is the condition in which it was recorded, if known, and `applied` what augmentation applied; that a clip is
-    clean is not said of one to which something was applied. Of two of a kind the degree is unknown, so the kind is
-    returned.
+    `own` is the condition in which it was recorded, if known, and `applied` what augmentation applied; a clip to which
+    something was applied is no longer clean. Of two of a kind the degree is unknown: the kind is returned.
     """
     if applied == "clean":
         return (own,) if own else ()
@@ -124,7 +123,7 @@ def caption(
             after the phrases, clean only in one caption of five. All else in the caption is the same without them.
 
     Raises:
-        ValueError: `levels` is empty, a level has no wordings, or `max_phrases` is below 1.
+        ValueError: `levels` is empty, a level or a condition has no wordings, or `max_phrases` is below 1.
     """
     data = language_data(language)
     if not levels:
