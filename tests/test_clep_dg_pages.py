@@ -41,8 +41,11 @@ def test_the_handbooks_table_is_made_of_the_reports() -> None:
 
 
 @pytest.mark.parametrize("name", ["attributes", "synthetic"])
-def test_the_report_is_of_the_shipped_weights(name: str) -> None:
-    assert f"`smoothclap-tiny`, SmoothCLAPModel, weights `{weights_sha256(Path(SMOOTHCLAP_TINY))[:12]}`" in report(name)
+def test_the_report_is_of_the_shipped_weights_unless_the_page_says_otherwise(name: str) -> None:
+    page = (ROOT / "docs" / "clep-dg.md").read_text(encoding="utf-8")
+    weights = weights_sha256(Path(SMOOTHCLAP_TINY))[:12]
+    of_shipped = f"`smoothclap-tiny`, SmoothCLAPModel, weights `{weights}`" in report(name)
+    assert of_shipped != ("`smoothclap-tiny` before the present one" in page)
 
 
 @pytest.mark.parametrize("name", PAGES)
