@@ -49,8 +49,8 @@ QUESTIONS = (
     ["a happy voice", "an angry voice", "a sad voice", "a fearful voice"],
 )
 CAVEAT = (
-    "The last four are emotions, which smoothclap-tiny knows from SYNTHETIC speech and from labels that a rule gave: of a "
-    "real voice that answer is hardly better than a guess."
+    "The last four are emotions, which smoothclap-tiny knows from SYNTHETIC speech and from labels that a rule gave. "
+    "Of a real voice that answer is hardly better than a guess."
 )
 BAR = 30  # characters
 BEST, OTHERS = "#332288", "#a9a3d1"
