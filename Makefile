@@ -82,7 +82,7 @@ train: build/speech/dataset_dict.json build/expressive/dataset_dict.json build/t
 	find $(CHECKPOINT) -mindepth 1 -maxdepth 1 ! -name notes.md ! -name NOTICE ! -name previous -exec rm -r {} +
 	cp $(addprefix build/smoothclap-tiny/*.,json yaml csv safetensors) $(CHECKPOINT)
 	cp build/towers/text/distillation.json $(CHECKPOINT)/text_tower.json
-	cd $(CHECKPOINT) && ln -s ../../*_smoothclap.py .
+	for file in build/smoothclap-tiny/*.py; do ln -s ../../$$(basename $$file) $(CHECKPOINT); done
 	$(MAKE) judge
 
 judge: build/expressive/dataset_dict.json build/speech/dataset_dict.json ## judge the default checkpoint on what it was not trained on, and write its card; OLD=FOLDER judges another as the version before
