@@ -58,16 +58,20 @@ NAMES: dict[str, frozenset[Condition]] = {
     for names, conditions in (
         ("mit mit-0 apache bsd bsd-2-clause bsd-3-clause isc zlib unlicense public-domain cc0 wordnet", ()),
         # Free for Debian: they forbid to charge for the game as an individual item.
-        ("flight-of-the-amazon-queen-license drascula-license drascula-licence", ()),
+        ("flight-of-the-amazon-queen drascula", ()),
         ("gpl lgpl agpl gfdl odbl mpl", (Condition.SHARE_ALIKE,)),
     )
     for name in names.split()
 }
-"""Licences by name, without version."""
+"""Licences by name, without version and "license"."""
 SUGGESTED = ["cc-by", "cc-by-nc", "cc-by-sa", "cc-by-nd", "cc-by-nc-sa", "cc-by-nc-nd"]
-SUGGESTED += [name for name in NAMES if "-licen" not in name]
+SUGGESTED += NAMES
 """Licences that may have been meant by a name that is not known."""
-CREATIVE_COMMONS = re.compile(r"cc-by((?:-(?:nc|sa|nd))*)(?:-\d.*)?")
+HUB_IDS = {"cc", "lgpl-lr"}
+"""Values of `license` that the Hub knows and SPDX does not. What they ask for is unknown."""
+HARMLESS = {"free; not to be sold alone"}
+"""Notes in parentheses that ask for nothing."""
+CREATIVE_COMMONS = re.compile(r"cc-by((?:-(?:nc|sa|nd))*)(?:-\d+(?:\.\d+)*(?:-(?:deed|igo|(?!nc|sa|nd)[a-z]{2}))?)?")
 CREATIVE_COMMONS_PARTS = {
     "nc": Condition.NON_COMMERCIAL,
     "sa": Condition.SHARE_ALIKE,
@@ -95,28 +99,44 @@ LICENCES_OF_MODELS = {
 
 
 def conditions_of(licence: str | None) -> frozenset[Condition]:
-    """Return what a licence asks for, by its usual name (`"CC BY-NC-SA 4.0"`, `"GPL-2.0-only AND MIT"`)."""
-    return frozenset().union(*map(_conditions, licence.split(" AND "))) if licence else frozenset({Condition.UNKNOWN})
+    """
+    Return what a licence asks for, by its usual name (`"CC BY-NC-SA 4.0"`, `"GPL-2.0-only AND MIT"`).
+
+    A note in parentheses is read as a licence of its own: what it asks for is added, if only that it is unknown.
+    """
+    return frozenset().union(*map(_conditions, _parts(licence))) if licence else frozenset({Condition.UNKNOWN})
 
 
 def unrecognised(licence: str) -> dict[str, str]:
     """Return which parts of a licence have names that neither we nor SPDX know, each with its name without version."""
-    parts = [part for part in licence.split(" AND ") if conditions_of(part) == {Condition.UNKNOWN}]
-    return {part: re.sub(r"[-v]*\d+(\.\d+)*$", "", _slug(part)) for part in parts if not _is_spdx(part)}
+    parts = [part for part in _parts(licence) if conditions_of(part) == {Condition.UNKNOWN}]
+    return {part: re.sub(r"[-v]*\d+(\.\d+)*$", "", _slug(part)) for part in parts if not _is_id(part)}
 
 
-def _is_spdx(licence: str) -> bool:
+def _parts(licence: str) -> list[str]:
+    return re.split(r"\s+AND\s+", licence, flags=re.IGNORECASE)
+
+
+def _is_id(licence: str) -> bool:
+    """Whether the Hub or SPDX has a licence of this name."""
     for name in (licence, f"{licence}-1.0"):  # the Hub calls ODC-By-1.0 odc-by
         with suppress(InvalidLicenseExpression):
             return bool(canonicalize_license_expression(name))
-    return False
+    return licence.casefold() in HUB_IDS
 
 
 def _slug(licence: str) -> str:
-    return re.sub(r"[\s_]+", "-", re.sub(r"\(.*?\)", "", licence).strip().casefold())
+    """`"mit"` for `"The MIT License"`, `"apache-2.0"` for `"Apache License, Version 2.0"`."""
+    slug = re.sub(r"[\s_]+", "-", licence.strip().casefold()).removeprefix("the-")
+    return re.sub(r"-licen[cs]e(,?-version)?(?=-v?\d|$)", "", slug)
 
 
-def _conditions(licence: str) -> frozenset[Condition]:
+def _conditions(part: str) -> frozenset[Condition]:
+    names = [re.sub(r"\(.*?\)", "", part), *re.findall(r"\((.*?)\)", part)]
+    return frozenset().union(*(_conditions_of_name(name) for name in names if name not in HARMLESS))
+
+
+def _conditions_of_name(licence: str) -> frozenset[Condition]:
     slug = _slug(licence)
     if found := CREATIVE_COMMONS.fullmatch(slug):
         return frozenset(CREATIVE_COMMONS_PARTS[part] for part in found[1].split("-") if part)

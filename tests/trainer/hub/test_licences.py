@@ -48,6 +48,8 @@ def recorded(folder, *entries):
     [
         *((name, set()) for name in ("MIT", "apache-2.0", "BSD-2-Clause", "CC0-1.0", "CC BY 4.0", "cc-by-4.0")),
         *((name, set()) for name in ("WordNet-3.0", "Drascula licence (free; not to be sold alone)")),
+        *((name, set()) for name in ("MIT License", "The MIT License (MIT)", "BSD License", "The Unlicense")),
+        *((name, set()) for name in ("Apache License 2.0", "Apache License, Version 2.0", "CC BY 3.0 IGO")),
         *((name, {SA}) for name in ("GPL-3.0-or-later", "LGPL-2.1", "ODbL 1.0", "CC BY-SA 3.0", "GFDL-1.3")),
         *((name, {NC}) for name in ("CC BY-NC 4.0", "cc-by-nc-2.0", "free for non-commercial use")),
         *((name, {NC, SA}) for name in ("CC BY-NC-SA 4.0", "cc-by-nc-sa-4.0", "cc_by_nc_sa")),
@@ -56,10 +58,29 @@ def recorded(folder, *entries):
         *((name, {UNKNOWN}) for name in (None, "", "free", "other", "openrail", "free download; no licence is named")),
         ("GPL-2.0-only AND CC-BY-NC-4.0", {SA, NC}),
         ("MIT AND mine", {UNKNOWN}),
+        *((name, {UNKNOWN}) for name in ("cc-by-4.0-nc", "CC BY 4.0 NC", "MIT (ask us)", "cc", "lgpl-lr")),
+        *((name, {NC}) for name in ("cc-by-4.0 and cc-by-nc-4.0", "CC BY 4.0 (non-commercial)")),
+        *((name, {RESEARCH}) for name in ("cc-by-4.0, research only", "MIT (research only)")),
+        ("CC BY-NC 4.0 (ask us)", {NC, UNKNOWN}),
     ],
 )  # fmt: skip
 def test_what_a_licence_asks_for(licence, expected):
     assert conditions_of(licence) == expected
+
+
+@pytest.mark.parametrize(
+    "licence", ["MIT License", "Apache License 2.0", "BSD License", "The Unlicense", "cc", "lgpl-lr", "openrail++"]
+)
+def test_licences_that_settings_take(licence):
+    assert DataSettings(dataset="a.csv", licences={"queen": licence}).licences == {"queen": licence}
+
+
+@pytest.mark.parametrize(
+    ("licence", "meant"), [("cc-by-4.0-nc", "cc-by-nc"), ("mitt", "mit"), ("MIT AND Appache", "apache")]
+)
+def test_misspelled_licences_are_refused(licence, meant):
+    with pytest.raises(ValueError, match=repr(meant)):
+        DataSettings(dataset="a.csv", licences={"queen": licence})
 
 
 def test_what_the_licences_of_known_corpora_ask_for():
