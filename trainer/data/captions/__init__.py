@@ -142,7 +142,7 @@ def caption(
     frame = _draw(data.frames + data.noun_frames if nouns else data.frames, generator)
     for condition in conditions:
         if condition != "clean" or float(torch.rand((), generator=generator)) < CLEAN_SHARE:
-            text += _draw((" ", ", "), generator) + _draw(condition_phrases(condition, language), generator)
+            text += ", " + _draw(condition_phrases(condition, language), generator)
     return frame.format(text)
 
 

@@ -249,7 +249,9 @@ def _fit(
     for group in groups:
         found = {column: _bounds(table[column], quantiles, group in RATED_GROUPS) for column in GROUPS[group]}
         if alike := [column for column, pair in found.items() if pair is None]:
-            logger.warning(f"{group} is left out of captions and tags{where}: column {alike[0]!r} hardly varies.")
+            logger.warning(
+                f"{group} is left out of captions and tags{where}: column {alike[0]!r} has no values, or hardly varies."
+            )
             continue
         low |= {column: pair[0] for column, pair in found.items() if pair}
         high |= {column: pair[1] for column, pair in found.items() if pair}

@@ -225,7 +225,7 @@ def test_which_hand_written_contexts_captions_hold(language, shared):
 
 @pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_a_caption_ends_with_the_conditions_and_is_otherwise_the_same(language):
-    endings = [f"{joint}{phrase}" for phrase in condition_phrases("room-large", language) for joint in (" ", ", ")]
+    endings = [f", {phrase}" for phrase in condition_phrases("room-large", language)]
     seen = set()
     for seed in range(300):
         plain = caption(EMOTIONAL, language, generator(seed))
