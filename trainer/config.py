@@ -55,8 +55,8 @@ class Settings(BaseModel):
             raise SettingsError(_faults(error, cls, said)) from None
 
     def changed(self, **changes: Any) -> Self:
-        """Return a copy with other values, which are checked as well."""
-        return type(self)(**dict(self) | changes)
+        """Return a copy with other values, which are checked as well; what was left at its default still is."""
+        return type(self)(**{name: value for name, value in self if name in self.model_fields_set} | changes)
 
 
 Kind = TypeVar("Kind", bound=Settings)

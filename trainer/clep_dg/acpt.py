@@ -18,7 +18,7 @@ from transformers.utils import logging
 
 from modeling_smoothclap.loss_smoothclap import cosines
 
-from ..config import Count, Fraction, Positive, Seed, Settings
+from ..config import Count, Fraction, Positive, Seed, Settings, SettingsError
 from ..files import write_json
 from .context_bank import (
     RECORD_FILE,
@@ -60,10 +60,16 @@ class ACPTSettings(Settings):
     def _check_losses(self) -> Self:
         if not (self.style_loss or self.content_loss):
             raise ValueError("Without `style_loss` and `content_loss` there is nothing to fit; see `untrained_bank`.")
+        asked = self.content_temperature if "content_temperature" in self.model_fields_set else "none"
+        if not self.content_loss and asked != "none":
+            why = f"is {asked!r}, but without `content_loss` it has no effect; leave it out"
+            raise SettingsError([("content_temperature", why)])
         return self
 
     def for_encoder(self, encoder: PromptEncoder) -> Self:
-        """Return a copy in which `logit_scale` is the number that it stands for with this encoder."""
+        """Return a copy with the temperature that is used with this encoder: a number, or `none`, also of no loss."""
+        if not self.content_loss:
+            return self.changed(content_temperature="none")
         if self.content_temperature != "logit_scale":
             return self
         return self.changed(content_temperature=1 / encoder.logit_scale)

@@ -160,6 +160,8 @@ def read_record(folder: Path) -> dict[str, Any] | None:
     match record["fitted_with"]:
         case {"settings": dict(settings)}:
             settings.setdefault("content_temperature", "none")  # before there was a choice, cosines were bare
+            if not settings.get("content_loss", True):
+                settings["content_temperature"] = "none"  # an earlier version recorded one that had no effect
     return record
 
 

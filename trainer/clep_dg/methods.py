@@ -33,10 +33,10 @@ class Contexts(StrEnum):
     STYLE_LOSS_ONLY = "style-loss-only"
 
 
-FITTED: dict[Contexts, dict[str, bool]] = {
+FITTED: dict[Contexts, dict[str, bool | str]] = {
     Contexts.BOTH_LOSSES: {},
     Contexts.CONTENT_LOSS_ONLY: {"style_loss": False},
-    Contexts.STYLE_LOSS_ONLY: {"content_loss": False},
+    Contexts.STYLE_LOSS_ONLY: {"content_loss": False, "content_temperature": "none"},
 }
 """Which fields of [`ACPTSettings`] each kind of fitted contexts changes."""
 

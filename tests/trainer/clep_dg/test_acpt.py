@@ -1,5 +1,6 @@
 """The two objectives against formulas, and the fit: what it changes, what it leaves alone, and how it goes on."""
 
+import json
 import math
 
 import numpy as np
@@ -82,6 +83,25 @@ def test_defaults_are_promptstylers_but_for_the_temperature():
 def test_without_losses_there_is_nothing_to_fit():
     with pytest.raises(ValueError, match="content_loss"):
         ACPTSettings(style_loss=False, content_loss=False)
+
+
+def test_a_temperature_without_content_loss_is_refused():
+    for temperature in (0.07, "logit_scale"):
+        with pytest.raises(ValueError, match=f"content_temperature.*{temperature}"):
+            ACPTSettings(content_loss=False, content_temperature=temperature)
+        with pytest.raises(ValueError, match="content_temperature"):
+            ACPTSettings(content_temperature=temperature).changed(content_loss=False)
+    assert QUICK.changed(content_loss=False).content_loss is False
+
+
+def test_a_fit_without_content_loss_is_recorded_without_its_temperature(tmp_path):
+    settings = QUICK.changed(content_loss=False)
+    assert fit(tmp_path, settings=settings).fitted_with["settings"]["content_temperature"] == "none"
+    check(tmp_path, settings=settings.changed(content_temperature="none"))
+    record = json.loads((tmp_path / RECORD_FILE).read_text())
+    record["fitted_with"]["settings"]["content_temperature"] = 0.07  # as the version before wrote
+    (tmp_path / RECORD_FILE).write_text(json.dumps(record))
+    check(tmp_path, settings=settings)
 
 
 def test_untrained_contexts_are_normal_and_each_has_a_seed_of_its_own():
