@@ -4,16 +4,19 @@ Choose the temperature of the content loss: fit contexts at each, and compare wh
     python examples/recipes/choose_content_temperature.py examples/configs/clep_dg_tuned.yaml
 
 The experiment's encoder, conditions and seeds are used, and the clips that its corpora have in the split `validation`;
-clips that it is tested on take no part. The choice is the largest mean UAR over corpora, conditions and seeds.
+clips that it is tested on take no part. Corpora without such clips are skipped, and named. The choice is the largest
+mean UAR over corpora, conditions and seeds.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from modeling_smoothclap.decoding_smoothclap import ClipError
 from smoothclap_trainer.clep_dg.acpt import fit_contexts
 from smoothclap_trainer.clep_dg.classifier import train_classifier
 from smoothclap_trainer.clep_dg.corpora import read_corpora
@@ -24,6 +27,7 @@ from smoothclap_trainer.config import read_yaml
 from smoothclap_trainer.data.acoustic_conditions import CONDITIONS, degrade
 from smoothclap_trainer.data.clips import clips_of
 from smoothclap_trainer.evaluation.evaluator import loadable
+from smoothclap_trainer.evaluation.labelled_clips import LABEL_COLUMN, NoClips, read_clips
 from smoothclap_trainer.evaluation.metrics import unweighted_average_recall, zero_shot_predictions
 from smoothclap_trainer.files import held
 
@@ -33,12 +37,26 @@ SPLIT = "validation"
 
 
 def on_validation(settings: ExperimentSettings) -> ExperimentSettings:
-    """Return the experiment on validation clips; known corpora have no such split, and one encoder is needed."""
+    """
+    Return the experiment on the corpora that have validation clips, and print which have none.
+
+    It is a `ValueError` if no corpus is left, or one is read without a manifest, or there is more than one encoder.
+    """
     if known := [corpus.name for corpus in settings.corpora if corpus.manifest is None]:
         raise ValueError(f"{known} are read whole, without a validation split; name manifests that have one.")
     if not isinstance(settings.encoder, str):
         raise ValueError(f"`encoder` is {settings.encoder}; name one checkpoint for all corpora.")
-    return settings.changed(corpora=[corpus.changed(split=SPLIT) for corpus in settings.corpora])
+    kept = []
+    for corpus in (each.changed(split=SPLIT) for each in settings.corpora):
+        try:
+            read_clips(corpus, corpus.thirds_of or corpus.label_column or LABEL_COLUMN)
+        except NoClips as error:
+            print(f"Skipped {corpus.name}, which has no {SPLIT} clips: {error}")
+        else:
+            kept.append(corpus)
+    if not kept:
+        raise ValueError(f"No corpus of the experiment has {SPLIT} clips; name manifests that do.")
+    return settings.changed(corpora=kept)
 
 
 def swept(settings: ExperimentSettings, output: Path) -> Iterator[dict[str, object]]:
@@ -51,9 +69,16 @@ def swept(settings: ExperimentSettings, output: Path) -> Iterator[dict[str, obje
     clips = {}
     for corpus in corpora:
         true = corpus.rows["label"].map(corpus.classes.index).to_numpy()
+        doubtful: Counter[str] = Counter()
         for name in settings.conditions:
             rows = degrade(corpus.rows, CONDITIONS[name], output / "conditions")
-            clips[corpus.name, name] = encoder.encode_audio(clips_of(rows), problems={}), true
+            problems: dict[int, ClipError] = {}
+            clips[corpus.name, name] = encoder.encode_audio(clips_of(rows), problems=problems), true
+            doubtful.update(each.problem for each in problems.values())
+        counts = ", ".join(f"{count} {problem}" for problem, count in doubtful.items())
+        print(
+            f"{corpus.name}: {len(true)} clips in {len(settings.conditions)} conditions; doubtful: {counts or 'none'}"
+        )
     for temperature in TEMPERATURES:
         for seed in settings.seeds:
             acpt = settings.acpt.changed(seed=seed, content_temperature=temperature)

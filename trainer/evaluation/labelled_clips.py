@@ -53,17 +53,22 @@ class ManifestClips(Settings):
     synthetic: bool = Field(default=False, description="The speech is synthetic; titles and tables say so.")
 
 
+class NoClips(ValueError):
+    """A manifest has none of the clips that `split` and `where` choose."""
+
+
 def read_clips(chosen: ManifestClips, column: str, more: Sequence[str] = ()) -> tuple[pd.DataFrame, dict[str, int]]:
     """
     Read the clips that `split` and `where` choose, and count those that are left out, by reason.
 
     The table has `id`, `path`, `speaker` and `corpus` as text or `None`, and `column` and `more` as the manifest has
-    them. A `ValueError` says what is wrong with the manifest, or that it lacks a split, a column or any such clip.
+    them. A `ValueError` says what is wrong with the manifest, or that it lacks a column; [`NoClips`] that it lacks the
+    split or any such clip.
     """
     splits = _splits(chosen)
     names = list(splits) if chosen.split == "all" else [chosen.split]
     if chosen.split not in (*splits, "all"):
-        raise ValueError(_no_split(chosen, list(splits)))
+        raise NoClips(_no_split(chosen, list(splits)))
     there = next(iter(splits.values())).column_names
     needed = ["id", "path", column, *chosen.where, *more]
     if absent := [name for name in dict.fromkeys(needed) if name not in there]:
@@ -119,7 +124,7 @@ def clips_where(cells: pd.DataFrame, where: Mapping[str, str | list[str]]) -> tu
     """
     Choose the clips that have the value, or one of the values, that `where` gives for each column.
 
-    Returns the clips, and for each column how many have others. A `ValueError` says that no clip is left.
+    Returns the clips, and for each column how many have others. [`NoClips`] says that none is left.
     """
     left_out = {}
     for column, value in where.items():
@@ -129,7 +134,7 @@ def clips_where(cells: pd.DataFrame, where: Mapping[str, str | list[str]]) -> tu
         if not fits.any():
             known = sorted(found.dropna().unique())
             more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
-            raise ValueError(
+            raise NoClips(
                 f"`where` keeps no clip: {column!r} must be one of {values}, but the {len(cells)} clips it chooses "
                 f"from have {f'{known[:SHOWN]}{more}' if known else 'nothing'} there"
             )

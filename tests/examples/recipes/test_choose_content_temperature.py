@@ -48,6 +48,28 @@ def test_validation_clips_choose(settings, tmp_path):
     assert table.loc[0.2, "clean"] == pytest.approx(own[own["condition"] == "clean"]["uar"].mean())
 
 
+def test_corpora_without_validation_clips_are_skipped_and_named(settings, tmp_path, capsys):
+    mine = settings.corpora[0]
+    unsplit = tmp_path / "unsplit.csv"
+    pd.read_csv(mine.manifest).drop(columns="split").to_csv(unsplit, index=False)
+    empty = [mine.changed(name="nowhere", where={"speaker": "8"}), mine.changed(name="unsplit", manifest=str(unsplit))]
+    kept = choose_content_temperature.on_validation(settings.changed(corpora=[empty[0], mine, empty[1]]))
+    said = capsys.readouterr().out
+    assert [corpus.name for corpus in kept.corpora] == ["mine"]
+    assert "nowhere" in said and "unsplit" in said and "mine" not in said
+    with pytest.raises(ValueError, match="validation"):
+        choose_content_temperature.on_validation(settings.changed(corpora=empty))
+    with pytest.raises(ValueError, match="feeling"):  # a mistake, not a lack of clips
+        choose_content_temperature.on_validation(settings.changed(corpora=[mine.changed(label_column="feeling")]))
+
+
+def test_doubtful_clips_are_counted(settings, tmp_path, capsys):
+    soundfile.write(tmp_path / "0.wav", [0.0] * 3200, 16000)
+    changed = choose_content_temperature.on_validation(settings).changed(conditions=["clean"])
+    next(choose_content_temperature.swept(changed, tmp_path / "a"))
+    assert "1 silent" in capsys.readouterr().out
+
+
 def test_corpora_without_a_validation_split_are_refused(settings):
     known = settings.changed(corpora=[{"name": "tess", "data_root": "tess"}])
     with pytest.raises(ValueError, match="'tess'"):
