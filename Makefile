@@ -76,7 +76,7 @@ build/towers/text/distillation.json: | $(DEV)
 	$(BIN)/python examples/recipes/fetch_encoders.py --output build/encoders
 	$(BIN)/python examples/recipes/distil_towers.py
 
-train: build/speech/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train, judge (two hours)
+train: build/speech/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## make the default checkpoint again: fetch speech and encoders (needs apt-get), distil, train, judge (hours)
 	$(BIN)/python examples/recipes/label_emotions.py
 	$(SMOOTHCLAP) train examples/configs/smoothclap-tiny.yaml
 	find $(CHECKPOINT) -mindepth 1 -maxdepth 1 ! -name notes.md ! -name NOTICE ! -name previous -exec rm -r {} +
