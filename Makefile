@@ -24,7 +24,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 test docs-check bench: export OMP_NUM_THREADS = 1
 # Fitting by the style loss amplifies rounding, which depends on the number of threads.
 clep-dg: export OMP_NUM_THREADS = 1
-EXPERIMENTS := $(addprefix clep-dg-,attributes synthetic tuned)
+EXPERIMENTS := $(addprefix clep-dg-,attributes arousal synthetic tuned)
 
 .DEFAULT_GOAL := help
 .PHONY: $(EXPERIMENTS) help demo demo-train test lint format docs-check bench train judge card clep-dg compare venv clean distclean
@@ -93,10 +93,13 @@ judge: build/expressive/dataset_dict.json build/speech/dataset_dict.json ## judg
 card: | $(DEV) ## write the default checkpoint's card, model_card.md, again from the records next to the weights
 	$(BIN)/python examples/recipes/write_shipped_cards.py
 
+build/arousal.csv: build/speech/dataset_dict.json
+	$(BIN)/python examples/recipes/label_arousal.py
+
 build/clep-synthetic/README.md: build/expressive/dataset_dict.json
 	$(SMOOTHCLAP) train examples/configs/clep_synthetic.yaml
 
-clep-dg: build/speech-600/dataset_dict.json build/clep-synthetic/README.md ## run all three stages of CLEP-DG on data that is built here, and write the pages in docs/clep-dg (half an hour)
+clep-dg: build/speech-600/dataset_dict.json build/arousal.csv build/clep-synthetic/README.md ## run all three stages of CLEP-DG on data that is built here, and write the pages in docs/clep-dg (half an hour)
 	$(MAKE) --jobs=$(JOBS) $(EXPERIMENTS)
 
 $(EXPERIMENTS): clep-dg-%:

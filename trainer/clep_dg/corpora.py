@@ -22,7 +22,7 @@ SYNTHETIC = " (SYNTHETIC)"
 
 @dataclass(frozen=True, eq=False)
 class LabelledCorpus:
-    """A corpus with labels; `source` says where its classes come from."""
+    """A corpus with labels; `source` says where its classes come from, and has its note."""
 
     name: str
     title: str
@@ -99,6 +99,8 @@ def _own(settings: CorpusSettings) -> LabelledCorpus:
         raise ValueError("; ".join(faults))
     order = settings.labels.values() if settings.labels else there
     found = tuple(name for name in dict.fromkeys(order) if (rows["label"] == name).any())
+    if settings.note:
+        source += f" {settings.note}"
     title, language = settings.name + (SYNTHETIC if settings.synthetic else ""), str(settings.language)
     return LabelledCorpus(settings.name, title, language, str(settings.licence), source, found, rows)
 

@@ -48,6 +48,9 @@ class CorpusSettings(ManifestClips):
         default_factory=dict,
         description="Label to class. Clips of other labels are left out. Default: the labels are the classes.",
     )
+    note: Text | None = Field(
+        default=None, description="What a reader must know of the labels or the clips; the report and the card say it."
+    )
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

@@ -69,6 +69,7 @@ def test_labels_are_mapped_and_clips_chosen(manifest):
     }  # fmt: skip
     assert corpus.rows.attrs["left_out"] == {"not session 1": 2, "no class": 1}
     assert corpus.title == "mine (SYNTHETIC)"
+    assert read_labelled(own(manifest, note="Nobody listened.")).source.endswith(" Nobody listened.")
     some = read_labelled(own(manifest, labels={"happy": "x"}, where={"session": ["1", "2"]}))
     assert some.rows["id"].tolist() == ["b.wav"]
     assert some.rows.attrs["left_out"] == {
