@@ -102,6 +102,7 @@ BAD_CORPUS = {
     "bad_clips": ["trust", 3],
     "language": ["en_US"],
     "synthetic": ["maybe"],
+    "note": TEXT,
 }
 BAD_EXPERIMENT = {
     "encoder": [["a"], "", {"ravdess": " ", "007": "a"}, {"ravdess": "a"}],
