@@ -23,15 +23,18 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 test docs-check bench: export OMP_NUM_THREADS = 1
 # Fitting by the style loss amplifies rounding, which depends on the number of threads.
-clep-dg: export OMP_NUM_THREADS = 1
+clep-dg clep-dg-encoders: export OMP_NUM_THREADS = 1
 EXPERIMENTS := $(addprefix clep-dg-,attributes arousal synthetic tuned)
+# clep_dg_tuned.yaml with other encoders.
+ENCODERS := $(addprefix clep-dg-,augmented conditions e5)
 
 .DEFAULT_GOAL := help
-.PHONY: $(EXPERIMENTS) help demo demo-train test lint format docs-check bench train judge card clep-dg compare venv clean distclean
+.PHONY: $(EXPERIMENTS) $(ENCODERS) help demo demo-train test lint format docs-check bench train judge card clep-dg \
+	clep-dg-encoders compare venv clean distclean
 
 help: ## list what you can do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
-		while IFS='|' read -r target text; do printf '%-18s%s\n' "$$target" "$$text"; done
+		while IFS='|' read -r target text; do printf '%-25s%s\n' "$$target" "$$text"; done
 
 demo: $(DEMO) ## rank descriptions of two real voices; ARGS='clip.wav --labels "a low voice" "a high voice"'
 	$(SMOOTHCLAP) rank $(ARGS) --plot ranking.png
@@ -102,8 +105,28 @@ build/clep-synthetic/README.md: build/expressive/dataset_dict.json
 clep-dg: build/arousal.csv build/clep-synthetic/README.md ## run all three stages of CLEP-DG on data that is built here, and write the pages in docs/clep-dg (half an hour)
 	$(MAKE) --jobs=$(JOBS) $(EXPERIMENTS)
 
-$(EXPERIMENTS): clep-dg-%:
-	$(SMOOTHCLAP) clep-dg examples/configs/clep_dg_$*.yaml
+# Stage 1 in acoustic conditions: those that the experiments test but two, codec and clipping, and two more.
+SEEN := "[clean, noise-10db, noise-0db, room-small, room-large, telephone]"
+build/clep-augmented/README.md build/clep-conditions/README.md: build/clep-%/README.md: build/expressive/dataset_dict.json
+	$(SMOOTHCLAP) train examples/configs/clep_synthetic.yaml --acoustic_conditions $(SEEN) --output_dir build/clep-$* $(NAMED)
+build/clep-conditions/README.md: NAMED := --name_conditions true
+
+build/clep-e5/README.md: build/expressive/dataset_dict.json build/towers/text/distillation.json
+	$(SMOOTHCLAP) train examples/configs/clep_e5.yaml
+
+clep-dg-encoders: build/expressive/dataset_dict.json build/towers/text/distillation.json ## run CLEP-DG after other first stages: in acoustic conditions, with and without their names, and with a larger text tower
+	$(MAKE) --jobs=$(JOBS) $(ENCODERS)
+
+TESTED := --conditions "[clean, noise-10db, room-large, telephone, codec, clipping]"
+clep-dg-augmented clep-dg-conditions: CHANGES := $(TESTED)
+# Half the contexts, because one takes eight times as long through twelve layers as through three.
+clep-dg-e5: CHANGES := --acpt "{num_contexts: 8}" --classifier "{batch_size: 12}"
+$(ENCODERS): clep-dg-%: build/clep-%/README.md
+$(ENCODERS): CONFIG = tuned.yaml --encoder build/clep-$* --output build/clep-dg-$* $(CHANGES)
+$(EXPERIMENTS): CONFIG = $*.yaml
+
+$(EXPERIMENTS) $(ENCODERS): clep-dg-%:
+	$(SMOOTHCLAP) clep-dg examples/configs/clep_dg_$(CONFIG)
 	rm -rf docs/clep-dg/$*
 	mkdir -p docs/clep-dg/$*
 	cp -r build/clep-dg-$*/report.md build/clep-dg-$*/pictures docs/clep-dg/$*

@@ -237,12 +237,15 @@ def evaluate(
         next_step("rank", *same_model("smoothclap-tiny" if is_tiny else first.checkpoint, trust_remote_code))
 
 
-@app.command("clep-dg", cls=Command)
-def clep_dg(config: Annotated[Path, typer.Argument(help="YAML file; docs/clep-dg.md explains it.")]) -> None:
+@app.command("clep-dg", cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def clep_dg(
+    ctx: typer.Context, config: Annotated[Path, typer.Argument(help="YAML file; docs/clep-dg.md explains it.")]
+) -> None:
     """
     Run stages 2 and 3 of CLEP-DG: fit acoustic contexts and a classifier from text alone, and test them on speech.
 
-    A run that was interrupted goes on with the contexts that it had fitted.
+    `--name value` changes a setting, as in `--encoder build/clep`. A run that was interrupted goes on with the contexts
+    that it had fitted.
     """
     from .clep_dg.experiment import fit_clep_dg
     from .clep_dg.report import generalisation_table
@@ -250,7 +253,7 @@ def clep_dg(config: Annotated[Path, typer.Argument(help="YAML file; docs/clep-dg
     from .config import read_yaml
 
     quiet()
-    settings = read_yaml(config, ExperimentSettings)
+    settings = read_yaml(config, ExperimentSettings, ctx.args)
     output = Path(settings.output)
     replaced = (output / Record.RESULTS).exists()
     results = fit_clep_dg(settings)

@@ -147,6 +147,11 @@ def _load_clips(
         DatasetDict(done).save_to_disk(str(work / "clips"))
 
     in_first_process(arguments, save)
+    if not (work / "clips").is_dir():
+        raise ValueError(
+            f"There is no folder {str(work / 'clips')!r} on this machine, and the first process has written it: set "
+            "`output_dir` to a folder that all machines of the run see."
+        )
     return cast(DatasetDict, load_from_disk(str(work / "clips")))
 
 
@@ -226,6 +231,8 @@ def make_batches(
     if settings.acoustic_conditions:
         augmentation = Augmentation(tuple(settings.acoustic_conditions), arguments.seed)
         augmentation.try_out(processor.feature_extractor.sampling_rate)
+    elif settings.name_conditions:
+        _check_own_conditions(splits["train"])
     targets = arguments.target_shares
     train = splits["train"].select_columns([name for name in splits["train"].column_names if name != "audio"])
     table = train.to_pandas()
@@ -259,6 +266,13 @@ def make_batches(
     on_hub = [] if IN_MEMORY in settings.dataset else [str(data) for *_, data in settings.manifests() if data]
     encoder = settings.local_feature_encoder if "local_features" in targets else None
     return Prepared(splits, collator, metrics, TrainingSources(dict(splits), on_hub, encoder, settings.licences))
+
+
+def _check_own_conditions(train: Dataset) -> None:
+    """Refuse names of acoustic conditions where captions would name none."""
+    if "acoustic_condition" not in train.column_names or not any(train["acoustic_condition"]):
+        why = "`acoustic_conditions` applies none, and no training clip has an `acoustic_condition`"
+        raise SettingsError([("name_conditions", f"has no effect: {why}; give one of the two, or leave it out")])
 
 
 def check_metric(wanted: str | None, names: Iterable[str]) -> None:

@@ -61,10 +61,15 @@ def test_supervised_alone_prints_no_table_of_the_other_protocol(folder):
     path = config(folder, "alone", protocols="supervised", acpt={"num_contexts": 1, "steps": 1})
     assert "| method |" not in smoothclap("clep-dg", path).stdout
     assert (folder / "alone" / "report.md").is_file()
+    changed = ["--seeds", "[4]", "--output", folder / "changed", "--acpt", "{num_contexts: 1, steps: 2}"]
+    smoothclap("clep-dg", path, *changed)
+    settings = json.loads((folder / "changed" / "results.json").read_text(encoding="utf-8"))["settings"]
+    assert (settings["seeds"], settings["acpt"]["steps"], settings["protocols"]) == ([4], 2, ["supervised"])
 
 
 def test_mistakes_are_reported_in_a_line(folder, tmp_path):
     assert "none.yaml" in error("clep-dg", tmp_path / "none.yaml")
     assert "seeds" in error("clep-dg", config(folder, "wrong", seeds=[1, 1]))
+    assert "sedes" in error("clep-dg", config(folder, "wrong"), "--sedes", "[1]")
     absent = str(tmp_path / "absent")
     assert absent in error("clep-dg", config(folder, "wrong", encoder=absent))

@@ -1,5 +1,7 @@
 """From rows and settings to batches: what is refused, computed, joined and left out."""
 
+import re
+
 import pytest
 from datasets import Dataset, DatasetDict
 
@@ -71,6 +73,23 @@ def captioned(tmp_path, captions, functionals=False):
 def made_of(tmp_path, arguments, clips, data=None, **changes):
     data = {"preparation_workers": 1, "cache_dir": str(tmp_path / "cache")} | (data or {})
     return prepare({"train": clips}, tiny.model(), tiny.processor(), data, arguments(**changes))
+
+
+def test_names_of_conditions_need_clips_that_have_some(tmp_path, arguments):
+    clips = rows.dataset(tmp_path / "audio", count=4)
+    naming = {"name_conditions": True, "captions": "sampled"}
+    for without in (clips, clips.add_column("acoustic_condition", [None] * 4)):
+        with pytest.raises(ValueError, match="`name_conditions`"):
+            made_of(tmp_path, arguments, without, naming)
+    assert made_of(tmp_path, arguments, clips, naming | {"acoustic_conditions": ["codec"]}).collator.name_conditions
+    own = clips.add_column("acoustic_condition", [None, "codec", "clean", None])
+    assert made_of(tmp_path, arguments, own, naming).collator.augmentation is None
+
+
+def test_a_folder_that_only_the_first_process_sees_is_named(tmp_path, arguments, monkeypatch):
+    monkeypatch.setattr("smoothclap_trainer.prepare.in_first_process", lambda *_: None)  # it wrote elsewhere
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path / "out" / "work" / "clips"))):
+        made_of(tmp_path, arguments, captioned(tmp_path, ["calm", "loud", "shy"]))
 
 
 def test_captions_of_rows_without_functionals_are_used(tmp_path, arguments):

@@ -66,7 +66,7 @@ class SmoothCLAPCollator:
         max_phrases (`int`, defaults to 5): Sampled captions have at most so many phrases.
         always_emotion (`bool`, defaults to `True`): Whether sampled captions always name a known emotion.
         name_conditions (`bool`, defaults to `False`): Whether sampled captions end with the acoustic condition that
-            the clip is heard in (ours): the one that `augmentation` applied, and the row's `acoustic_condition`.
+            the clip is heard in (ours): what `augmentation` applied, and the row's `acoustic_condition`.
 
     Returns (when called with a list of rows):
         `dict[str, torch.Tensor]`: The model's inputs; `caption_ids` (batch,), equal for equal captions; `labels`
@@ -109,13 +109,10 @@ class SmoothCLAPCollator:
             self._check_names()
 
     def _check_names(self) -> None:
-        if self.augmentation is None or self.captions != "sampled":
-            raise ValueError(
-                f"`name_conditions` needs an augmentation and sampled captions, not {self.augmentation} and "
-                f"{self.captions!r} ones."
-            )
+        if self.captions != "sampled":
+            raise ValueError(f"`name_conditions` needs sampled captions, not {self.captions!r} ones.")
         for language in self.languages:
-            for condition in self.augmentation.conditions:
+            for condition in self.augmentation.conditions if self.augmentation else ():
                 condition_phrases(condition, language)  # raises for one without wordings
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:

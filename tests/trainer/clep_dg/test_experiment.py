@@ -194,12 +194,21 @@ def test_a_checkpoint_for_each_corpus_and_what_it_was_trained_on(folder):
     recorded.save_pretrained(folder / "recorded")
     tiny.processor().save_pretrained(folder / "recorded")
     encoders = {"emodb": str(folder / "clap"), "tess": str(folder / "recorded")}
-    found = run(folder, encoder=encoders, output=str(folder / "two"), protocols=["generalisation"], seeds=[0])
+    changes = {"protocols": ["generalisation"], "seeds": [0], "conditions": ["clean", "noise-0db"]}
+    found = run(folder, encoder=encoders, output=str(folder / "two"), **changes)
     assert [(each.class_name, each.corpora) for each in found.encoders] == [
         ("ClapModel", ["emodb"]),
         ("SmoothCLAPModel", ["tess"]),
     ]
-    assert [each.zero_shot.status for each in found.generalisation] == ["unknown", "not zero-shot"]
+    statuses = ["unknown", "unknown", "not zero-shot", "not zero-shot"]
+    assert [each.zero_shot.status for each in found.generalisation] == statuses
+    for of_clap in found.generalisation[:2]:
+        zero_shot = of_clap.of_method("zero-shot").uar.value
+        for method in ("written-contexts", "clep-dg", AUGMENTED[AUDIO_OF_OTHERS]):
+            compared = of_clap.of_method(method)
+            difference = compared.differences["uar"]
+            assert difference.value == pytest.approx(compared.uar.value - zero_shot, abs=2e-6)
+            assert difference.low <= difference.value <= difference.high
     assert {path.name for path in (folder / "two" / "contexts").iterdir()} == {"emodb", "tess"}
     assert (folder / "two" / "classifier" / "emodb" / "classifier.safetensors").is_file()
     assert (folder / "two" / "classifier" / "tess" / "model.safetensors").is_file()

@@ -166,10 +166,21 @@ def test_a_rows_own_condition_is_named_too_and_in_evaluation(data):
         named([data[0] | {"acoustic_condition": "rain"}])
 
 
-def test_names_of_conditions_need_conditions_and_captions_that_are_drawn(data, monkeypatch):
-    for changes in ({}, {"augmentation": Augmentation(("codec",)), "captions": "full"}):
-        with pytest.raises(ValueError, match="`name_conditions`"):
-            rows.collator(data, name_conditions=True, **changes)
+def test_a_rows_own_condition_is_named_without_augmentation_and_beside_the_output_of_a_cached_tower(data):
+    cached = data.add_column("pooled_audio", list(np.ones((8, 32), dtype=np.float32)))
+    for each in (data, cached):
+        telephone = each.add_column("acoustic_condition", ["telephone"] * 8)
+        named = rows.collator(telephone, name_conditions=True)
+        pairs = zip(
+            *(texts(batch(made, telephone, *range(8))["input_ids"]) for made in (rows.collator(data), named)),
+            strict=True,
+        )
+        assert {ending(*pair) for pair in pairs} <= set(condition_phrases("telephone"))
+
+
+def test_names_of_conditions_need_captions_that_are_drawn(data, monkeypatch):
+    with pytest.raises(ValueError, match="`name_conditions`"):
+        rows.collator(data, name_conditions=True, augmentation=Augmentation(("codec",)), captions="full")
     monkeypatch.setitem(CONDITIONS, "rain", CONDITIONS["codec"])
     with pytest.raises(ValueError, match="'rain'"):
         rows.collator(data, name_conditions=True, augmentation=Augmentation(("rain",)))
