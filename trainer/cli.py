@@ -55,6 +55,7 @@ app = typer.Typer(
 search = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Find clips by description, and the reverse.")
 app.add_typer(search, name="search")
 
+SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
 Model = Annotated[str, typer.Option(help="Hub id or folder of a checkpoint, or smoothclap-tiny.")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU if there is one.")]
 RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Let the checkpoint run its own code.")]
@@ -63,8 +64,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Threads that read audio files
 Texts = Annotated[Path | None, typer.Option(help="Text file with one description per line.")]
 
 BadClips = Annotated[
-    Literal["raise", "skip"],
-    typer.Option(help="Clips that are silent, too short or cannot be read: stop, or leave them out."),
+    Literal["raise", "skip"], typer.Option(help="Silent, too short or unreadable clips: stop, or leave them out.")
 ]
 
 
@@ -142,7 +142,7 @@ def embed(
     next_step("rank", good[0], *same_model(model, trust_remote_code))
 
 
-@app.command(cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(cls=Command, context_settings=SETTINGS)
 def train(
     ctx: typer.Context,
     config: Annotated[Path | None, typer.Argument(help="YAML file with the settings of the run.")] = None,
@@ -237,15 +237,12 @@ def evaluate(
         next_step("rank", *same_model("smoothclap-tiny" if is_tiny else first.checkpoint, trust_remote_code))
 
 
-@app.command("clep-dg", cls=Command, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def clep_dg(
-    ctx: typer.Context, config: Annotated[Path, typer.Argument(help="YAML file; docs/clep-dg.md explains it.")]
-) -> None:
+@app.command("clep-dg", cls=Command, context_settings=SETTINGS)
+def clep_dg(ctx: typer.Context, config: Annotated[Path, typer.Argument(help="See docs/clep-dg.md.")]) -> None:
     """
     Run stages 2 and 3 of CLEP-DG: fit acoustic contexts and a classifier from text alone, and test them on speech.
 
-    `--name value` changes a setting, as in `--encoder build/clep`. A run that was interrupted goes on with the contexts
-    that it had fitted.
+    `--name value` changes a setting. A run that was interrupted goes on with the contexts that it had fitted.
     """
     from .clep_dg.experiment import fit_clep_dg
     from .clep_dg.report import generalisation_table
