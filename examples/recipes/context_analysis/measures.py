@@ -234,6 +234,11 @@ class Hardest:
         return cls(degraded[0], next(each for each in heard if each.condition == CLEAN), degraded[1:])
 
     @property
+    def hardest_moved_back(self) -> Heard:
+        """The degraded condition that is hardest once the means of all are moved back."""
+        return min([self.condition, *self.others], key=lambda each: each.moved_back)
+
+    @property
     def lost(self) -> float:
         """The UAR that zero-shot loses in the condition."""
         return self.clean.zero_shot - self.condition.zero_shot

@@ -66,6 +66,7 @@ def write_page(analysis: Analysis, folder: Path) -> None:
     text = environment.get_template("report.md.jinja").render(
         results=results,
         analysis=analysis,
+        synthetic=[results.titles[name] for name in results.synthetic],
         most=analysis.curves[0].numbers[-1],
         degraded=len(results.conditions) - 1,
         titles={each.name: each.title for each in results.conditions},
@@ -176,7 +177,7 @@ def draw_where(analysis: Analysis, path: Path) -> None:
             its, close = (
                 np.array([analysis.kinds[each] == kind for each in numbers]) for numbers in (range(len(written)), near)
             )
-            plane.scatter(*((fitted - centre) @ axes.T).numpy()[close].T, s=18, alpha=0.5, linewidths=0, **look[kind])
+            plane.scatter(*((fitted - centre) @ axes.T).numpy()[close].T, s=30, alpha=0.6, linewidths=0, **look[kind])
             where = ((written - centre) @ axes.T).numpy()[its]
             plane.scatter(
                 *where.T,
@@ -187,7 +188,7 @@ def draw_where(analysis: Analysis, path: Path) -> None:
                 label=f"hand-written: {kind}",
                 **look[kind],
             )
-        plane.scatter([], [], s=18, c="0.3", label="fitted (small)")
+        plane.scatter([], [], s=30, c="0.3", alpha=0.6, linewidths=0, label="fitted (small, no edge)")
         plane.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
         plane.set_ylabel(f"second axis, {shares[1]:.0%} of the variance")
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
@@ -207,7 +208,7 @@ def _draw_nearest(analysis: Analysis, axes: Any) -> None:
     )
     axes.invert_yaxis()
     axes.grid(axis="x", color="0.9")
-    axes.set_xlabel("cosine with the nearest hand-written one")
+    axes.set_xlabel("cosine with the nearest one")
 
 
 def draw_how_many(analysis: Analysis, path: Path) -> None:
@@ -220,10 +221,10 @@ def draw_how_many(analysis: Analysis, path: Path) -> None:
         for axes, condition in zip(panels, results.conditions, strict=False):
             _draw_curves(analysis, condition.name, axes)
             axes.set_title(condition.title, fontsize=10)
+            axes.set_xlabel("contexts")
         for axes in panels[len(results.conditions) :]:
             axes.set_axis_off()
         panels[0].set_ylabel("UAR (dotted: guessing)")
-        figure.supxlabel("contexts", fontsize=10)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from smoothclap_trainer.clep_dg.settings import ExperimentSettings
 from smoothclap_trainer.config import read_yaml
 from smoothclap_trainer.data.clips import read_clip
 from smoothclap_trainer.evaluation.corpora import read_task
+from smoothclap_trainer.evaluation.corpus_names import ZeroShot, ZeroShotStatus
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from tests import tiny
 from tests.trainer.clep_dg import encoders
@@ -137,6 +139,7 @@ def test_the_hardest_condition():
     heard = [Heard("a", name, 0.5, 1, *rest) for name, *rest in values]
     found = Hardest.of(heard)
     assert found.condition.condition == "hall" and [each.condition for each in found.others] == ["noise"]
+    assert found.hardest_moved_back.condition == "noise"
     assert (found.lost, found.regained, found.lost_to_labels) == pytest.approx((0.3, 0.2, 0.1))
 
 
@@ -148,6 +151,17 @@ def test_page_and_plots_repeat_byte_for_byte(analysis, settings, tmp_path):
     for name in ("one", "other"):
         assert sorted(str(each.relative_to(tmp_path / name)) for each in (tmp_path / name).rglob("*.*")) == files
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "other" / name).read_bytes() for name in files)
+
+
+def test_synthetic_speech_and_speech_that_was_trained_on_are_marked(analysis, tmp_path):
+    results = analysis.results
+    corpora = [each | {"synthetic": each["name"] == "tess"} for each in results.settings["corpora"]]
+    seen = ZeroShot(ZeroShotStatus.NOT_ZERO_SHOT, ("emodb",))
+    tested = tuple(replace(each, zero_shot=seen) if each.corpus == "emodb" else each for each in results.generalisation)
+    changed = replace(results, settings=results.settings | {"corpora": corpora}, generalisation=tested)
+    write_page(replace(analysis, results=changed), tmp_path)
+    text = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "**Synthetic speech: TESS.**" in text and "EmoDB †" in text and "TESS †" not in text
 
 
 @pytest.mark.parametrize(
