@@ -35,6 +35,8 @@ from smoothclap_trainer.files import Record, held
 
 NUMBERS = (1, 2, 5, 10, 20, 40, 80)
 """Numbers of contexts that are compared, up to the largest that is asked for."""
+COMPARED = ("words", "templates", "written_contexts", "acpt", "classifier", "seeds", "conditions")
+"""The settings that must be those of the experiment; encoder and corpora are compared by the content of their files."""
 FITTED = "analysis"
 """The folder with the contexts that are fitted here, in that of the experiment."""
 BARE = {"en": "speech", "de": "Sprache"}
@@ -51,8 +53,8 @@ def read_results(settings: ExperimentSettings) -> ExperimentResults:
     if not path.is_file():
         raise ValueError(f"There is no {str(path)!r}; run `smoothclap clep-dg` with this configuration first.")
     results = ExperimentResults.from_json(read_object(path))
-    now = ready_for_json(settings.model_dump(exclude={"output"}))
-    if differing := record_differences(results.settings, now):
+    now = ready_for_json(settings.model_dump(include=set(COMPARED)))
+    if differing := record_differences({name: results.settings.get(name) for name in COMPARED}, now):
         raise ValueError(f"{str(path)!r} is of another experiment: {'; '.join(differing)}. Run it again.")
     return results
 
