@@ -23,14 +23,14 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 test docs-check bench: export OMP_NUM_THREADS = 1
 # Fitting by the style loss amplifies rounding, which depends on the number of threads.
-clep-dg clep-dg-encoders: export OMP_NUM_THREADS = 1
+clep-dg clep-dg-encoders clep-dg-analysis: export OMP_NUM_THREADS = 1
 EXPERIMENTS := $(addprefix clep-dg-,attributes arousal synthetic tuned)
 # clep_dg_tuned.yaml with other encoders.
 ENCODERS := $(addprefix clep-dg-,augmented conditions e5)
 
 .DEFAULT_GOAL := help
 .PHONY: $(EXPERIMENTS) $(ENCODERS) help demo demo-train test lint format docs-check bench train judge card clep-dg \
-	clep-dg-encoders compare venv clean distclean
+	clep-dg-analysis clep-dg-encoders compare venv clean distclean
 
 help: ## list what you can do
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -104,6 +104,7 @@ build/clep-synthetic/README.md: build/expressive/dataset_dict.json
 
 clep-dg: build/arousal.csv build/clep-synthetic/README.md ## run all three stages of CLEP-DG on data that is built here, and write the pages in docs/clep-dg (half an hour)
 	$(MAKE) --jobs=$(JOBS) $(EXPERIMENTS)
+	$(MAKE) clep-dg-analysis
 
 # Stage 1 in acoustic conditions: those that the experiments test but two, codec and clipping, and two more.
 SEEN := "[clean, noise-10db, noise-0db, room-small, room-large, telephone]"
@@ -130,6 +131,9 @@ $(EXPERIMENTS) $(ENCODERS): clep-dg-%:
 	rm -rf docs/clep-dg/$*
 	mkdir -p docs/clep-dg/$*
 	cp -r build/clep-dg-$*/report.md build/clep-dg-$*/pictures docs/clep-dg/$*
+
+clep-dg-analysis: ## analyse the contexts of the experiment `tuned`, which was run, and write docs/clep-dg/analysis
+	$(BIN)/python examples/recipes/analyse_contexts.py examples/configs/clep_dg_tuned.yaml --output docs/clep-dg/analysis
 
 compare: build/speech-600/dataset_dict.json build/expressive/dataset_dict.json build/towers/text/distillation.json ## train with every objective, five seeds each, and write docs/objectives.md (an hour)
 	$(BIN)/python examples/recipes/compare_objectives.py examples/configs/comparison.yaml

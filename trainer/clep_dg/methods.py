@@ -159,7 +159,7 @@ def text_stages(
             bank = untrained_bank(encoder, templates, acpt)
         joint[kind] = joint_features(encoder, bank, words).cpu()
         measured[kind] = {
-            "similarity": prompt_similarity(_in_contexts(encoder, bank, [templates.context])[:, 0]),
+            "similarity": prompt_similarity(context_features(encoder, bank)),
             "emotions_kept": texts_right(joint[kind], content),
             "contexts_sha256": file_sha256(own / CONTEXTS_FILE) if kind in FITTED else None,
         }
@@ -183,6 +183,11 @@ def text_stages(
 def joint_features(encoder: PromptEncoder, bank: AcousticContextBank, class_names: Sequence[str]) -> torch.Tensor:
     """Embed every class in every context, (K, N, width), unit length; contexts of another encoder: `ValueError`."""
     return _in_contexts(encoder, bank, bank.templates.joint_prompts(class_names))
+
+
+def context_features(encoder: PromptEncoder, bank: AcousticContextBank) -> torch.Tensor:
+    """Embed the prompt of each context without a class, (K, width), as [`joint_features`]."""
+    return _in_contexts(encoder, bank, [bank.templates.context])[:, 0]
 
 
 @torch.no_grad()

@@ -78,9 +78,18 @@ LANGUAGES = ("en", "de")
 @cache
 def written_contexts(language: str) -> tuple[str, ...]:
     """Return the 40 hand-written contexts in a language, each with a place for `{content}`, a prompt."""
-    text = Path(__file__).with_name("written_contexts.toml").read_text(encoding="utf-8")
-    said = tomllib.loads(text)[language]
+    said = _written()[language]
     return tuple(said["frame"].replace("{context}", context) for context in said["contexts"])
+
+
+@cache
+def kinds_of_written() -> tuple[str, ...]:
+    """Return the kind of each hand-written context, the same in every language: "telephones", "noise", ..."""
+    return tuple(kind for kind, count in _written()["kinds"].items() for _ in range(count))
+
+
+def _written() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("written_contexts.toml").read_text(encoding="utf-8"))
 
 
 def _filled(template: str, class_names: Sequence[str]) -> list[str]:

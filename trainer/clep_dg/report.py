@@ -202,11 +202,7 @@ def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     joint = torch.stack([stages.joint[method.contexts] for method in MAPPED]).double()  # (kinds, K, N, width)
     content = stages.content.double()  # (N, width)
-    everything = torch.cat([joint.flatten(0, 2), content])
-    centre = everything.mean(dim=0)
-    _, sizes, axes = torch.linalg.svd(everything - centre, full_matrices=False)
-    axes = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(dim=1, keepdim=True)).sign()  # (2, width)
-    shares = (sizes[:2].square() / sizes.square().sum()).tolist()
+    centre, axes, shares = principal_plane(torch.cat([joint.flatten(0, 2), content]))
     small, large = (joint - centre) @ axes.T, (content - centre) @ axes.T  # (kinds, K, N, 2), (N, 2)
     head = (
         f"Text embeddings of {title}; large: prompts without a context, small: with each of {joint.shape[1]} contexts"
@@ -225,6 +221,14 @@ def draw_contexts(stages: TextStages, classes: Sequence[str], title: str, path: 
             axes_of.set_xlabel(f"first axis, {shares[0]:.0%} of the variance")
         panels[0].set_ylabel(f"second axis, {shares[1]:.0%} of the variance")
         panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), labelspacing=1.1, frameon=False)
+
+
+def principal_plane(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, list[float]]:
+    """Return the mean of points, (n, width), their first two axes, (2, width), and the variance's share on each."""
+    centre = points.mean(dim=0)
+    _, sizes, axes = torch.linalg.svd(points - centre, full_matrices=False)
+    axes = axes[:2] * axes[:2].gather(1, axes[:2].abs().argmax(dim=1, keepdim=True)).sign()
+    return centre, axes, (sizes[:2].square() / sizes.square().sum()).tolist()
 
 
 def draw_conditions(results: ExperimentResults, corpus: str, path: str | Path) -> None:

@@ -230,6 +230,20 @@ def test_stopped_again_and_again_it_ends_with_the_same_contexts(style, tmp_path,
 
 
 @pytest.mark.parametrize("changes", [{}, {"style_loss": False}, {"content_loss": False}])
+def test_the_first_contexts_of_a_large_bank_are_those_of_a_small_one(changes, tmp_path, monkeypatch):
+    monkeypatch.setattr(acpt, "TOGETHER", 2)
+    large, *small = (
+        fit(tmp_path / str(count), settings=QUICK.changed(num_contexts=count, **changes)).contexts
+        for count in (6, 1, 4)
+    )
+    for contexts in small:
+        whole = len(contexts) - len(contexts) % 2 if "style_loss" in changes else len(contexts)
+        assert torch.equal(contexts[:whole], large[:whole])
+        # Without the style loss the rest was fitted with others, so only rounding may differ.
+        torch.testing.assert_close(contexts, large[: len(contexts)], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("changes", [{}, {"style_loss": False}, {"content_loss": False}])
 @each_kind
 def test_the_fast_fit_is_the_plain_one_but_for_rounding(kind, changes, tmp_path, monkeypatch):
     """The same to 1e-4 with a rate 250 times the default; the style loss amplifies rounding from context to context."""

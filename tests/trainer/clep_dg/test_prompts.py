@@ -7,7 +7,16 @@ import torch
 from tokenizers import normalizers
 
 from modeling_smoothclap import SMOOTHCLAP_TINY, SmoothCLAPModel, SmoothCLAPProcessor
-from smoothclap_trainer.clep_dg.prompts import ENGLISH, GERMAN, LANGUAGES, PromptEncoder, PromptTemplates, PromptTokens
+from smoothclap_trainer.clep_dg.prompts import (
+    ENGLISH,
+    GERMAN,
+    LANGUAGES,
+    PromptEncoder,
+    PromptTemplates,
+    PromptTokens,
+    kinds_of_written,
+    written_contexts,
+)
 from tests import tiny
 from tests.trainer.clep_dg import encoders
 
@@ -289,6 +298,15 @@ def test_forty_hand_written_contexts_are_put_after_each_content_prompt(language)
     for of_context in prompts:
         ends = [prompt.removeprefix(own) for prompt, own in zip(of_context, content, strict=True)]
         assert ends[0] == ends[1] != of_context[1] and "{" not in ends[0]
+
+
+def test_each_hand_written_context_has_a_kind():
+    kinds = dict(zip(written_contexts("de"), kinds_of_written(), strict=True))
+    assert len(set(kinds.values())) == 5
+    assert {kinds[f"{{content}}, aufgenommen {each}"] for each in ("am Telefon", "in einem Callcenter")} == {
+        "telephones"
+    }
+    assert {kinds[f"{{content}}, aufgenommen in einem {each}"] for each in ("Tunnel", "kleinen Büro")} == {"rooms"}
 
 
 @pytest.mark.parametrize("kind", encoders.KINDS)
