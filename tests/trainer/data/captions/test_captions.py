@@ -188,15 +188,15 @@ def test_captions_may_be_restricted_to_any_group(group):
 def test_what_is_drawn_has_not_changed():
     # A record of today's draws: with the same wordings, the same seed must always make the same captions.
     assert many(EMOTIONAL, count=3) == [
-        "the speaker speaks fast, a short utterance, a female speaker, a dramatic way of speaking and the speaker sounds "
+        "an extremely fast voice, a short utterance, a female speaker, a fluctuating voice and the speaker sounds "
         "miserable",
-        "a brisk voice, a female speaker, normal loudness, a sorrowful voice and a brief remark",
+        "hasty speech without pauses, a female speaker, normal loudness, a sorrowful voice and a brief remark",
         "the woman sounds downcast",
     ]
     assert many(EMOTIONAL, "de", count=2) == [
-        "Eine Aufnahme: eine beschleunigte Stimme, eine kurze Äußerung, eine Sprecherin, ein lebendiger Tonfall und die "
-        "Sprecherin klingt niedergeschlagen.",
-        "Eine Aufnahme: eine beschleunigte Stimme, die Stimme einer Frau, normale Lautstärke, eine Stimme voller Kummer "
+        "Eine Aufnahme: die Sprecherin spricht wie ein Wasserfall, eine kurze Äußerung, eine Sprecherin, die "
+        "Sprecherin spricht ausdrucksvoll und die Sprecherin klingt niedergeschlagen.",
+        "Eine Aufnahme: viele Wörter pro Minute, die Stimme einer Frau, normale Lautstärke, eine Stimme voller Kummer "
         "und eine knappe Bemerkung.",
     ]
 
