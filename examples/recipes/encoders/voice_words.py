@@ -36,45 +36,40 @@ class Facet:
 VOICE = """
 pitch:low | low, deep, low-pitched, dark | tief, dunkel, sonor
 pitch:low | deep-toned, rumbling, grumbling, cavernous | dunkel, grollend, abgrundtief
-pitch:low | baritone, sepulchral, hollow, deep-chested, gruff, grunting | knurrig, grunzend, hohl, dumpf
-pitch:low | lowest, dark-toned, deepest, low-lying, ogre-like | tiefliegend, dunkelgetönt, rumpelnd
+pitch:low | baritone, sepulchral, hollow, deep-chested, gruff, grunting | knurrig, grunzend, hohl, dumpf, baritonal
+pitch:low | bottom-register, lowest, dark-toned, deepest, low-lying, ogre-like | tiefliegend, dunkelgetönt, rumpelnd
 pitch:high | high, high-pitched, bright, shrill | hoch, hell, schrill, spitz
 pitch:high | high-toned, squealing, piping, screechy | fiepend, kreischend, glockenhell
-pitch:high | flutelike, silvery, girlish, boyish, peeping, reedy | silbrig, mädchenhaft, knabenhaft, fein
-pitch:high | soprano, highest, sky-high, mouselike, elfin | quäkend, fiepsig, helltönend, elfenhaft
+pitch:high | flutelike, silvery, girlish, boyish, peeping, whistling | silbrig, mädchenhaft, knabenhaft, pfeifend
+pitch:high | soprano, highest, sky-high, tinkling, mouselike, elfin | quäkend, fiepsig, klirrend, helltönend, elfenhaft
 intensity:low | quiet, soft, hushed, muffled, whispering, murmuring | leise, gedämpft, zart, flüsternd, murmelnd
-intensity:low | subdued, low-volume, whispered, gentle, toned-down | hauchzart, säuselnd, kaum hörbar
-intensity:low | softly spoken, small, barely audible, scarcely audible | fast lautlos, halblaut
+intensity:low | subdued, low-volume, whispered, inaudible, gentle, toned-down | tonlos leise, hauchzart, geflüstert
+intensity:low | softly spoken, noiseless, silent, small, barely audible | lautlos, kaum hörbar, halblaut, still
 intensity:high | loud, powerful, booming, strong, carrying, forceful | laut, kräftig, dröhnend, mächtig, lautstark
 intensity:high | shouting, screaming, noisy, stentorian, mighty, resounding | schreiend, lärmend, schallend, gewaltig
-intensity:high | blasting, clamorous, vociferous, crashing | durchdringend laut, volltönend, weithin hörbar, krachend
+intensity:high | amplified, blasting, clamorous, vociferous | überlaut, durchdringend laut, volltönend
 rate:low | slow, slow-moving, ponderous, sedate, leisurely | langsam, bedächtig, gemächlich, behäbig
-rate:low | unrushed, plodding, crawling, lingering, slow-paced, dragging | zäh, geruhsam, lahm, gemütlich
-rate:low | deliberate, measured, slowed-down, lagging, creeping | gedehnt, verlangsamt, gemessen, säumig
+rate:low | unrushed, plodding, crawling, lingering, slow-paced, dragging | zäh, schleichend, geruhsam, kriechend
+rate:low | deliberate, measured, tardy, slowed-down | gedehnt, verlangsamt, gemessen, umständlich langsam
 rate:high | fast, quick, speedy, hasty, brisk, swift | schnell, rasch, hastig, eilig, flott, zügig
-rate:high | rushed, racing, galloping, fast-paced, accelerated | gehetzt, überstürzt, beschleunigt, flink
-rate:high | rushing, headlong, zippy, nimble, extremely fast | überschnell, sehr schnell, schnellzüngig, hurtig
+rate:high | rushed, racing, galloping, fleet, fast-paced, accelerated | gehetzt, überstürzt, beschleunigt, flink
+rate:high | hurrying, pell-mell, rushing, extremely fast | überschnell, sehr schnell, schnellzüngig, eilend
 pitch variation:low | monotone, flat, monotonous, toneless, unmodulated | monoton, eintönig, gleichförmig, tonlos
 pitch variation:low | expressionless, unchanging | ausdruckslos, einförmig, gleichbleibend
-pitch variation:low | uniform, invariable, wooden, dull, dry | gleichtönig, modulationsarm, nüchtern, trocken
+pitch variation:low | uniform, invariable, colorless, wooden, dull, dry | gleichtönig, modulationsarm, nüchtern, trocken
 pitch variation:low | unexpressive, level, machine-like, constant | unmelodisch, konstant, fad
-pitch variation:low | stiff, stony, bland, stilted | automatenhaft, maschinenhaft
-pitch variation:low | automatic, android, computer-like | steif, ausdrucksarm
 pitch variation:high | lively, melodic, expressive, melodious, lilting | lebhaft, melodisch, ausdrucksvoll, singend
 pitch variation:high | sing-song, musical, dramatic | musikalisch, dramatisch, modulationsreich, abwechslungsreich
 pitch variation:high | varied, modulated, emphatic | bunt, wechselhaft
-pitch variation:high | changing, fluctuating, playful | moduliert, vielfältig
-pitch variation:high | vibrant, bubbly, sparkling, full of life | lebendig, quirlig, ausdrucksstark, spritzig
+pitch variation:high | changing, fluctuating, playful | moduliert, betont
 pitch variation:high | rising and falling, wavelike, operatic, tuneful | auf- und absteigend, wellenförmig, wohlklingend
 arousal:low | calm, relaxed, weary, exhausted, slack, passive | ruhig, gelassen, kraftlos, erschöpft, apathisch
-arousal:low | drained, fatigued, lazy, laid-back, worn-out, limp | ermattet, entkräftet, übermüdet, schlaftrunken
-arousal:low | half-asleep, dozing, inert, quietened, serene | verschlafen, phlegmatisch, schlapp, ausgeglichen
+arousal:low | half-asleep, dozing, inert, quietened, serene | verschlafen, phlegmatisch, gedrückt, schlapp
 arousal:low | tired, sleepy, subdued, listless, unexcited | müde, schläfrig, matt, antriebslos, unaufgeregt
 arousal:high | excited, agitated, energetic, vigorous | aufgeregt, erregt, energiegeladen, energisch
 arousal:high | worked-up, wound-up, spirited | hellwach, aufgewühlt, lebhaft erregt
-arousal:high | stirred, alert, keyed-up, roused, charged | aufgedreht, angeregt, aufgeputscht, quicklebendig
-arousal:high | explosive, turbulent, fiery, restless | explosiv, stürmisch, impulsiv, erhitzt
-arousal:high | impassioned, overexcited, eager, electrified | leidenschaftlich, elektrisiert
+arousal:high | thrilled, ecstatic, hysterical, panting, stirred, alert | begeistert, ekstatisch, hysterisch, aufgedreht
+arousal:high | exhilarated, impassioned, overexcited, eager, electrified | leidenschaftlich, elektrisiert, euphorisch
 quality:hoarse | hoarse, rough, raspy | heiser, rau, kratzig
 quality:breathy | breathy, airy | hauchig, behaucht
 quality:creaky | creaky | knarrend
@@ -93,7 +88,7 @@ quality:firm | firm, steady | fest, stabil
 quality:noisy | noisy, distorted | verrauscht, verzerrt
 gender:female | female, feminine | weiblich
 gender:male | male, masculine | männlich
-age:baby | infantile, babyish | infantil, babyhaft
+age:child | infantile, babyish | infantil, babyhaft
 age:young | young, youthful | jung, jugendlich
 age:old | old, elderly, aged | alt, betagt
 """
@@ -102,11 +97,11 @@ MANNER = """
 pitch:low | in a deep voice, in a low register, in deep tones | mit tiefer Stimme, in tiefer Tonlage, in dunklem Ton
 pitch:high | in a high voice, in a high register, in shrill tones | mit hoher Stimme, in hoher Tonlage, in hellem Ton
 rate:low | slowly, at a slow pace, without haste, at a leisurely pace | langsam, in langsamem Tempo, gemächlich
-rate:low | deliberately, sedately, in no haste | bedächtig, gemessen, behäbig, ohne Eile
+rate:low | deliberately, sedately, in no hurry | bedächtig, gemessen, behäbig, ohne Eile
 rate:high | fast, quickly, speedily, swiftly | schnell, rasch, hastig, eilig, zügig, flott
 rate:high | at a fast pace, at high speed, hastily, in a rush | in hohem Tempo, in Eile, wie ein Wasserfall
 rate:normal | at a normal pace, at moderate speed | in normalem Tempo, mit mittlerer Geschwindigkeit
-intensity:low | quietly, softly, at a low volume, in hushed tones | leise, mit geringer Lautstärke, mit gesenkter Stimme
+intensity:low | quietly, softly, in a low volume, in hushed tones | leise, mit geringer Lautstärke, mit gesenkter Stimme
 intensity:high | loudly, at top volume, with a raised voice | laut, mit voller Lautstärke, mit erhobener Stimme
 style:whisper | in a whisper, whispering | im Flüsterton, flüsternd
 style:shout | shouting, at the top of the lungs | schreiend, aus voller Kehle
@@ -131,39 +126,42 @@ LIKENESSES = """
 pitch:low | a cello, a tuba, an old man, a cow | ein Cello, eine Tuba
 pitch:low | an organ, a bull, a lion, a foghorn | ein alter Mann
 pitch:low | an ogre, a troll, a bullfrog, a diesel engine | ein Stier, ein Löwe, ein Nebelhorn, ein Troll
-pitch:high | a flute, a whistle, a mouse, a fairy | eine Flöte, eine Pfeife, eine Maus
+pitch:high | a flute, a whistle, a child, a mouse, a fairy, a kettle | eine Flöte, eine Pfeife, ein Kind, eine Maus
 pitch:high | a little girl, a violin, a siren, a puppy, an elf, a piccolo | ein kleines Mädchen, eine Geige, ein Welpe
-intensity:low | a mouse in hiding, a breeze, someone in a church | ein Windhauch, in einer Kirche, ein Säuseln
-intensity:low | someone with a secret | beim Verraten eines Geheimnisses
-intensity:low | someone beside a sleeping baby | neben einem schlafenden Baby
+intensity:low | a mouse in hiding, a breeze, someone in a church | ein Windhauch, jemand in einer Kirche, ein Säuseln
+intensity:low | someone with a secret | jemand mit einem Geheimnis
+intensity:low | someone beside a sleeping baby | jemand neben einem Baby
 intensity:high | a drill sergeant, a megaphone, a market crier, a cannon | ein Feldwebel, ein Megafon, ein Marktschreier
-intensity:high | someone at a football match, a loudspeaker | im Stadion, ein Lautsprecher
+intensity:high | someone at a football match, a loudspeaker | jemand im Stadion, ein Lautsprecher
 intensity:high | an explosion | eine Kanone
 rate:low | a tortoise, a slow clock, someone who dictates, a glacier | eine Schildkröte, eine langsame Uhr, ein Faultier
 rate:high | an auctioneer, a waterfall | ein Auktionator, ein Wasserfall
 rate:high | a racing commentator, an express train | ein Schnellzug
 pitch variation:low | a speaking clock, a flat line, a dial tone, a recorded announcement | eine Zeitansage, ein Wählton
-pitch variation:low | an answering machine, a telephone menu, a machine | ein Anrufbeantworter, eine Maschine
 pitch variation:high | a storyteller, an opera singer | ein Märchenerzähler
-pitch variation:high | a roller coaster | eine Achterbahn
-arousal:low | someone just woken up, someone at bedtime | kurz nach dem Aufwachen, ein Müder
+pitch variation:high | a roller coaster, a songbook | eine Achterbahn
+arousal:low | someone just woken up, a patient after surgery | jemand kurz nach dem Aufwachen
+arousal:low | someone at bedtime | ein Müder
+arousal:high | someone who won the lottery, a fan at a final, a kid at a fair | ein Lottogewinner, ein Fan im Endspiel
 """
 
 DEEDS = """
-pitch:low | rumbles, grumbles | grollt, grummelt, raunt tief
-pitch:high | squeals, screeches, pipes, peeps, trills | fiept, kreischt, trällert
-intensity:low | whispers, murmurs, mutters, mumbles | flüstert, murmelt, haucht, raunt, nuschelt leise
+pitch:low | rumbles, grumbles, hums low, speaks from the cellar | grollt, grummelt, raunt tief
+pitch:high | squeals, screeches, pipes, peeps, whistles, trills | fiept, kreischt, pfeift, trällert, piept, quietscht
+intensity:low | whispers, murmurs, mutters, mumbles, hushes | flüstert, murmelt, haucht, raunt, nuschelt leise
 intensity:high | shouts, screams, hollers, shrieks | schreit, ruft laut
 intensity:high | cries out, calls out, booms | kreischt laut, poltert
-intensity:high | bawls, clamours, barks, howls | lärmt, grölt, johlt, dröhnt, erhebt die Stimme
-rate:low | drags the words, stretches the words, plods along, lingers on every word | dehnt die Wörter, lässt sich Zeit
-rate:high | rushes through the words, races along, speeds along | eilt durch den Satz, haspelt
+intensity:high | bawls, clamours, raises the voice, howls | lärmt, grölt, johlt, dröhnt, erhebt die Stimme
+rate:low | drags the words, takes their time, plods along, lingers on every word | dehnt die Wörter, lässt sich Zeit
+rate:high | rushes, races, hurries, speeds along | hetzt, eilt
 rate:high | babbles, jabbers, chatters | jagt durch den Satz, plappert
 pitch variation:low | speaks on one level, never changes the tone | betont alles gleich
-pitch variation:low | recites without expression | betont nichts
-pitch variation:high | sings the words, plays with the tone | spielt mit dem Ton, betont viel
-arousal:low | winds down, rests | ruht, ist müde
-arousal:high | gets worked up, is bursting with energy | regt sich auf, sprüht vor Energie
+pitch variation:low | reads like a list | betont nichts
+pitch variation:high | sings the words, modulates | moduliert, spielt mit dem Ton
+pitch variation:high | plays with the tone, emphasises | betont viel
+arousal:low | yawns, sighs, nods off, winds down, rests, drifts off | gähnt, seufzt, ruht, ist müde
+arousal:high | raves, rejoices, panics | jubelt, schwärmt, regt sich auf
+arousal:high | bubbles over, gets worked up | tobt, ereifert sich
 """
 
 QUANTITIES = """
@@ -270,7 +268,7 @@ dominance:low | meek | timidity | kleinlaut | Schüchternheit
 SPEAKERS = """
 woman | a woman, a lady, a female speaker | eine Frau/einer Frau, eine Sprecherin/einer Sprecherin
 man | a man, a gentleman, a male speaker | ein Mann/eines Mannes, ein Sprecher/eines Sprechers
-kid | a kid, a youngster | ein Knirps/eines Knirpses
+child | a child, a kid | ein Kind/eines Kindes
 girl | a girl, a little girl | ein Mädchen/eines Mädchens
 boy | a boy, a little boy | ein Junge/eines Jungen
 old woman | an old woman, an elderly lady | eine alte Frau/einer alten Frau, eine ältere Dame/einer älteren Dame
