@@ -102,7 +102,7 @@ build/arousal.csv: build/speech/dataset_dict.json
 build/clep-synthetic/README.md: build/expressive/dataset_dict.json
 	$(SMOOTHCLAP) train examples/configs/clep_synthetic.yaml
 
-clep-dg: build/speech-600/dataset_dict.json build/arousal.csv build/clep-synthetic/README.md ## run all three stages of CLEP-DG on data that is built here, and write the pages in docs/clep-dg (half an hour)
+clep-dg: build/speech-600/dataset_dict.json build/arousal.csv build/clep-synthetic/README.md ## run all three stages of CLEP-DG on data that is built here, and write the pages in docs/clep-dg
 	$(MAKE) --jobs=$(JOBS) $(EXPERIMENTS)
 	$(MAKE) clep-dg-analysis
 
