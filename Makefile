@@ -120,7 +120,7 @@ clep-dg-encoders: build/expressive/dataset_dict.json build/towers/text/distillat
 
 TESTED := --conditions "[clean, noise-10db, room-large, telephone, codec, clipping]"
 clep-dg-augmented clep-dg-conditions: CHANGES := $(TESTED)
-# Half the contexts, because one takes eight times as long through twelve layers as through three.
+# Half the contexts, because one takes longer through twelve layers than through three.
 clep-dg-e5: CHANGES := --acpt "{num_contexts: 8}" --classifier "{batch_size: 12}"
 $(ENCODERS): clep-dg-%: build/clep-%/README.md
 $(ENCODERS): CONFIG = tuned.yaml --encoder build/clep-$* --output build/clep-dg-$* $(CHANGES)

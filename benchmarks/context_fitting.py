@@ -46,7 +46,7 @@ def main() -> None:
     logging.disable_progress_bar()
     model = SmoothCLAPModel.from_pretrained(CHECKPOINT).eval()
     encoder = PromptEncoder(model, AutoTokenizer.from_pretrained(CHECKPOINT))
-    measure(encoder, {})  # what is set up once is no part of the measurement
+    measure(encoder, {})  # what is set up once is not measured
     rows = [(name, *measure(encoder, losses)) for name, losses in LOSSES.items()]
     print(f"80 contexts, seven emotions, {torch.get_num_threads()} thread(s); seconds")
     print(pd.DataFrame(rows, columns=["losses", "processor", "clock"]).to_string(index=False, float_format="%.0f"))

@@ -1,5 +1,5 @@
 """
-Lists the test clips of the speech dataset that are meant to sound excited or calm, as a manifest.
+List the test clips of the speech dataset that are meant to sound excited or calm, as a manifest.
 
     python examples/recipes/build_speech_dataset.py --output build/speech
     python examples/recipes/label_arousal.py
@@ -40,7 +40,7 @@ def labelled(speech: Path) -> pd.DataFrame:
 
 
 def main(arguments: LabelArguments) -> None:
-    """Writes the manifest, with paths from its folder, and prints how many clips have which label."""
+    """Write the manifest, with paths from its folder, and print how many clips have which label."""
     try:
         rows = labelled(arguments.speech)
     except ValueError as error:
