@@ -62,6 +62,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--bf16", action="store_true", help="compute in bfloat16, faster on newer CPUs and slow on others"
     )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    parser.add_argument("--device", default=device, help="where the text tower is distilled")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="seed of sentences and training")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     return parser.parse_args(arguments)
@@ -78,6 +80,7 @@ def make_text_tower(options: argparse.Namespace) -> None:
         agreement=options.agreement,
         relation_weight=options.relation_weight,
         bf16=options.bf16,
+        device=options.device,
         seed=options.seed,
     )
     figures = write_text_tower(

@@ -53,7 +53,8 @@ def check_splits(table: ManifestTable, people: Sequence[Hashable | None], clips:
         for index in group:
             recordings[index] = recordings[group[0]] or group[0]
         if len({places[index][1] for index in group}) > 1:
-            shared.append(" = ".join(f"{table.cells['id'][index]!r} of {places[index][1]!r}" for index in group))
+            named = [f"{table.cells['id'][index]!r} of {places[index][1]!r}" for index in group[:SHOWN]]
+            shared.append(" = ".join([*named, f"{len(group) - SHOWN} more"] if len(group) > SHOWN else named))
     _check_one_split(table, "path", recordings)
     if shared:
         logger.warning(f"{len(shared)} recordings are in more than one corpus:\n  {first_lines(shared, SHOWN)}")

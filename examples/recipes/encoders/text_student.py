@@ -26,6 +26,7 @@ class DistillationSettings:
     agreement: float = 0.7
     relation_weight: float = 1.0
     bf16: bool = False
+    device: str = "cpu"
     seed: int = 0
 
 
@@ -107,9 +108,9 @@ def distillation_loss(embeddings: Tensor, targets: Tensor, relation_weight: floa
     return own + relation_weight * relations
 
 
-def pad(tokenizer: PreTrainedTokenizerBase, sequences: Sequence[list[int]]) -> dict[str, Tensor]:
-    """Token ids of several lengths as a padded batch with its mask."""
-    return dict(tokenizer.pad({"input_ids": list(sequences)}, return_tensors="pt"))
+def pad(tokenizer: PreTrainedTokenizerBase, sequences: Sequence[list[int]], device: torch.device) -> dict[str, Tensor]:
+    """Token ids of several lengths as a padded batch with its mask, on a device."""
+    return dict(tokenizer.pad({"input_ids": list(sequences)}, return_tensors="pt").to(device))
 
 
 def train_student(
@@ -135,6 +136,8 @@ def train_student(
         `list[float]`: Mean loss of each epoch.
     """
     rng = random.Random(settings.seed)
+    device = student.map.weight.device
+    targets = targets.to(device)
     encoded = tokenizer(list(texts), truncation=True)["input_ids"]
     lengths = [len(ids) for ids in encoded]
     epochs = [shuffled_batches(lengths, settings.batch_size, rng) for _ in range(settings.epochs)]
@@ -147,8 +150,8 @@ def train_student(
         for batches in epochs:
             total = 0.0
             for batch in batches:
-                with torch.autocast("cpu", torch.bfloat16, enabled=settings.bf16):
-                    embeddings = student(**pad(tokenizer, [encoded[index] for index in batch]))
+                with torch.autocast(device.type, torch.bfloat16, enabled=settings.bf16):
+                    embeddings = student(**pad(tokenizer, [encoded[index] for index in batch], device))
                 loss = distillation_loss(embeddings, targets[batch], settings.relation_weight)
                 loss.backward()
                 nn.utils.clip_grad_norm_(student.parameters(), 1.0)
@@ -174,10 +177,11 @@ def embed_texts(
     """
     student.eval()
     encoded = tokenizer(list(texts), truncation=True)["input_ids"]
+    device = student.map.weight.device
     mapped = torch.zeros(len(texts), student.map.out_features)
     own = torch.zeros(len(texts), student.map.in_features)
     for batch in sorted_batches([len(ids) for ids in encoded], batch_size):
-        padded = pad(tokenizer, [encoded[index] for index in batch])
-        own[batch] = student.first_token(**padded)
-        mapped[batch] = functional.normalize(student.map(own[batch]), dim=-1)
+        first = student.first_token(**pad(tokenizer, [encoded[index] for index in batch], device))
+        own[batch] = first.cpu()
+        mapped[batch] = functional.normalize(student.map(first), dim=-1).cpu()
     return mapped, own

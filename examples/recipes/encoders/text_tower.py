@@ -68,7 +68,7 @@ def distil(
     centred = centred_targets(embeddings, embeddings[train].mean(0))
     targets = agreeing_targets(centred[train], [sentences[index].meaning for index in train], settings.agreement)
     torch.manual_seed(settings.seed)
-    student = TextStudent(small_bert(tokenizer, **sizes), embeddings.shape[1])
+    student = TextStudent(small_bert(tokenizer, **sizes), embeddings.shape[1]).to(settings.device)
     start = time.perf_counter()
     losses = train_student(student, tokenizer, texts, targets, settings)
     hidden = [sentences[index] for index in held_out]
@@ -81,7 +81,7 @@ def distil(
         "settings": asdict(settings),
         **held_out_figures(hidden, mapped, own, centred[held_out]),
     }
-    return student, tokenizer, figures
+    return student.cpu(), tokenizer, figures
 
 
 def write_text_tower(

@@ -50,6 +50,11 @@ def test_equal_recordings_in_two_corpora_are_reported(tmp_path, logs):
     assert "'0.wav' of 'x' = '1.wav' of 'y'" in logs.text
 
 
+def test_a_recording_of_many_names_is_reported_by_its_first_ones(tmp_path, logs):
+    load_manifest(write(tmp_path, [b"abc"] * 50, corpus=["x", "y"] * 25))
+    assert "'9.wav' of 'y' = 40 more" in logs.text and "10.wav" not in logs.text
+
+
 def test_few_files_are_read(tmp_path, monkeypatch):
     write(tmp_path, [b"abc", b"abcd", b"abe", b"abc"])
     files = [str(tmp_path / f"{index}.wav") for index in range(4)]
