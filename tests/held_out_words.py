@@ -10,7 +10,7 @@ TEST = (
     "|drows|hurried|rapid|pieps|brumm|donner|vernehm|brüll|wisper|rasant|schlepp|gewehr|silbe|schwung|bewegt|leier|starr|temperament"
     "|überdreh|träg(e|en|er|es|em|heit)?\\b|hektisch"
 )
-"""For results. Captions hold relatives of three, which no stem finds and the card names: "child", "hurries", "piept"."""
+"""For results. Captions hold relatives of three, which no stem finds and the card has: "child", "hurries", "piept"."""
 
 VALIDATION = (
     "treble|throat|subterran|chirp|birds?\\b|bears?\\b|quiek|fistel|grab|zwitscher|vogel|bär|blaring|deafen|muted|feeble"
