@@ -11,10 +11,12 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelF
 from .checkpoint_smoothclap import SMOOTHCLAP_TINY
 from .classification_smoothclap import SmoothCLAPForAudioClassification
 from .configuration_smoothclap import SmoothCLAPConfig
-from .encoding_smoothclap import RankedText, SmoothCLAPEncoder
+from .encoding_smoothclap import SmoothCLAPEncoder
 from .feature_extraction_smoothclap import ShortClipWarning, SmoothCLAPFeatureExtractor
 from .modeling_smoothclap import SmoothCLAPModel, SmoothCLAPOutput
 from .processing_smoothclap import SmoothCLAPProcessor
+from .scores_smoothclap import RankedText
+from .timeline_smoothclap import Timeline, Window
 
 
 __version__ = "0.1.0"
@@ -47,5 +49,7 @@ __all__ = [
     "SmoothCLAPModel",
     "SmoothCLAPOutput",
     "SmoothCLAPProcessor",
+    "Timeline",
+    "Window",
     "__version__",
 ]

@@ -1,13 +1,12 @@
 """Encode audio and texts: the one place that turns clips and descriptions into embeddings that can be compared."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
 from transformers import RobertaConfig
 from transformers.utils import logging
 
@@ -23,31 +22,12 @@ from .batching_smoothclap import (
 )
 from .checkpoint_smoothclap import load_dual_encoder, weights_sha256
 from .feature_extraction_smoothclap import short_clip_warnings
+from .scores_smoothclap import RankedText, as_texts, check_comparable, logit_scale_of, probabilities, unit_rows
+from .timeline_smoothclap import Timeline, timeline
 from .towers_smoothclap import check_text_length
 
 
 _QUIET_BATCHES = 4  # so many are over before a progress bar would be read
-
-
-class RankedText(NamedTuple):
-    """A text, its probability among the texts that were compared, and its cosine with the clip."""
-
-    text: str
-    score: float
-    cosine: float
-
-
-def logit_scale_of(model: nn.Module, name: str) -> float:
-    """Return a dual encoder's factor between cosine and logit, from clips to texts; without one: `ValueError`."""
-    scale = getattr(model, "logit_scale", None)
-    if isinstance(scale, nn.Module):
-        return float(scale().item())
-    logarithm = getattr(model, "logit_scale_a", scale)  # ClapModel has one for each direction
-    if logarithm is None:
-        raise ValueError(
-            f"{name!r} has neither `logit_scale` nor `logit_scale_a`, so its cosines give no probabilities."
-        )
-    return float(logarithm.exp().item())
 
 
 class SmoothCLAPEncoder:
@@ -242,7 +222,7 @@ class SmoothCLAPEncoder:
             ValueError: if there is no text, one is longer than the text tower takes, or an embedding is not finite.
         """
         _check_choice("convert_to", convert_to, ("numpy", "torch"))
-        listed = _as_texts(texts)
+        listed = as_texts(texts)
         lengths = [len(ids) for ids in self.processor(text=listed, padding=False)["input_ids"]]
         longest = int(np.argmax(lengths))
         self._check_length(listed[longest], lengths[longest])
@@ -277,23 +257,22 @@ class SmoothCLAPEncoder:
         Raises:
             ValueError: if there is one text, one is empty or repeated, `template` lacks `{}`, or a clip has a problem.
         """
-        listed = _as_texts(texts)
-        if len({text.strip() for text in listed} - {""}) < max(2, len(listed)):  # one is empty, alone or repeated
-            raise ValueError(f"Scores compare texts with each other: give two or more different ones, not {listed!r}.")
-        if "{}" not in template:
-            raise ValueError(f"The template {template!r} has no place for a text: write {{}} where it belongs.")
+        listed = check_comparable(texts, [template])
         problems: dict[int, ClipError] = {}
         embeds = self.encode_audio(audio, problems=problems)
         for problem in problems.values():
             raise problem
         cosines = self.similarity(embeds, self.encode_text([template.replace("{}", text) for text in listed]))
-        logits = self.logit_scale * (cosines - cosines.max(axis=1, keepdims=True)).astype(np.float64)
-        scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)  # (clips, texts)
+        scores = probabilities(cosines, self.logit_scale)  # (clips, texts)
         ranked = [
             [RankedText(listed[index], float(score[index]), float(cosine[index])) for index in np.argsort(-cosine)]
             for score, cosine in zip(scores, cosines, strict=True)
         ]
         return ranked[0] if embeds.ndim == 1 else ranked
+
+    def timeline(self, recording: Any, texts: Sequence[str], **options: Any) -> Timeline:
+        """Score texts along a recording, in windows of a few seconds; see [`~timeline_smoothclap.timeline`]."""
+        return timeline(self, recording, texts, **options)
 
     def _encode_waveforms(self, clips: list[np.ndarray], batch_size: int) -> np.ndarray:
         """Unit-length embeddings (clips, width), in as few batches as does not change what each clip alone gives."""
@@ -365,29 +344,6 @@ class SmoothCLAPEncoder:
         hop_length = self.processor.feature_extractor.hop_length
         seconds = 2 * positions * hop_length / self.sampling_rate  # its second convolution halves the rate
         return f"whole; the audio tower attends within consecutive windows of {seconds:g} s"
-
-
-def unit_rows(embeds: np.ndarray, name: str) -> np.ndarray:
-    """
-    Scale embeddings `(n, width)` to unit length, at least in float32. One of length zero stays as it is.
-
-    One that is not finite is a `ValueError` that calls them `name`: comparisons with NaN would count in its favour.
-    """
-    embeds = np.asarray(embeds)
-    if embeds.ndim != 2 or embeds.dtype.kind not in "fiu":
-        raise ValueError(f"{name} are {embeds.dtype} of shape {embeds.shape}; give numbers of shape (n, width).")
-    embeds = embeds.astype(np.result_type(embeds, np.float32), copy=False)  # half precision ranks too coarsely
-    if bad := int((~np.isfinite(embeds).all(axis=1)).sum()):
-        raise ValueError(f"{bad} of {len(embeds)} rows of {name} are not finite; has the training diverged?")
-    lengths = np.linalg.norm(embeds, axis=1, keepdims=True)
-    return embeds / np.where(lengths > 0, lengths, 1)
-
-
-def _as_texts(texts: Any) -> list[str]:
-    listed = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else []
-    if not listed or isinstance(texts, Mapping) or not all(isinstance(text, str) for text in listed):
-        raise ValueError(f"These are not texts: {texts!r}. Give one, or a list of at least one.")
-    return listed
 
 
 def _check_choice(argument: str, value: Any, choices: Sequence[str]) -> None:

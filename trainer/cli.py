@@ -1,41 +1,37 @@
 """The console command `smoothclap`: every job of the package, from one clip to a model on the Hub."""
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 
 try:
     import typer
 
+    from .cli_options import BadClips, BatchSize, Device, Model, RemoteCode, Texts, Workers
     from .command_line import (
-        CAVEAT,
         MANIFESTS,
-        QUESTIONS,
         Command,
         Commands,
         alone,
         clips_at,
-        draw_rankings,
         examine,
         load_encoder,
         next_step,
         quiet,
         read_texts,
-        refuse_labels,
         run_train,
         same_model,
         show_found,
         show_index,
         show_left_out,
-        show_rankings,
         show_replaced,
         show_settings,
         show_tasks,
         trusted,
     )
     from .files import Record, held
+    from .listening import embed, rank, timeline
 except KeyboardInterrupt:
     sys.stderr.write("Interrupted.\n")
     sys.exit(130)
@@ -56,90 +52,8 @@ search = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Find cli
 app.add_typer(search, name="search")
 
 SETTINGS = {"allow_extra_args": True, "ignore_unknown_options": True}
-Model = Annotated[str, typer.Option(help="Hub id or folder of a checkpoint, or smoothclap-tiny.")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, ... Default: a GPU if there is one.")]
-RemoteCode = Annotated[bool, typer.Option("--trust-remote-code", help="Let the checkpoint run its own code.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Clips per batch; results do not depend on it.")]
-Workers = Annotated[int, typer.Option(min=1, help="Threads that read audio files.")]
-Texts = Annotated[Path | None, typer.Option(help="Text file with one description per line.")]
-
-BadClips = Annotated[
-    Literal["raise", "skip"], typer.Option(help="Silent, too short or unreadable clips: stop, or leave them out.")
-]
-
-
-@app.command(cls=Command)
-def rank(
-    ctx: typer.Context,
-    clips: Annotated[list[Path] | None, typer.Argument(help="Audio files. Default: two clips of this package.")] = None,
-    labels: Annotated[
-        list[str] | None, typer.Option(help="Descriptions, in any language. Default: of voice, arousal and emotion.")
-    ] = None,
-    model: Model = "smoothclap-tiny",
-    template: Annotated[str, typer.Option(help="Text that each description is put into, at {}.")] = "{}",
-    plot: Annotated[Path | None, typer.Option(help="Draw the ranking as a PNG. Needs the extra plots.")] = None,
-    device: Device = None,
-    trust_remote_code: RemoteCode = False,
-) -> None:
-    """Rank descriptions: which fits best how a clip is said?"""
-    from modeling_smoothclap import DEMO_CLIPS
-
-    refuse_labels(labels or [], clips or [])
-    paths = [str(clip) for clip in clips or DEMO_CLIPS]
-    encoder = load_encoder(model, device, trust_remote_code)
-    answers = [encoder.rank(paths, question, template) for question in ([labels] if labels else QUESTIONS)]
-    ranked = dict(zip(paths, zip(*answers, strict=True), strict=True))
-    show_rankings(ranked)
-    if not labels and model == "smoothclap-tiny":
-        typer.echo(CAVEAT)
-    if not clips:
-        typer.echo("These clips come with the package. To rank your own, write them after `rank`.")
-    if plot is not None:
-        draw_rankings(ranked, plot)
-        typer.echo(f"Plot: {plot}")
-    if plot is None and find_spec("matplotlib"):
-        next_step("rank", *ctx.obj, "--plot", "ranking.png")
-    else:
-        next_step("embed", *paths, *same_model(model, trust_remote_code))
-
-
-@app.command(cls=Command)
-def embed(
-    paths: Annotated[list[Path], typer.Argument(help="Audio files, folders of them, or manifests.")],
-    output: Annotated[Path, typer.Option(help="File to write, in NumPy's .npz format.")] = Path("embeddings.npz"),
-    texts: Texts = None,
-    model: Model = "smoothclap-tiny",
-    bad_clips: BadClips = "raise",
-    batch_size: BatchSize = 16,
-    num_workers: Workers = 2,
-    device: Device = None,
-    trust_remote_code: RemoteCode = False,
-) -> None:
-    """Write embeddings of clips and texts to a file, of unit length: their dot products are cosines."""
-    import numpy as np
-
-    from .data.clips import apply_policy, encode_good_clips
-    from .files import whole_file
-
-    if output.suffix != ".npz":
-        raise ValueError(f"{str(output)!r} has to end in .npz: embeddings are written in NumPy's format.")
-    replaced = output.exists()
-    found = {str(each): each for path in paths for each in clips_at(path)}
-    read = read_texts(texts) if texts else []
-    encoder = load_encoder(model, device, trust_remote_code)
-    embeds, bad = encode_good_clips(encoder, found, batch_size, num_workers)
-    apply_policy(bad, len(found), bad_clips)
-    show_left_out(bad)
-    good = [path for path in found if path in embeds]
-    arrays: dict[str, Any] = {"audio": np.stack([embeds[path] for path in good]), "paths": np.array(good)}
-    if read:
-        arrays |= {"text": encoder.encode_text(read), "texts": np.array(read)}
-    with whole_file(output) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, **arrays)
-    show_replaced(output, replaced)
-    typer.echo(f"{output}: {', '.join(f'{name} {array.shape}' for name, array in arrays.items())}")
-    typer.echo(f"Read it with numpy.load({str(output)!r}).")
-    next_step("rank", good[0], *same_model(model, trust_remote_code))
+for command in (rank, timeline, embed):
+    app.command(cls=Command)(command)
 
 
 @app.command(cls=Command, context_settings=SETTINGS)

@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -43,17 +43,6 @@ INTERRUPTED = 128 + 2
 """Exit status of a process that Ctrl-C ended, as shells have it."""
 STOPPED = 128 + 15
 """Of one that SIGTERM ended."""
-QUESTIONS = (
-    ["a low and quiet voice", "a low and loud voice", "a high and quiet voice", "a high and loud voice"],
-    ["an excited voice", "a calm voice"],
-    ["a happy voice", "an angry voice", "a sad voice", "a fearful voice"],
-)
-CAVEAT = (
-    "The last four are emotions, which smoothclap-tiny knows from SYNTHETIC speech and from labels that a rule gave. "
-    "Of a real voice that answer is hardly better than a guess."
-)
-BAR = 30  # characters
-BEST, OTHERS = "#332288", "#a9a3d1"
 
 
 class Command(TyperCommand):
@@ -161,15 +150,6 @@ def read_texts(path: Path) -> list[str]:
     return texts
 
 
-def refuse_labels(labels: Sequence[str], clips: Sequence[Path]) -> None:
-    """Refuse clips among the descriptions, and descriptions among the clips."""
-    if files := [label for label in labels if Path(label).is_file()]:
-        raise ValueError(f"{files[0]!r} is a file, not a description: write the clips before --labels.")
-    for clip in clips:
-        if not clip.exists() and (not clip.suffix or " " in clip.name):
-            raise ValueError(f"There is no file {str(clip)!r}. If it is a description, write it after --labels.")
-
-
 def clips_at(path: Path) -> Sequence[Any]:
     """Return the audio files in a folder, the clips of a manifest, or the one file that `path` is."""
     from modeling_smoothclap.audio_smoothclap import clip_source
@@ -204,19 +184,6 @@ def load_encoder(model: str, device: str | None, trust_remote_code: bool) -> "Sm
     finally:
         if shown:
             logging.enable_progress_bar()
-
-
-def show_rankings(rankings: Mapping[str, Sequence[Sequence[Any]]]) -> None:
-    """Print the `RankedText`s of each question about each clip as a bar chart."""
-    for path, answers in rankings.items():
-        width = max(len(each.text) for ranking in answers for each in ranking)
-        typer.echo(f"\n{path}")
-        for number, ranking in enumerate(answers):
-            if number:
-                typer.echo()
-            for each in ranking:
-                typer.echo(f"  {each.text:<{width}}  {each.score:.2f}  {'█' * round(BAR * each.score)}")
-    typer.echo("\nThe scores of descriptions that stand together add up to 1: they are compared with each other.")
 
 
 def show_left_out(bad: Sequence["BadClip"]) -> None:
@@ -310,30 +277,6 @@ def show_found(queries: list[str], answers: Sequence[Sequence[tuple[Any, float]]
         typer.echo(f"\n{query}")
         for answer, cosine in found:
             typer.echo(f"  {cosine:6.3f}  {answer}")
-
-
-def draw_rankings(rankings: Mapping[str, Sequence[Sequence[Any]]], path: Path) -> None:
-    """Draw a bar chart for each question about each clip, and save all as one PNG."""
-    from .plotting import canvas
-
-    charts = [
-        (clip if number == 0 else "", ranking)
-        for clip, answers in rankings.items()
-        for number, ranking in enumerate(answers)
-    ]
-    rows = [len(ranking) + 1 for _, ranking in charts]
-    with canvas(7, 0.3 * sum(rows) + 0.4, "", path) as figure:
-        panels = figure.subplots(len(rows), squeeze=False, sharex=True, height_ratios=rows)[:, 0]
-        for axes, (clip, ranking) in zip(panels, charts, strict=True):
-            colours = [BEST, *[OTHERS] * (len(ranking) - 1)]
-            bars = axes.barh([each.text for each in ranking], [each.score for each in ranking], color=colours)
-            axes.bar_label(bars, fmt="%.2f", padding=4)
-            axes.set_title(Path(clip).name, loc="left", fontweight="bold", fontsize="medium")
-            axes.set(xlim=(0, 1.05), xticks=[])
-            axes.invert_yaxis()
-            axes.tick_params(left=False)
-            axes.spines[["top", "right", "bottom"]].set_visible(False)
-        panels[-1].set_xlabel("score: descriptions that stand together add up to 1", loc="left")
 
 
 def examine() -> list[str]:

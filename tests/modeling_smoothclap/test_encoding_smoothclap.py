@@ -28,7 +28,7 @@ from modeling_smoothclap import (
 )
 from modeling_smoothclap.audio_smoothclap import ClipError
 from modeling_smoothclap.checkpoint_smoothclap import weights_sha256
-from modeling_smoothclap.encoding_smoothclap import unit_rows
+from modeling_smoothclap.scores_smoothclap import unit_rows
 from smoothclap_trainer.towers import LoraSettings, add_lora, save_lora
 from tests import tiny
 from tests.trainer.evaluation.tiny_clap import SAMPLING_RATE, clap

@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile as sf
 import yaml
@@ -18,7 +19,7 @@ from matplotlib import image
 from safetensors import SafetensorError
 
 from modeling_smoothclap import DEMO_CLIPS, SmoothCLAPEncoder
-from smoothclap_trainer import cli, command_line, config, train
+from smoothclap_trainer import cli, command_line, config, listening, train
 from smoothclap_trainer.evaluation.corpora import EMOTION_CORPORA
 from smoothclap_trainer.evaluation.protocols import PROTOCOLS
 from tests import tiny
@@ -28,7 +29,7 @@ from tests.smoothclap import error, smoothclap
 
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("rank", "embed", "train", "evaluate", "clep-dg", "search", "convert", "card", "push", "doctor")
+COMMANDS = ("rank", "timeline", "embed", "train", "evaluate", "clep-dg", "search", "convert", "card", "push", "doctor")
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ def test_values_of_an_option_can_be_given_together_or_one_by_one(checkpoint):
 
 
 def test_without_matplotlib_no_plot_is_suggested(checkpoint, monkeypatch):
-    monkeypatch.setattr(cli, "find_spec", lambda _: None)
+    monkeypatch.setattr(listening, "find_spec", lambda _: None)
     assert "--plot" not in smoothclap("rank", "--model", checkpoint).stdout
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "smoothclap[plots]" in error("rank", "--model", checkpoint, "--plot", "plot.png")
@@ -107,6 +108,65 @@ def test_what_cannot_be_ranked_is_an_error(checkpoint):
     for labels in (["low"], ["low", "low"], ["low", "low "], ["low", ""]):
         assert repr(labels) in error("rank", DEMO_CLIPS[0], "--labels", *labels, "--model", checkpoint)
     assert "nothing" in error("rank", "--model", "./nothing")
+
+
+def folder_of_clips(count: int) -> None:
+    Path("speech").mkdir()
+    for number, clip in enumerate(tiny.clips(*[0.2] * count)):
+        sf.write(f"speech/{number:02}.wav", clip, 16000)
+
+
+def test_folders_are_ranked_in_a_line_each_or_into_a_table(checkpoint):
+    folder_of_clips(21)
+    options = ("--labels", "low", "high", "--model", checkpoint)
+    lines = [line for line in smoothclap("rank", "speech", *options).stdout.splitlines() if line.startswith("speech/")]
+    assert len(lines) == 21
+    sf.write("speech/20.wav", np.zeros(16000), 16000)
+    assert "--bad-clips skip" in error("rank", "speech", *options, "--output", "made/x.csv")
+    printed = smoothclap("rank", "speech", *options, "--output", "made/x.csv", "--bad-clips", "skip").stdout
+    assert "21 clips, 1 of them with a problem" in printed and "Replaced" not in printed
+    table = pd.read_csv("made/x.csv")
+    assert table["problem"].notna().sum() == 1 and table["clip"][0] == "speech/00.wav"
+    assert lines[0] == f"speech/00.wav  {table['best'][0]} ({table[['low', 'high']].max(axis=1)[0]:.2f})"
+    assert "Replaced" in smoothclap("rank", "speech", *options, "--output", "made/x.csv", "--bad-clips", "skip").stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--output", "x.csv"), ("--output", "x.csv", "--labels", "a", "b", "--plot", "x.png"), ("--bad-clips", "skip")],
+)
+def test_options_of_rank_that_would_do_nothing(checkpoint, options):
+    smoothclap("rank", DEMO_CLIPS[0], "--model", checkpoint, *options, status=2)
+
+
+# --- timeline
+
+
+def test_a_timeline_of_a_recording(checkpoint):
+    recording = np.concatenate([*tiny.clips(2, 2), np.zeros(32000, np.float32)])
+    sf.write("call.wav", recording, 16000)
+    options = ("--labels", "low", "high", "--model", checkpoint, "--window", 2, "--hop", 2)
+    printed = smoothclap("timeline", "call.wav", *options, "--plot", "call.png").stdout
+    assert "timeline.csv: 3 windows, 1 of them without a voice" in printed
+    table = pd.read_csv("timeline.csv")
+    found = SmoothCLAPEncoder.from_pretrained(checkpoint, "cpu").timeline("call.wav", ["low", "high"], window=2, hop=2)
+    np.testing.assert_allclose(table[["low", "high"]], found.scores, atol=1e-4)
+    assert image.imread("call.png").std() > 0.05
+    Path("turns.csv").write_text("start,end,speaker\n0,1,anna\n1.5,3,ben\n")
+    smoothclap("timeline", "call.wav", *options, "--segments", "turns.csv", "--relative", "--output", "x/call.jsonl")
+    rows = [json.loads(line) for line in Path("x/call.jsonl").read_text().splitlines()]
+    assert [(row["start"], row["end"], row["speaker"]) for row in rows] == [(0, 1, "anna"), (1.5, 3, "ben")]
+    assert rows[0]["low"] == rows[0]["high"] == 0.5  # of one window nothing is left above its own mean
+
+
+def test_a_timeline_that_cannot_be_made(checkpoint):
+    sf.write("call.wav", tiny.clips(1)[0], 16000)
+    options = ("--labels", "low", "high", "--model", checkpoint)
+    assert "x.doc" in error("timeline", "call.wav", *options, "--output", "x.doc")
+    assert "missing.wav" in error("timeline", "missing.wav", *options)
+    assert "turns.csv" in error("timeline", "call.wav", *options, "--segments", "turns.csv")
+    assert "hop" in error("timeline", "call.wav", *options, "--window", 1, "--hop", 2)
+    smoothclap("timeline", "call.wav", *options, "--tier", "x", status=2)
 
 
 # --- embed

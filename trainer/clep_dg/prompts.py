@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import AfterValidator
 from tokenizers import AddedToken
 
-from modeling_smoothclap.encoding_smoothclap import logit_scale_of
+from modeling_smoothclap.scores_smoothclap import logit_scale_of
 from modeling_smoothclap.towers_smoothclap import longest_text
 
 from ..config import Settings

@@ -14,7 +14,7 @@ from transformers.utils import logging
 from modeling_smoothclap import SmoothCLAPEncoder
 from modeling_smoothclap.audio_smoothclap import ClipError, Source
 from modeling_smoothclap.checkpoint_smoothclap import find_checkpoint, parse_model
-from modeling_smoothclap.encoding_smoothclap import unit_rows
+from modeling_smoothclap.scores_smoothclap import unit_rows
 
 from ..data.clips import clips_of
 from ..files import Record, held, write_text

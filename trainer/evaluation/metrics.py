@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from modeling_smoothclap.encoding_smoothclap import unit_rows
+from modeling_smoothclap.scores_smoothclap import unit_rows
 
 
 def class_ids(predicted: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:

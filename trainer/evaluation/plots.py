@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modeling_smoothclap.encoding_smoothclap import unit_rows
+from modeling_smoothclap.scores_smoothclap import unit_rows
 
 from ..plotting import COLOURS, MARKERS, NAME_WIDTH, canvas, spread, wrapped
 from ..templating import number, with_interval

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from modeling_smoothclap.encoding_smoothclap import unit_rows
+from modeling_smoothclap.scores_smoothclap import unit_rows
 
 
 RUSSELL_DEGREES = {

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from modeling_smoothclap.encoding_smoothclap import unit_rows
+from modeling_smoothclap.scores_smoothclap import unit_rows
 from smoothclap_trainer.data.functionals import functional_names
 from smoothclap_trainer.evaluation.valence_arousal import spearman
 

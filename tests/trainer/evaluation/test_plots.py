@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 from sklearn.decomposition import PCA
 
-from modeling_smoothclap.encoding_smoothclap import unit_rows
+from modeling_smoothclap.scores_smoothclap import unit_rows
 from smoothclap_trainer import plotting
 from smoothclap_trainer.evaluation import plots
 from smoothclap_trainer.evaluation.metrics import reliability
