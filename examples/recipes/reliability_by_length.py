@@ -23,7 +23,12 @@ from modeling_smoothclap import SmoothCLAPEncoder
 from modeling_smoothclap.batching_smoothclap import read_clip
 from smoothclap_trainer.data.clips import clip_columns
 from smoothclap_trainer.data.manifest import load_manifest
-from smoothclap_trainer.evaluation.attributes import ATTRIBUTE_QUERIES, AttributeQuery, thirds, weighted_auc
+from smoothclap_trainer.evaluation.attributes import (
+    ATTRIBUTE_QUERIES,
+    AttributeQuery,
+    positives_and_negatives,
+    weighted_auc,
+)
 from smoothclap_trainer.evaluation.intervals import metric_of_weights
 from smoothclap_trainer.files import held, write_text
 
@@ -57,7 +62,7 @@ def pieces(waveforms: Sequence[np.ndarray], samples: int) -> Iterator[np.ndarray
 
 def cut(rows: pd.DataFrame, waveforms: Sequence[np.ndarray], column: str, samples: int) -> pd.DataFrame:
     """Return the pieces of one corpus: `piece`, `high` (a truth value) and `speaker`."""
-    top, bottom = thirds(rows[column].to_numpy(float))
+    top, bottom = positives_and_negatives(rows[column])
     found = []
     for high, members in ((True, rows[top]), (False, rows[bottom])):
         for speaker, own in members.sort_values("id").groupby("speaker", sort=True):
