@@ -8,7 +8,8 @@ Measure how long a piece of speech has to be before a model's answer can be reli
 Any manifest with functionals does; so does any model. Clips of one speaker that are alike in an attribute (the top or
 the bottom third of their corpus) are joined, in the order of their ids, until they last as long as is asked, and the
 middle of that is taken: a piece. The result is the AUC of a query with the pieces of each length, which says how often
-a piece of high clips gets a higher score than one of low clips. The longer the pieces, the fewer they are.
+a piece of high clips gets a higher score than one of low clips. At most a hundred pieces of either kind are taken,
+evenly from all; long pieces are fewer.
 """
 
 import argparse
@@ -36,8 +37,8 @@ from smoothclap_trainer.files import held, write_text
 SECONDS = (0.5, 1, 2, 3, 5, 10, 30)
 SAMPLES = 500
 """Bootstrap samples for an interval."""
-FEWEST = 10
-"""Pieces of either kind that a cell of the table needs."""
+FEWEST, MOST = 10, 100
+"""Pieces of either kind that a cell of the table needs, and those that it takes, evenly from all."""
 
 
 def asked(columns: Sequence[str], language: str) -> list[AttributeQuery]:
@@ -65,8 +66,13 @@ def cut(rows: pd.DataFrame, waveforms: Sequence[np.ndarray], column: str, sample
     top, bottom = positives_and_negatives(rows[column])
     found = []
     for high, members in ((True, rows[top]), (False, rows[bottom])):
-        for speaker, own in members.sort_values("id").groupby("speaker", sort=True):
-            found += [(piece, high, speaker) for piece in pieces([waveforms[index] for index in own.index], samples)]
+        of_kind = [
+            (piece, high, speaker)
+            for speaker, own in members.sort_values("id").groupby("speaker", sort=True)
+            for piece in pieces([waveforms[index] for index in own.index], samples)
+        ]
+        places = np.linspace(0, len(of_kind) - 1, min(MOST, len(of_kind))).round().astype(int)
+        found += [of_kind[place] for place in places]
     return pd.DataFrame(found, columns=["piece", "high", "speaker"])
 
 
@@ -111,6 +117,7 @@ def main() -> None:
     """Measure, print and write `reliability.md` and `reliability.csv`."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", help="Clips with id, corpus, speaker and functionals.")
+    parser.add_argument("--corpora", nargs="+", help="Corpora of the manifest; by default all.")
     parser.add_argument("--split", default="test", help="Split of the clips.")
     parser.add_argument("--model", default="smoothclap-tiny", help="Hub id or folder of a checkpoint.")
     parser.add_argument("--language", default="en", choices=("en", "de"), help="Of the descriptions.")
@@ -121,7 +128,11 @@ def main() -> None:
         if arguments.split not in splits:
             raise ValueError(f"There is no split {arguments.split!r}; there are {', '.join(splits)}.")
         clips = splits[arguments.split]
+        if arguments.corpora:
+            clips = clips.filter(lambda corpus: corpus in arguments.corpora, input_columns="corpus")
         rows = clips.with_format(None).to_pandas()
+        if rows.empty:
+            raise ValueError(f"There are no clips of {arguments.corpora} in {arguments.split!r}.")
         if missing := {"id", "corpus", "speaker"} - set(rows.columns):
             raise ValueError(f"{arguments.manifest!r} has no column {sorted(missing)}.")
         if not asked(list(rows.columns), arguments.language):
