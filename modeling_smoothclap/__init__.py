@@ -1,12 +1,13 @@
 """SmoothCLAP for Hugging Face Transformers: how well do free-text descriptions fit the way something is said?
 
 Importing this package registers its classes with `AutoConfig`, `AutoModel`, `AutoModelForAudioClassification`,
-`AutoFeatureExtractor` and `AutoProcessor`.
+`AutoFeatureExtractor` and `AutoProcessor`, and the pipeline "zero-shot-speech-description".
 """
 
 from pathlib import Path
 
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, AutoProcessor
+from transformers.pipelines import PIPELINE_REGISTRY
 
 from .checkpoint_smoothclap import SMOOTHCLAP_TINY
 from .classification_smoothclap import SmoothCLAPForAudioClassification
@@ -14,6 +15,7 @@ from .configuration_smoothclap import SmoothCLAPConfig
 from .encoding_smoothclap import SmoothCLAPEncoder
 from .feature_extraction_smoothclap import ShortClipWarning, SmoothCLAPFeatureExtractor
 from .modeling_smoothclap import SmoothCLAPModel, SmoothCLAPOutput
+from .pipeline_smoothclap import TASK, SpeechDescriptionPipeline
 from .processing_smoothclap import SmoothCLAPProcessor
 from .scores_smoothclap import RankedText
 from .timeline_smoothclap import Timeline, Window
@@ -29,6 +31,8 @@ AutoModel.register(SmoothCLAPConfig, SmoothCLAPModel)
 AutoModelForAudioClassification.register(SmoothCLAPConfig, SmoothCLAPForAudioClassification)
 AutoFeatureExtractor.register(SmoothCLAPConfig, SmoothCLAPFeatureExtractor)
 AutoProcessor.register(SmoothCLAPConfig, SmoothCLAPProcessor)
+
+PIPELINE_REGISTRY.register_pipeline(TASK, SpeechDescriptionPipeline, pt_model=AutoModel, type="multimodal")
 
 # A saved checkpoint carries the code it needs, for machines without this package.
 SmoothCLAPConfig.register_for_auto_class()
@@ -49,6 +53,7 @@ __all__ = [
     "SmoothCLAPModel",
     "SmoothCLAPOutput",
     "SmoothCLAPProcessor",
+    "SpeechDescriptionPipeline",
     "Timeline",
     "Window",
     "__version__",
