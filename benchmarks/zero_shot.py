@@ -1,8 +1,8 @@
 """What a zero-shot pipeline costs: the pipeline of this package, the stock one, and the bare audio tower.
 
 Prints one table of clips per second, with 8 and 64 labels, of clips of one to six seconds of noise. The bare tower is
-given the very batches that the pipeline of this package makes, and nothing else is timed. Each is timed `--repeats` times
-in turn, and the best is taken. `best stock` is the faster of the stock pipeline's two batch sizes.
+given the very batches that the pipeline of this package makes, and nothing else is timed. Each is timed `--repeats`
+times in turn, and the best is taken. `best stock` is the faster of the stock pipeline's two batch sizes.
 
     python benchmarks/zero_shot.py [--device cuda] [--clips 512]
 """

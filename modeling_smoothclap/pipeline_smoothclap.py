@@ -87,10 +87,10 @@ class SpeechDescriptionPipeline(Pipeline):
             return self.postprocess(self._forward(clips, inputs, batch_size, num_workers), inputs) if clips else []
         return self._stream(iter(audios), inputs, batch_size, num_workers)
 
-    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> None:  # type: ignore[override]
         """Save the model, the processor and the code of both and of this pipeline, for `trust_remote_code=True`."""
         super().save_pretrained(save_directory, **options)
-        self.processor.save_pretrained(save_directory)
+        self._encoder.processor.save_pretrained(save_directory)
 
     def _stream(self, clips: Iterator[Any], inputs: Any, batch_size: int, num_workers: int) -> Iterator[Any]:
         while group := list(islice(clips, _GROUPS * batch_size)):
