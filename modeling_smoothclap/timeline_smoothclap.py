@@ -112,6 +112,8 @@ def timeline(
             recording cannot be read.
     """
     listed = check_comparable(texts, templates)
+    if taken := {*Window._fields, "best", "problem"} & {*listed}:
+        raise ValueError(f"{sorted(taken)} are names of columns of a timeline: describe the voice in other words.")
     hop = window / 2 if hop is None else hop
     if not (math.isfinite(window) and 0 < hop <= window and smooth >= 0):
         raise ValueError(

@@ -71,9 +71,11 @@ def rank(
         replaced = output.exists()
         rows = rank_to_file(encoder, found, labels, output, template, bad_clips)
         show_replaced(output, replaced)
-        bad = sum(row["problem"] is not None for row in rows)
-        typer.echo(f"{output}: {len(rows)} clips, {bad} of them with a problem.")
-        return next_step("rank", next(iter(found)), *same_model(model, trust_remote_code), "--labels", *labels)
+        good = [row["clip"] for row in rows if row["problem"] is None]
+        typer.echo(f"{output}: {len(rows)} clips, {len(rows) - len(good)} of them with a problem.")
+        for clip in good[:1]:
+            next_step("rank", clip, *same_model(model, trust_remote_code), "--labels", *labels)
+        return
     sources = list(found.values())
     answers = [encoder.rank(sources, question, template) for question in ([labels] if labels else QUESTIONS)]
     ranked = dict(zip(found, zip(*answers, strict=True), strict=True))

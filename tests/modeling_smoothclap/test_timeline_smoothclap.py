@@ -132,3 +132,5 @@ def test_what_is_no_recording(encoder, tmp_path):
             encoder.timeline(recording, TEXTS)
     with pytest.raises(ValueError, match="two or more"):
         encoder.timeline(noise(1), ["a voice"])
+    with pytest.raises(ValueError, match="best"):
+        encoder.timeline(noise(1), ["best", "worst"])
