@@ -37,6 +37,7 @@ from smoothclap_trainer.files import held, write_text
 SECONDS = (0.5, 1, 2, 3, 5, 10, 30)
 SAMPLES = 500
 """Bootstrap samples for an interval."""
+COLUMNS = ("attribute", "corpus", "seconds", "high", "low", "auc", "low_end", "high_end", "drawn")
 FEWEST, MOST = 10, 100
 """Pieces of either kind that a cell of the table needs, and those that it takes, evenly from all."""
 
@@ -95,16 +96,18 @@ def measure(encoder: SmoothCLAPEncoder, rows: pd.DataFrame, clips: Dataset, lang
                     value, interval = metric_of_weights(of, len(found), list(found["speaker"]), SAMPLES)
                     cells |= {"auc": value.value, "low_end": value.low, "high_end": value.high, "drawn": interval.unit}
                 table.append(cells)
-    return pd.DataFrame(table)
+    return pd.DataFrame(table, columns=COLUMNS)
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """Return one row for each attribute and corpus, and a column for each length."""
+    """Return one row for each attribute and corpus that has a result, and a column for each length."""
     lines = [
         "| attribute | corpus | " + " | ".join(f"{seconds:g} s" for seconds in SECONDS) + " |",
         "|---|---|" + "---:|" * len(SECONDS),
     ]
     for (attribute, corpus), rows in table.groupby(["attribute", "corpus"], sort=False):
+        if rows["auc"].isna().all():
+            continue
         cells = [
             f"{row.auc:.2f} ({row.low_end:.2f}-{row.high_end:.2f})" if row.auc == row.auc else ""
             for row in rows.itertuples()
