@@ -148,7 +148,7 @@ $(DEMO): $(REQUIREMENTS)
 	@touch $@
 
 $(DEV): $(DEMO)
-	$(PIP) --editable '.[acoustics,bench,dev,logging,opensmile,plots,train]'
+	$(PIP) --editable '.[acoustics,app,bench,dev,logging,opensmile,plots,train]'
 	@touch $@
 
 clean: ## remove what tests, tools and packaging left; keeps .venv, datasets and encoders

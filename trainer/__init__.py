@@ -40,6 +40,7 @@ _MODULES = {
 EXTRAS = {
     "matplotlib": "plots",
     "opensmile": "opensmile",
+    "silero_vad": "app",
     **dict.fromkeys(("pyroomacoustics", "scipy"), "acoustics"),
     **dict.fromkeys(("tensorboard", "trackio"), "logging"),
     **dict.fromkeys(

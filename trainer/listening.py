@@ -106,6 +106,7 @@ def timeline(
         Path | None, typer.Option(help="Segments instead of the whole: .rttm, .TextGrid, or .csv with start and end.")
     ] = None,
     tier: Annotated[str | None, typer.Option(help="Tier of a TextGrid. Default: each tier is a speaker.")] = None,
+    voice: Annotated[bool, typer.Option("--voice", help="Only where somebody speaks. Needs the extra app.")] = False,
     relative: Annotated[
         bool, typer.Option("--relative", help="Compare with the average of the recording, or of the speaker.")
     ] = False,
@@ -126,7 +127,13 @@ def timeline(
     check_ending(output)
     if tier is not None and segments is None:
         raise typer.BadParameter("--tier is of the TextGrid that --segments names")
+    if voice and segments is not None:
+        raise typer.BadParameter("--voice finds the segments, so leave out --segments")
     parts = None if segments is None else read_segments(segments, tier)
+    if voice:
+        from .voice_activity import voice_segments
+
+        parts = voice_segments(recording)
     replaced = output.exists()
     found = load_encoder(model, device, trust_remote_code).timeline(
         recording,

@@ -159,6 +159,16 @@ def test_a_timeline_of_a_recording(checkpoint):
     assert rows[0]["low"] == rows[0]["high"] == 0.5  # of one window nothing is left above its own mean
 
 
+def test_a_timeline_of_voices_only(checkpoint):
+    voice, rate = sf.read(DEMO_CLIPS[0], dtype="float32")
+    noise = (1e-3 * np.random.default_rng(0).standard_normal(3 * rate)).astype(np.float32)
+    sf.write("call.wav", np.concatenate([noise, voice, noise]), rate)
+    smoothclap("timeline", "call.wav", "--labels", "low", "high", "--model", checkpoint, "--voice")
+    table = pd.read_csv("timeline.csv")
+    assert table["start"].min() > 2.5 and table["end"].max() < 3.5 + len(voice) / rate
+    smoothclap("timeline", "call.wav", "--labels", "a", "b", "--voice", "--segments", "x.csv", status=2)
+
+
 def test_a_timeline_that_cannot_be_made(checkpoint):
     sf.write("call.wav", tiny.clips(1)[0], 16000)
     options = ("--labels", "low", "high", "--model", checkpoint)
