@@ -11,11 +11,11 @@ from transformers.pipelines import PIPELINE_REGISTRY
 
 from .checkpoint_smoothclap import SMOOTHCLAP_TINY
 from .classification_smoothclap import SmoothCLAPForAudioClassification
-from .configuration_smoothclap import SmoothCLAPConfig
+from .configuration_smoothclap import PIPELINE_TASK, SmoothCLAPConfig
 from .encoding_smoothclap import SmoothCLAPEncoder
 from .feature_extraction_smoothclap import ShortClipWarning, SmoothCLAPFeatureExtractor
 from .modeling_smoothclap import SmoothCLAPModel, SmoothCLAPOutput
-from .pipeline_smoothclap import TASK, SpeechDescriptionPipeline
+from .pipeline_smoothclap import SpeechDescriptionPipeline
 from .processing_smoothclap import SmoothCLAPProcessor
 from .scores_smoothclap import RankedText
 from .timeline_smoothclap import Timeline, Window
@@ -32,7 +32,7 @@ AutoModelForAudioClassification.register(SmoothCLAPConfig, SmoothCLAPForAudioCla
 AutoFeatureExtractor.register(SmoothCLAPConfig, SmoothCLAPFeatureExtractor)
 AutoProcessor.register(SmoothCLAPConfig, SmoothCLAPProcessor)
 
-PIPELINE_REGISTRY.register_pipeline(TASK, SpeechDescriptionPipeline, pt_model=AutoModel, type="multimodal")
+PIPELINE_REGISTRY.register_pipeline(PIPELINE_TASK, SpeechDescriptionPipeline, pt_model=AutoModel, type="multimodal")
 
 # A saved checkpoint carries the code it needs, for machines without this package.
 SmoothCLAPConfig.register_for_auto_class()

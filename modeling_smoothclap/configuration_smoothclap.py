@@ -13,6 +13,7 @@ from huggingface_hub import _CACHED_NO_EXIST, hf_hub_download, try_to_load_from_
 from huggingface_hub.dataclasses import strict
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError, StrictDataclassError
 from transformers import AutoConfig, BertConfig, PreTrainedConfig, Wav2Vec2Config
+from transformers.pipelines import PIPELINE_REGISTRY
 from transformers.utils import logging
 
 
@@ -23,6 +24,10 @@ PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "r
 TEXT_POOLINGS = ("cls", "mean")
 POOLING_FILE = "1_Pooling/config.json"
 """Where sentence-transformers keeps how an encoder's tokens become one vector."""
+
+PIPELINE_TASK = "zero-shot-speech-description"
+"""A name of its own, so that `pipeline("zero-shot-audio-classification")` stays the stock one."""
+PIPELINE_CODE = "pipeline_smoothclap.SpeechDescriptionPipeline"
 
 LARGEST = 1_000_000
 """More dimensions or labels than any model has; a slip beyond it would fill the memory."""
@@ -115,12 +120,17 @@ class SmoothCLAPConfig(PreTrainedConfig):
     def to_dict(self) -> dict[str, Any]:
         """Return what is saved, in which a folder of this machine that a tower came from is only its name."""
         output = super().to_dict()
+        output.pop("custom_pipelines", None)
+        if "SmoothCLAPModel" in (output.get("architectures") or ()):  # a classifier has no texts to describe clips with
+            output["custom_pipelines"] = {PIPELINE_TASK: {"impl": PIPELINE_CODE, "pt": ["AutoModel"]}}
         for part in (output, output["audio_config"], output["text_config"]):
             if os.path.isabs(name := str(part.get("_name_or_path", ""))):
                 part["_name_or_path"] = os.path.basename(name.rstrip("/"))
         return output
 
     def __post_init__(self, **kwargs):
+        if PIPELINE_TASK in PIPELINE_REGISTRY.supported_tasks:  # installed code goes before what a checkpoint brings
+            kwargs.pop("custom_pipelines", None)
         self.audio_config = _as_config(self.audio_config, "audio_config", _paper_audio_config)
         self.text_config = _as_config(self.text_config, "text_config", BertConfig)
         try:

@@ -9,6 +9,9 @@ from transformers.processing_utils import ProcessingKwargs
 
 from .feature_extraction_smoothclap import SmoothCLAPFeatureExtractor, check_sizes
 
+# Transformers saves the code that a file imports: so the pipeline's goes where a processor goes.
+from .pipeline_smoothclap import SpeechDescriptionPipeline as SpeechDescriptionPipeline
+
 
 _TOKENIZING = threading.Lock()
 """Held while texts are tokenized, because a tokenizer keeps the options of a call for padding in shared state."""

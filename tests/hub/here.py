@@ -20,8 +20,8 @@ FILES = {
     *(
         f"{name}_smoothclap.py"
         for name in (
-            *("audio", "configuration", "decoding", "feature_extraction", "lengths"),
-            *("loss", "modeling", "processing", "towers"),
+            *("audio", "batching", "checkpoint", "configuration", "decoding", "encoding", "feature_extraction"),
+            *("lengths", "loss", "modeling", "pipeline", "processing", "scores", "timeline", "towers"),
         )
     ),
 }

@@ -44,6 +44,8 @@ name, token, others, *classifiers = sys.argv[1:]
 clip = np.load("clip.npy")
 pipe = pipeline("zero-shot-audio-classification", model=name, trust_remote_code=True)
 found = pipe(clip, candidate_labels={LABELS!r}, hypothesis_template="{{}}")
+describe = pipeline("zero-shot-speech-description", model=name, trust_remote_code=True)
+described = describe(clip, candidate_labels={LABELS!r})
 model = AutoModel.from_pretrained(name, trust_remote_code=True)
 processor = AutoProcessor.from_pretrained(name, trust_remote_code=True)
 batch = processor(text={LABELS!r}, audio=clip, sampling_rate=16000, return_tensors="pt")
@@ -59,6 +61,7 @@ def asked_with(token):
 pipes = [pipeline("audio-classification", model=each, trust_remote_code=True) for each in classifiers]
 result = {{
     "pipeline": {{each["label"]: each["score"] for each in found}},
+    "own pipeline": {{each["label"]: each["score"] for each in described}},
     "model": logits.softmax(-1).tolist(),
     "module": type(model).__module__,
     "packages": [name for name in sys.modules if name.split(".")[0] in ("modeling_smoothclap", "smoothclap_trainer")],
@@ -166,6 +169,7 @@ def test_it_is_pulled_and_gives_the_same_scores_without_the_package(pulled, chec
     found = pipe(tiny.clips(0.1)[0], candidate_labels=LABELS, hypothesis_template="{}")
     expected = {each["label"]: each["score"] for each in found}
     assert pulled["pipeline"] == pytest.approx(expected, abs=1e-6)
+    assert pulled["own pipeline"] == pytest.approx(expected, abs=1e-5)
     assert dict(zip(LABELS, pulled["model"], strict=True)) == pytest.approx(expected, abs=1e-6)
     assert pulled["packages"] == []
     assert pulled["module"].startswith("transformers_modules.ann.tiny.")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from transformers import AutoModel, AutoModelForAudioClassification, AutoProcessor, pipeline
 
@@ -15,12 +16,16 @@ from tests.clean_process import run_without_packages
 LABELS = ["a low voice", "a high voice", "низкий голос"]
 NAMES = {0: "sad", 1: "pleasantly surprised", 2: "wütend"}
 ZERO_SHOT, CLASSES = "zero-shot-audio-classification", "audio-classification"
+OWN = "zero-shot-speech-description"
 GIVEN = {ZERO_SHOT: {"candidate_labels": LABELS, "hypothesis_template": "{}"}, CLASSES: {}}
 KINDS = [(task, family) for task in (ZERO_SHOT, CLASSES) for family in ("wav2vec2", "whisper")]
 SHARED = {"audio", "configuration", "decoding", "feature_extraction", "lengths", "loss", "modeling", "towers"}
 CODE = {
     task: {f"{name}_smoothclap.py" for name in SHARED | own}
-    for task, own in ((ZERO_SHOT, {"processing"}), (CLASSES, {"classification"}))
+    for task, own in (
+        (ZERO_SHOT, {"batching", "checkpoint", "encoding", "pipeline", "processing", "scores", "timeline"}),
+        (CLASSES, {"classification"}),
+    )
 }
 AUTO_MAP = {
     ZERO_SHOT: {"AutoModel": "modeling_smoothclap.SmoothCLAPModel"},
@@ -42,7 +47,13 @@ def listen(task, family):
     scores = {{each["label"]: each["score"] for each in pipe(np.load("clip.npy"), **{GIVEN!r}[task])}}
     for part in (pipe.model, processor):
         part.save_pretrained(f"{{target}}/{{folder}}")
-    parts = (pipe.model, pipe.model.config, pipe.feature_extractor, processor)
+    parts = [pipe.model, pipe.model.config, pipe.feature_extractor, processor]
+    if task == "{ZERO_SHOT}":
+        own = pipeline("{OWN}", model=f"{{source}}/{{folder}}", trust_remote_code=True)
+        own_scores = {{each["label"]: each["score"] for each in own("clip.wav", candidate_labels={LABELS!r})}}
+        assert set(own_scores) == set(scores) and all(abs(own_scores[name] - scores[name]) < 1e-5 for name in scores)
+        own.save_pretrained(f"{{target}}/own-{{folder}}")
+        parts.append(own)
     return scores, [type(part).__module__ for part in parts]
 
 result = [listen(*kind) for kind in {KINDS!r}]
@@ -63,6 +74,7 @@ def generations(tmp_path_factory):
             for part in (model, tiny.processor(family).feature_extractor):
                 part.save_pretrained(folder / "first" / f"{task}-{family}")
     np.save(folder / "clip.npy", tiny.clips(0.1)[0])
+    soundfile.write(folder / "clip.wav", tiny.clips(0.1)[0], 16000, subtype="FLOAT")
     found = [
         run_without_packages(LISTEN, folder, source, target, modules_cache=folder / f"modules-{source}")
         for source, target in (("first", "second"), ("second", "third"))
@@ -101,6 +113,20 @@ def test_every_generation_carries_its_code(generations, generation):
         assert {path.name for path in folder.glob("*.py")} == CODE[task]
         auto_map = json.loads((folder / "config.json").read_text())["auto_map"]
         assert auto_map == {"AutoConfig": "configuration_smoothclap.SmoothCLAPConfig"} | AUTO_MAP[task]
+
+
+@pytest.mark.parametrize("generation", ["first", "second", "third"])
+def test_every_generation_names_the_pipeline_of_its_dual_encoders(generations, generation):
+    for task, family in KINDS:
+        named = json.loads((generations[0] / generation / f"{task}-{family}" / "config.json").read_text())
+        entry = {OWN: {"impl": "pipeline_smoothclap.SpeechDescriptionPipeline", "pt": ["AutoModel"]}}
+        assert named.get("custom_pipelines") == (entry if task == ZERO_SHOT else None)
+
+
+@pytest.mark.parametrize("family", ["wav2vec2", "whisper"])
+def test_a_pipeline_saves_what_model_and_processor_save(generations, family):
+    saved, by_parts = (generations[0] / "second" / f"{own}{ZERO_SHOT}-{family}" for own in ("own-", ""))
+    assert {path.name for path in saved.iterdir()} == {path.name for path in by_parts.iterdir()}
 
 
 @pytest.mark.parametrize("generation", ["second", "third"])

@@ -320,11 +320,13 @@ def _code(folder: Path, kind: CheckpointKind) -> set[str]:
 
 
 def _auto_maps(content: Any) -> Iterator[tuple[str, str]]:
-    """The entries of every `auto_map` in a JSON file, at any depth."""
+    """The entries of every `auto_map` in a JSON file, at any depth, and the code of its own pipelines."""
     if not isinstance(content, dict):
         return
     for key, value in content.items():
-        if key != "auto_map":
+        if key == "custom_pipelines" and isinstance(value, dict):
+            value = {task: info.get("impl") if isinstance(info, dict) else info for task, info in value.items()}
+        elif key != "auto_map":
             yield from _auto_maps(value)
             continue
         for auto, references in value.items() if isinstance(value, dict) else [(key, value)]:

@@ -200,6 +200,18 @@ def test_code_of_another_repository_is_refused(folder):
         plan(folder)
 
 
+def test_a_pipeline_of_another_repository_is_refused(folder):
+    change(folder / "config.json", custom_pipelines={"own": {"impl": "someone/else--pipe.Pipe", "pt": []}})
+    with pytest.raises(ValueError, match=r"config\.json .*someone/else--"):
+        plan(folder)
+
+
+def test_a_pipelines_code_goes_along(folder):
+    (folder / "pipe.py").write_text("class Pipe:\n    pass\n")
+    change(folder / "config.json", custom_pipelines={"own": {"impl": "pipe.Pipe", "pt": []}})
+    assert {"pipe.py", "pipeline_smoothclap.py"} <= {file.name for file in plan(folder).files}
+
+
 def test_a_model_without_code_is_refused(folder):
     change(folder / "config.json", auto_map={"AutoConfig": "configuration_smoothclap.SmoothCLAPConfig"})
     with pytest.raises(ValueError, match="AutoModel"):

@@ -1,0 +1,1 @@
+../../batching_smoothclap.py
