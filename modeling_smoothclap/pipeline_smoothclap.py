@@ -65,12 +65,12 @@ class SpeechDescriptionPipeline(Pipeline):
 
         Args:
             audios: One clip: a path, an http address, the bytes of an audio file, a float waveform of shape
-                `(samples,)` at the model's rate, or a row with `path`, `audio` or `array` (or `raw`) and `sampling_rate`.
-                Or a list, a table or a generator of clips, or a data set of either kind.
+                `(samples,)` at the model's rate, or a row with `path`, `audio` or `array` (or `raw`) and
+                `sampling_rate`. Or a list, a table or a generator of clips, or a data set of either kind.
             candidate_labels (`Sequence[str]`): Two or more different descriptions.
             hypothesis_template (`str` or `Sequence[str]`, defaults to `"{}"`): What each label is put into. With
                 several, a label's embedding is the mean of its unit-length embeddings, scaled to unit length.
-            batch_size (`int`, *optional*): Clips per batch at most, by default 1 on a CPU, where that is fastest, else 16.
+            batch_size (`int`, *optional*): Clips per batch at most; by default 1 on a CPU, which is fastest, else 16.
             num_workers (`int`, *optional*): Threads that decode ahead of the model, by default 2.
 
         Returns:

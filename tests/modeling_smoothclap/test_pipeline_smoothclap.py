@@ -228,7 +228,6 @@ def test_clips_that_cannot_be_read_are_refused(pipes, tmp_path):
         np.zeros((2, 800)),
         sheet,
         None,
-        [],
     ):
         with pytest.raises(ValueError):
             pipes[TASK, "whisper"](clip, candidate_labels=LABELS)
