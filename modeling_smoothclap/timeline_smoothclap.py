@@ -10,7 +10,7 @@ from transformers.utils import logging
 
 from .audio_smoothclap import ClipError, Segment, clip_source
 from .batching_smoothclap import QUIET_BATCHES, as_clips, limited_groups
-from .scores_smoothclap import check_comparable, probabilities
+from .scores_smoothclap import check_comparable, probabilities, unit_rows
 from .streaming_smoothclap import Recording, read_parts, recording_seconds
 
 
@@ -104,7 +104,8 @@ def timeline(
         hop (`float`, *optional*): Seconds from one start to the next; by default half a window.
         segments (`Sequence`, *optional*): `(start, end)` or `(start, end, speaker)` in seconds, for instance of
             sentences: only these are scored, those longer than a window in windows.
-        templates (`Sequence[str]`, defaults to `("{}",)`): What each text is put into. Cosines are averaged over them.
+        templates (`Sequence[str]`, defaults to `("{}",)`): What each text is put into. As in an
+            evaluation, the mean of its embeddings is taken, scaled to unit length.
         relative (`bool`, defaults to `False`): Subtract from each text's cosines their mean over the recording, or over
             the windows of the same speaker: what is unusual for this voice here. A constant state is then invisible.
             For embeddings a of windows and t of a text that is (a - mean of a) t, not scaled to unit length: else a
@@ -136,18 +137,19 @@ def timeline(
     shown = len(windows) > QUIET_BATCHES * batch_size if show_progress_bar is None else show_progress_bar
     embeds = np.full((3 if uncertainty else 1, len(windows), wordings.shape[-1]), np.nan, np.float32)
     problems = _embed(encoder, source, windows, embeds, batch_size, shown)
-    each = np.einsum("ptd,rwd->rwpt", wordings, embeds)  # (parts, windows, templates, texts)
+    asked = [unit_rows(wordings.mean(axis=0), "means over templates"), *wordings]
+    each = np.einsum("ptd,rwd->rwpt", asked, embeds)  # (parts, windows, 1 + templates, texts)
     speakers = [one.speaker for one in windows]
     if relative:
         each -= _means(each, speakers)
-    cosines = _smoothed(each[0].mean(axis=1), windows, smooth)
+    cosines = _smoothed(each[0, :, 0], windows, smooth)
     scale = encoder.logit_scale
     return Timeline(
         texts=listed,
         windows=windows,
         cosines=cosines,
         scores=probabilities(cosines, scale),
-        spread=probabilities(each, scale).std(axis=(0, 2)) if uncertainty or len(templates) > 1 else None,
+        spread=probabilities(each[:, :, 1:], scale).std(axis=(0, 2)) if uncertainty or len(templates) > 1 else None,
         problems=problems,
     )
 
