@@ -156,13 +156,17 @@ def decode_audio(source: Source, name: Any = None) -> tuple[np.ndarray, int]:
             segment. A cut Ogg file is read as a short one, because its header does not give its length.
         ImportError: soundfile is not installed.
     """
-    return _decoded(source, _called(source, name))[:2]
+    return _decoded(source, called_in_errors(source, name))[:2]
 
 
 def examine(source: Source, name: Any = None) -> tuple[np.ndarray, int, ClipError | None]:
     """Decode a clip as [`decode_audio`] does, and also return what is wrong with it, see [`clip_problem`]."""
-    called = _called(source, name)
-    samples, rate, cancelled = _decoded(source, called)
+    called = called_in_errors(source, name)
+    return _examined(_decoded(source, called), called)
+
+
+def _examined(decoded: Decoded, called: str) -> tuple[np.ndarray, int, ClipError | None]:
+    samples, rate, cancelled = decoded
     problem = clip_problem(samples, rate)
     if cancelled and problem in (None, "silent"):
         problem = "channels cancel"
@@ -186,7 +190,13 @@ def read_and_check(source: Source, sampling_rate: int, name: Any = None) -> tupl
     Read a clip as [`read_audio`] does; return its samples and what is wrong with it if it can still be read: it is too
     short or silent, or its channels cancel each other. The clip is checked at its own rate.
     """
-    samples, rate, fault = examine(source, name)
+    called = called_in_errors(source, name)
+    return check_and_resample(_decoded(source, called), sampling_rate, called)
+
+
+def check_and_resample(decoded: Decoded, sampling_rate: int, called: str) -> tuple[np.ndarray, ClipError | None]:
+    """Finish a clip that was decoded as [`read_and_check`] does."""
+    samples, rate, fault = _examined(decoded, called)
     if fault is not None and fault.problem in _UNUSABLE:
         raise fault
     return resample(samples, rate, sampling_rate), fault
@@ -228,7 +238,7 @@ def clip_source(row: Mapping[str, Any]) -> Source:
         ClipError: There is none of them, `audio` is something else, or the segment is impossible.
     """
     source = _whole_source(row)
-    called = _called(source, row.get("id"))
+    called = called_in_errors(source, row.get("id"))
     start, end = (_seconds(row[name], name, called) if name in row else None for name in ("start", "end"))
     if start is None and end is None:
         return source
@@ -255,7 +265,7 @@ def _whole_source(row: Mapping[str, Any]) -> Source:
     if row.get("path"):
         return str(row["path"])
     audio = row if row.get("array") is not None else row.get("audio")
-    called = _called(None, row.get("id"))
+    called = called_in_errors(None, row.get("id"))
     if isinstance(audio, Mapping) and audio.get("array") is not None:
         if not audio.get("sampling_rate"):
             raise ClipError("unreadable", f"{called} has `array` without its `sampling_rate`; add that, in Hz")
@@ -319,7 +329,8 @@ def _array_duration(waveform: Any, rate: Any) -> float | None:
         return None
 
 
-def _called(source: Any, name: Any) -> str:
+def called_in_errors(source: Any, name: Any = None) -> str:
+    """Return what errors call a clip: its name and its path, and where its segment starts."""
     path = source.source if isinstance(source, Segment) else source
     names = [each for each in (name, str(path) if isinstance(path, str | Path) else None) if each is not None]
     if not names:

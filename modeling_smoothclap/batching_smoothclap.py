@@ -29,6 +29,10 @@ AHEAD = 4
 """Items that wait for each worker: enough to keep it busy, few enough for memory."""
 
 
+QUIET_BATCHES = 4
+"""So many are over before a progress bar would be read."""
+
+
 class Clip(NamedTuple):
     """Samples of a clip, unless it cannot be read, and its problem, if it has one."""
 

@@ -50,7 +50,9 @@ PROBLEMS = (
 )
 """What may be wrong with a clip. A clip with one of the last three can still be read."""
 
-_BLOCK = 1 << 18  # frames that are decoded together
+BLOCK = 1 << 18
+"""Frames that are decoded together."""
+
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile gives the largest integer for a length that the header does not give
 _CANCELLED = 1e-3  # power of the average by that of the channels
 _CANCELLED_BELOW = 1e-5  # power of channels that are silent anyway
@@ -110,8 +112,8 @@ class Decoded(NamedTuple):
     cancelled: bool
 
 
-class _Sound(NamedTuple):
-    """A file that is open: `read(n)` gives its next n frames, float32 `(frames, channels)`, or fewer at its end."""
+class Sound(NamedTuple):
+    """An open file: `read(n)` gives its next n frames, float32 `(frames, channels)`, or fewer at its end."""
 
     rate: int
     channels: int
@@ -129,6 +131,13 @@ def decode_file(source: str | Path | bytes, called: str, start: float = 0.0, end
         ClipError: The file is missing, unreadable, truncated or too long, or has no such segment.
         ImportError: soundfile is not installed.
     """
+    with open_sound(source, called) as sound:
+        return decode_part(sound, called, start, end)
+
+
+@contextmanager
+def open_sound(source: str | Path | bytes, called: str) -> Iterator[Sound]:
+    """Open an audio file, or the bytes of one; what fails in the block is a [`ClipError`], see [`decode_file`]."""
     require_soundfile("Decoding audio")
     for name in LIMITS:
         _limit(name)  # a wrong setting is not a fault of the clip
@@ -138,7 +147,7 @@ def decode_file(source: str | Path | bytes, called: str, start: float = 0.0, end
             raise ClipError("unreadable", f"{called} is {what}")
     try:
         with _opened(source, head, called) as sound:
-            return _decode(sound, called, start, end)
+            yield sound
     except ClipError:
         raise
     except UnicodeEncodeError as error:
@@ -230,7 +239,7 @@ def _head(source: str | Path | bytes, called: str, size: int = 64) -> bytes:
 
 
 @contextmanager
-def _opened(source: str | Path | bytes, head: bytes, called: str) -> Iterator[_Sound]:
+def _opened(source: str | Path | bytes, head: bytes, called: str) -> Iterator[Sound]:
     """Open a file by libsndfile, and what that cannot open by ffmpeg."""
     foreign = _ONLY_FFMPEG.match(head)
     try:
@@ -255,7 +264,7 @@ def _opened(source: str | Path | bytes, head: bytes, called: str) -> Iterator[_S
                     f"{called} is truncated or damaged: decoding stops before its end ({error.error_string})",
                 ) from error
 
-        yield _Sound(file.samplerate, file.channels, announced, read, slack, file.seek if is_exact else None)
+        yield Sound(file.samplerate, file.channels, announced, read, slack, file.seek if is_exact else None)
 
 
 def _libsndfile(source: str | Path | bytes, called: str) -> tuple[Any, int | None]:
@@ -288,7 +297,7 @@ def _libsndfile(source: str | Path | bytes, called: str) -> tuple[Any, int | Non
 
 
 @contextmanager
-def _ffmpeg(source: str | Path | bytes, called: str, fault: str) -> Iterator[_Sound]:
+def _ffmpeg(source: str | Path | bytes, called: str, fault: str) -> Iterator[Sound]:
     """Open a file by the program ffmpeg; `fault` says why libsndfile could not."""
     fault = f"{called} cannot be read as audio: {fault}"
     if (program := shutil.which("ffmpeg")) is None:
@@ -308,7 +317,7 @@ def _ffmpeg(source: str | Path | bytes, called: str, fault: str) -> Iterator[_So
                 process.kill()
 
 
-def _au_sound(process: "subprocess.Popen[bytes]", log: IO[bytes], called: str, fault: str) -> _Sound:
+def _au_sound(process: "subprocess.Popen[bytes]", log: IO[bytes], called: str, fault: str) -> Sound:
     """Read the AU header that ffmpeg writes."""
 
     def complaint() -> str:
@@ -330,11 +339,11 @@ def _au_sound(process: "subprocess.Popen[bytes]", log: IO[bytes], called: str, f
             raise ClipError("truncated", f"{called} is truncated or damaged; ffmpeg: {why}")
         return block
 
-    return _Sound(rate, channels, None, read)
+    return Sound(rate, channels, None, read)
 
 
-def _decode(sound: _Sound, called: str, start: float, end: float | None) -> Decoded:
-    """Average the channels of a segment, block by block."""
+def decode_part(sound: Sound, called: str, start: float, end: float | None) -> Decoded:
+    """Decode a part of an open file, block by block; of one that is decoded again, `seek` must go back."""
     rate, announced = sound.rate, sound.frames
     check_limits(called, rate, sound.channels, 0)
     first = round(start * rate)
@@ -343,26 +352,28 @@ def _decode(sound: _Sound, called: str, start: float, end: float | None) -> Deco
     until = announced if end is None else round(end * rate)
     wanted = None if until is None else max(0, until - first)
     check_limits(called, rate, sound.channels, wanted or 0)
-    skipped = sound.seek(first) if sound.seek and first else 0
-    while skipped < first and len(block := sound.read(min(_BLOCK, first - skipped))):
+    skipped = sound.seek(first) if sound.seek else 0
+    while skipped < first and len(block := sound.read(min(BLOCK, first - skipped))):
         skipped += len(block)
     samples, cancelled = _averaged(sound, called, wanted)
     if announced is None:
         check_segment(called, start, end, (skipped + len(samples)) / rate)
     elif skipped + len(samples) < min(until or 0, announced) - sound.slack:
-        raise ClipError(
-            "truncated",
-            f"{called} is truncated: its header announces {announced} frames, {first + len(samples)} are there",
-        )
+        raise truncated(called, announced, first + len(samples))
     return Decoded(samples, rate, cancelled)
 
 
-def _averaged(sound: _Sound, called: str, wanted: int | None) -> tuple[np.ndarray, bool]:
+def truncated(called: str, announced: int, found: int) -> ClipError:
+    """Return the error of a file that ends too early."""
+    return ClipError("truncated", f"{called} is truncated: its header announces {announced} frames, {found} are there")
+
+
+def _averaged(sound: Sound, called: str, wanted: int | None) -> tuple[np.ndarray, bool]:
     """Read up to `wanted` frames, averaged over channels, and say whether the channels cancel each other."""
-    samples = np.empty(_BLOCK if wanted is None else wanted, dtype=np.float32)
+    samples = np.empty(BLOCK if wanted is None else wanted, dtype=np.float32)
     count, moments = 0, np.zeros((2, sound.channels + 1))  # sums and squares of the channels and their average
     while wanted is None or count < wanted:
-        block = sound.read(_BLOCK if wanted is None else min(_BLOCK, wanted - count))
+        block = sound.read(BLOCK if wanted is None else min(BLOCK, wanted - count))
         if not len(block):
             break
         check_limits(called, sound.rate, sound.channels, count + len(block))

@@ -12,6 +12,7 @@ from transformers.utils import logging
 
 from .audio_smoothclap import ClipError
 from .batching_smoothclap import (
+    QUIET_BATCHES,
     as_clips,
     batches_by_length,
     limited_groups,
@@ -25,9 +26,6 @@ from .feature_extraction_smoothclap import short_clip_warnings
 from .scores_smoothclap import RankedText, as_texts, check_comparable, logit_scale_of, probabilities, unit_rows
 from .timeline_smoothclap import Timeline, timeline
 from .towers_smoothclap import check_text_length
-
-
-_QUIET_BATCHES = 4  # so many are over before a progress bar would be read
 
 
 class SmoothCLAPEncoder:
@@ -181,7 +179,7 @@ class SmoothCLAPEncoder:
         rate = self.sampling_rate
         places, order = longest_first(clips, rate)
         decoded = map_ahead(lambda place: read_clip(clips[place], place, rate), order, num_workers)
-        shown = len(order) > _QUIET_BATCHES * batch_size if show_progress_bar is None else show_progress_bar
+        shown = len(order) > QUIET_BATCHES * batch_size if show_progress_bar is None else show_progress_bar
         embeds: dict[int, np.ndarray] = {}
         faults: dict[int, ClipError] = {}
         unread: list[ClipError] = []

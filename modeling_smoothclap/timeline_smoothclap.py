@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from transformers.utils import logging
 
-from .audio_smoothclap import ClipError, Segment, Source, audio_duration, clip_source, read_audio
-from .batching_smoothclap import as_clips
-from .scores_smoothclap import check_comparable, probabilities
+from .audio_smoothclap import ClipError, Segment, clip_source
+from .batching_smoothclap import QUIET_BATCHES, as_clips, limited_groups
+from .scores_smoothclap import check_comparable, probabilities, unit_rows
+from .streaming_smoothclap import Recording, read_parts, recording_seconds
 
 
 if TYPE_CHECKING:
@@ -41,8 +43,10 @@ class Timeline:
             window has a problem.
         scores (`np.ndarray` of shape `(windows, texts)`): The softmax over the texts of the logit scale times these.
         spread (`np.ndarray` of shape `(windows, texts)`, *optional*): The standard deviation of a window's score over
-            all templates in its whole and its two halves: how much the answer depends on either.
-        problems (`list[str | None]`): `"silent"` or `"too short"` where there is nothing to hear.
+            all templates in its whole and its two halves: how much the answer depends on either. NaN where a half has
+            a problem.
+        problems (`list[str | None]`): `"silent"`, or what else is wrong with a window, of
+            [`~audio_smoothclap.clip_problem`]'s and `"channels cancel"`.
     """
 
     texts: list[str]
@@ -57,7 +61,10 @@ class Timeline:
         return [None if np.isnan(row).any() else self.texts[int(row.argmax())] for row in self.scores]
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """Yield one row for each window: `start`, `end`, `speaker`, `best`, `problem`, and the score of each text."""
+        """
+        Yield one row for each window: `start`, `end`, `speaker`, `best`, `problem`, the score of each text, and maybe
+        its spread. `pandas.DataFrame(timeline.records())` is a table of them.
+        """
         for index, (window, best) in enumerate(zip(self.windows, self.best(), strict=True)):
             row = window._asdict() | {"best": best, "problem": self.problems[index]}
             row |= dict(zip(self.texts, self.scores[index].tolist(), strict=True))
@@ -85,21 +92,24 @@ def timeline(
     """
     Score descriptions along a recording.
 
-    Each window is read from the file and embedded by itself, so memory does not grow with the recording. Only a file
-    whose length is not in its header is decoded as a whole.
+    Each window is embedded by itself, as if it were a clip. The file is read once, window by window, so that memory
+    does not grow with the recording; MP3, Ogg and what `ffmpeg` reads are decoded once more before, for their length.
 
     Args:
         encoder (`SmoothCLAPEncoder`): The model.
         recording: One clip, as for [`~encoding_smoothclap.SmoothCLAPEncoder.encode_audio`].
         texts (`Sequence[str]`): Two or more descriptions to choose from.
-        window (`float`, defaults to 4): Seconds of a window. The last one ends with the recording, and overlaps the one
-            before by more. A recording or a segment that is shorter is one window.
+        window (`float`, defaults to 4): Seconds of a window. The last one is as long as the others: it ends with the
+            recording, and overlaps the one before by more. A recording or a segment that is shorter is one window.
         hop (`float`, *optional*): Seconds from one start to the next; by default half a window.
         segments (`Sequence`, *optional*): `(start, end)` or `(start, end, speaker)` in seconds, for instance of
             sentences: only these are scored, those longer than a window in windows.
-        templates (`Sequence[str]`, defaults to `("{}",)`): What each text is put into. Cosines are averaged over them.
+        templates (`Sequence[str]`, defaults to `("{}",)`): What each text is put into. As in an
+            evaluation, the mean of its embeddings is taken, scaled to unit length.
         relative (`bool`, defaults to `False`): Subtract from each text's cosines their mean over the recording, or over
             the windows of the same speaker: what is unusual for this voice here. A constant state is then invisible.
+            For embeddings a of windows and t of a text that is (a - mean of a) t, not scaled to unit length: else a
+            window like all others would get a large value at random.
         smooth (`float`, defaults to 0): Average cosines over windows whose middle is at most half as many seconds away,
             of the same speaker.
         uncertainty (`bool`, defaults to `False`): Embed both halves of each window, too, for `spread`. Takes twice as
@@ -112,58 +122,76 @@ def timeline(
             recording cannot be read.
     """
     listed = check_comparable(texts, templates)
-    if taken := {*Window._fields, "best", "problem"} & {*listed}:
+    if taken := {*Window._fields, "best", "problem", *(f"spread of {text}" for text in listed)} & {*listed}:
         raise ValueError(f"{sorted(taken)} are names of columns of a timeline: describe the voice in other words.")
     hop = window / 2 if hop is None else hop
     if not (math.isfinite(window) and 0 < hop <= window and smooth >= 0):
         raise ValueError(
             f"`window` is {window}, `hop` {hop} and `smooth` {smooth} s: give 0 < hop <= window, smooth >= 0."
         )
-    source, seconds = _opened(recording, encoder.sampling_rate)
-    windows = [part for each in _segments(segments, seconds) for part in _cut(each, window, hop)]
-    parts = [windows, *(_halves(windows) if uncertainty else [])]
-    rows = [Segment(source, each.start, each.end) for part in parts for each in part]
-    problems: dict[int, ClipError] = {}
-    embeds = encoder.encode_audio(rows, batch_size, show_progress_bar, bad_clips="skip", problems=problems)
-    faults = {number: error for number, error in problems.items() if error.problem not in ("silent", "too short")}
-    if faults:
-        raise next(iter(faults.values()))
-    embeds[list(problems)] = np.nan
+    source = _source(recording, encoder.sampling_rate)
+    segments = _segments(segments, recording_seconds(source))
+    windows = sorted((part for each in segments for part in _cut(each, window, hop)), key=lambda each: each[:2])
     prompts = [template.replace("{}", text) for template in templates for text in listed]
     wordings = encoder.encode_text(prompts).reshape(len(templates), len(listed), -1)
-    each = np.einsum("ptd,rd->rpt", wordings, embeds).reshape(len(parts), len(windows), len(templates), len(listed))
+    shown = len(windows) > QUIET_BATCHES * batch_size if show_progress_bar is None else show_progress_bar
+    embeds = np.full((3 if uncertainty else 1, len(windows), wordings.shape[-1]), np.nan, np.float32)
+    problems = _embed(encoder, source, windows, embeds, batch_size, shown)
+    asked = [unit_rows(wordings.mean(axis=0), "means over templates"), *wordings]
+    each = np.einsum("ptd,rwd->rwpt", asked, embeds)  # (parts, windows, 1 + templates, texts)
     speakers = [one.speaker for one in windows]
     if relative:
         each -= _means(each, speakers)
-    cosines = _smoothed(each[0].mean(axis=1), windows, smooth)
+    cosines = _smoothed(each[0, :, 0], windows, smooth)
     scale = encoder.logit_scale
     return Timeline(
         texts=listed,
         windows=windows,
         cosines=cosines,
         scores=probabilities(cosines, scale),
-        spread=probabilities(each, scale).std(axis=(0, 2)) if uncertainty or len(templates) > 1 else None,
-        problems=[problems[number].problem if number in problems else None for number in range(len(windows))],
+        spread=probabilities(each[:, :, 1:], scale).std(axis=(0, 2)) if uncertainty or len(templates) > 1 else None,
+        problems=problems,
     )
 
 
-def _opened(recording: Any, rate: int) -> tuple[Source, float]:
-    """Where the samples of the recording are, and how many seconds it has."""
+def _embed(
+    encoder: "SmoothCLAPEncoder",
+    source: Recording,
+    windows: Sequence[Window],
+    embeds: np.ndarray,
+    batch_size: int,
+    show_progress_bar: bool,
+) -> list[str | None]:
+    """Fill `(parts, windows, width)`, of windows and maybe of their halves, where they can be heard; give problems."""
+    rate = encoder.sampling_rate
+    problems: list[str | None] = []
+    parts = read_parts(source, [each[:2] for each in windows], rate)
+    with logging.tqdm(total=len(windows), unit="window", disable=not show_progress_bar) as progress:
+        for group in limited_groups(enumerate(parts), batch_size, rate):
+            problems += [clip.problem.problem if clip.problem else None for _, clip in group]
+            good = [(place, clip.samples) for place, clip in group if clip.samples is not None and not clip.problem]
+            pieces = [(samples, *np.array_split(samples, 2)) for _, samples in good]
+            for part, embedded in enumerate(embeds if good else ()):
+                faults: dict[int, ClipError] = {}
+                heard = encoder.encode_audio([each[part] for each in pieces], batch_size, False, 1, problems=faults)
+                for number, (place, _) in enumerate(good):
+                    if number not in faults:
+                        embedded[place] = heard[number]
+                    elif not part:
+                        problems[place] = faults[number].problem
+            progress.update(len(group))
+    return problems
+
+
+def _source(recording: Any, rate: int) -> Recording:
+    """Where the samples of the recording are."""
     clips, is_one = as_clips(recording)
     if not is_one:
         raise ValueError(f"A timeline is of one recording, not of {len(clips)}: give one path, array or row.")
-    clip: Any = clips[0]
-    if isinstance(clip, Mapping):
-        clip = clip_source(clip)
-    elif not isinstance(clip, str | bytes | Segment) and hasattr(clip, "ndim"):
-        clip = (np.asarray(clip), rate)
+    clip: Any = clip_source(clips[0]) if isinstance(clips[0], Mapping) else clips[0]
     if isinstance(clip, Segment):
         raise ValueError(f"{clip} is a part of a recording: give the whole one, and the part as `segments`.")
-    seconds = audio_duration(clip)
-    if seconds is None:
-        samples = read_audio(clip, rate)
-        clip, seconds = (samples, rate), len(samples) / rate
-    return clip, seconds
+    return (clip, rate) if hasattr(clip, "ndim") else bytes(clip) if isinstance(clip, bytearray | memoryview) else clip
 
 
 def _segments(segments: Sequence[Sequence[Any]] | None, seconds: float) -> list[Window]:
@@ -196,11 +224,6 @@ def _cut(segment: Window, window: float, hop: float) -> list[Window]:
     if starts[-1] + window < end - _SLACK:
         starts.append(end - window)
     return [Window(each, min(each + window, end), speaker) for each in starts]
-
-
-def _halves(windows: Sequence[Window]) -> tuple[list[Window], list[Window]]:
-    first = [Window(start, (start + end) / 2, speaker) for start, end, speaker in windows]
-    return first, [Window(half.end, end, speaker) for half, (_, end, speaker) in zip(first, windows, strict=True)]
 
 
 def _of_speakers(speakers: Sequence[str | None]) -> list[np.ndarray]:

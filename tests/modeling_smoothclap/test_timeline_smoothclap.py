@@ -23,9 +23,9 @@ def noise(seconds, seed=0):
 
 
 def by_hand(encoder, part, templates=("{}",)):
-    """Cosines of one part with the texts, the mean over the templates."""
-    embed = encoder.encode_audio(part)
-    return np.mean([encoder.encode_text([t.replace("{}", text) for text in TEXTS]) @ embed for t in templates], axis=0)
+    """Cosines of one part with the texts, each the mean over the templates."""
+    means = np.mean([encoder.encode_text([t.replace("{}", text) for text in TEXTS]) for t in templates], axis=0)
+    return means / np.linalg.norm(means, axis=1, keepdims=True) @ encoder.encode_audio(part)
 
 
 def softmax(cosines, encoder):
