@@ -21,7 +21,7 @@ FILES = {
         f"{name}_smoothclap.py"
         for name in (
             *("audio", "batching", "checkpoint", "configuration", "decoding", "encoding", "feature_extraction"),
-            *("lengths", "loss", "modeling", "pipeline", "processing", "scores", "timeline", "towers"),
+            *("lengths", "loss", "modeling", "pipeline", "processing", "scores", "streaming", "timeline", "towers"),
         )
     ),
 }

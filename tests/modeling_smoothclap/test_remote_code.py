@@ -23,7 +23,10 @@ SHARED = {"audio", "configuration", "decoding", "feature_extraction", "lengths",
 CODE = {
     task: {f"{name}_smoothclap.py" for name in SHARED | own}
     for task, own in (
-        (ZERO_SHOT, {"batching", "checkpoint", "encoding", "pipeline", "processing", "scores", "timeline"}),
+        (
+            ZERO_SHOT,
+            {"batching", "checkpoint", "encoding", "pipeline", "processing", "scores", "streaming", "timeline"},
+        ),
         (CLASSES, {"classification"}),
     )
 }
