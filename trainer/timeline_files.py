@@ -4,8 +4,13 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from modeling_smoothclap import Timeline, Window
 
@@ -44,7 +49,7 @@ def read_segments(path: str | Path, tier: str | None = None) -> list[Window]:
         content = path.read_bytes()
         text = content.decode("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")  # Praat has both
         found = readers[path.suffix.lower()](text)
-    except (OSError, UnicodeDecodeError, KeyError, IndexError) as error:
+    except (OSError, UnicodeDecodeError, KeyError, IndexError, TypeError) as error:
         raise ValueError(f"The segments in {str(path)!r} cannot be read: {error!r}") from error
     except ValueError as error:
         raise ValueError(f"The segments in {str(path)!r} cannot be read: {error}") from error
@@ -55,6 +60,8 @@ def read_segments(path: str | Path, tier: str | None = None) -> list[Window]:
 
 def _rttm(text: str) -> list[Window]:
     lines = [line.split() for line in text.splitlines() if line.startswith("SPEAKER")]
+    if len(recordings := sorted({each[1] for each in lines})) > 1:
+        raise ValueError(f"it is of {len(recordings)} recordings, {', '.join(recordings[:3])}: give the lines of one.")
     return [Window(float(each[3]), float(each[3]) + float(each[4]), each[7]) for each in lines]
 
 
@@ -65,6 +72,8 @@ def _csv(text: str) -> list[Window]:
 
 def _textgrid(text: str, tier: str | None) -> list[Window]:
     found, names = [], []
+    if not _ITEM.search(text):
+        raise ValueError("it is not a TextGrid in the long form: save it in Praat by `Save as text file...`.")
     for item in _ITEM.split(text)[1:]:
         name = _NAME.search(item)
         names.append(name[1].replace('""', '"') if name else "")
@@ -79,18 +88,43 @@ def _textgrid(text: str, tier: str | None) -> list[Window]:
     return found
 
 
-def _labels(timeline: Timeline) -> list[tuple[float, float, str]]:
-    """What players show: the best description, from each window's start to the next one's, neighbours joined."""
-    found: list[tuple[float, float, str]] = []
-    for index, (window, best) in enumerate(zip(timeline.windows, timeline.best(), strict=True)):
-        following = [each.start for each in timeline.windows[index + 1 : index + 2]]
-        text = best or timeline.problems[index] or ""
-        end = min([window.end, *following])
-        if found and found[-1][2] == text and found[-1][1] == window.start:
-            found[-1] = (found[-1][0], end, text)
-        elif end > window.start:
-            found.append((window.start, end, text))
-    return found
+class _Label(NamedTuple):
+    start: float
+    end: float
+    speaker: str | None
+    text: str
+    score: float  # NaN where nothing is heard
+
+
+def _labels(timeline: Timeline) -> list[_Label]:
+    """Return what is best from when to when, in order; neighbours of a speaker that agree are joined."""
+    best = timeline.best()
+    found: list[_Label] = []
+    for speaker in dict.fromkeys(window.speaker for window in timeline.windows):
+        joined: list[list[Any]] = []  # start, end, text, scores
+        places = [place for place, window in enumerate(timeline.windows) if window.speaker == speaker]
+        for place, start, end in _shares(timeline.windows, places):
+            text = " ".join((best[place] or timeline.problems[place] or "").split())
+            score = timeline.scores[place].max()
+            if joined and joined[-1][1:3] == [start, text]:
+                joined[-1][1] = end
+                joined[-1][3].append(score)
+            else:
+                joined.append([start, end, text, [score]])
+        found += [_Label(start, end, speaker, text, float(np.mean(scores))) for start, end, text, scores in joined]
+    return sorted(found, key=lambda each: each[:2])
+
+
+def _shares(windows: Sequence[Window], places: Sequence[int]) -> Iterator[tuple[int, float, float]]:
+    """Yield windows of one speaker without overlap: the next one begins in the middle of what both share."""
+    after = 0.0
+    for place, following in zip(places, [*places[1:], None], strict=True):
+        start, end, _ = windows[place]
+        if following is not None and (shared := min(end, windows[following].end)) > windows[following].start:
+            end = (windows[following].start + shared) / 2
+        if end > max(start, after):
+            yield place, max(start, after), end
+            after = end
 
 
 def _as_csv(timeline: Timeline) -> str:
@@ -116,14 +150,23 @@ def _as_jsonl(timeline: Timeline) -> str:
 
 
 def _as_audacity(timeline: Timeline) -> str:
-    return "".join(f"{start:.3f}\t{end:.3f}\t{text}\n" for start, end, text in _labels(timeline))
+    return "".join(
+        f"{each.start:.3f}\t{each.end:.3f}\t{each.speaker + ': ' if each.speaker else ''}{_with_score(each)}\n"
+        for each in _labels(timeline)
+    )
 
 
 def _as_webvtt(timeline: Timeline) -> str:
     cues = [
-        f"{_clock(start)} --> {_clock(end)}\n{text.replace('-->', '->')}\n" for start, end, text in _labels(timeline)
+        f"{_clock(each.start)} --> {_clock(each.end)}\n"
+        f"{f'<v {escape(each.speaker)}>' if each.speaker else ''}{escape(_with_score(each))}\n"
+        for each in _labels(timeline)
     ]
     return "WEBVTT\n\n" + "\n".join(cues)
+
+
+def _with_score(label: _Label) -> str:
+    return label.text if label.score != label.score else f"{label.text} ({label.score:.2f})"
 
 
 def _clock(seconds: float) -> str:
@@ -132,12 +175,10 @@ def _clock(seconds: float) -> str:
 
 
 def _as_textgrid(timeline: Timeline) -> str:
-    """One tier, without gaps, as Praat wants it."""
-    intervals: list[tuple[float, float, str]] = []
-    for start, end, text in _labels(timeline):
-        before = intervals[-1][1] if intervals else 0.0
-        intervals += [(before, start, "")] * (start > before) + [(max(start, before), end, text)]
-    last = intervals[-1][1]
+    """A tier for each speaker, without gaps, as Praat wants it."""
+    labels = _labels(timeline)
+    last = max(window.end for window in timeline.windows)
+    speakers = list(dict.fromkeys(each.speaker for each in labels))
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
@@ -145,24 +186,35 @@ def _as_textgrid(timeline: Timeline) -> str:
         "xmin = 0",
         f"xmax = {last}",
         "tiers? <exists>",
-        "size = 1",
+        f"size = {len(speakers)}",
         "item []:",
-        "    item [1]:",
-        '        class = "IntervalTier"',
-        '        name = "best description"',
-        "        xmin = 0",
-        f"        xmax = {last}",
-        f"        intervals: size = {len(intervals)}",
     ]
-    for number, (start, end, text) in enumerate(intervals, 1):
-        quoted = text.replace('"', '""')
+    for number, speaker in enumerate(speakers, 1):
+        intervals: list[tuple[float, float, str]] = []
+        for each in [*(each for each in labels if each.speaker == speaker), _Label(last, last, None, "", 0)]:
+            before = intervals[-1][1] if intervals else 0.0
+            intervals += [(before, each.start, "")] * (each.start > before)
+            intervals += [(each.start, each.end, each.text)] * (each.end > each.start)
         lines += [
-            f"        intervals [{number}]:",
-            f"            xmin = {start}",
-            f"            xmax = {end}",
-            f'            text = "{quoted}"',
+            f"    item [{number}]:",
+            '        class = "IntervalTier"',
+            f"        name = {_quoted(speaker or 'best description')}",
+            "        xmin = 0",
+            f"        xmax = {last}",
+            f"        intervals: size = {len(intervals)}",
         ]
+        for place, (start, end, text) in enumerate(intervals, 1):
+            lines += [
+                f"        intervals [{place}]:",
+                f"            xmin = {start}",
+                f"            xmax = {end}",
+                f"            text = {_quoted(text)}",
+            ]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
 
 
 WRITERS = {
@@ -191,16 +243,33 @@ def draw_timeline(timeline: Timeline, path: str | Path, title: str = "") -> None
     """Draw a curve of scores for each description over the recording, as a PNG; gaps are where nothing is heard."""
     with canvas(10, 4, title, path) as figure:
         axes = figure.subplots()
-        middles = [(each.start + each.end) / 2 for each in timeline.windows]
-        minutes = middles[-1] > 600
-        times = [each / 60 if minutes else each for each in middles]
+        minutes = max(window.end for window in timeline.windows) > 600
+        times, places = _runs(timeline)
+        scores = np.vstack([timeline.scores, np.full(len(timeline.texts), np.nan)])[places]
         for number, text in enumerate(timeline.texts):
-            colour = COLOURS[number % len(COLOURS)]
-            curve = timeline.scores[:, number]
-            axes.plot(times, curve, color=colour, label=wrapped(text, 28), marker="." if len(times) < 60 else "")
+            colour, curve, x = COLOURS[number % len(COLOURS)], scores[:, number], times / (60 if minutes else 1)
+            axes.plot(x, curve, color=colour, label=wrapped(text, 28))
             if timeline.spread is not None:
-                low, high = curve - timeline.spread[:, number], curve + timeline.spread[:, number]
-                axes.fill_between(times, low.clip(0), high.clip(max=1), color=colour, alpha=0.15, linewidth=0)
+                spread = np.append(timeline.spread[:, number], np.nan)[places]
+                band = (curve - spread).clip(0), (curve + spread).clip(max=1)
+                axes.fill_between(x, *band, color=colour, alpha=0.15, linewidth=0)
         axes.set(xlabel="minutes" if minutes else "seconds", ylabel="score", ylim=(-0.02, 1.02))
         axes.grid(alpha=0.3)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+def _runs(timeline: Timeline) -> tuple[np.ndarray, list[int]]:
+    """Times, and whose window's score is drawn there: at its middle, and where a run begins or ends; -1 is a gap."""
+    windows = timeline.windows
+    heard = {place for place, best in enumerate(timeline.best()) if best is not None}
+    points: list[tuple[float, int]] = []
+    for speaker in dict.fromkeys(window.speaker for window in windows):
+        places = [place for place, window in enumerate(windows) if window.speaker == speaker]
+        follows = {b: a for a, b in pairwise(places) if {a, b} <= heard and windows[a].end >= windows[b].start}
+        followed = {*follows.values()}
+        for place in (place for place in places if place in heard):
+            start, end, _ = windows[place]
+            points += [(start, place)] * (place not in follows)
+            points.append(((start + end) / 2, place))
+            points += [(end, place), (end, -1)] * (place not in followed)
+    return np.array([time for time, _ in points]), [place for _, place in points]

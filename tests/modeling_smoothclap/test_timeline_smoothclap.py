@@ -47,6 +47,17 @@ def test_windows_are_what_they_are_alone(encoder, tmp_path):
         assert found.spread is None
 
 
+def test_windows_of_a_lossy_file_of_another_rate(encoder, tmp_path):
+    soundfile.write(tmp_path / "talk.mp3", noise(5), 22050)  # 3.6 s
+    found = encoder.timeline(tmp_path / "talk.mp3", TEXTS, window=1, batch_size=3)
+    whole, rate = soundfile.read(tmp_path / "talk.mp3", dtype="float32")
+    assert found.windows[-1].end == len(whole) / rate
+    for place in (0, 1, len(found.windows) - 1):
+        start, end, _ = found.windows[place]
+        cut = {"array": whole[round(start * rate) : round(end * rate)], "sampling_rate": rate}
+        np.testing.assert_allclose(found.cosines[place], by_hand(encoder, cut), atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"),
     [(5, [(0, 2), (2, 4), (3, 5)]), (4, [(0, 2), (2, 4)]), (1.5, [(0, 1.5)])],
@@ -57,8 +68,8 @@ def test_the_last_window_ends_with_the_recording(encoder, seconds, expected):
 
 def test_segments_are_scored_in_order_and_long_ones_in_windows(encoder):
     recording = noise(6)
-    found = encoder.timeline(recording, TEXTS, window=2, segments=[(3, 6, "b"), (0.5, 1.5, "a")])
-    assert found.windows == [Window(0.5, 1.5, "a"), Window(3, 5, "b"), Window(4, 6, "b")]
+    found = encoder.timeline(recording, TEXTS, window=2, segments=[(3, 6, "b"), (0.5, 1.5, "a"), (3.5, 4, "a")])
+    assert found.windows == [Window(0.5, 1.5, "a"), Window(3, 5, "b"), Window(3.5, 4, "a"), Window(4, 6, "b")]
     np.testing.assert_allclose(found.cosines[0], by_hand(encoder, recording[8000:24000]), atol=1e-5)
 
 
@@ -71,6 +82,19 @@ def test_silence_has_a_problem_and_no_score(encoder):
     assert rows[1]["problem"] == "silent" and rows[0][TEXTS[0]] == found.scores[0, 0]
     alone = encoder.timeline(np.zeros(3 * RATE, np.float32), TEXTS)
     assert alone.problems == ["silent"] and np.isnan(alone.scores).all()
+
+
+def test_a_window_that_is_wrong_leaves_the_others(encoder):
+    recording = noise(6)
+    recording[3 * RATE] = np.nan
+    found = encoder.timeline(recording, TEXTS, window=2, hop=2, uncertainty=True)
+    assert found.problems == [None, "not finite", None] and np.isnan(found.spread).all(axis=1).tolist() == [0, 1, 0]
+
+
+def test_a_half_that_is_silent_has_no_spread(encoder):
+    recording = np.concatenate([noise(1), np.zeros(RATE, np.float32)])
+    found = encoder.timeline(recording, TEXTS, window=2, uncertainty=True)
+    assert found.problems == [None] and np.isfinite(found.scores).all() and np.isnan(found.spread).all()
 
 
 def test_relative_cosines_are_those_above_the_speakers_mean(encoder):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from modeling_smoothclap import Timeline, Window
-from smoothclap_trainer.timeline_files import draw_timeline, read_segments, write_timeline
+from smoothclap_trainer.timeline_files import _runs, draw_timeline, read_segments, write_timeline
 
 
 TEXTS = ['a "low" voice', "a high voice"]
@@ -39,13 +39,24 @@ def test_a_table(tmp_path):
     assert lines[3][TEXTS[1]] == 0.7 and lines[2][TEXTS[1]] is None and lines[0][f"spread of {TEXTS[0]}"] == 0.05
 
 
-LABELS = [(0, 3, TEXTS[0]), (4, 5.5, "silent"), (5.5, 7.25, TEXTS[1])]
+LABELS = [(0, 3, TEXTS[0]), (4, 5.75, "silent"), (5.75, 7.25, TEXTS[1])]
+SCORES = [" (0.85)", "", " (0.70)"]
+TWO = {
+    "texts": ["a <low> voice", "b --> c"],
+    "windows": [Window(0, 4, "anna"), Window(1, 3, "ben"), Window(2, 6, "anna"), Window(8, 9, "ben")],
+    "scores": np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]]),
+    "problems": [None] * 4,
+}
 
 
 def test_labels_of_audacity_join_windows_that_agree(tmp_path):
     write_timeline(made(), tmp_path / "x.txt")
     cells = [line.split("\t") for line in (tmp_path / "x.txt").read_text().splitlines()]
-    assert [(float(start), float(end), text) for start, end, text in cells] == LABELS
+    assert [(float(start), float(end), text) for start, end, text in cells] == [
+        (start, end, text + score) for (start, end, text), score in zip(LABELS, SCORES, strict=True)
+    ]
+    write_timeline(made(**TWO | {"texts": ["two\tlines\n", "b"]}), tmp_path / "y.txt")
+    assert (tmp_path / "y.txt").read_text().splitlines()[0] == "0.000\t3.000\tanna: two lines (0.90)"
 
 
 def test_a_textgrid_is_read_back(tmp_path):
@@ -59,11 +70,24 @@ def test_a_textgrid_is_read_back(tmp_path):
         read_segments(tmp_path / "x.TextGrid", "words")
 
 
+def test_speakers_have_tiers_of_their_own_and_keep_what_they_say_at_once(tmp_path):
+    write_timeline(made(**TWO), tmp_path / "x.TextGrid")
+    anna, ben = (read_segments(tmp_path / "x.TextGrid", name) for name in ("anna", "ben"))
+    assert anna == [Window(0, 3, "anna"), Window(3, 6, "anna")]  # windows from 0 to 4 and from 2 to 6 share 2 to 4
+    assert ben == [Window(1, 3, "ben"), Window(8, 9, "ben")]
+    text = (tmp_path / "x.TextGrid").read_text()
+    assert text.count("xmax = 9\n") == 5  # the file, two tiers, and the last interval of each
+
+
 def test_subtitles(tmp_path):
-    write_timeline(made(texts=["a --> b", "c"]), tmp_path / "x.vtt")
-    text = (tmp_path / "x.vtt").read_text()
-    assert text.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:03.000\na -> b\n\n")
-    assert "00:00:05.500 --> 00:00:07.250\nc\n" in text
+    write_timeline(made(**TWO), tmp_path / "x.vtt")
+    assert (tmp_path / "x.vtt").read_text().split("\n\n") == [
+        "WEBVTT",
+        "00:00:00.000 --> 00:00:03.000\n<v anna>a &lt;low&gt; voice (0.90)",
+        "00:00:01.000 --> 00:00:03.000\n<v ben>b --&gt; c (0.80)",
+        "00:00:03.000 --> 00:00:06.000\n<v anna>b --&gt; c (0.70)",
+        "00:00:08.000 --> 00:00:09.000\n<v ben>b --&gt; c (0.60)\n",
+    ]
 
 
 def test_segments_of_other_programs(tmp_path):
@@ -130,7 +154,15 @@ def test_tiers_of_a_textgrid_are_speakers(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("x.csv", "begin,end\n1,2\n"), ("x.csv", "start,end\n1,soon\n"), ("x.rttm", "SPEAKER talk 1\n"), ("x.csv", "")],
+    [
+        ("x.csv", "begin,end\n1,2\n"),
+        ("x.csv", "start,end\n1,soon\n"),
+        ("x.csv", "start,end\n1\n"),
+        ("x.csv", ""),
+        ("x.rttm", "SPEAKER talk 1\n"),
+        ("x.rttm", "SPEAKER one 1 0 1 <NA> <NA> a\nSPEAKER two 1 0 1 <NA> <NA> a\n"),
+        ("x.TextGrid", '"ooTextFile"\n"TextGrid"\n0\n1\n<exists>\n1\n"IntervalTier"\n"a"\n0\n1\n1\n0\n1\n"x"\n'),
+    ],
 )
 def test_segments_that_cannot_be_read(tmp_path, name, content):
     (tmp_path / name).write_text(content)
@@ -152,3 +184,11 @@ def test_an_ending_that_says_nothing(tmp_path):
 def test_a_plot(tmp_path):
     draw_timeline(made(spread=np.full((4, 2), 0.05)), tmp_path / "x.png", "talk.wav")
     assert Image.open(tmp_path / "x.png").size[0] > 1000
+
+
+def test_curves_break_at_silence_pauses_and_other_speakers():
+    times, places = _runs(made())
+    assert times.tolist() == [0, 1, 2, 3, 3, 5.5, 6.375, 7.25, 7.25] and places == [0, 0, 1, 1, -1, 3, 3, 3, -1]
+    times, places = _runs(made(**TWO))
+    assert times.tolist() == [0, 2, 4, 6, 6, 1, 2, 3, 3, 8, 8.5, 9, 9]
+    assert places == [0, 0, 2, 2, -1, 1, 1, 1, -1, 3, 3, 3, -1]
